@@ -1,0 +1,84 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+// Kernels are optimized in debug builds too, so that debug tests stay fast.
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3"])]
+
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: dependencies + ["TestSupport"], swiftSettings: settings)
+}
+
+// Strictly downward: a module imports only modules above it in this list.
+let package = Package(
+  name: "canon",
+  products: [
+    .executable(name: "canon", targets: ["canon"]),
+    .library(
+      name: "Canon",
+      targets: [
+        "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers", "Datasets",
+        "Canonicalization", "Training",
+      ]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CPNG", linkerSettings: [.linkedLibrary("png")]),
+    .target(name: "CKernels", cSettings: kernelSettings),
+    library("TensorCore", ["CKernels", "COpenBLAS"]),
+    library("Images", ["TensorCore", "CPNG"]),
+    library("Symmetry", ["TensorCore"]),
+    library("Autodiff", ["TensorCore"]),
+    library("Layers", ["TensorCore", "Symmetry", "Autodiff"]),
+    library("Optimizers", ["TensorCore", "CKernels"]),
+    library("Datasets", ["TensorCore", "Images", "Symmetry", "CZlib"]),
+    library("Canonicalization", ["TensorCore", "Symmetry", "Autodiff", "Layers"]),
+    library(
+      "Training",
+      [
+        "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers", "Datasets",
+        "Canonicalization", "Yams",
+      ]),
+    library(
+      "CanonCommands",
+      [
+        "TensorCore", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization", "Training",
+        argumentParser, logging,
+      ]),
+    .executableTarget(name: "canon", dependencies: ["CanonCommands","TensorCore"], swiftSettings: settings),
+    .target(
+      name: "TestSupport", dependencies: ["TensorCore", "Autodiff"], path: "Tests/TestSupport",
+      swiftSettings: settings),
+    tests("TensorCore", ["TensorCore"]),
+    tests("Images", ["Images", "TensorCore"]),
+    tests("Symmetry", ["Symmetry", "TensorCore"]),
+    tests("Autodiff", ["Autodiff", "TensorCore"]),
+    tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
+    tests("Datasets", ["Datasets", "TensorCore"]),
+    tests("Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
+    tests("Training", ["Training", "Canonicalization", "Layers", "TensorCore"]),
+    tests("CanonCommands", ["CanonCommands", "Training", "Images", "TensorCore", "canon"]),
+  ]
+)

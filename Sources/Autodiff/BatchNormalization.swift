@@ -1,0 +1,28 @@
+import TensorCore
+
+extension Variable {
+  /// Batch normalization per channel (the last axis), optionally clamped at zero, by the moments of
+  /// this batch: *y* = (*x* − *μ*) / √(*σ*² + *ε*) · `weight` + `bias`.
+  ///
+  /// One pass for the moments, one for the value, two for the gradient (Ioffe & Szegedy 2015,
+  /// arXiv 1502.03167).
+  ///
+  /// - Returns: The result, and the mean and biased variance of each channel.
+  public func batchNormalized(
+    weight: Variable, bias: Variable, epsilon: Float, relu: Bool
+  ) -> (result: Variable, mean: [Double], variance: [Double]) {
+    let (mean, variance) = value.channelMoments()
+    let scale = zip(weight.value.elements, variance).map {
+      Float(Double($0) / ($1 + Double(epsilon)).squareRoot())
+    }
+    let shift = zip(bias.value.elements, zip(mean, scale)).map { Float(Double($0) - $1.0 * Double($1.1)) }
+    let y = value.scaled(by: scale, shift: shift, relu: relu)
+    let result = Variable(y, inputs: [self, weight, bias]) { [x = value, w = weight.value] dy in
+      let gradients = dy.batchNormGradients(
+        input: x, output: relu ? y : nil, mean: mean, variance: variance, epsilon: epsilon,
+        weight: w.elements)
+      return [gradients.input, gradients.weight, gradients.bias]
+    }
+    return (result, mean, variance)
+  }
+}

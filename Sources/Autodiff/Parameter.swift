@@ -1,0 +1,68 @@
+public import TensorCore
+import Synchronization
+
+/// A tensor that a model owns and training changes: a weight, or a running statistic.
+///
+/// It has identity: layers that share a parameter share its value and its gradient.
+public final class Parameter: Sendable {
+  private let state: Mutex<Tensor>
+  /// Whether an optimizer changes it; running statistics are not.
+  public let isTrainable: Bool
+
+  /// Creates a parameter.
+  public init(_ value: Tensor, isTrainable: Bool = true) {
+    state = Mutex(value)
+    self.isTrainable = isTrainable
+  }
+
+  /// The current value.
+  public var value: Tensor {
+    get { state.withLock { $0 } }
+    set { state.withLock { $0 = newValue } }
+  }
+
+  /// Changes the value in place.
+  public func update(_ body: (inout Tensor) -> Void) { state.withLock { body(&$0) } }
+}
+
+/// One pass through a model: whether it learns, and what is random in it.
+///
+/// Layers read their parameters through the tape: in training each becomes a leaf that gradients
+/// are taken by, in inference a constant. Mode and randomness are thus explicit, with no global
+/// switch.
+public final class Tape {
+  /// Whether layers behave as in training: batch statistics, dropout.
+  public let isTraining: Bool
+  private var leaves: [ObjectIdentifier: Variable] = [:]
+  private var random: RandomStream
+
+  /// A pass that learns; `random` feeds dropout.
+  public static func training(random: RandomStream) -> Tape {
+    Tape(isTraining: true, random: random)
+  }
+
+  /// A pass that only predicts.
+  public static func inference() -> Tape {
+    Tape(isTraining: false, random: RandomStream(seed: 0, name: "inference"))
+  }
+
+  private init(isTraining: Bool, random: RandomStream) {
+    self.isTraining = isTraining
+    self.random = random
+  }
+
+  /// The parameter as a variable of this pass, the same at every call.
+  public func callAsFunction(_ parameter: Parameter) -> Variable {
+    guard isTraining && parameter.isTrainable else { return Variable(parameter.value) }
+    if let leaf = leaves[ObjectIdentifier(parameter)] { return leaf }
+    let leaf = Variable(parameter.value, requiresGradient: true)
+    leaves[ObjectIdentifier(parameter)] = leaf
+    return leaf
+  }
+
+  /// The leaf that a parameter became in this pass, if it was read.
+  public func leaf(of parameter: Parameter) -> Variable? { leaves[ObjectIdentifier(parameter)] }
+
+  /// Draws uniform numbers on [0, 1).
+  public func uniform(_ shape: Shape) -> Tensor { .uniform(shape, using: &random) }
+}

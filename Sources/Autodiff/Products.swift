@@ -1,0 +1,57 @@
+public import TensorCore
+
+extension Variable {
+  /// The matrix product; d(*A* *B*) = d*A* *B* + *A* d*B*, so the gradients are d*Y* *B*ᵀ and *A*ᵀ d*Y*.
+  ///
+  /// **Shapes.** `[…, m, k]` and `[…, k, n]`, or `[k, n]` → `[…, m, n]`.
+  public func matmul(_ other: Variable) -> Variable {
+    Variable(value.matmul(other.value), inputs: [self, other]) {
+      [a = value, b = other.value, na = requiresGradient, nb = other.requiresGradient] dy in
+      let da = na ? dy.matmul(b.transposed()).summed(to: a.shape) : nil
+      guard nb else { return [da, nil] }
+      if a.shape.rank > 2 && b.shape.rank == 2 {
+        let rows = a.reshaped([-1, a.shape[-1]])
+        return [da, rows.transposed().matmul(dy.reshaped([-1, dy.shape[-1]]))]
+      }
+      return [da, a.transposed().matmul(dy).summed(to: b.shape)]
+    }
+  }
+
+  /// The convolution of images with a kernel: see `Tensor.convolved`.
+  public func convolved(
+    with weight: Variable, bias: Variable? = nil,
+    _ geometry: ConvolutionGeometry = ConvolutionGeometry()
+  ) -> Variable {
+    let value = value.convolved(with: weight.value, bias: bias?.value, geometry)
+    return Variable(value, inputs: [self, weight] + (bias.map { [$0] } ?? [])) {
+      [x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient] dy in
+      [
+        nx ? dy.convolutionInputGradient(weight: w, inputShape: x.shape, geometry) : nil,
+        nw ? dy.convolutionWeightGradient(input: x, weightShape: w.shape, geometry) : nil,
+        dy.sum([0, 1, 2]),
+      ]
+    }
+  }
+
+  /// The maximum over windows of `size` × `size` pixels; the gradient goes to each window's maximum.
+  public func maxPooled(size: Int, stride: Int? = nil) -> Variable {
+    let (pooled, chosen) = value.maxPooled(size: size, stride: stride ?? size)
+    return Variable(pooled, inputs: [self]) { [shape] dy in
+      [dy.maxPoolGradient(inputShape: shape, chosen: chosen)]
+    }
+  }
+
+  /// The mean over windows of `size` × `size` pixels, without overlap; a rest is left out.
+  public func averagePooled(size: Int) -> Variable {
+    let (h, w, c) = (shape[1] / size, shape[2] / size, shape[3])
+    return sliced(0..<h * size, axis: 1).sliced(0..<w * size, axis: 2)
+      .reshaped([shape[0], h, size, w, size, c]).mean([2, 4])
+  }
+
+  /// Each pixel repeated `factor` × `factor` times.
+  public func upsampled(_ factor: Int) -> Variable {
+    let (n, h, w, c) = (shape[0], shape[1], shape[2], shape[3])
+    let wide = reshaped([n, h, 1, w, 1, c]) + Variable(.zeros([n, h, factor, w, factor, c]))
+    return wide.reshaped([n, h * factor, w * factor, c])
+  }
+}

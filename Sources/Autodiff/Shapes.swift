@@ -1,0 +1,65 @@
+import TensorCore
+
+// Reductions and rearrangements: their pullbacks are each other.
+extension Variable {
+  /// The sum over some axes, or all; the pullback repeats.
+  public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
+    let kept = value.sum(axes, keepingAxes: true).shape
+    return Variable(value.sum(axes, keepingAxes: keepingAxes), inputs: [self]) { [shape] dy in
+      [dy.reshaped(kept).broadcast(to: shape)]
+    }
+  }
+
+  /// The mean over some axes, or all.
+  public func mean(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
+    let total = sum(axes, keepingAxes: keepingAxes)
+    return total * (Float(total.shape.count) / Float(shape.count))
+  }
+
+  /// The same elements in another shape; one extent may be −1.
+  public func reshaped(_ extents: [Int]) -> Variable {
+    Variable(value.reshaped(extents), inputs: [self]) { [shape] dy in [dy.reshaped(shape)] }
+  }
+
+  /// The axes in another order; the pullback puts them back.
+  public func permuted(_ order: [Int]) -> Variable {
+    let back = order.indices.map { axis in order.firstIndex(of: axis) ?? axis }
+    return Variable(value.permuted(order), inputs: [self]) { dy in [dy.permuted(back)] }
+  }
+
+  /// A range along an axis; the pullback pads with zeros.
+  public func sliced(_ range: Range<Int>, axis: Int = 0) -> Variable {
+    Variable(value.sliced(range, axis: axis), inputs: [self]) { [shape] dy in
+      var origin = [Int](repeating: 0, count: shape.rank)
+      origin[shape.resolve(axis)] = range.lowerBound
+      var gradient = Tensor.zeros(shape)
+      gradient.assign(dy, at: origin)
+      return [gradient]
+    }
+  }
+
+  /// The rows at some indices; the pullback adds them up where they came from.
+  public func gathered(_ indices: [Int]) -> Variable {
+    Variable(value.gathered(indices), inputs: [self]) { [count = shape[0]] dy in
+      [dy.scattered(indices, count: count)]
+    }
+  }
+
+  /// One element of each row of `[rows, columns]`, as `[rows]`.
+  public func picked(_ columns: [Int]) -> Variable {
+    let flat = columns.enumerated().map { $0 * shape[1] + $1 }
+    return reshaped([shape.count]).gathered(flat)
+  }
+
+  /// The variables joined along an axis; the pullback takes them apart.
+  public static func concatenated(_ parts: [Variable], axis: Int = 0) -> Variable {
+    let extents = parts.map { $0.shape[axis] }
+    return Variable(Tensor.concatenated(parts.map(\.value), axis: axis), inputs: parts) { dy in
+      var start = 0
+      return extents.map { extent in
+        defer { start += extent }
+        return dy.sliced(start..<start + extent, axis: axis)
+      }
+    }
+  }
+}

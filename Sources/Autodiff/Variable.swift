@@ -1,0 +1,103 @@
+public import TensorCore
+
+/// A tensor in a computation, with the record of how it came about.
+///
+/// Operations on variables compute at once and record a pullback, the map from the gradient by
+/// their result to the gradients by their inputs; `gradients(of:)` follows the record backwards.
+/// Nothing is recorded behind constants, so that inference pays nothing.
+///
+///     let x = Variable(Tensor([3]), requiresGradient: true)
+///     let y = (x * x).sum()
+///     Gradients(of: y)[x]   // [6]
+public final class Variable {
+  /// The computed value.
+  public let value: Tensor
+  /// Whether a gradient may flow to here.
+  public let requiresGradient: Bool
+  let inputs: [Variable]
+  let pullback: ((Tensor) -> [Tensor?])?
+
+  /// Creates a leaf: a constant, or a variable that gradients are taken by.
+  public init(_ value: Tensor, requiresGradient: Bool = false) {
+    self.value = value
+    self.requiresGradient = requiresGradient
+    inputs = []
+    pullback = nil
+  }
+
+  /// Creates the result of an operation: the way in which new differentiable operations are made.
+  ///
+  /// - Parameters:
+  ///   - value: The result.
+  ///   - inputs: What it was computed from.
+  ///   - pullback: Gives, for the gradient by the result, the gradient by each input (of the
+  ///     input's shape), or `nil` for one that has none.
+  public init(_ value: Tensor, inputs: [Variable], pullback: @escaping (Tensor) -> [Tensor?]) {
+    self.value = value
+    requiresGradient = inputs.contains { $0.requiresGradient }
+    self.inputs = requiresGradient ? inputs : []
+    self.pullback = requiresGradient ? pullback : nil
+  }
+
+  /// The extents of the value.
+  public var shape: Shape { value.shape }
+
+  /// The same value as a constant: no gradient flows through it.
+  public var detached: Variable { Variable(value) }
+}
+
+/// The gradients of a scalar by the variables that it was computed from.
+public struct Gradients {
+  private var byVariable: [ObjectIdentifier: Tensor] = [:]
+
+  /// Computes the gradients of a scalar.
+  ///
+  /// - Precondition: `result` has one element.
+  /// - Complexity: About twice the work of computing `result`; each recorded operation runs once.
+  public init(of result: Variable) {
+    precondition(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
+    guard result.requiresGradient else { return }
+    byVariable[ObjectIdentifier(result)] = .ones(result.shape)
+    for node in Gradients.order(from: result).reversed() {
+      guard let pullback = node.pullback, let gradient = byVariable[ObjectIdentifier(node)] else {
+        continue
+      }
+      for (input, contribution) in zip(node.inputs, pullback(gradient)) {
+        guard input.requiresGradient, let contribution else { continue }
+        assert(contribution.shape == input.shape, "\(contribution.shape) for \(input.shape)")
+        byVariable[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)
+      }
+      byVariable[ObjectIdentifier(node)] = nil
+    }
+  }
+
+  /// The gradient by a leaf, or `nil` where the result does not depend on it.
+  public subscript(variable: Variable) -> Tensor? { byVariable[ObjectIdentifier(variable)] }
+
+  /// The recorded variables, inputs before results. Iterative: a long chain needs no deep stack.
+  private static func order(from result: Variable) -> [Variable] {
+    var sorted: [Variable] = []
+    var seen: Set<ObjectIdentifier> = [ObjectIdentifier(result)]
+    var stack: [(node: Variable, next: Int)] = [(result, 0)]
+    while let (node, next) = stack.last {
+      guard next < node.inputs.count else {
+        sorted.append(node)
+        stack.removeLast()
+        continue
+      }
+      stack[stack.count - 1].next += 1
+      let input = node.inputs[next]
+      if input.requiresGradient, seen.insert(ObjectIdentifier(input)).inserted {
+        stack.append((input, 0))
+      }
+    }
+    return sorted
+  }
+}
+
+extension Tensor {
+  /// Adds in place; a scalar zero, the empty sum, is replaced.
+  fileprivate mutating func accumulate(_ other: Tensor) {
+    if shape == other.shape { add(other) } else { self = other }
+  }
+}

@@ -1,0 +1,10 @@
+// The kernel bodies for the avx2 path.
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
+#define CK(name) name##_avx2
+#define CK_VECTOR_BITS 256
+#define CK_WIDTH 8  // floats in a vector
+#define CK_ROWS 6    // rows of the register tile: CK_ROWS x 2 accumulators fit the registers
+#include "bodies/all.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,18 @@
+// Included once per instruction set, with CK, CK_WIDTH and CK_ROWS defined.
+#include "../include/ckernels.h"
+#include <math.h>
+#include <string.h>
+
+// Without this, clang may split 512-bit vectors in two.
+#define CK_BODY __attribute__((min_vector_width(CK_VECTOR_BITS)))
+#define CK_INLINE static inline __attribute__((always_inline))
+
+typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
+
+#include "elementwise.h"
+#include "gather_product.h"
+#include "normalization.h"
+#include "optimizer.h"
+#include "pool.h"
+#include "reduce.h"
+#include "warp.h"

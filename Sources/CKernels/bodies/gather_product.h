@@ -1,0 +1,109 @@
+// The register-tiled product behind every convolution: see ck_gather_product_args in ckernels.h.
+//
+// A tile is `R` gathered rows by `V` vectors of columns. Per step of the depth it loads V vectors of
+// b and broadcasts R floats of a; the products go to R x V accumulators that never leave registers.
+
+// Keeps the compiler from hoisting all R broadcasts before the first product, which would spill the
+// accumulators: measured, 120 -> 220 GFLOP/s a core with AVX-512.
+#if defined(__x86_64__)
+#define CK_IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
+#else
+#define CK_IN_ORDER(v)
+#endif
+
+CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t column, const int R,
+                        const int V) {
+  typedef CK(vec) vec;
+  const size_t remaining = p->columns - column;
+  const size_t valid = remaining < (size_t)V * CK_WIDTH ? remaining : (size_t)V * CK_WIDTH;
+  const float *a[CK_ROWS];
+  vec sum[CK_ROWS][2];
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; r++) {
+    a[r] = p->a + p->row_offsets[row + r];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++) sum[r][v] = (vec){0};
+  }
+  const float *b = p->b + column;
+  const ptrdiff_t *offsets = p->depth_offsets;
+  for (size_t k = 0; k < p->depth; k++, b += p->b_stride) {
+    const ptrdiff_t o = offsets[k];
+    vec bv[2];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++) bv[v] = *(const vec *)(b + v * CK_WIDTH);
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++) {
+      const float s = a[r][o];
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; v++) {
+        sum[r][v] += bv[v] * s;
+        CK_IN_ORDER(sum[r][v]);
+      }
+    }
+  }
+  float buffer[2 * CK_WIDTH];
+  for (size_t j = 0; j < valid; j++) buffer[j] = p->bias ? p->bias[column + j] : 0;
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; r++) {
+    float *c = p->c + p->c_offsets[row + r] + column;
+    if (valid == (size_t)V * CK_WIDTH) {
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; v++) {
+        vec y = sum[r][v];
+        if (p->bias) y += *(const vec *)(buffer + v * CK_WIDTH);
+        if (p->accumulate) y += *(const vec *)(c + v * CK_WIDTH);
+        if (p->relu) y = __builtin_elementwise_max(y, (vec){0});
+        *(vec *)(c + v * CK_WIDTH) = y;
+      }
+    } else {
+      float part[2 * CK_WIDTH];
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; v++) *(vec *)(part + v * CK_WIDTH) = sum[r][v];
+      for (size_t j = 0; j < valid; j++) {
+        float y = p->bias ? part[j] + buffer[j] : part[j];
+        if (p->accumulate) y += c[j];
+        c[j] = p->relu && !(y > 0) ? 0 : y;
+      }
+    }
+  }
+}
+
+#define CK_TILE(R) \
+  CK_BODY static void CK(tile_##R##x1)(const ck_gather_product_args *p, size_t r, size_t c) { CK(tile)(p, r, c, R, 1); } \
+  CK_BODY static void CK(tile_##R##x2)(const ck_gather_product_args *p, size_t r, size_t c) { CK(tile)(p, r, c, R, 2); }
+CK_TILE(1) CK_TILE(2) CK_TILE(3) CK_TILE(4)
+#if CK_ROWS > 4
+CK_TILE(5) CK_TILE(6)
+#endif
+#if CK_ROWS > 6
+CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13) CK_TILE(14)
+#endif
+#undef CK_TILE
+#undef CK_IN_ORDER
+
+CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
+  typedef void (*tile)(const ck_gather_product_args *, size_t, size_t);
+#define CK_TILE(R) {CK(tile_##R##x1), CK(tile_##R##x2)},
+  static const tile tiles[CK_ROWS][2] = {
+      CK_TILE(1) CK_TILE(2) CK_TILE(3) CK_TILE(4)
+#if CK_ROWS > 4
+      CK_TILE(5) CK_TILE(6)
+#endif
+#if CK_ROWS > 6
+      CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13) CK_TILE(14)
+#endif
+  };
+#undef CK_TILE
+  // Rows are dealt out evenly: 15 rows are tiles of 8 and 7, not of 14 and 1.
+  const size_t count = (p->rows + CK_ROWS - 1) / CK_ROWS;
+  for (size_t column = 0; column < p->columns;) {
+    const int wide = p->columns - column > CK_WIDTH;
+    size_t row = 0;
+    for (size_t t = 0; t < count; t++) {
+      const size_t end = p->rows * (t + 1) / count;
+      if (end > row) tiles[end - row - 1][wide](p, row, column);
+      row = end;
+    }
+    column += wide ? 2 * CK_WIDTH : CK_WIDTH;
+  }
+}

@@ -1,0 +1,61 @@
+// Chooses one body per machine, once, when the library is loaded.
+#include "ckernels.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+  const char *path;
+#define KERNEL(name, params, args) void(*name) params;
+#include "include/kernels.def"
+#undef KERNEL
+} ck_table;
+
+#define KERNEL(name, params, args) extern void ck_##name##_portable params;
+#include "include/kernels.def"
+#undef KERNEL
+static const ck_table portable = {
+    "portable",
+#define KERNEL(name, params, args) ck_##name##_portable,
+#include "include/kernels.def"
+#undef KERNEL
+};
+
+#if defined(__x86_64__)
+#define KERNEL(name, params, args) \
+  extern void ck_##name##_avx2 params; \
+  extern void ck_##name##_avx512 params;
+#include "include/kernels.def"
+#undef KERNEL
+static const ck_table avx2 = {
+    "avx2",
+#define KERNEL(name, params, args) ck_##name##_avx2,
+#include "include/kernels.def"
+#undef KERNEL
+};
+static const ck_table avx512 = {
+    "avx512",
+#define KERNEL(name, params, args) ck_##name##_avx512,
+#include "include/kernels.def"
+#undef KERNEL
+};
+#endif
+
+static const ck_table *active = &portable;
+
+__attribute__((constructor)) static void ck_choose(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const char *forced = getenv("CANON_CPU");
+  int allow_avx512 = !forced || strcmp(forced, "avx512") == 0;
+  int allow_avx2 = allow_avx512 || strcmp(forced, "avx2") == 0;
+  if (allow_avx512 && __builtin_cpu_supports("x86-64-v4")) active = &avx512;
+  else if (allow_avx2 && __builtin_cpu_supports("x86-64-v3")) active = &avx2;
+#endif
+}
+
+const char *ck_path(void) { return active->path; }
+
+#define KERNEL(name, params, args) \
+  void ck_##name params { active->name args; }
+#include "include/kernels.def"
+#undef KERNEL

@@ -1,0 +1,81 @@
+// The kernels: plain loops on contiguous floats, compiled once per instruction set.
+//
+// Every public function `ck_NAME` calls the body of the instruction set chosen when the library is
+// loaded: AVX-512 (x86-64-v4), AVX2 with FMA (x86-64-v3), or portable. The environment variable
+// CANON_CPU=avx512|avx2|portable forces a path that the machine supports.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// The name of the instruction set in use: "avx512", "avx2" or "portable".
+const char *ck_path(void);
+
+/// How many floats past its end a buffer must be readable: kernels load whole vectors.
+#define CK_SLACK 32
+
+/// A matrix product whose left operand is gathered by two offset tables:
+///
+///     c[c_offsets[r] + j] (+)= bias[j] + sum over k of a[row_offsets[r] + depth_offsets[k]] * b[k * b_stride + j]
+///
+/// for r < rows, j < columns. A convolution (rows: output pixels; depth: taps and input channels),
+/// its input gradient, and its weight gradient (rows: taps and input channels; depth: output
+/// pixels) are all of this form, without a copy of the input. The sum runs over k in order, one
+/// accumulator per element, so that a result does not depend on how rows are split.
+typedef struct {
+  size_t rows, columns, depth;
+  const float *a;
+  const ptrdiff_t *row_offsets;
+  const ptrdiff_t *depth_offsets;
+  const float *b;
+  size_t b_stride;
+  float *c;
+  const ptrdiff_t *c_offsets;
+  const float *bias;  // `columns` values, or NULL
+  int accumulate;     // add to c instead of overwriting it
+  int relu;           // clamp the result at zero
+} ck_gather_product_args;
+
+/// Elementwise functions of one argument.
+typedef enum {
+  CK_NEGATE, CK_ABS, CK_SQUARE, CK_SQRT, CK_EXP, CK_LOG, CK_RELU, CK_SIGMOID, CK_TANH, CK_RECIPROCAL,
+  CK_SIN, CK_COS, CK_STEP, CK_SIGN, CK_SOFTPLUS
+} ck_unary_op;
+
+/// Elementwise functions of two arguments.
+typedef enum {
+  CK_ADD, CK_SUBTRACT, CK_MULTIPLY, CK_DIVIDE, CK_MAXIMUM, CK_MINIMUM, CK_GREATER, CK_EQUAL
+} ck_binary_op;
+
+/// Reductions.
+typedef enum { CK_SUM, CK_MAX, CK_MIN } ck_reduce_op;
+
+/// How a resampling kernel reads between pixels.
+typedef enum { CK_NEAREST, CK_BILINEAR, CK_BICUBIC } ck_interpolation;
+
+/// What a resampling kernel reads outside the image.
+typedef enum { CK_ZERO, CK_EDGE, CK_REFLECT } ck_border;
+
+/// One affine resampling of an image [height, width, channels] onto [out_height, out_width, channels].
+///
+/// The output pixel (y, x) takes the value of the input at
+///
+///     sx = cx + m[0]*(x - ox) + m[1]*(y - oy) + m[2]
+///     sy = cy + m[3]*(x - ox) + m[4]*(y - oy) + m[5]
+///
+/// with (cx, cy) and (ox, oy) the centers of input and output. The displacement from (cx, cy) is
+/// rounded to multiples of 2^-16 pixel, and the bilinear sum pairs opposite corners: thus a
+/// rotation about the center commutes bit for bit with quarter turns and flips.
+typedef struct {
+  size_t height, width, channels, out_height, out_width;
+  double m[6];
+  ck_interpolation interpolation;
+  ck_border border;
+} ck_warp_args;
+
+#define KERNEL(name, params, args) void ck_##name params;
+#include "kernels.def"
+#undef KERNEL
+
+#endif

@@ -1,0 +1,100 @@
+public import TensorCore
+
+/// A raster of samples as a PNG file holds them: 8 or 16 bits, one to four channels.
+public struct Image: Hashable, Sendable {
+  public let width, height: Int
+  /// 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
+  public let channels: Int
+  /// 8 or 16.
+  public let bitDepth: Int
+  /// Row by row, channels together, in `0...maximum`.
+  public var samples: [UInt16]
+
+  /// Creates an image.
+  ///
+  /// - Precondition: There are width × height × channels samples, 1–4 channels of 8 or 16 bits.
+  public init(width: Int, height: Int, channels: Int, bitDepth: Int = 8, samples: [UInt16]) {
+    precondition(
+      samples.count == width * height * channels && (1...4).contains(channels)
+        && (bitDepth == 8 || bitDepth == 16),
+      "\(samples.count) samples for \(width) × \(height) × \(channels), \(bitDepth) bit")
+    self.width = width
+    self.height = height
+    self.channels = channels
+    self.bitDepth = bitDepth
+    self.samples = samples
+  }
+
+  /// The largest sample: 255 or 65535.
+  public var maximum: Int { (1 << bitDepth) - 1 }
+
+  /// Creates an image from values in 0…1, rounded to the bit depth; others are clamped.
+  ///
+  /// - Parameter tensor: `[height, width, channels]`.
+  public init(_ tensor: Tensor, bitDepth: Int = 8) {
+    let scale = Float((1 << bitDepth) - 1)
+    let samples = tensor.elements.map { value in
+      UInt16((min(max(value.isNaN ? 0 : value, 0), 1) * scale).rounded())
+    }
+    self.init(
+      width: tensor.shape[1], height: tensor.shape[0], channels: tensor.shape[2],
+      bitDepth: bitDepth, samples: samples)
+  }
+
+  /// The samples as values in 0…1, `[1, height, width, channels]`; `Image(_:bitDepth:)` gives the
+  /// same samples back.
+  public var tensor: Tensor {
+    let scale = Float(maximum)
+    return Tensor(samples.map { Float($0) / scale }, shape: [1, height, width, channels])
+  }
+
+  /// The image as a model sees it: the largest centered square, averaged down (or repeated up) to
+  /// `size` × `size` pixels, alpha composited on black, in `channels` channels (gray is the Rec. 709
+  /// luma, or repeated).
+  ///
+  /// Every output is one exact integer sum, divided once: turning the image by quarters or flipping
+  /// it turns or flips the result bit for bit.
+  ///
+  /// - Returns: `[1, size, size, channels]`, in 0…1.
+  /// - Precondition: `channels` is 1 or 3.
+  public func modelInput(size: Int, channels wanted: Int) -> Tensor {
+    precondition(wanted == 1 || wanted == 3, "a model input of \(wanted) channels")
+    let side = min(width, height)
+    let (top, left) = ((height - side) / 2, (width - side) / 2)
+    let hasAlpha = channels == 2 || channels == 4
+    // Source pixel i covers [i·size, (i+1)·size), output j covers [j·side, (j+1)·side): integers.
+    let spans = (0..<size).map { j in
+      (j * side / size..<((j + 1) * side + size - 1) / size).map { i in
+        (index: i, weight: min((i + 1) * size, (j + 1) * side) - max(i * size, j * side))
+      }
+    }
+    let scale = Double(side * side * maximum * (hasAlpha ? maximum : 1)) * 10_000
+    var result: [Float] = []
+    result.reserveCapacity(size * size * wanted)
+    for rows in spans {
+      for columns in spans {
+        var sums = [0.0, 0, 0]
+        for (y, wy) in rows {
+          for (x, wx) in columns {
+            let at = ((y + top) * width + x + left) * channels
+            let alpha = hasAlpha ? Double(samples[at + channels - 1]) : 1
+            let weight = Double(wx * wy) * alpha
+            sums[0] += weight * Double(samples[at])
+            if channels >= 3 {
+              sums[1] += weight * Double(samples[at + 1])
+              sums[2] += weight * Double(samples[at + 2])
+            }
+          }
+        }
+        let rgb = channels >= 3 ? sums : [sums[0], sums[0], sums[0]]
+        if wanted == 3 {
+          result += rgb.map { Float($0 * 10_000 / scale) }
+        } else {
+          let luma = channels >= 3 ? 2126 * rgb[0] + 7152 * rgb[1] + 722 * rgb[2] : rgb[0] * 10_000
+          result.append(Float(luma / scale))
+        }
+      }
+    }
+    return Tensor(result, shape: [1, size, size, wanted])
+  }
+}

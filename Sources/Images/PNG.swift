@@ -1,0 +1,96 @@
+import CPNG
+import Glibc
+
+/// What can go wrong with an image file, in a sentence that says what to do.
+public enum ImageError: Error, CustomStringConvertible {
+  case unreadable(path: String, reason: String)
+  case tooLarge(path: String, width: Int, height: Int, limit: Int)
+  case unwritable(path: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .unreadable(let path, let reason):
+      "\(path) cannot be read as a PNG image (\(reason)); check the file or remove it."
+    case .tooLarge(let path, let width, let height, let limit):
+      "\(path) declares \(width) × \(height) pixels, more than the limit of \(limit) million; "
+        + "scale it down first."
+    case .unwritable(let path, let reason):
+      "\(path) cannot be written (\(reason)); check the folder's permission and the free space."
+    }
+  }
+}
+
+extension Image {
+  /// Images of more pixels than this are refused: a corrupt header must not exhaust memory.
+  public static let pixelLimit = 200_000_000
+
+  /// Reads a PNG file of any kind: 1–16 bits, gray, palette or color, interlaced or not.
+  ///
+  /// Palettes become RGB, transparent colors an alpha channel, fewer than 8 bits 8; 16 stay 16.
+  ///
+  /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
+  public init(path: String) throws(ImageError) {
+    var header = cpng_header()
+    var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
+    let result: Result<[UInt16], ImageError> = unsafe message.withUnsafeMutableBufferPointer {
+      message in
+      func failure(_ fallback: String) -> Result<[UInt16], ImageError> {
+        let text = unsafe message.baseAddress.map { unsafe String(cString: $0) } ?? ""
+        return .failure(.unreadable(path: path, reason: text.isEmpty ? fallback : text))
+      }
+      guard let reader = unsafe cpng_open(path, &header, message.baseAddress) else {
+        return unsafe failure("it could not be opened")
+      }
+      defer { unsafe cpng_close(reader) }
+      let (width, height) = (Int(header.width), Int(header.height))
+      guard width * height <= Image.pixelLimit else {
+        return .failure(
+          .tooLarge(
+            path: path, width: width, height: height, limit: Image.pixelLimit / 1_000_000))
+      }
+      let count = width * height * Int(header.channels)
+      if header.bit_depth == 16 {
+        var samples = [UInt16](repeating: 0, count: count)
+        guard unsafe cpng_read(reader, &samples, message.baseAddress) == 0 else {
+          return unsafe failure("its data are damaged")
+        }
+        return .success(samples)
+      }
+      var samples = [UInt8](repeating: 0, count: count)
+      guard unsafe cpng_read(reader, &samples, message.baseAddress) == 0 else {
+        return unsafe failure("its data are damaged")
+      }
+      return .success(samples.map { UInt16($0) })
+    }
+    self.init(
+      width: Int(header.width), height: Int(header.height),
+      channels: max(1, Int(header.channels)), bitDepth: header.bit_depth == 16 ? 16 : 8,
+      samples: try result.get())
+  }
+
+  /// Writes a PNG file, beside its final name first and then renamed: never half a file.
+  ///
+  /// - Throws: `ImageError.unwritable`.
+  public func write(to path: String) throws(ImageError) {
+    var header = cpng_header(
+      width: UInt32(width), height: UInt32(height), channels: Int32(channels),
+      bit_depth: Int32(bitDepth))
+    var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
+    let temporary = path + ".partial"
+    let status =
+      bitDepth == 16
+      ? unsafe cpng_write(temporary, &header, samples, &message)
+      : unsafe cpng_write(
+        temporary, &header, samples.map { UInt8(truncatingIfNeeded: $0) }, &message)
+    let text = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    guard status == 0 else {
+      unsafe unlink(temporary)
+      throw .unwritable(path: path, reason: String(decoding: text, as: UTF8.self))
+    }
+    guard unsafe rename(temporary, path) == 0 else {
+      let reason = unsafe String(cString: strerror(errno))
+      unsafe unlink(temporary)
+      throw .unwritable(path: path, reason: reason)
+    }
+  }
+}

@@ -1,0 +1,114 @@
+public import Autodiff
+public import TensorCore
+
+/// Ready-made plain networks to put behind a canonicalizer.
+public enum Backbone {
+  /// A multilayer perceptron on flattened inputs: hidden layers with ReLU, then scores.
+  public static func mlp(
+    inputs: Int, hidden: [Int] = [512, 512], outputs: Int, using random: inout RandomStream
+  ) -> Sequential {
+    var layers: [any Layer] = [Function.flatten]
+    var width = inputs
+    for next in hidden {
+      layers += [Linear(width, next, using: &random), Function.relu]
+      width = next
+    }
+    return Sequential(layers + [Linear(width, outputs, using: &random)])
+  }
+
+  /// The seven-layer network of Kaba et al. (ICML 2023) for 28 × 28 images: 3×3-32, 3×3-32,
+  /// 5×5/2-64, 3×3-64, 3×3-64, 5×5/2-128, each with batch norm and ReLU, channel dropout 0.4 after
+  /// the strided ones, then a linear layer.
+  ///
+  /// - Precondition: `size` is at least 22, the smallest image that leaves a pixel at the end.
+  public static func paperCNN(
+    size: Int = 28, channels: Int = 1, classes: Int, using random: inout RandomStream
+  ) -> Sequential {
+    let plan = [
+      (32, 3, 1), (32, 3, 1), (64, 5, 2), (64, 3, 1), (64, 3, 1), (128, 5, 2),
+    ]
+    var layers: [any Layer] = []
+    var (width, side) = (channels, size)
+    for (outputs, kernel, stride) in plan {
+      let geometry = ConvolutionGeometry(stride: stride, padding: stride == 2 ? 1 : 0)
+      layers.append(Convolution(width, outputs, kernel: kernel, geometry, using: &random))
+      layers.append(BatchNorm(outputs, relu: true))
+      if stride == 2 { layers.append(Dropout(0.4, wholeChannels: true)) }
+      (width, side) = (outputs, geometry.outputExtent(side, kernel: kernel))
+    }
+    precondition(side > 0, "images of \(size) pixels are too small for the paper's network")
+    layers.append(Function.flatten)
+    return Sequential(layers + [Linear(side * side * width, classes, using: &random)])
+  }
+
+  /// A small network for images of any size: 3×3 convolutions with batch norm and ReLU in three
+  /// stages of doubling width, halved by pooling, then a global mean and a linear layer.
+  public static func smallCNN(
+    channels: Int = 1, width: Int = 32, classes: Int, using random: inout RandomStream
+  ) -> Sequential {
+    func block(_ inputs: Int, _ outputs: Int) -> [any Layer] {
+      [
+        Convolution(
+          inputs, outputs, kernel: 3, ConvolutionGeometry(padding: 1), hasBias: false,
+          using: &random),
+        BatchNorm(outputs, relu: true),
+      ]
+    }
+    return Sequential(
+      block(channels, width) + block(width, width) + [Function.maxPool(2)]
+        + block(width, 2 * width) + block(2 * width, 2 * width) + [Function.maxPool(2)]
+        + block(2 * width, 4 * width)
+        + [Function.globalAveragePool, Linear(4 * width, classes, using: &random)])
+  }
+}
+
+/// A network from images to images: down to a quarter of the side and back, with the finer maps
+/// joined in on the way up (after Ronneberger et al. 2015, arXiv 1505.04597).
+///
+/// **Shapes.** `[batch, height, width, channels]` → the same, logits per pixel and channel; height
+/// and width divisible by 4.
+public struct UNet: Layer {
+  private let down1, down2, bottom, up2, up1: Sequential
+  private let head: Convolution
+
+  public init(channels: Int = 1, width: Int = 16, using random: inout RandomStream) {
+    func block(_ inputs: Int, _ outputs: Int, _ random: inout RandomStream) -> Sequential {
+      Sequential(
+        [(inputs, outputs), (outputs, outputs)].flatMap { pair -> [any Layer] in
+          [
+            Convolution(
+              pair.0, pair.1, kernel: 3, ConvolutionGeometry(padding: 1), hasBias: false,
+              using: &random),
+            BatchNorm(pair.1, relu: true),
+          ]
+        })
+    }
+    down1 = block(channels, width, &random)
+    down2 = block(width, 2 * width, &random)
+    bottom = block(2 * width, 4 * width, &random)
+    up2 = block(6 * width, 2 * width, &random)
+    up1 = block(3 * width, width, &random)
+    head = Convolution(width, channels, kernel: 1, using: &random)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    let parts: [(String, any Layer)] = [
+      ("down1", down1), ("down2", down2), ("bottom", bottom), ("up2", up2), ("up1", up1),
+      ("head", head),
+    ]
+    return parts.flatMap { part in
+      part.1.parameters.map { ("\(part.0).\($0.name)", $0.parameter) }
+    }
+  }
+
+  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    precondition(
+      input.shape[1] % 4 == 0 && input.shape[2] % 4 == 0,
+      "a U-Net halves its input twice: \(input.shape)")
+    let fine = down1(input, on: tape)
+    let middle = down2(fine.maxPooled(size: 2), on: tape)
+    let coarse = bottom(middle.maxPooled(size: 2), on: tape)
+    let half = up2(.concatenated([coarse.upsampled(2), middle], axis: 3), on: tape)
+    return head(up1(.concatenated([half.upsampled(2), fine], axis: 3), on: tape), on: tape)
+  }
+}

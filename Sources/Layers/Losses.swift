@@ -1,0 +1,46 @@
+public import Autodiff
+public import TensorCore
+
+/// What a model is trained to make small: a loss per member of a batch.
+public enum Loss: Sendable, Equatable {
+  /// Cross entropy of softmax scores, against one-hot targets smoothed towards uniform.
+  case crossEntropy(labelSmoothing: Float = 0)
+  /// The mean squared difference.
+  case meanSquaredError
+  /// Cross entropy of independent logits against targets in 0…1.
+  case binaryCrossEntropy
+
+  /// The loss of each member.
+  ///
+  /// **Shapes.** `output` `[batch, …]`; `target` of the same shape (one-hot for cross entropy);
+  /// result `[batch]`.
+  public func perMember(_ output: Variable, _ target: Tensor) -> Variable {
+    precondition(output.shape == target.shape, "output \(output.shape), target \(target.shape)")
+    switch self {
+    case .crossEntropy(let smoothing):
+      let uniform = 1 / Float(target.shape[-1])
+      let smoothed = target * (1 - smoothing) + smoothing * uniform
+      return -(output.logSoftmax() * Variable(smoothed)).sum([1])
+    case .meanSquaredError:
+      return (output - Variable(target)).squared().reshaped([output.shape[0], -1]).mean([1])
+    case .binaryCrossEntropy:
+      // −t log σ(x) − (1 − t) log(1 − σ(x)) = softplus(x) − t x
+      let all = output.softplus() - output * Variable(target)
+      return all.reshaped([output.shape[0], -1]).mean([1])
+    }
+  }
+}
+
+extension Tensor {
+  /// Class indices as rows of zeros with a one, `[labels.count, classes]`.
+  ///
+  /// - Precondition: Each label is in `0..<classes`.
+  public static func oneHot(_ labels: [Int], classes: Int) -> Tensor {
+    var elements = [Float](repeating: 0, count: labels.count * classes)
+    for (row, label) in labels.enumerated() {
+      precondition(0..<classes ~= label, "label \(label) of \(classes) classes")
+      elements[row * classes + label] = 1
+    }
+    return Tensor(elements, shape: [labels.count, classes])
+  }
+}

@@ -1,0 +1,74 @@
+public import Autodiff
+public import TensorCore
+
+/// Batch normalization per channel, the last axis, optionally followed by a ReLU in the same pass
+/// (Ioffe & Szegedy 2015, arXiv 1502.03167).
+///
+/// In training by the batch's moments, which also move the running ones; in inference by these.
+///
+/// **Shapes.** `[…, channels]` → the same.
+public struct BatchNorm: Layer {
+  public let weight, bias, runningMean, runningVariance: Parameter
+  public let epsilon, momentum: Float
+  public let relu: Bool
+
+  public init(_ channels: Int, relu: Bool = false, epsilon: Float = 1e-5, momentum: Float = 0.1) {
+    weight = Parameter(.ones([channels]))
+    bias = Parameter(.zeros([channels]))
+    runningMean = Parameter(.zeros([channels]), isTrainable: false)
+    runningVariance = Parameter(.ones([channels]), isTrainable: false)
+    self.epsilon = epsilon
+    self.momentum = momentum
+    self.relu = relu
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    [
+      ("weight", weight), ("bias", bias), ("running_mean", runningMean),
+      ("running_var", runningVariance),
+    ]
+  }
+
+  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    guard tape.isTraining else {
+      let scale = weight.value / (runningVariance.value + epsilon).squareRoot()
+      let shift = bias.value - runningMean.value * scale
+      return Variable(
+        input.value.scaled(by: scale.elements, shift: shift.elements, relu: relu))
+    }
+    let (result, mean, variance) = input.batchNormalized(
+      weight: tape(weight), bias: tape(bias), epsilon: epsilon, relu: relu)
+    let rows = Double(input.shape.count / input.shape[-1])
+    let unbiased = rows > 1 ? rows / (rows - 1) : 1
+    let (newMean, newVariance) = (
+      Tensor(mean.map { Float($0) }), Tensor(variance.map { Float($0 * unbiased) })
+    )
+    runningMean.update { $0 = $0 * (1 - momentum) + newMean * momentum }
+    runningVariance.update { $0 = $0 * (1 - momentum) + newVariance * momentum }
+    return result
+  }
+}
+
+/// Normalization of each member over its last axis (Ba, Kiros & Hinton 2016, arXiv 1607.06450).
+///
+/// **Shapes.** `[…, channels]` → the same.
+public struct LayerNorm: Layer {
+  public let weight, bias: Parameter
+  public let epsilon: Float
+
+  public init(_ channels: Int, epsilon: Float = 1e-5) {
+    weight = Parameter(.ones([channels]))
+    bias = Parameter(.zeros([channels]))
+    self.epsilon = epsilon
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    [("weight", weight), ("bias", bias)]
+  }
+
+  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    let centered = input - input.mean([-1], keepingAxes: true)
+    let variance = centered.squared().mean([-1], keepingAxes: true)
+    return centered / (variance + epsilon).squareRoot() * tape(weight) + tape(bias)
+  }
+}

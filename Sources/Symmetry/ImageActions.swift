@@ -1,0 +1,73 @@
+public import TensorCore
+
+/// Rotations and reflections of images about their center.
+///
+/// Quarter turns and flips move pixels, bit for bit, and exchange the sides of an image that is not
+/// square; other angles sample the original once, and keep its size. Bilinear and bicubic sampling
+/// commute bit for bit with quarter turns and flips.
+///
+/// **Shapes.** `[batch, height, width, channels]` → the same, or with height and width exchanged
+/// where the elements' quarter turns are odd; then all must be odd, or the image square.
+public struct ImageAction<Group: PlanarGroup>: Action {
+  public let group: Group
+  /// How values between pixels are made; `.nearest` for masks of labels.
+  public let interpolation: Interpolation
+  /// What lies outside the image.
+  public let border: BorderPolicy
+
+  public init(
+    _ group: Group, interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero
+  ) {
+    self.group = group
+    self.interpolation = interpolation
+    self.border = border
+  }
+
+  /// Acts on each image of a batch.
+  ///
+  /// - Complexity: O(pixels), times 16 for bicubic sampling.
+  public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
+    let isometries = elements.map(group.isometry)
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    var size = (height, width)
+    if height != width, let first = isometries.first {
+      let odd = first.quarterTurns % 2
+      precondition(
+        isometries.allSatisfy { $0.quarterTurns % 2 == odd },
+        "quarter turns of images \(batch.shape) that are not square give two sizes in one batch")
+      if odd == 1 { size = (width, height) }
+    }
+    return batch.warped(
+      by: isometries.map(\.samplingMap), size: size, interpolation, border: border)
+  }
+}
+
+/// Vector fields on images: pixels move as those of an image do, and the vectors turn with them.
+///
+/// **Shapes.** `[batch, height, width, 2]`, components *x* to the right and *y* down.
+public struct VectorFieldAction<Group: PlanarGroup>: Action {
+  private let pixels: ImageAction<Group>
+  public var group: Group { pixels.group }
+
+  public init(_ group: Group, border: BorderPolicy = .zero) {
+    pixels = ImageAction(group, border: border)
+  }
+
+  public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
+    let moved = pixels.act(elements, on: batch)
+    return VectorAction(group).act(elements, on: moved)
+  }
+}
+
+/// The disc inscribed in an image: 1 inside, 0 outside; what a canonicalizer may look at, so that
+/// it cannot read the angle from corners that rotate in and out of the image.
+///
+/// - Returns: `[1, height, width, 1]`, unchanged by quarter turns and flips of square images.
+public func discMask(height: Int, width: Int) -> Tensor {
+  let side = min(height, width)
+  let mask = (0..<height * width).map { i -> Float in
+    let (dy, dx) = (2 * (i / width) - height + 1, 2 * (i % width) - width + 1)
+    return dy * dy + dx * dx <= side * side ? 1 : 0
+  }
+  return Tensor(mask, shape: [1, height, width, 1])
+}

@@ -1,0 +1,128 @@
+import CKernels
+
+extension Tensor {
+  /// Rows handled by one piece: fixed, so that partial sums do not depend on the threads.
+  private static var normalizationGrain: Int { 2048 }
+
+  /// Two sums per column over blocks of rows, combined in order in `Double`.
+  private func columnSums(
+    _ body: @Sendable (Range<Int>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+  ) -> ([Double], [Double]) {
+    let (rows, columns) = (shape.count / shape[-1], shape[-1])
+    let grain = Tensor.normalizationGrain
+    let blocks = (rows + grain - 1) / grain
+    let partial = unsafe Tensor([max(1, blocks), 2, columns]) { target in
+      unsafe target.update(repeating: 0, count: max(1, blocks) * 2 * columns)
+      let address = unsafe SendableAddress(target)
+      Parallel.ranges(rows, grain: grain) { range in
+        let start = unsafe address.pointer + range.lowerBound / grain * 2 * columns
+        unsafe body(range, start, start + columns)
+      }
+    }.elements
+    var sums = ([Double](repeating: 0, count: columns), [Double](repeating: 0, count: columns))
+    for block in 0..<blocks {
+      for c in 0..<columns {
+        sums.0[c] += Double(partial[(block * 2) * columns + c])
+        sums.1[c] += Double(partial[(block * 2 + 1) * columns + c])
+      }
+    }
+    return sums
+  }
+
+  /// The mean and the (biased) variance of each channel, the last axis.
+  ///
+  /// Deviations are taken from the first row, so that a mean that is large beside the deviation
+  /// costs no accuracy.
+  ///
+  /// - Precondition: There is one row at least.
+  public func channelMoments() -> (mean: [Double], variance: [Double]) {
+    let (rows, columns) = (shape.count / shape[-1], shape[-1])
+    precondition(rows > 0, "moments of shape \(shape)")
+    let source = contiguous
+    let pivot = source.reshaped([rows, columns])[0]
+    let (sum, square) = unsafe columnSums { range, sum, square in
+      unsafe source.withElements { x in
+        unsafe pivot.withElements { pivot in
+          unsafe ck_moments(
+            range.count, columns, x + range.lowerBound * columns, pivot, sum, square)
+        }
+      }
+    }
+    let first = pivot.elements
+    let mean = sum.map { $0 / Double(rows) }
+    return (
+      zip(mean, first).map { $0 + Double($1) },
+      zip(square, mean).map { max(0, $0 / Double(rows) - $1 * $1) }
+    )
+  }
+
+  /// *x* · `scale` + `shift` per channel, clamped at zero if `relu`, in one pass.
+  public func scaled(by scale: [Float], shift: [Float], relu: Bool) -> Tensor {
+    let columns = shape[-1]
+    precondition(scale.count == columns && shift.count == columns, "scaling \(shape)")
+    let source = contiguous
+    return unsafe Tensor(shape) { target in
+      let address = unsafe SendableAddress(target)
+      Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
+        unsafe source.withElements { x in
+          let start = range.lowerBound * columns
+          unsafe ck_scale_shift(
+            range.count, columns, x + start, scale, shift, relu ? 1 : 0, address.pointer + start)
+        }
+      }
+    }
+  }
+
+  /// The gradients of batch normalization (and its clamp) for the gradient `self` by its output.
+  ///
+  /// - Parameters:
+  ///   - input: What was normalized.
+  ///   - output: The clamped output; `nil` where there was no clamp.
+  /// - Returns: The gradients by the input, by the weight and by the bias.
+  public func batchNormGradients(
+    input: Tensor, output: Tensor?, mean: [Double], variance: [Double], epsilon: Float,
+    weight: [Float]
+  ) -> (input: Tensor, weight: Tensor, bias: Tensor) {
+    let columns = shape[-1]
+    let rows = Double(shape.count / columns)
+    let center = mean.map { Float($0) }
+    let inverse = variance.map { Float(1 / ($0 + Double(epsilon)).squareRoot()) }
+    let (x, dy, y) = (input.contiguous, contiguous, output?.contiguous)
+    let (sum, product) = unsafe columnSums { range, sum, product in
+      let start = range.lowerBound * columns
+      unsafe withRows(x, dy, y, start) { x, dy, y in
+        unsafe ck_norm_gradient_sums(
+          range.count, columns, x, y, dy, center, inverse, sum, product)
+      }
+    }
+    let a = zip(weight, inverse).map { $0 * $1 }
+    let b = columns == 0 ? [] : (0..<columns).map { Float(-Double(a[$0] * inverse[$0]) * product[$0] / rows) }
+    let d = (0..<columns).map { Float(-Double(a[$0]) * sum[$0] / rows) }
+    let gradient = unsafe Tensor(shape) { target in
+      let address = unsafe SendableAddress(target)
+      Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
+        let start = range.lowerBound * columns
+        unsafe withRows(x, dy, y, start) { x, dy, y in
+          unsafe ck_norm_gradient(
+            range.count, columns, x, y, dy, center, a, b, d, address.pointer + start)
+        }
+      }
+    }
+    return (gradient, Tensor(product.map { Float($0) }), Tensor(sum.map { Float($0) }))
+  }
+}
+
+private func withRows(
+  _ x: Tensor, _ dy: Tensor, _ y: Tensor?, _ start: Int,
+  _ body: (UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>?) -> Void
+) {
+  unsafe x.withElements { x in
+    unsafe dy.withElements { dy in
+      if let y {
+        unsafe y.withElements { unsafe body(x + start, dy + start, $0 + start) }
+      } else {
+        unsafe body(x + start, dy + start, nil)
+      }
+    }
+  }
+}

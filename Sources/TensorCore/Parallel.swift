@@ -1,0 +1,52 @@
+import COpenBLAS
+import Dispatch
+import Glibc
+import Synchronization
+
+/// The one way in which this package runs in parallel.
+///
+/// Work is cut into pieces whose number depends on its size alone, never on the number of threads;
+/// pieces write to places of their own, and partial sums are combined in index order. Results are
+/// therefore the same bit for bit for every number of threads. OpenBLAS is held to one thread.
+public enum Parallel {
+  private static let limit = Atomic<Int>(0)
+
+  private static let singleThreadedBLAS: Void = openblas_set_num_threads(1)
+
+  /// How many threads a loop may use; by default as many as the machine has.
+  ///
+  /// It changes the time that a computation takes, not its result.
+  public static var threadCount: Int {
+    get {
+      let set = limit.load(ordering: .relaxed)
+      return set > 0 ? set : availableThreads
+    }
+    set { limit.store(max(0, newValue), ordering: .relaxed) }
+  }
+
+  private static let availableThreads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+
+  /// Runs `body` for each index in `0..<count`, on several threads where `count` exceeds 1.
+  public static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
+    _ = singleThreadedBLAS
+    let threads = min(threadCount, count)
+    guard threads > 1 else {
+      for index in 0..<count { body(index) }
+      return
+    }
+    let next = Atomic<Int>(0)
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+      while true {
+        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard index < count else { return }
+        body(index)
+      }
+    }
+  }
+
+  /// Runs `body` on consecutive ranges that cover `0..<count`, each of `grain` indices or fewer.
+  public static func ranges(_ count: Int, grain: Int, _ body: @Sendable (Range<Int>) -> Void) {
+    let pieces = (count + grain - 1) / grain
+    forEach(pieces) { body($0 * grain..<min(count, ($0 + 1) * grain)) }
+  }
+}

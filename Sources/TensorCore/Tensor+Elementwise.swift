@@ -1,0 +1,119 @@
+import CKernels
+
+/// Elements handled by one piece of a parallel loop.
+private let grain = 1 << 16
+
+extension Tensor {
+  private func map(_ op: ck_unary_op) -> Tensor {
+    let source = contiguous
+    return unsafe Tensor(shape) { target in
+      let address = unsafe SendableAddress(target)
+      Parallel.ranges(shape.count, grain: grain) { range in
+        unsafe source.withElements {
+          unsafe ck_unary(
+            op, range.count, $0 + range.lowerBound, address.pointer + range.lowerBound)
+        }
+      }
+    }
+  }
+
+  /// Combines two tensors element by element after broadcasting.
+  private static func combine(_ op: ck_binary_op, _ a: Tensor, _ b: Tensor) -> Tensor {
+    if a.shape == b.shape && a.isContiguous && b.isContiguous {
+      return unsafe Tensor(a.shape) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(a.shape.count, grain: grain) { range in
+          unsafe a.withElements { x in
+            unsafe b.withElements { y in
+              let start = range.lowerBound
+              unsafe ck_binary(
+                op, range.count, x + start, 1, y + start, 1, address.pointer + start)
+            }
+          }
+        }
+      }
+    }
+    let shape = a.shape.broadcast(with: b.shape)
+    let (x, y) = (a.broadcast(to: shape), b.broadcast(to: shape))
+    return unsafe Tensor(shape) { target in
+      var done = 0
+      forEachRun(of: shape, x.strides, y.strides) { i, j, count, xStep, yStep in
+        let from = unsafe (x.storage.base + x.offset + i, y.storage.base + y.offset + j)
+        if xStep <= 1 && yStep <= 1 {
+          unsafe ck_binary(op, count, from.0, xStep, from.1, yStep, target + done)
+        } else {
+          for k in 0..<count {
+            unsafe ck_binary(op, 1, from.0 + k * xStep, 1, from.1 + k * yStep, 1, target + done + k)
+          }
+        }
+        done += count
+      }
+      withExtendedLifetime((x.storage, y.storage)) {}
+    }
+  }
+
+  /// The sum, element by element, after broadcasting; likewise the other operators.
+  public static func + (a: Tensor, b: Tensor) -> Tensor { combine(CK_ADD, a, b) }
+  public static func - (a: Tensor, b: Tensor) -> Tensor { combine(CK_SUBTRACT, a, b) }
+  public static func * (a: Tensor, b: Tensor) -> Tensor { combine(CK_MULTIPLY, a, b) }
+  public static func / (a: Tensor, b: Tensor) -> Tensor { combine(CK_DIVIDE, a, b) }
+  public static func + (a: Tensor, b: Float) -> Tensor { a + Tensor(b) }
+  public static func - (a: Tensor, b: Float) -> Tensor { a - Tensor(b) }
+  public static func * (a: Tensor, b: Float) -> Tensor { a * Tensor(b) }
+  public static func / (a: Tensor, b: Float) -> Tensor { a / Tensor(b) }
+  public static prefix func - (a: Tensor) -> Tensor { a.map(CK_NEGATE) }
+
+  /// The larger of two elements at each place, after broadcasting.
+  public static func maximum(_ a: Tensor, _ b: Tensor) -> Tensor { combine(CK_MAXIMUM, a, b) }
+  /// The smaller of two elements at each place, after broadcasting.
+  public static func minimum(_ a: Tensor, _ b: Tensor) -> Tensor { combine(CK_MINIMUM, a, b) }
+  /// 1 where this tensor is greater than another, else 0.
+  public func isGreater(than other: Tensor) -> Tensor { Tensor.combine(CK_GREATER, self, other) }
+  /// 1 where this tensor equals another, else 0.
+  public func isEqual(to other: Tensor) -> Tensor { Tensor.combine(CK_EQUAL, self, other) }
+
+  /// The absolute value of each element; likewise the functions below.
+  public func absolute() -> Tensor { map(CK_ABS) }
+  public func squared() -> Tensor { map(CK_SQUARE) }
+  public func squareRoot() -> Tensor { map(CK_SQRT) }
+  public func exponential() -> Tensor { map(CK_EXP) }
+  public func logarithm() -> Tensor { map(CK_LOG) }
+  public func reciprocal() -> Tensor { map(CK_RECIPROCAL) }
+  public func sine() -> Tensor { map(CK_SIN) }
+  public func cosine() -> Tensor { map(CK_COS) }
+  public func hyperbolicTangent() -> Tensor { map(CK_TANH) }
+  /// max(*x*, 0).
+  public func relu() -> Tensor { map(CK_RELU) }
+  /// 1 / (1 + exp(−*x*)).
+  public func sigmoid() -> Tensor { map(CK_SIGMOID) }
+  /// log(1 + exp(*x*)), without overflow.
+  public func softplus() -> Tensor { map(CK_SOFTPLUS) }
+  /// 1 where *x* > 0, else 0.
+  public func step() -> Tensor { map(CK_STEP) }
+  /// −1, 0 or 1.
+  public func sign() -> Tensor { map(CK_SIGN) }
+
+  /// Adds `scale · other` in place.
+  ///
+  /// - Precondition: The shapes are equal.
+  public mutating func add(_ other: Tensor, scaledBy scale: Float = 1) {
+    precondition(shape == other.shape, "adding \(other.shape) to \(shape)")
+    let count = shape.count
+    unsafe withMutableElements { y in
+      let target = unsafe SendableAddress(y)
+      let source = other.contiguous
+      Parallel.ranges(count, grain: grain) { range in
+        unsafe source.withElements {
+          unsafe ck_axpy(
+            range.count, scale, $0 + range.lowerBound, target.pointer + range.lowerBound)
+        }
+      }
+    }
+  }
+}
+
+/// An address that pieces of a parallel loop write to, each at places of its own.
+@safe public struct SendableAddress<Element>: @unchecked Sendable {
+  public let pointer: UnsafeMutablePointer<Element>
+  public init(_ pointer: UnsafeMutablePointer<Element>) { unsafe self.pointer = pointer }
+}

@@ -1,0 +1,69 @@
+import COpenBLAS
+
+extension Tensor {
+  /// The matrix product of `[m, k]` and `[k, n]`, or of batches of them `[…, m, k]`, `[…, k, n]`.
+  ///
+  /// A transposed view costs nothing: it is handed to OpenBLAS as such. Rows are cut into blocks
+  /// of a fixed size that run in parallel, so that the result does not depend on the number of
+  /// threads.
+  ///
+  /// - Precondition: The inner extents are equal; the leading axes too, or one operand is a matrix.
+  public func matmul(_ other: Tensor) -> Tensor {
+    precondition(
+      shape.rank >= 2 && other.shape.rank >= 2 && shape[-1] == other.shape[-2],
+      "matmul of \(shape) and \(other.shape)")
+    let (m, k, n) = (shape[-2], shape[-1], other.shape[-1])
+    if shape.rank > 2 && other.shape.rank == 2 {
+      return reshaped([-1, k]).matmul(other).reshaped(Array(shape.extents.dropLast()) + [n])
+    }
+    let lead = Array((shape.rank >= other.shape.rank ? shape : other.shape).extents.dropLast(2))
+    let a = broadcast(to: Shape(lead + [m, k])).asMatrices()
+    let b = other.broadcast(to: Shape(lead + [k, n])).asMatrices()
+    let count = lead.reduce(1, *)
+    let block = 256
+    let blocks = (m + block - 1) / block
+    return unsafe Tensor(Shape(lead + [m, n])) { target in
+      if k == 0 { unsafe target.update(repeating: 0, count: count * m * n) }
+      guard m > 0 && n > 0 && k > 0 else { return }
+      let c = unsafe SendableAddress(target)
+      Parallel.forEach(count * blocks) { index in
+        let (batch, part) = (index / blocks, index % blocks)
+        let rows = part * block..<min(m, (part + 1) * block)
+        let left = unsafe a.base(batch) + rows.lowerBound * (a.isTransposed ? 1 : a.leading)
+        unsafe cblas_sgemm(
+          CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans,
+          b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count), blasint(n), blasint(k),
+          1, left, blasint(a.leading), b.base(batch), blasint(b.leading), 0,
+          c.pointer + (batch * m + rows.lowerBound) * n, blasint(n))
+      }
+    }
+  }
+
+  /// Matrices in memory as OpenBLAS takes them: rows or columns contiguous.
+  @safe private struct Matrices: @unchecked Sendable {
+    let tensor: Tensor
+    let isTransposed: Bool
+    let leading: Int
+
+    func base(_ index: Int) -> UnsafePointer<Float> {
+      var (rest, start) = (index, tensor.offset)
+      for axis in (0..<tensor.shape.rank - 2).reversed() {
+        start += rest % tensor.shape.extents[axis] * tensor.strides[axis]
+        rest /= tensor.shape.extents[axis]
+      }
+      return unsafe UnsafePointer(tensor.storage.base + start)
+    }
+  }
+
+  private func asMatrices() -> Matrices {
+    let (rows, columns) = (shape[-2], shape[-1])
+    let (rowStep, columnStep) = (strides[shape.rank - 2], strides[shape.rank - 1])
+    if columnStep == 1 && (rowStep >= columns || rows == 1) {
+      return Matrices(tensor: self, isTransposed: false, leading: max(rowStep, columns))
+    }
+    if rowStep == 1 && (columnStep >= rows || columns == 1) {
+      return Matrices(tensor: self, isTransposed: true, leading: max(columnStep, rows))
+    }
+    return Matrices(tensor: contiguous, isTransposed: false, leading: max(1, columns))
+  }
+}

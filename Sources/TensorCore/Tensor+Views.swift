@@ -1,0 +1,161 @@
+import CKernels
+
+extension Tensor {
+  /// The same elements in another shape.
+  ///
+  /// - Parameter extents: One of them may be −1: it follows from the others.
+  /// - Precondition: The number of elements is the same.
+  public func reshaped(_ extents: [Int]) -> Tensor {
+    var extents = extents
+    if let free = extents.firstIndex(of: -1) {
+      let known = extents.reduce(1) { $1 == -1 ? $0 : $0 * $1 }
+      precondition(known > 0 && shape.count % known == 0, "cannot reshape \(shape) to \(extents)")
+      extents[free] = shape.count / known
+    }
+    let target = Shape(extents)
+    precondition(target.count == shape.count, "cannot reshape \(shape) to \(target)")
+    let source = contiguous
+    return Tensor(
+      storage: source.storage, shape: target, strides: target.rowMajorStrides,
+      offset: source.offset)
+  }
+
+  /// The same elements in another shape.
+  public func reshaped(_ shape: Shape) -> Tensor { reshaped(shape.extents) }
+
+  /// A view with the axes in another order: axis `i` of the result is axis `order[i]`.
+  ///
+  /// - Precondition: `order` is a permutation of the axes.
+  public func permuted(_ order: [Int]) -> Tensor {
+    precondition(order.sorted() == Array(0..<shape.rank), "axes \(order) of shape \(shape)")
+    return Tensor(
+      storage: storage, shape: Shape(order.map { shape.extents[$0] }),
+      strides: order.map { strides[$0] }, offset: offset)
+  }
+
+  /// A view with the last two axes exchanged.
+  public func transposed() -> Tensor {
+    var order = Array(0..<shape.rank)
+    order.swapAt(shape.resolve(-1), shape.resolve(-2))
+    return permuted(order)
+  }
+
+  /// A view of a range of indices along one axis.
+  ///
+  /// - Precondition: The range lies within the axis.
+  public func sliced(_ range: Range<Int>, axis: Int = 0) -> Tensor {
+    let axis = shape.resolve(axis)
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= shape.extents[axis],
+      "slice \(range) of axis \(axis) of \(shape)")
+    return Tensor(
+      storage: storage, shape: shape.replacing(axis, with: range.count), strides: strides,
+      offset: offset + range.lowerBound * strides[axis])
+  }
+
+  /// A view of one index along the first axis, which disappears.
+  public subscript(index: Int) -> Tensor {
+    let row = sliced(index..<index + 1)
+    return Tensor(
+      storage: storage, shape: Shape(Array(shape.extents.dropFirst())),
+      strides: Array(strides.dropFirst()), offset: row.offset)
+  }
+
+  /// A view that repeats axes of extent 1, and leads with new axes, to reach a shape.
+  ///
+  /// - Precondition: The shape broadcasts to `target`.
+  public func broadcast(to target: Shape) -> Tensor {
+    if target == shape { return self }
+    precondition(
+      shape.broadcast(with: target) == target, "cannot broadcast \(shape) to \(target)")
+    let lead = target.rank - shape.rank
+    let newStrides = (0..<target.rank).map { i in
+      i < lead || shape.extents[i - lead] == 1 ? 0 : strides[i - lead]
+    }
+    return Tensor(storage: storage, shape: target, strides: newStrides, offset: offset)
+  }
+
+  /// The tensor with zeros around its height and width, `[batch, height, width, channels]`.
+  public func padded(_ padding: Int) -> Tensor {
+    precondition(shape.rank == 4, "padding of shape \(shape)")
+    let (batch, height, width) = (shape[0], shape[1], shape[2])
+    var result = Tensor.zeros([batch, height + 2 * padding, width + 2 * padding, shape[3]])
+    result.assign(self, at: [0, padding, padding, 0])
+    return result
+  }
+
+  /// Overwrites the block that begins at `origin` with another tensor of the same rank.
+  ///
+  /// - Precondition: The block lies within the tensor.
+  public mutating func assign(_ block: Tensor, at origin: [Int]) {
+    precondition(
+      block.shape.rank == shape.rank && origin.count == shape.rank
+        && zip(zip(origin, block.shape.extents), shape.extents).allSatisfy {
+          $0.0 >= 0 && $0.0 + $0.1 <= $1
+        }, "block \(block.shape) at \(origin) of \(shape)")
+    let steps = shape.rowMajorStrides
+    let start = zip(origin, steps).map { $0 * $1 }.reduce(0, +)
+    unsafe withMutableElements { target in
+      unsafe block.copyElements(to: target + start, strides: steps)
+    }
+  }
+
+  /// Copies the elements, wherever they lie, to a place with strides of its own.
+  func copyElements(to target: UnsafeMutablePointer<Float>, strides targetStrides: [Int]? = nil) {
+    let targetStrides = targetStrides ?? shape.rowMajorStrides
+    forEachRun(of: shape, strides, targetStrides) { from, to, count, fromStep, toStep in
+      let source = unsafe storage.base + offset + from
+      let destination = unsafe target + to
+      if fromStep == 1 && toStep == 1 {
+        unsafe destination.update(from: source, count: count)
+      } else {
+        for i in 0..<count { unsafe destination[i * toStep] = source[i * fromStep] }
+      }
+    }
+    withExtendedLifetime(storage) {}
+  }
+}
+
+/// Walks two layouts of one shape together and calls `body` for each run along the innermost axis
+/// (neighboring axes that both layouts step through evenly are merged) with the offsets in both,
+/// the number of elements, and the steps.
+func forEachRun(
+  of shape: Shape, _ a: [Int], _ b: [Int], _ body: (Int, Int, Int, Int, Int) -> Void
+) {
+  if shape.count == 0 { return }
+  var extents: [Int] = []
+  var stepsA: [Int] = []
+  var stepsB: [Int] = []
+  for axis in 0..<shape.rank where shape.extents[axis] != 1 {
+    let extent = shape.extents[axis]
+    if let last = extents.indices.last, stepsA[last] == a[axis] * extent,
+      stepsB[last] == b[axis] * extent
+    {
+      extents[last] *= extent
+      stepsA[last] = a[axis]
+      stepsB[last] = b[axis]
+    } else {
+      extents.append(extent)
+      stepsA.append(a[axis])
+      stepsB.append(b[axis])
+    }
+  }
+  guard let inner = extents.indices.last else { return body(0, 0, 1, 1, 1) }
+  var index = [Int](repeating: 0, count: inner)
+  var (offsetA, offsetB) = (0, 0)
+  while true {
+    body(offsetA, offsetB, extents[inner], stepsA[inner], stepsB[inner])
+    var axis = inner - 1
+    while axis >= 0 {
+      index[axis] += 1
+      offsetA += stepsA[axis]
+      offsetB += stepsB[axis]
+      if index[axis] < extents[axis] { break }
+      offsetA -= extents[axis] * stepsA[axis]
+      offsetB -= extents[axis] * stepsB[axis]
+      index[axis] = 0
+      axis -= 1
+    }
+    if axis < 0 { return }
+  }
+}
