@@ -67,7 +67,8 @@ let package = Package(
         "TensorCore", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization", "Training",
         argumentParser, logging,
       ]),
-    .executableTarget(name: "canon", dependencies: ["CanonCommands","TensorCore"], swiftSettings: settings),
+    .executableTarget(
+      name: "canon", dependencies: ["CanonCommands", argumentParser], swiftSettings: settings),
     .target(
       name: "TestSupport", dependencies: ["TensorCore", "Autodiff"], path: "Tests/TestSupport",
       swiftSettings: settings),

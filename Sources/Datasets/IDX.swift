@@ -1,5 +1,4 @@
 import CZlib
-public import TensorCore
 
 /// What can go wrong with a data set, in a sentence that says what to do.
 public enum DatasetError: Error, CustomStringConvertible {

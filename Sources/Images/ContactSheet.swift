@@ -1,4 +1,4 @@
-public import TensorCore
+import TensorCore
 
 /// A grid of small images on one, to look at many at once.
 public struct ContactSheet {

@@ -39,7 +39,7 @@ extension Image {
         return .failure(.unreadable(path: path, reason: text.isEmpty ? fallback : text))
       }
       guard let reader = unsafe cpng_open(path, &header, message.baseAddress) else {
-        return unsafe failure("it could not be opened")
+        return failure("it could not be opened")
       }
       defer { unsafe cpng_close(reader) }
       let (width, height) = (Int(header.width), Int(header.height))
@@ -52,13 +52,13 @@ extension Image {
       if header.bit_depth == 16 {
         var samples = [UInt16](repeating: 0, count: count)
         guard unsafe cpng_read(reader, &samples, message.baseAddress) == 0 else {
-          return unsafe failure("its data are damaged")
+          return failure("its data are damaged")
         }
         return .success(samples)
       }
       var samples = [UInt8](repeating: 0, count: count)
       guard unsafe cpng_read(reader, &samples, message.baseAddress) == 0 else {
-        return unsafe failure("its data are damaged")
+        return failure("its data are damaged")
       }
       return .success(samples.map { UInt16($0) })
     }

@@ -1,5 +1,5 @@
 public import Autodiff
-public import TensorCore
+import TensorCore
 
 /// Batch normalization per channel, the last axis, optionally followed by a ReLU in the same pass
 /// (Ioffe & Szegedy 2015, arXiv 1502.03167).

@@ -3,26 +3,26 @@ public import TensorCore
 
 /// A rotation of the plane about the origin, after an optional reflection: an element of O(2).
 ///
-/// The angle is kept as quarter turns and a residual in [−π/4, π/4], so that quarter turns compose
+/// The angle is kept as quarter turns and a residual in [−π/4, π/4), so that quarter turns compose
 /// exactly, and act on images bit for bit. Angles are counterclockwise as an image is seen.
 public struct PlanarIsometry: Hashable, Sendable {
   /// Whether the plane is first mirrored left to right.
   public let isReflected: Bool
   /// Whole quarter turns, in `0..<4`.
   public let quarterTurns: Int
-  /// What remains of the angle, in radians, at most an eighth of a turn either way.
+  /// What remains of the angle, in radians, in [−π/4, π/4).
   public let residual: Double
 
   /// Creates an isometry; the residual may be any angle.
   public init(quarterTurns: Int = 0, residual: Double = 0, isReflected: Bool = false) {
-    let extra = (residual / (.pi / 2)).rounded()
+    let extra = (residual / (.pi / 2) + 0.5).rounded(.down)
     let turns = (quarterTurns + Int(extra)) % 4
     self.quarterTurns = turns < 0 ? turns + 4 : turns
     self.residual = extra == 0 ? residual : residual - extra * (.pi / 2)
     self.isReflected = isReflected
   }
 
-  /// The angle in radians, in [−π/4, 7π/4].
+  /// The angle in radians, in [−π/4, 7π/4).
   public var angle: Double { Double(quarterTurns) * .pi / 2 + residual }
 
   /// Whether it maps the pixels of an image onto each other.
@@ -89,4 +89,47 @@ public struct SO2: LieGroup, PlanarGroup {
   public func isometry(_ g: PlanarIsometry) -> PlanarIsometry { g }
 
   public var exactElements: [PlanarIsometry] { (0..<4).map { PlanarIsometry(quarterTurns: $0) } }
+}
+
+/// All rotations and reflections of the plane, O(2): the group that every image canonicalizer's
+/// poses can be read in.
+public struct O2: PlanarGroup {
+  public typealias Element = PlanarIsometry
+
+  public init() {}
+
+  public var identity: PlanarIsometry { PlanarIsometry() }
+
+  /// A rotation passes a reflection by changing its sense: *F* *R* = *R*⁻¹ *F*.
+  public func compose(_ g: PlanarIsometry, _ h: PlanarIsometry) -> PlanarIsometry {
+    let sense = g.isReflected ? -1 : 1
+    return PlanarIsometry(
+      quarterTurns: g.quarterTurns + sense * h.quarterTurns,
+      residual: g.residual + Double(sense) * h.residual,
+      isReflected: g.isReflected != h.isReflected)
+  }
+
+  public func inverse(_ g: PlanarIsometry) -> PlanarIsometry {
+    g.isReflected ? g : SO2().inverse(g)
+  }
+
+  /// The angle between two elements of the same handedness; π plus it between others.
+  public func distance(_ g: PlanarIsometry, _ h: PlanarIsometry) -> Double {
+    let between = compose(inverse(g), h)
+    let angle = abs(SO2().log(between)[0])
+    return between.isReflected ? .pi + angle : angle
+  }
+
+  public func sample(using random: inout RandomStream) -> PlanarIsometry {
+    PlanarIsometry(
+      residual: 2 * .pi * random.uniformDouble(), isReflected: random.uniform() < 0.5)
+  }
+
+  public func isometry(_ g: PlanarIsometry) -> PlanarIsometry { g }
+
+  public var exactElements: [PlanarIsometry] {
+    [false, true].flatMap { flip in
+      (0..<4).map { PlanarIsometry(quarterTurns: $0, isReflected: flip) }
+    }
+  }
 }

@@ -192,28 +192,31 @@ extension Tensor {
     precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     let stride = geometry.stride
     // Windows that reach beyond the gradient read zeros from a border this wide.
-    let border = geometry.dilation * (max(plan.kernelHeight, plan.kernelWidth) - 1) + stride
-    let padded = self.padded(border)
+    let border = geometry.dilation * (max(plan.kernelHeight, plan.kernelWidth) - 1) / stride + 1
     let (rowLength, rows) = (plan.outWidth + 2 * border, plan.outHeight + 2 * border)
+    // Enough images share one pass over the weights to have 256 pixels.
+    let chunk = max(1, min(plan.batch, 256 / max(1, plan.height * plan.width)))
     let phases = (0..<stride * stride).map { phase in
       InputGradientPhase(
         plan, weight, row: phase / stride, column: phase % stride, border: border,
-        rowLength: rowLength)
+        rowLength: rowLength, imageLength: rows * rowLength * plan.outChannels, images: chunk)
     }
-    var result = Tensor.zeros(inputShape)
-    unsafe result.withMutableElements { target in
+    // Every pixel belongs to one phase; it is zero where no tap reaches it.
+    let isCovered = phases.allSatisfy { !$0.taps.isEmpty || $0.windows.isEmpty }
+    let gradient = contiguous
+    return unsafe Tensor(inputShape) { target in
+      if !isCovered { unsafe target.update(repeating: 0, count: inputShape.count) }
       let address = unsafe SendableAddress(target)
-      Parallel.forEach(plan.batch) { n in
-        unsafe padded.withElements { dy in
+      Parallel.ranges(plan.batch, grain: chunk) { range in
+        unsafe gradient.sliced(range).padded(border).withElements { dy in
           for phase in phases where !phase.taps.isEmpty {
             for group in 0..<geometry.groups {
               unsafe phase.weights[group].withElements { w in
                 unsafe gatherProduct(
-                  rows: phase.windows.count, columns: plan.groupIn,
-                  a: dy + n * rows * rowLength * plan.outChannels + group * plan.groupOut,
-                  rowOffsets: phase.windows, depthOffsets: phase.taps,
-                  b: w, bStride: plan.groupIn,
-                  c: address.pointer + n * plan.height * plan.width * plan.channels
+                  rows: phase.windows.count / chunk * range.count, columns: plan.groupIn,
+                  a: dy + group * plan.groupOut, rowOffsets: phase.windows,
+                  depthOffsets: phase.taps, b: w, bStride: plan.groupIn,
+                  c: address.pointer + range.lowerBound * plan.height * plan.width * plan.channels
                     + group * plan.groupIn, cOffsets: phase.targets)
               }
             }
@@ -221,7 +224,6 @@ extension Tensor {
         }
       }
     }
-    return result
   }
 }
 
@@ -233,7 +235,8 @@ private struct InputGradientPhase: Sendable {
   var weights: [Tensor] = []
 
   init(
-    _ plan: ConvolutionPlan, _ weight: Tensor, row: Int, column: Int, border: Int, rowLength: Int
+    _ plan: ConvolutionPlan, _ weight: Tensor, row: Int, column: Int, border: Int, rowLength: Int,
+    imageLength: Int, images: Int
   ) {
     let geometry = plan.geometry
     let (stride, dilation) = (geometry.stride, geometry.dilation)
@@ -243,6 +246,12 @@ private struct InputGradientPhase: Sendable {
         windows.append(((oy + border) * rowLength + ox + border) * plan.outChannels)
         targets.append((y * plan.width + x) * plan.channels)
       }
+    }
+    let imageSize = plan.height * plan.width * plan.channels
+    let (oneWindows, oneTargets) = (windows, targets)
+    for n in 1..<max(1, images) {
+      windows += oneWindows.map { $0 + n * imageLength }
+      targets += oneTargets.map { $0 + n * imageSize }
     }
     // w[u, v, c, o] as rows (tap, o) of columns c, for the taps of this phase.
     var picked: [Tensor] = []

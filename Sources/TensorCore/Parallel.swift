@@ -50,3 +50,17 @@ public enum Parallel {
     forEach(pieces) { body($0 * grain..<min(count, ($0 + 1) * grain)) }
   }
 }
+
+extension Parallel {
+  /// The results of `transform` for each element, in order.
+  public static func map<Input: Sendable, Output: Sendable>(
+    _ inputs: [Input], _ transform: @Sendable (Input) -> Output
+  ) -> [Output] {
+    let results = Mutex([Output?](repeating: nil, count: inputs.count))
+    forEach(inputs.count) { index in
+      let output = transform(inputs[index])
+      results.withLock { $0[index] = output }
+    }
+    return results.withLock { $0.compactMap { $0 } }
+  }
+}

@@ -1,0 +1,2 @@
+import ArgumentParser
+struct Canonicalize: ParsableCommand { func run() throws {} }

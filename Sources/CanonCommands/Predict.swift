@@ -1,0 +1,2 @@
+import ArgumentParser
+struct Predict: ParsableCommand { func run() throws {} }

@@ -1,0 +1,2 @@
+import ArgumentParser
+struct Restore: ParsableCommand { func run() throws {} }

@@ -1,0 +1,115 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Images
+import Symmetry
+import TensorCore
+import Training
+
+/// Flags that every command has.
+struct CommonOptions: ParsableArguments {
+  @Option(help: "How many threads to use; results do not depend on it.")
+  var threads: Int?
+
+  @Flag(help: "Print results only: no progress, no notes.")
+  var quiet = false
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
+    }
+  }
+
+  /// Applies the flags; every command begins with it.
+  func apply() { if let threads { Parallel.threadCount = threads } }
+}
+
+/// A failure that a command reports in a sentence, with exit status 1.
+struct CommandError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// Prints to the standard error stream, where it is not mixed with results.
+func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+/// Counts images that could not be read, and says so at the end.
+struct Failures {
+  private(set) var count = 0
+
+  mutating func report(_ error: any Error) {
+    note("Error: \(error)")
+    count += 1
+  }
+
+  /// - Throws: Exit status 2 if there were any.
+  func finish() throws {
+    guard count > 0 else { return }
+    note("\(count) image\(count == 1 ? "" : "s") could not be used; all others are done.")
+    throw ExitCode(2)
+  }
+}
+
+extension PlanarIsometry {
+  /// The angle for people: degrees counterclockwise, with `m` for a mirrored image.
+  var text: String {
+    let degrees = (angle * 180 / .pi).formatted(1)
+    return isReflected ? "\(degrees)° m" : "\(degrees)°"
+  }
+}
+
+extension Double {
+  /// The number with some decimals.
+  func formatted(_ decimals: Int) -> String { String(format: "%.\(decimals)f", self) }
+}
+
+extension Encodable {
+  /// One line of JSON.
+  var jsonLine: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+}
+
+/// Text in columns, the first to the left and numbers to the right.
+func table(_ header: [String], _ rows: [[String]]) -> String {
+  let widths = header.indices.map { column in
+    ([header] + rows).map { $0[column].count }.max() ?? 0
+  }
+  return ([header] + rows).map { row in
+    row.enumerated().map { column, cell in
+      let pad = String(repeating: " ", count: widths[column] - cell.count)
+      return column == 0 ? cell + pad : pad + cell
+    }.joined(separator: "  ")
+  }.joined(separator: "\n")
+}
+
+/// Creates a folder for output.
+///
+/// - Throws: `CommandError` where it cannot be, or is the folder of the inputs.
+func prepareFolder(_ path: String, apartFrom input: String? = nil) throws {
+  let url = URL(fileURLWithPath: path).standardizedFileURL
+  if let input, url == URL(fileURLWithPath: input).standardizedFileURL {
+    throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
+  }
+  do {
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  } catch {
+    throw CommandError("\(path) cannot be made a folder; check the path and its permission.")
+  }
+}
+
+/// Creates the folder that a file will lie in.
+func prepareParent(of file: String) throws {
+  try prepareFolder(URL(fileURLWithPath: file).deletingLastPathComponent().path)
+}
+
+/// Writes a file beside its final name, then renames it.
+func writeText(_ text: String, to path: String) throws {
+  do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
+    throw CommandError("\(path) cannot be written; check its permission and the free space.")
+  }
+}

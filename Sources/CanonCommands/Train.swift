@@ -1,0 +1,143 @@
+import ArgumentParser
+import Foundation
+import Layers
+import Synchronization
+import TensorCore
+import Training
+
+struct Train: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a model from a configuration.",
+    discussion: """
+      Writes to the output folder: model.safetensors (the best on the validation part),
+      checkpoint.safetensors, configuration.yaml (with every default filled in) and
+      metrics.jsonl (one line an epoch). Ctrl-C saves a checkpoint and ends; --resume goes on
+      bit for bit as if never stopped.
+
+      EXAMPLES
+        canon train configs/c8.yaml
+        canon train configs/c64.yaml --out runs/c64-1 --seed 1
+        canon train configs/c64.yaml --out runs/c64-1 --seed 1 --resume
+      """)
+
+  @Argument(help: "The run's configuration, a YAML file.")
+  var config: String
+
+  @Option(help: "The folder to write to; by default runs/ and the run's name.")
+  var out: String?
+
+  @Option(help: "Overrides the configuration's seed.")
+  var seed: Int?
+
+  @Option(help: "Overrides the configuration's number of epochs.")
+  var epochs: Int?
+
+  @Flag(help: "Go on from the checkpoint in the output folder.")
+  var resume = false
+
+  @Flag(help: "Measure the best model on the test part at the end.")
+  var test = false
+
+  @OptionGroup var common: CommonOptions
+
+  /// A line of metrics.jsonl.
+  private struct Line: Codable {
+    var epoch: Int
+    var step: Int
+    var loss: Double
+    var valid: Quality
+  }
+
+  func run() throws {
+    common.apply()
+    var settings = try RunConfiguration(path: config)
+    if let seed { settings.seed = seed }
+    if let epochs { settings.training.epochs = epochs }
+    let folder = out ?? "runs/\(settings.name)"
+    let checkpoint = "\(folder)/checkpoint.safetensors"
+    try prepareFolder(folder)
+    if !resume && FileManager.default.fileExists(atPath: checkpoint) {
+      throw CommandError(
+        "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
+    }
+    var trainer = Trainer(settings, data: try TrainingData(settings))
+    if resume { try trainer.resume(from: Safetensors(path: checkpoint), path: checkpoint) }
+    try writeText(settings.yaml, to: "\(folder)/configuration.yaml")
+    if !common.quiet {
+      note(
+        "\(settings.name): \(trainer.data.train.count) examples, "
+          + "\(trainer.model.backbone.trainableCount) parameters in the backbone, "
+          + "\(trainer.totalSteps) steps, to \(folder)")
+    }
+    catchInterrupt()
+    var lines = resume ? try keptLines(folder, epochs: trainer.epoch) : []
+    var progress = Progress(
+      total: trainer.totalSteps, unit: "steps", from: trainer.step, isQuiet: common.quiet)
+    while !trainer.isFinished && !interrupted.load(ordering: .relaxed) {
+      do { try trainer.advance() } catch {
+        try trainer.checkpointIfFinite(to: checkpoint)
+        throw error
+      }
+      guard trainer.step % trainer.stepsPerEpoch == 0 else {
+        progress.update(trainer.step)
+        continue
+      }
+      let quality = trainer.validate()
+      let loss = trainer.epochLoss / Double(trainer.stepsPerEpoch)
+      lines.append(Line(epoch: trainer.epoch, step: trainer.step, loss: loss, valid: quality).jsonLine)
+      try writeText(lines.joined(separator: "\n") + "\n", to: "\(folder)/metrics.jsonl")
+      try trainer.checkpoint.write(to: checkpoint)
+      let valid = quality.error.map { "valid error \(($0 * 100).formatted(2)) %" }
+        ?? "valid loss \(quality.loss.formatted(5))"
+      progress.update(trainer.step, "epoch \(trainer.epoch), loss \(loss.formatted(4)), \(valid)")
+    }
+    if interrupted.load(ordering: .relaxed) {
+      try trainer.checkpoint.write(to: checkpoint)
+      note("\nStopped at step \(trainer.step); add --resume to go on.")
+      return
+    }
+    try finish(trainer, folder)
+  }
+
+  private func finish(_ trainer: Trainer, _ folder: String) throws {
+    var figures: [String: Double] = [:]
+    if let best = trainer.best {
+      figures["valid loss"] = best.loss
+      figures["valid error"] = best.error
+    }
+    try trainer.restoreBest()
+    if test, let examples = trainer.data.test {
+      let quality = trainer.model.quality(on: examples)
+      figures["test loss"] = quality.loss
+      figures["test error"] = quality.error
+      figures["test calibration error"] = quality.calibrationError
+    }
+    try trainer.bestModel(figures: figures).write(to: "\(folder)/model.safetensors")
+    print(figures.jsonLine)
+  }
+
+  /// The lines of a run's metrics up to where its checkpoint stands.
+  private func keptLines(_ folder: String, epochs: Int) throws -> [String] {
+    let text = (try? String(contentsOfFile: "\(folder)/metrics.jsonl", encoding: .utf8)) ?? ""
+    return Array(text.split(separator: "\n").map(String.init).prefix(epochs))
+  }
+}
+
+extension Trainer {
+  /// Saves the state before a step that failed.
+  fileprivate func checkpointIfFinite(to path: String) throws {
+    let file = checkpoint
+    guard file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) else { return }
+    try file.write(to: path)
+  }
+}
+
+/// Set when Ctrl-C is pressed; a second press ends the program at once.
+private let interrupted = Atomic<Bool>(false)
+
+private func catchInterrupt() {
+  signal(SIGINT) { _ in
+    signal(SIGINT, SIG_DFL)
+    interrupted.store(true, ordering: .relaxed)
+  }
+}

@@ -1,0 +1,106 @@
+public import Symmetry
+public import TensorCore
+
+/// The group element that a canonicalizer finds in an input, with how sure it is.
+public struct Pose<Element: Hashable & Sendable>: Hashable, Sendable {
+  /// The pose: the input is this element applied to its canonical form.
+  public let element: Element
+  /// How far the best choice is ahead of the next, in the canonicalizer's own units; near 0 where
+  /// a small change of the input may change the pose.
+  public let margin: Float
+  /// Other elements that are as good, as those of a symmetric input are; empty as a rule.
+  public let ties: [Element]
+
+  public init(_ element: Element, margin: Float = .infinity, ties: [Element] = []) {
+    self.element = element
+    self.margin = margin
+    self.ties = ties
+  }
+}
+
+/// A batch in canonical pose, and the poses that it came in.
+public struct Canonical<Element: Hashable & Sendable>: Sendable {
+  /// The canonical forms, *h*(*x*)⁻¹·*x*.
+  public let form: Tensor
+  /// One pose per member.
+  public let poses: [Pose<Element>]
+
+  public init(form: Tensor, poses: [Pose<Element>]) {
+    self.form = form
+    self.poses = poses
+  }
+}
+
+/// A function *h* from inputs to a group, by which inputs are brought to a canonical pose.
+///
+/// **Laws.** *h*(*g*·*x*) = *g* *h*(*x*) wherever *x* has no symmetry, so that the form is constant on
+/// orbits; and restoring the form gives the input back. Where *x* is symmetric, *h*(*g*·*x*) is
+/// *g* *h*(*x*) up to a symmetry of *x*. Both hold bit for bit for elements that act bit for bit,
+/// and within the interpolation error for others. `EquivarianceReport` measures them.
+///
+/// A conformer says how inputs are moved (`action`) and finds `poses`; the rest follows. Nothing is
+/// remembered between calls.
+public protocol Canonicalizer<InputAction>: Sendable {
+  associatedtype InputAction: Action
+
+  /// How the group acts on the inputs.
+  var action: InputAction { get }
+
+  /// The pose of each member of a batch.
+  func poses(of batch: Tensor) -> [Pose<InputAction.Group.Element>]
+}
+
+extension Canonicalizer {
+  /// The type of group elements.
+  public typealias Element = InputAction.Group.Element
+
+  /// Brings each member of a batch to its canonical pose; the original is resampled once.
+  public func canonicalize(_ batch: Tensor) -> Canonical<Element> {
+    let poses = poses(of: batch)
+    let inverses = poses.map { action.group.inverse($0.element) }
+    return Canonical(form: action.act(inverses, on: batch), poses: poses)
+  }
+
+  /// Brings outputs computed on canonical forms into the poses that the inputs came in.
+  ///
+  /// - Parameter outputAction: How the group acts on outputs of this kind: `Trivial` for class
+  ///   scores, `ImageAction` for images and (nearest) masks, `BoxAction`, `KeypointAction`,
+  ///   `VectorAction`, `VectorFieldAction`, or one's own.
+  public func restore<Output: Action>(
+    _ outputs: Tensor, with outputAction: Output, by poses: [Pose<Element>]
+  ) -> Tensor where Output.Group.Element == Element {
+    outputAction.act(poses.map(\.element), on: outputs)
+  }
+}
+
+/// A backbone made equivariant: φ(*x*) = *h*(*x*)·*p*(*h*(*x*)⁻¹·*x*).
+///
+///     let model = Equivariant(
+///       backbone: { images in myNetwork(images) },
+///       canonicalizer: PrincipalAxis(), outputAction: Trivial(O2()))
+///     let scores = model(images).output
+public struct Equivariant<C: Canonicalizer, OutputAction: Action>: Sendable
+where OutputAction.Group.Element == C.InputAction.Group.Element {
+  /// Any function of a batch: it need know nothing of the group.
+  public let backbone: @Sendable (Tensor) -> Tensor
+  public let canonicalizer: C
+  public let outputAction: OutputAction
+
+  public init(
+    backbone: @escaping @Sendable (Tensor) -> Tensor, canonicalizer: C, outputAction: OutputAction
+  ) {
+    self.backbone = backbone
+    self.canonicalizer = canonicalizer
+    self.outputAction = outputAction
+  }
+
+  /// The output for each member of a batch, with its canonical form and pose.
+  public func callAsFunction(
+    _ batch: Tensor
+  ) -> (output: Tensor, canonical: Canonical<C.InputAction.Group.Element>) {
+    let canonical = canonicalizer.canonicalize(batch)
+    let output = canonicalizer.restore(
+      backbone(canonical.form), with: outputAction, by: canonical.poses)
+    return (output, canonical)
+  }
+}

@@ -1,0 +1,81 @@
+import Glibc
+public import Symmetry
+public import TensorCore
+
+/// The principal-axis heuristic (PCA): the pose is the direction in which the image's intensity
+/// spreads most.
+///
+/// An axis has two directions. By the sign of the third moment along it, the strong variant, the
+/// longer tail points one way; without it, the two directions tie.
+///
+/// The margin is the relative difference of the two variances; with the sign, at most the
+/// magnitude of the skewness.
+public struct PrincipalAxis: ImageCanonicalizer {
+  public typealias PoseGroup = SO2
+  public let action: ImageAction<SO2>
+  /// Whether the third moment decides between the two directions of the axis.
+  public let usesThirdMoment: Bool
+  /// Pixels count, for the axis, where they are above it; `nil` weighs them by their intensity.
+  public let threshold: Float?
+
+  public init(
+    usesThirdMoment: Bool = true, threshold: Float? = nil, border: BorderPolicy = .zero
+  ) {
+    action = ImageAction(SO2(), border: border)
+    self.usesThirdMoment = usesThirdMoment
+    self.threshold = threshold
+  }
+
+  public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    let gray = batch.mean([3], keepingAxes: true) * discMask(height: height, width: width)
+    return action.group.exactPoses(of: gray) { images in
+      let pixels = images.elements
+      return (0..<images.shape[0]).map {
+        pose(pixels[$0 * height * width..<($0 + 1) * height * width], height, width)
+      }
+    }
+  }
+
+  private func pose(_ pixels: ArraySlice<Float>, _ height: Int, _ width: Int) -> Pose<PlanarIsometry> {
+    // Coordinates as seen: x to the right, y up.
+    let points = pixels.enumerated().map { i, value in
+      (
+        x: Double(i % width) - Double(width - 1) / 2, y: Double(height - 1) / 2 - Double(i / width),
+        intensity: Double(value)
+      )
+    }
+    func mean(_ weight: (Double) -> Double, _ f: (Double, Double) -> Double) -> Double {
+      var (sum, total) = (0.0, 0.0)
+      for p in points where p.intensity != 0 {
+        let w = weight(p.intensity)
+        sum += w * f(p.x, p.y)
+        total += w
+      }
+      return total > 0 ? sum / total : 0
+    }
+    let weight: (Double) -> Double = { v in threshold.map { v > Double($0) ? 1 : 0 } ?? v }
+    let (cx, cy) = (mean(weight) { x, _ in x }, mean(weight) { _, y in y })
+    let xx = mean(weight) { x, _ in (x - cx) * (x - cx) }
+    let yy = mean(weight) { _, y in (y - cy) * (y - cy) }
+    let xy = mean(weight) { x, y in (x - cx) * (y - cy) }
+    let spread = xx + yy
+    let eccentricity = spread > 0 ? hypot(xx - yy, 2 * xy) / spread : 0
+    let angle = atan2(2 * xy, xx - yy) / 2
+    let axis = PlanarIsometry(residual: angle)
+    let opposite = action.group.compose(axis, PlanarIsometry(quarterTurns: 2))
+    guard usesThirdMoment else {
+      return Pose(axis, margin: Float(eccentricity), ties: [opposite])
+    }
+    let (c, s) = (cos(angle), sin(angle))
+    let (mx, my) = (mean({ $0 }) { x, _ in x }, mean({ $0 }) { _, y in y })
+    let third = mean({ $0 }) { x, y in
+      let u = (x - mx) * c + (y - my) * s
+      return u * u * u
+    }
+    let skewness = spread > 0 ? abs(third) / pow(spread, 1.5) : 0
+    return Pose(
+      third < 0 ? opposite : axis, margin: Float(min(eccentricity, skewness)),
+      ties: third == 0 ? [opposite] : [])
+  }
+}

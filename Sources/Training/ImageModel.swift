@@ -1,0 +1,112 @@
+public import Autodiff
+public import Canonicalization
+public import Layers
+public import Symmetry
+public import TensorCore
+
+/// A canonicalizer and a backbone for images, as a configuration describes them.
+public struct ImageModel: Sendable {
+  public let configuration: RunConfiguration
+  public let canonicalizer: any ImageCanonicalizer
+  public let backbone: any Layer
+  /// The names of the classes; empty for an image-valued task.
+  public let classNames: [String]
+
+  /// Creates a model with random weights, which follow from the configuration's seed.
+  public init(_ configuration: RunConfiguration, classNames: [String]) {
+    self.configuration = configuration
+    self.classNames = classNames
+    let seed = UInt64(configuration.seed)
+    let (input, wanted) = (configuration.input, configuration.backbone)
+    var random = RandomStream(seed: seed, name: "backbone")
+    let classes = classNames.count
+    backbone =
+      switch wanted.kind {
+      case .paperCNN:
+        Backbone.paperCNN(
+          size: input.size, channels: input.channels, classes: classes, using: &random)
+      case .smallCNN:
+        Backbone.smallCNN(
+          channels: input.channels, width: wanted.width, classes: classes, using: &random)
+      case .mlp:
+        Backbone.mlp(
+          inputs: input.size * input.size * input.channels, hidden: [wanted.width, wanted.width],
+          outputs: classes, using: &random)
+      case .unet:
+        UNet(channels: input.channels, width: wanted.width, using: &random)
+      }
+    canonicalizer = ImageModel.canonicalizer(configuration)
+  }
+
+  private static func canonicalizer(
+    _ configuration: RunConfiguration
+  ) -> any ImageCanonicalizer {
+    let c = configuration.canonicalizer
+    switch c.kind {
+    case .identity: return IdentityCanonicalizer()
+    case .pca: return PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border)
+    case .pcaSign: return PrincipalAxis(threshold: 0.5, border: c.border)
+    case .gradient: return GradientOrientation(border: c.border)
+    case .learned:
+      let order = Int(c.group.dropFirst()) ?? 1
+      return c.group.hasPrefix("D")
+        ? learned(Dihedral(order), configuration) : learned(Cyclic(order), configuration)
+    }
+  }
+
+  private static func learned<Group: FiniteGroup & PlanarGroup>(
+    _ group: Group, _ configuration: RunConfiguration
+  ) -> any ImageCanonicalizer {
+    let c = configuration.canonicalizer
+    var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
+    return LearnedCanonicalizer(
+      group,
+      .init(
+        size: configuration.input.size, inputChannels: configuration.input.channels,
+        kernel: c.kernel, groupKernel: c.groupKernel, channels: c.channels, layers: c.layers,
+        hasBatchNorm: c.batchNorm),
+      gradient: c.gradient == .mixture ? .mixture(count: c.poses) : .straightThrough,
+      temperature: c.temperature, isFrozen: c.frozen, border: c.border, using: &random)
+  }
+
+  /// All parameters with unique names; those of a frozen canonicalizer are kept, not trained.
+  public var parameters: [(name: String, parameter: Parameter)] {
+    canonicalizer.parameters.map { ("canonicalizer.\($0.name)", $0.parameter) }
+      + backbone.parameters.map { ("backbone.\($0.name)", $0.parameter) }
+  }
+
+  /// How the canonicalizer's poses act on images.
+  public var action: ImageAction<O2> {
+    ImageAction(O2(), border: configuration.canonicalizer.border)
+  }
+
+  /// What a model says of a batch.
+  public struct Prediction: Sendable {
+    /// Class probabilities `[batch, classes]`, or images in the pose that the inputs came in.
+    public let output: Tensor
+    /// The inputs in canonical pose.
+    public let forms: Tensor
+    public let poses: [Pose<PlanarIsometry>]
+  }
+
+  /// Canonicalizes, predicts and restores a batch of images of the model's input size.
+  public func predict(_ batch: Tensor) -> Prediction {
+    let poses = canonicalizer.planarPoses(of: batch)
+    let forms = action.act(poses.map { O2().inverse($0.element) }, on: batch)
+    let raw = backbone.predict(forms)
+    let output =
+      configuration.data.task == .classify
+      ? raw.softmax() : action.act(poses.map(\.element), on: raw.sigmoid())
+    return Prediction(output: output, forms: forms, poses: poses)
+  }
+
+  /// Calls `body` with the predictions for consecutive ranges of images.
+  public func forEachBatch(
+    of images: Tensor, size: Int = 512, _ body: (Range<Int>, Prediction) -> Void
+  ) {
+    for start in stride(from: 0, to: images.shape[0], by: size) {
+      let range = start..<min(images.shape[0], start + size)
+      body(range, predict(images.sliced(range)))
+    }
+  }
+}

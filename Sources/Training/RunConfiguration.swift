@@ -1,0 +1,265 @@
+import Foundation
+public import Layers
+public import Optimizers
+public import TensorCore
+import Yams
+
+/// Everything that a training run depends on: read from YAML, written back resolved, and kept with
+/// the weights, so that a model file says how it came about.
+public struct RunConfiguration: Codable, Sendable, Equatable {
+  public var name = "model"
+  public var seed = 0
+  public var data = Data()
+  public var input = Input()
+  public var canonicalizer = Canonicalizer()
+  public var backbone = Backbone()
+  public var training = Training()
+
+  /// Where examples come from.
+  public struct Data: Codable, Sendable, Equatable {
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+      /// The folder of MNIST's IDX files: 10,000 / 2,000 / 50,000 digits, each turned once.
+      case rotatedMNIST = "rotated-mnist"
+      /// The same digits, upright.
+      case uprightMNIST = "upright-mnist"
+      /// A pair of IDX files, images and labels.
+      case idx
+      /// A folder with one subfolder of PNGs a class.
+      case folder
+      /// Two folders with PNGs of the same names: inputs and targets.
+      case pairs
+    }
+    /// What is to be predicted.
+    public enum Task: String, Codable, Sendable, CaseIterable {
+      /// The class.
+      case classify
+      /// The image, from a noisy and partly erased one.
+      case restore
+    }
+    public var kind = Kind.rotatedMNIST
+    public var task = Task.classify
+    /// Folder, or images file for `idx`, or folder of inputs for `pairs`.
+    public var path = "Benchmarks/Data"
+    /// Labels file for `idx`, folder of targets for `pairs`.
+    public var targets = ""
+    /// The fraction held out for validation, where the data have no split of their own.
+    public var valid: Float = 0.1
+    /// How many training examples are used, 0 for all.
+    public var limit = 0
+  }
+
+  /// What a model sees.
+  public struct Input: Codable, Sendable, Equatable {
+    public var size = 28
+    public var channels = 1
+  }
+
+  /// How the pose is found.
+  public struct Canonicalizer: Codable, Sendable, Equatable {
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+      case learned, pca
+      case pcaSign = "pca-sign"
+      case gradient
+      case identity
+    }
+    public enum Gradient: String, Codable, Sendable, CaseIterable {
+      case straightThrough = "straight-through"
+      case mixture
+    }
+    public var kind = Kind.learned
+    /// `C` or `D` and a number, as in `C8`.
+    public var group = "C8"
+    public var kernel = 5
+    public var groupKernel = 1
+    public var channels = 16
+    public var layers = 3
+    public var batchNorm = true
+    public var gradient = Gradient.straightThrough
+    /// How many poses the mixture has.
+    public var poses = 4
+    public var temperature: Float = 1
+    /// The weight of the prior's cross entropy, for upright training data.
+    public var prior: Float = 0
+    public var frozen = false
+    public var border = BorderPolicy.zero
+  }
+
+  /// The network behind it.
+  public struct Backbone: Codable, Sendable, Equatable {
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+      case paperCNN = "paper-cnn"
+      case smallCNN = "small-cnn"
+      case mlp, unet
+    }
+    public var kind = Kind.paperCNN
+    /// The channels of the first stage, for `small-cnn` and `unet`; hidden units for `mlp`.
+    public var width = 32
+  }
+
+  /// How it is trained.
+  public struct Training: Codable, Sendable, Equatable {
+    public enum Rule: String, Codable, Sendable, CaseIterable { case adamw, adam, sgd }
+    public enum Decline: String, Codable, Sendable, CaseIterable {
+      case constant, step, cosine
+      case oneCycle = "one-cycle"
+    }
+    public var epochs = 20
+    public var batch = 128
+    public var optimizer = Rule.adamw
+    public var rate: Float = 1e-3
+    public var weightDecay: Float = 0.01
+    public var schedule = Decline.cosine
+    public var labelSmoothing: Float = 0
+    /// The largest norm of the gradient, 0 for any.
+    public var clip: Float = 0
+    /// Whether training images are turned at random anew each time.
+    public var augment = false
+
+    public init() {}
+
+    /// The optimizer that the settings name.
+    public var rule: any Optimizer {
+      switch optimizer {
+      case .adamw: AdamW(weightDecay: weightDecay)
+      case .adam: AdamW(weightDecay: 0)
+      case .sgd: SGD(weightDecay: weightDecay)
+      }
+    }
+
+    /// The schedule that the settings name.
+    public var decline: Schedule {
+      switch schedule {
+      case .constant: .constant
+      case .step: .step(every: 0.3, factor: 0.1)
+      case .cosine: .cosine
+      case .oneCycle: .oneCycle(warmup: 0.1)
+      }
+    }
+  }
+
+  public init() {}
+
+  /// Reads a file.
+  ///
+  /// - Throws: `ConfigurationError`, naming the line and, for an unknown key, the nearest valid one.
+  public init(path: String) throws(ConfigurationError) {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw ConfigurationError(path, nil, "the file cannot be read; check the path")
+    }
+    try self.init(text: text, source: path)
+  }
+
+  /// Reads a text.
+  public init(text: String, source: String) throws(ConfigurationError) {
+    var top = try ConfigurationReader(text: text, source: source)
+    name = try top.text("name", default: name)
+    seed = try top.integer("seed", default: seed, in: 0...Int.max)
+
+    var section = try top.section("data")
+    data.kind = try section.choice("kind", default: data.kind)
+    data.task = try section.choice("task", default: data.kind == .pairs ? .restore : .classify)
+    data.path = try section.text("path", default: data.path)
+    data.targets = try section.text("targets", default: data.targets)
+    data.valid = try section.number("valid", default: data.valid, in: 0.01...0.9)
+    data.limit = try section.integer("limit", default: data.limit, in: 0...100_000_000)
+    if (data.kind == .pairs || data.kind == .idx) && data.targets.isEmpty {
+      throw section.failure("data of kind '\(data.kind.rawValue)' need 'targets' beside 'path'")
+    }
+    if (data.kind == .folder && data.task == .restore)
+      || (data.kind == .pairs && data.task == .classify)
+    {
+      throw section.failure(
+        "data of kind '\(data.kind.rawValue)' cannot serve the task '\(data.task.rawValue)'")
+    }
+    try section.finish()
+
+    section = try top.section("input")
+    input.size = try section.integer("size", default: input.size, in: 4...1024)
+    input.channels = try section.integer("channels", default: input.channels, in: 1...3)
+    if input.channels == 2 { throw section.failure("'channels' must be 1 or 3") }
+    try section.finish()
+
+    section = try top.section("canonicalizer")
+    try readCanonicalizer(&section)
+
+    section = try top.section("backbone")
+    backbone.kind = try section.choice(
+      "kind", default: data.task == .restore ? .unet : backbone.kind)
+    let usualWidth = [.mlp: 512, .unet: 16][backbone.kind] ?? 32
+    backbone.width = try section.integer("width", default: usualWidth, in: 1...4096)
+    if (backbone.kind == .unet) != (data.task == .restore) {
+      throw section.failure(
+        "backbone '\(backbone.kind.rawValue)' cannot serve the task '\(data.task.rawValue)'")
+    }
+    if backbone.kind == .paperCNN && input.size < 22 {
+      throw section.failure("'paper-cnn' needs images of at least 22 pixels, not \(input.size)")
+    }
+    if backbone.kind == .unet && input.size % 4 != 0 {
+      throw section.failure("'unet' needs a size divisible by 4, not \(input.size)")
+    }
+    try section.finish()
+
+    section = try top.section("training")
+    try readTraining(&section)
+    try top.finish()
+  }
+
+  private mutating func readCanonicalizer(
+    _ section: inout ConfigurationReader
+  ) throws(ConfigurationError) {
+    var c = canonicalizer
+    c.kind = try section.choice("kind", default: c.kind)
+    c.group = try section.text("group", default: c.group)
+    c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
+    c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
+    c.channels = try section.integer("channels", default: c.channels, in: 1...1024)
+    c.layers = try section.integer("layers", default: c.layers, in: 1...16)
+    c.batchNorm = try section.flag("batchNorm", default: c.batchNorm)
+    c.gradient = try section.choice("gradient", default: c.gradient)
+    c.poses = try section.integer("poses", default: c.poses, in: 1...256)
+    c.temperature = try section.number("temperature", default: c.temperature, in: 1e-4...1e4)
+    c.prior = try section.number("prior", default: c.prior, in: 0...1e4)
+    c.frozen = try section.flag("frozen", default: c.frozen)
+    c.border = try section.choice("border", default: c.border)
+    if c.kernel + (c.layers - 1) * (c.groupKernel - 1) > input.size {
+      throw section.failure(
+        "kernels \(c.kernel) and \(c.groupKernel) in \(c.layers) layers do not fit into "
+          + "\(input.size) pixels")
+    }
+    guard let letter = c.group.first, "CD".contains(letter), let order = Int(c.group.dropFirst()),
+      (1...256).contains(order)
+    else { throw section.failure("'group' is '\(c.group)' but must be like C8 or D4") }
+    canonicalizer = c
+    try section.finish()
+  }
+
+  private mutating func readTraining(
+    _ section: inout ConfigurationReader
+  ) throws(ConfigurationError) {
+    var t = training
+    t.epochs = try section.integer("epochs", default: t.epochs, in: 1...100_000)
+    t.batch = try section.integer("batch", default: t.batch, in: 2...65_536)
+    t.optimizer = try section.choice("optimizer", default: t.optimizer)
+    t.rate = try section.number("rate", default: t.rate, in: 1e-8...100)
+    t.weightDecay = try section.number("weightDecay", default: t.weightDecay, in: 0...10)
+    t.schedule = try section.choice("schedule", default: t.schedule)
+    t.labelSmoothing = try section.number("labelSmoothing", default: t.labelSmoothing, in: 0...0.9)
+    t.clip = try section.number("clip", default: t.clip, in: 0...1e6)
+    t.augment = try section.flag("augment", default: t.augment)
+    training = t
+    try section.finish()
+  }
+
+  /// The configuration as YAML with every value given, which `init(text:source:)` reads back.
+  public var yaml: String {
+    let encoder = YAMLEncoder()
+    encoder.options.sortKeys = false
+    return (try? encoder.encode(self)) ?? ""
+  }
+
+  /// The loss of the task.
+  public var loss: Loss {
+    data.task == .classify
+      ? .crossEntropy(labelSmoothing: training.labelSmoothing) : .binaryCrossEntropy
+  }
+}

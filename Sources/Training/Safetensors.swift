@@ -1,0 +1,106 @@
+import Foundation
+public import TensorCore
+
+/// What can go wrong with a file of weights, in a sentence that says what to do.
+public struct WeightsError: Error, CustomStringConvertible {
+  public let description: String
+
+  init(_ path: String, _ reason: String) {
+    description =
+      "\(path) is not a usable model file: \(reason); "
+      + "give a file that `canon train` wrote, or train anew."
+  }
+}
+
+/// Tensors by name in the safetensors format: a length, a JSON header, then the numbers. Nothing in
+/// such a file is executed, and Python's `safetensors` reads and writes the same.
+public struct Safetensors: Sendable {
+  /// The tensors, all of `Float`.
+  public var tensors: [String: Tensor]
+  /// Texts beside the tensors.
+  public var metadata: [String: String]
+
+  public init(tensors: [String: Tensor], metadata: [String: String] = [:]) {
+    self.tensors = tensors
+    self.metadata = metadata
+  }
+
+  private struct Entry: Codable {
+    var dtype: String
+    var shape: [Int]
+    var data_offsets: [Int]
+  }
+
+  /// Reads a file.
+  ///
+  /// - Throws: `WeightsError` for a file that is missing, truncated, of another format, or whose
+  ///   header lies: a length beyond the file, offsets that overlap or leave gaps, another type.
+  public init(path: String) throws(WeightsError) {
+    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+    else { throw WeightsError(path, "it cannot be read") }
+    guard data.count >= 8 else { throw WeightsError(path, "it has only \(data.count) bytes") }
+    let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= 100_000_000, length <= UInt64(data.count - 8) else {
+      throw WeightsError(path, "its header claims \(length) bytes of \(data.count)")
+    }
+    let start = 8 + Int(length)
+    guard
+      let header = try? JSONSerialization.jsonObject(with: data[8..<start]) as? [String: Any]
+    else { throw WeightsError(path, "its header is not JSON") }
+    metadata = header["__metadata__"] as? [String: String] ?? [:]
+    tensors = [:]
+    var end = 0
+    var entries: [(name: String, entry: Entry)] = []
+    for (name, value) in header where name != "__metadata__" {
+      guard let json = try? JSONSerialization.data(withJSONObject: value),
+        let entry = try? JSONDecoder().decode(Entry.self, from: json)
+      else { throw WeightsError(path, "the entry '\(name)' is malformed") }
+      entries.append((name, entry))
+    }
+    entries.sort { ($0.entry.data_offsets.first ?? 0, $0.name) < ($1.entry.data_offsets.first ?? 0, $1.name) }
+    for (name, entry) in entries {
+      guard entry.dtype == "F32" else {
+        throw WeightsError(path, "'\(name)' has type \(entry.dtype), not F32")
+      }
+      let bytes = entry.shape.reduce(4) { a, b in
+        let (product, overflow) = a.multipliedReportingOverflow(by: b)
+        return overflow || b < 0 ? Int.min : product
+      }
+      guard entry.data_offsets.count == 2, entry.data_offsets[0] == end, bytes >= 0,
+        entry.data_offsets[1] == end + bytes, end + bytes <= data.count - start
+      else { throw WeightsError(path, "the offsets of '\(name)' overlap, leave gaps or leave the file") }
+      tensors[name] = unsafe Tensor(Shape(entry.shape)) { target in
+        _ = unsafe data.copyBytes(
+          to: UnsafeMutableRawBufferPointer(start: target, count: bytes),
+          from: start + end..<start + end + bytes)
+      }
+      end += bytes
+    }
+    guard end == data.count - start else {
+      throw WeightsError(path, "\(data.count - start - end) bytes belong to no tensor")
+    }
+  }
+
+  /// Writes a file, beside its final name first and then renamed.
+  ///
+  /// - Throws: An error of Foundation's that names the file.
+  public func write(to path: String) throws {
+    var header: [String: Any] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
+    var body = Data()
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      let start = body.count
+      unsafe tensor.withElements {
+        unsafe body.append(Data(bytes: $0, count: tensor.shape.count * 4))
+      }
+      header[name] = [
+        "dtype": "F32", "shape": tensor.shape.extents, "data_offsets": [start, body.count],
+      ]
+    }
+    var json = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
+    while json.count % 8 != 0 { json.append(0x20) }
+    var file = Data((0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) })
+    file.append(json)
+    file.append(body)
+    try file.write(to: URL(fileURLWithPath: path), options: .atomic)
+  }
+}
