@@ -1,2 +1,96 @@
-import ArgumentParser
-struct Canonicalize: ParsableCommand { func run() throws {} }
+public import ArgumentParser
+import Canonicalization
+import Datasets
+import Images
+import Symmetry
+public import TensorCore
+import Training
+
+struct Canonicalize: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes each image in its canonical pose, with a manifest of the poses.",
+    discussion: """
+      The pose is found at the model's input size and applied to the original, once: size, channels
+      and bit depth stay (a quarter turn exchanges the sides of an image that is not square).
+      `canon restore` undoes it: bit for bit where the pose is a quarter turn or flip.
+
+      EXAMPLES
+        canon canonicalize runs/c8 my-images upright
+        canon canonicalize pca-sign my-images upright --border edge --interpolation bicubic
+      """)
+
+  @Argument(help: "A model, or one of the heuristics identity, pca, pca-sign, gradient.")
+  var canonicalizer: String
+
+  @Argument(help: "A folder of PNG files, or one file.")
+  var folder: String
+
+  @Argument(help: "The folder to write to.")
+  var out: String
+
+  @Option(help: "How values between pixels are made.")
+  var interpolation = Interpolation.bilinear
+
+  @Option(help: "What lies outside an image; by default the model's.")
+  var border: BorderPolicy?
+
+  @Flag(help: "Print the manifest's lines as JSON instead of a summary.")
+  var json = false
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    common.apply()
+    let choice = try CanonicalizerChoice(canonicalizer)
+    let images = try ImageFolder(path: folder)
+    try prepareFolder(out, apartFrom: images.path)
+    let action = ImageAction(O2(), interpolation: interpolation, border: border ?? choice.border)
+    var manifest = Manifest(
+      canonicalizer: canonicalizer, interpolation: interpolation.rawValue,
+      border: action.border.rawValue)
+    var failures = Failures()
+    var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
+    var done = 0
+    try images.forEachWindow { items in
+      for lot in readable(items, &failures) {
+        let poses = choice.canonicalizer.planarPoses(of: lot.inputs(choice.input))
+        try moveImages(lot, poses.map { O2().inverse($0.element) }, action, to: out)
+        for (file, pose) in zip(lot.files, poses) {
+          let g = pose.element
+          manifest.images.append(
+            Manifest.Entry(
+              file: file, quarterTurns: g.quarterTurns, residual: g.residual,
+              isReflected: g.isReflected, degrees: g.angle * 180 / .pi,
+              margin: Double(pose.margin), ties: pose.ties.count, isExact: g.isExact))
+        }
+      }
+      done += items.count
+      progress.update(done)
+    }
+    try manifest.write(to: out)
+    if json { manifest.images.forEach { print($0.jsonLine) } } else {
+      let ambiguous = manifest.images.filter { $0.ties > 0 }.count
+      print("\(manifest.images.count) images in canonical pose in \(out), \(ambiguous) with ties.")
+    }
+    try failures.finish()
+  }
+}
+
+/// Moves images of any size by an isometry each, and writes them under the same names.
+func moveImages(
+  _ lot: Lot, _ isometries: [PlanarIsometry], _ action: ImageAction<O2>, to folder: String
+) throws {
+  for parent in Set(lot.files.map { "\(folder)/\($0)" }) { try prepareParent(of: parent) }
+  let work = Array(zip(lot.files, zip(lot.images, isometries)))
+  let results = Parallel.map(work) { file, pair -> Result<Void, ImageError> in
+    let moved = action.act([pair.1], on: pair.0.tensor)
+    do throws(ImageError) {
+      try Image(moved[0], bitDepth: pair.0.bitDepth).write(to: "\(folder)/\(file)")
+      return .success(())
+    } catch { return .failure(error) }
+  }
+  for result in results { try result.get() }
+}
+
+extension Interpolation: ExpressibleByArgument {}
+extension BorderPolicy: ExpressibleByArgument {}

@@ -1,2 +1,78 @@
 import ArgumentParser
-struct Inspect: ParsableCommand { func run() throws {} }
+import Canonicalization
+import Datasets
+import Images
+import Symmetry
+import TensorCore
+import Training
+
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draws a contact sheet: images in several poses above their canonical forms.",
+    discussion: """
+      Each image takes two rows: above, as it came and turned by further angles; below, the
+      canonical form of each. All of the lower row should look alike. A green frame marks a form
+      close to the first one's, an orange frame one that is not.
+
+      EXAMPLES
+        canon inspect runs/c8 my-images --out sheet.png
+        canon inspect pca my-images --out sheet.png --images 4 --poses 12
+      """)
+
+  @Argument(help: "A model, or one of the heuristics identity, pca, pca-sign, gradient.")
+  var canonicalizer: String
+
+  @Argument(help: "A folder of PNG files, or one file.")
+  var folder: String
+
+  @Option(help: "The PNG file to write.")
+  var out: String
+
+  @Option(help: "How many images are shown.")
+  var images = 8
+
+  @Option(help: "In how many poses each is shown.")
+  var poses = 8
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    common.apply()
+    guard (1...64).contains(images), (1...64).contains(poses) else {
+      throw ValidationError("--images and --poses must be from 1 to 64.")
+    }
+    let choice = try CanonicalizerChoice(canonicalizer)
+    let all = try ImageFolder(path: folder)
+    // Evenly from the whole folder, so that a folder sorted by class shows several.
+    let count = min(images, all.files.count)
+    let some = ImageFolder(
+      path: all.path, files: (0..<count).map { all.files[$0 * all.files.count / count] })
+    let action = ImageAction(O2(), border: choice.border)
+    let turns = (0..<poses).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses)) }
+    var sheet = ContactSheet(rows: 2 * count, columns: poses)
+    var (failures, row) = (Failures(), 0)
+    some.forEachWindow { items in
+      for lot in readable(items, &failures) {
+        for input in lot.images.map({ $0.modelInput(size: choice.input.size, channels: choice.input.channels) }) {
+          let turned = action.act(turns, on: Tensor.concatenated([Tensor](repeating: input, count: poses)))
+          let found = choice.canonicalizer.planarPoses(of: turned)
+          let forms = action.act(found.map { O2().inverse($0.element) }, on: turned)
+          for n in 0..<poses {
+            let difference = (forms[n] - forms[0]).absolute().mean().scalar
+            let contrast = max(1e-6, forms[0].mean().scalar)
+            let isClose = difference < 0.35 * contrast
+            sheet.place(Image(turned[n]), row: row, column: n)
+            sheet.place(
+              Image(forms[n]), row: row + 1, column: n,
+              frame: isClose ? (0.25, 0.75, 0.35) : (0.95, 0.55, 0.1))
+          }
+          row += 2
+        }
+      }
+    }
+    try prepareParent(of: out)
+    try sheet.image.write(to: out)
+    print("\(row / 2) images in \(poses) poses, above their canonical forms: \(out)")
+    try failures.finish()
+  }
+}

@@ -1,2 +1,141 @@
 import ArgumentParser
-struct Predict: ParsableCommand { func run() throws {} }
+import Canonicalization
+import Datasets
+import Images
+import Symmetry
+import TensorCore
+import Training
+
+struct Predict: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Predicts the class of each image, or restores it, with its pose.",
+    discussion: """
+      Images may be of any size and color: the largest centered square is averaged down to the
+      model's input. An image-valued model writes its output, in the pose that the image came in,
+      to --out.
+
+      EXAMPLES
+        canon predict runs/c8 my-images
+        canon predict runs/c8 my-images/one.png --format json
+        canon predict runs/restore noisy-digits --out clean-digits
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
+
+  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  var model: String
+
+  @Argument(help: "A folder of PNG files, or one file.")
+  var folder: String
+
+  @Option(help: "How results are printed.")
+  var format = Format.table
+
+  @Flag(help: "The same as --format json: one line of JSON per image.")
+  var json = false
+
+  @Option(help: "Where an image-valued model writes its outputs.")
+  var out: String?
+
+  @OptionGroup var common: CommonOptions
+
+  /// What is said of one image.
+  private struct Row: Codable {
+    var file: String
+    var `class`: String?
+    var probability: Double?
+    var degrees: Double
+    var isReflected: Bool
+    var margin: Double
+    var ties: Int
+  }
+
+  func run() throws {
+    common.apply()
+    let model = try ImageModel.load(self.model).model
+    let images = try ImageFolder(path: folder)
+    let isClassification = model.configuration.data.task == .classify
+    if !isClassification {
+      guard let out else {
+        throw ValidationError("\(self.model) makes images: name a folder for them with --out.")
+      }
+      try prepareFolder(out, apartFrom: images.path)
+    }
+    var failures = Failures()
+    var rows: [Row] = []
+    var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
+    var done = 0
+    let format = json ? Format.json : self.format
+    if format == .csv { print("file,class,probability,degrees,reflected,margin,ties") }
+    try images.forEachWindow { items in
+      for lot in readable(items, &failures) {
+        let prediction = model.predict(lot.inputs(model.configuration.input))
+        let fresh = isClassification
+          ? classRows(lot.files, prediction, model.classNames)
+          : try imageRows(lot.files, prediction, to: out ?? "")
+        switch format {
+        case .json: fresh.forEach { print($0.jsonLine) }
+        case .csv: fresh.forEach { print(csv($0)) }
+        case .table: rows += fresh
+        }
+      }
+      done += items.count
+      if images.files.count > 256 { progress.update(done) }
+    }
+    if format == .table { printTable(rows, isClassification) }
+    try failures.finish()
+  }
+
+  private func classRows(
+    _ files: [String], _ prediction: ImageModel.Prediction, _ names: [String]
+  ) -> [Row] {
+    let probabilities = prediction.output.elements
+    return prediction.output.largestColumn().enumerated().map { n, best in
+      row(
+        files[n], prediction.poses[n], name: names[best],
+        probability: Double(probabilities[n * names.count + best]))
+    }
+  }
+
+  private func imageRows(
+    _ files: [String], _ prediction: ImageModel.Prediction, to out: String
+  ) throws -> [Row] {
+    try files.enumerated().map { n, file in
+      let path = "\(out)/\(file)"
+      try prepareParent(of: path)
+      try Image(prediction.output[n]).write(to: path)
+      return row(file, prediction.poses[n])
+    }
+  }
+
+  private func row(
+    _ file: String, _ pose: Pose<PlanarIsometry>, name: String? = nil, probability: Double? = nil
+  ) -> Row {
+    Row(
+      file: file, class: name, probability: probability,
+      degrees: pose.element.angle * 180 / .pi, isReflected: pose.element.isReflected,
+      margin: Double(pose.margin), ties: pose.ties.count)
+  }
+
+  private func csv(_ row: Row) -> String {
+    let file = row.file.contains { ",\"\n".contains($0) }
+      ? "\"\(row.file.replacing("\"", with: "\"\""))\"" : row.file
+    let probability = row.probability.map { $0.formatted(4) } ?? ""
+    return "\(file),\(row.class ?? ""),\(probability),\(row.degrees.formatted(2)),"
+      + "\(row.isReflected),\(row.margin),\(row.ties)"
+  }
+
+  private func printTable(_ rows: [Row], _ isClassification: Bool) {
+    let cells = rows.map { row in
+      [row.file] + (isClassification
+        ? [row.class ?? "", ((row.probability ?? 0) * 100).formatted(1) + " %"] : [])
+        + [
+          row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
+          row.ties == 0 ? "" : "\(row.ties)",
+        ]
+    }
+    let header = ["file"] + (isClassification ? ["class", "probability"] : [])
+      + ["pose", "margin", "ties"]
+    print(table(header, cells))
+  }
+}

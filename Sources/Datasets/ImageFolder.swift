@@ -7,6 +7,12 @@ public struct ImageFolder: Sendable {
   /// The files' paths below the folder.
   public let files: [String]
 
+  /// Names files of a folder without looking.
+  public init(path: String, files: [String]) {
+    self.path = path
+    self.files = files
+  }
+
   /// Finds the files with the ending `.png` (of any case), in subfolders too.
   ///
   /// - Throws: `DatasetError.unreadable` for a folder that is missing, not a folder, or has none.

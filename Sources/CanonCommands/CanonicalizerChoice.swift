@@ -1,0 +1,44 @@
+import Canonicalization
+import Foundation
+import TensorCore
+import Training
+
+/// A trained model's canonicalizer, or a heuristic by name.
+struct CanonicalizerChoice {
+  let canonicalizer: any ImageCanonicalizer
+  let input: RunConfiguration.Input
+  let border: BorderPolicy
+
+  /// The heuristics' names.
+  static let heuristics = ["identity", "pca", "pca-sign", "gradient"]
+
+  /// - Throws: `WeightsError`, where the name is no heuristic's and no model can be read there.
+  init(_ name: String) throws {
+    var configuration = RunConfiguration()
+    if CanonicalizerChoice.heuristics.contains(name),
+      let kind = RunConfiguration.Canonicalizer.Kind(rawValue: name)
+    {
+      // A heuristic sees an image of a size that shows its shape, in gray.
+      configuration.input.size = 64
+      border = .zero
+      input = configuration.input
+      canonicalizer =
+        switch kind {
+        case .pca: PrincipalAxis(usesThirdMoment: false)
+        case .pcaSign: PrincipalAxis()
+        case .gradient: GradientOrientation()
+        default: IdentityCanonicalizer()
+        }
+      return
+    }
+    guard FileManager.default.fileExists(atPath: name) else {
+      throw CommandError(
+        "\(name) is neither a model nor one of the heuristics "
+          + "\(CanonicalizerChoice.heuristics.joined(separator: ", ")).")
+    }
+    let model = try ImageModel.load(name).model
+    canonicalizer = model.canonicalizer
+    input = model.configuration.input
+    border = model.configuration.canonicalizer.border
+  }
+}
