@@ -46,6 +46,7 @@ __attribute__((constructor)) static void ck_choose(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const char *forced = getenv("CANON_CPU");
+  if (forced && !*forced) forced = NULL;
   int allow_avx512 = !forced || strcmp(forced, "avx512") == 0;
   int allow_avx2 = allow_avx512 || strcmp(forced, "avx2") == 0;
   if (allow_avx512 && __builtin_cpu_supports("x86-64-v4")) active = &avx512;

@@ -3,6 +3,8 @@ public struct Cyclic: FiniteGroup, PlanarGroup {
   /// The rotation by `steps` · 2π/*n*, with `steps` in `0..<n`.
   public struct Element: Hashable, Sendable {
     public let steps: Int
+
+    public init(steps: Int) { self.steps = steps }
   }
 
   public let order: Int
@@ -42,6 +44,11 @@ public struct Dihedral: FiniteGroup, PlanarGroup {
   public struct Element: Hashable, Sendable {
     public let steps: Int
     public let isReflected: Bool
+
+    public init(steps: Int, isReflected: Bool) {
+      self.steps = steps
+      self.isReflected = isReflected
+    }
   }
 
   /// The number of rotations, *n*; the group has 2 *n* elements.

@@ -7,7 +7,8 @@ public import TensorCore
 /// commute bit for bit with quarter turns and flips.
 ///
 /// **Shapes.** `[batch, height, width, channels]` → the same, or with height and width exchanged
-/// where the elements' quarter turns are odd; then all must be odd, or the image square.
+/// where the elements' quarter turns are odd; then all must be odd, or the image square. At an odd
+/// eighth of a turn the nearer quarter turn is a convention, and with it an oblong image's size.
 public struct ImageAction<Group: PlanarGroup>: Action {
   public let group: Group
   /// How values between pixels are made; `.nearest` for masks of labels.

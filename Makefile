@@ -1,0 +1,42 @@
+# The two commands of the README are `make demo` and `make test`.
+.PHONY: help demo test check build format lint docs bench-digits needs-swift packages
+
+MODEL = demo/model.safetensors
+RELEASE = swift build -c release
+# Presetting OPENBLAS_CORETYPE can halve the speed of matrix products.
+CANON = env -u OPENBLAS_CORETYPE .build/release/canon
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+needs-swift:
+	@command -v swift >/dev/null || { echo "Swift 6.3 or later is missing: get it at https://www.swift.org/install/linux/"; exit 1; }
+
+# libopenblas-dev and libpng-dev (and zlib1g-dev, which it brings), where they are missing.
+packages:
+	@pkg-config --exists openblas libpng zlib 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Missing: the development files of OpenBLAS and libpng; install them with this system's package manager."; exit 1; }; \
+	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev zlib1g-dev; }
+
+build: needs-swift packages ## The command, optimized: .build/release/canon
+	$(RELEASE)
+
+demo: build ## The main job on the shipped digits, with the shipped model: a table and a picture
+	$(CANON) predict $(MODEL) demo/digits
+	$(CANON) canonicalize $(MODEL) demo/digits demo-out/canonical --quiet
+	$(CANON) restore demo-out/canonical demo-out/restored --quiet
+	$(CANON) inspect $(MODEL) demo/digits --out demo-out/sheet.png
+	@echo "Look at demo-out/sheet.png, and at the folders demo-out/canonical and demo-out/restored."
+
+test: needs-swift packages ## All tests, in debug and in release; in release on every path of the CPU
+	./Tests/run debug
+	./Tests/run release
+
+lint: needs-swift ## Format, strictly
+	swift format lint --strict --recursive Sources Tests Snippets Package.swift
+
+format: needs-swift
+	swift format --in-place --recursive Sources Tests Snippets Package.swift
+
+check: lint build test ## Everything

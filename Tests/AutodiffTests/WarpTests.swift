@@ -1,0 +1,85 @@
+import Autodiff
+import Foundation
+import TensorCore
+import TestSupport
+import Testing
+
+@Suite struct WarpTests {
+  /// Bilinear sampling by its definition: hat functions around every pixel.
+  static func bilinear(
+    _ v: [Double], _ height: Int, _ width: Int, _ m: [Double], _ border: BorderPolicy
+  ) -> [Double] {
+    func index(_ i: Int, _ n: Int) -> Int? {
+      if 0..<n ~= i { return i }
+      switch border {
+      case .zero: return nil
+      case .edge: return min(max(i, 0), n - 1)
+      case .reflect:
+        let q = ((i % (2 * n)) + 2 * n) % (2 * n)
+        return q < n ? q : 2 * n - 1 - q
+      }
+    }
+    return (0..<height * width).map { k in
+      let (dx, dy) = (Double(k % width) - Double(width - 1) / 2, Double(k / width) - Double(height - 1) / 2)
+      let sx = Double(width - 1) / 2 + m[0] * dx + m[1] * dy
+      let sy = Double(height - 1) / 2 + m[2] * dx + m[3] * dy
+      var sum = 0.0
+      for i in Int(floor(sy))...Int(floor(sy)) + 1 {
+        for j in Int(floor(sx))...Int(floor(sx)) + 1 {
+          guard let r = index(i, height), let q = index(j, width) else { continue }
+          sum += v[r * width + q] * (1 - abs(sy - Double(i))) * (1 - abs(sx - Double(j)))
+        }
+      }
+      return sum
+    }
+  }
+
+  @Test("The value agrees with the definition to the rounding of coordinates",
+    arguments: BorderPolicy.allCases, [(5, 5), (6, 4), (1, 7), (9, 8)])
+  func value(border: BorderPolicy, size: (Int, Int)) {
+    var random = RandomStream(seed: 1, name: "warp")
+    let x = Tensor.uniform([1, size.0, size.1, 1], using: &random)
+    for angle in stride(from: 0.0, to: 6.3, by: 0.37) {
+      let m = [cos(angle) * 1.3, -sin(angle), sin(angle), cos(angle)]
+      let y = x.warped(by: [SamplingMap(matrix: m)], border: border)
+      let expected = WarpTests.bilinear(x.elements.map(Double.init), size.0, size.1, m, border)
+      // Coordinates are off by at most 2⁻¹⁷ each, and values differ by at most 1 from pixel to pixel.
+      #expect(deviation(y.elements.map(Double.init), expected) < 4 * 0x1p-17)
+    }
+  }
+
+  @Test("The gradients by image and by map agree with central differences", arguments: BorderPolicy.allCases)
+  func gradients(border: BorderPolicy) {
+    var random = RandomStream(seed: 2, name: "warp")
+    let x = Tensor.uniform([1, 5, 4, 1], using: &random)
+    // Chosen so that no sample lies within the difference's step of a pixel's row or column.
+    let m = Tensor([0.83, -0.41, 0.37, 0.91], shape: [1, 4])
+    let d = OperationDeviation(of: [x, m]) { $0[0].warped(by: $0[1], border: border) } reference: {
+      WarpTests.bilinear($0[0], 5, 4, $0[1], border)
+    }
+    #expect(d.value < 4 * 0x1p-17)
+    // A displaced coordinate changes a weight by 2⁻¹⁷, and a map's gradient sums 20 of them, times
+    // distances up to 2.
+    #expect(d.gradient < 40 * 0x1p-17)
+  }
+
+  @Test("Nearest and bicubic sampling give pixels back where they fall on them",
+    arguments: [Interpolation.nearest, .bicubic, .bilinear])
+  func onPixels(interpolation: Interpolation) {
+    var random = RandomStream(seed: 3, name: "warp")
+    let x = Tensor.uniform([1, 6, 6, 2], using: &random)
+    #expect(x.warped(by: [SamplingMap(matrix: [1, 0, 0, 1])], interpolation) == x)
+    let shifted = x.warped(by: [SamplingMap(matrix: [1, 0, 0, 1], offset: [2, 0])], interpolation)
+    #expect(shifted.sliced(0..<4, axis: 2) == x.sliced(2..<6, axis: 2))
+  }
+
+  @Test("Bicubic sampling reproduces a quadratic exactly between pixels") func bicubicOrder() {
+    // Keys' kernel with a = −1/2 reproduces polynomials of degree 2.
+    let x = Tensor((0..<81).map { Float(($0 % 9) * ($0 % 9)) / 64 }, shape: [1, 9, 9, 1])
+    let y = x.warped(by: [SamplingMap(matrix: [1, 0, 0, 1], offset: [0.3, 0])], .bicubic)
+    for j in 1..<6 {
+      let expected = (Double(j) + 0.3) * (Double(j) + 0.3) / 64
+      #expect(abs(Double(y.elements[4 * 9 + j]) - expected) < 1e-4)
+    }
+  }
+}

@@ -1,0 +1,185 @@
+import TestSupport
+import Testing
+
+@testable import TensorCore
+
+private func ramp(_ shape: Shape) -> Tensor {
+  Tensor((0..<shape.count).map { Float($0 % 23) - 11 }, shape: shape)
+}
+
+@Suite struct TensorTests {
+  @Test("Copies are values: changing one leaves the other") func copyOnWrite() {
+    let a = ramp([2, 3])
+    var b = a
+    unsafe b.withMutableElements { unsafe $0[0] = 100 }
+    #expect(a.elements[0] == -11 && b.elements[0] == 100)
+  }
+
+  @Test("Views read the elements that they name") func views() {
+    let x = Tensor((0..<24).map(Float.init), shape: [2, 3, 4])
+    #expect(x.permuted([2, 0, 1]).elements[1] == 4)
+    #expect(x.sliced(1..<3, axis: 1).sliced(2..<3, axis: 2).elements == [6, 10, 18, 22])
+    #expect(x[1][2].elements == [20, 21, 22, 23])
+    #expect(x.transposed()[0][1].elements == [1, 5, 9])
+    #expect(x.reshaped([4, -1]).shape == [4, 6])
+    #expect(Tensor([1, 2], shape: [2, 1]).broadcast(to: [2, 3]).elements == [1, 1, 1, 2, 2, 2])
+  }
+
+  @Test("Elementwise operations are right at every length around a vector's",
+    arguments: [0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100])
+  func elementwise(count: Int) {
+    let (x, y) = (ramp([count]), ramp([count]) * 0.5 + 3)
+    let pairs = Array(zip(x.elements, y.elements))
+    #expect((x + y).elements == pairs.map { $0 + $1 })
+    #expect((x - y).elements == pairs.map { $0 - $1 })
+    #expect((x * y).elements == pairs.map { $0 * $1 })
+    #expect((x / y).elements == pairs.map { $0 / $1 })
+    #expect(Tensor.maximum(x, y).elements == pairs.map { max($0, $1) })
+    #expect(x.relu().elements == x.elements.map { max($0, 0) })
+    #expect(x.isGreater(than: y).elements == pairs.map { $0 > $1 ? 1 : 0 })
+  }
+
+  @Test("Broadcasting repeats axes of extent 1, from both sides") func broadcasting() {
+    let sum = ramp([2, 1, 3]) + ramp([4, 1])
+    #expect(sum.shape == [2, 4, 3])
+    #expect(sum.elements[1 * 12 + 2 * 3 + 1] == ramp([2, 1, 3]).elements[4] + ramp([4, 1]).elements[2])
+    #expect((Tensor.zeros([0, 3]) + Tensor.ones([3])).shape == [0, 3])
+  }
+
+  @Test("Reductions agree with sums in Double along every axis", arguments: [0, 1, 2])
+  func reductions(axis: Int) {
+    let x = ramp([5, 130, 17])
+    var expected: [Double] = []
+    let e = x.shape.extents
+    let kept = (0..<3).filter { $0 != axis }
+    for i in 0..<e[kept[0]] {
+      for j in 0..<e[kept[1]] {
+        var at = [0, 0, 0]
+        (at[kept[0]], at[kept[1]]) = (i, j)
+        expected.append((0..<e[axis]).reduce(0.0) { sum, r in
+          at[axis] = r
+          return sum + Double(x.elements[(at[0] * e[1] + at[1]) * e[2] + at[2]])
+        })
+      }
+    }
+    #expect(x.sum([axis]).elements.map(Double.init) == expected)
+    #expect(x.maximum(axis).elements.allSatisfy { $0 <= 11 })
+    #expect(x.permuted([2, 1, 0]).sum([2 - axis]).sum().scalar == x.sum().scalar)
+  }
+
+  @Test("A long sum of tenths keeps its digits") func longSum() {
+    // 10⁶ roundings of relative size 2⁻²⁴ in one accumulator would cost 1 %.
+    let mean = Tensor(repeating: 0.1, shape: [1_000_000]).mean().scalar
+    #expect(abs(mean - 0.1) < 1e-6)
+  }
+
+  @Test("Matrix products agree with sums in Double, transposed and in batches",
+    arguments: [(1, 1, 1), (3, 5, 7), (300, 17, 33), (0, 3, 2), (2, 0, 2)])
+  func products(m: Int, k: Int, n: Int) {
+    let (a, b) = (ramp([2, m, k]), ramp([k, n]))
+    func expected(_ batch: Int) -> [Float] {
+      (0..<m * n).map { i in
+        (0..<k).reduce(Float(0)) {
+          $0 + a.elements[(batch * m + i / n) * k + $1] * b.elements[$1 * n + i % n]
+        }
+      }
+    }
+    #expect(a.matmul(b).elements == expected(0) + expected(1))
+    #expect(a[1].matmul(b.transposed().contiguous.transposed()).elements == expected(1))
+    #expect(a[0].transposed().contiguous.transposed().matmul(b).elements == expected(0))
+    let batched = b.broadcast(to: [2, k, n])
+    #expect(a.matmul(batched).elements == expected(0) + expected(1))
+  }
+
+  @Test("Scatter is the adjoint of gather: ⟨gather x, y⟩ = ⟨x, scatter y⟩") func gatherScatter() {
+    let (x, y, rows) = (ramp([4, 3]), ramp([5, 3]) + 2, [3, 0, 3, 1, 1])
+    let left = (x.gathered(rows) * y).sum().scalar
+    #expect(left == (x * y.scattered(rows, count: 4)).sum().scalar)
+  }
+
+  @Test("Concatenation and slicing undo each other along every axis", arguments: [0, 1, 2])
+  func concatenation(axis: Int) {
+    let x = ramp([4, 5, 6])
+    let parts = [0..<1, 1..<3, 3..<4].map { x.sliced($0, axis: axis) }
+    #expect(Tensor.concatenated(parts, axis: axis) == x.sliced(0..<4, axis: axis))
+  }
+
+  @Test("Sorting puts the first of equals first, and NaN last") func sorting() {
+    let x = Tensor([1, 3, 3, .nan, 2, -1], shape: [1, 6])
+    #expect(x.sortedColumns() == [[1, 2, 4, 0, 5, 3]])
+    #expect(Tensor([2, 5, 5], shape: [1, 3]).largestColumn() == [1])
+  }
+
+  @Test("The softmax sums to 1 and bears large numbers") func softmax() {
+    let s = Tensor([1000, 1001, -1000, 0, 0, 0], shape: [2, 3]).softmax()
+    let e = 1 / (1 + Float(2.718_281_8))
+    #expect(largestDifference(s, Tensor([e, 1 - e, 0, 1 / 3, 1 / 3, 1 / 3], shape: [2, 3])) < 1e-6)
+  }
+
+  @Test("The moments keep their digits where the mean is large") func moments() {
+    let x = Tensor((0..<4000).map { 10_000 + Float($0 % 2) }, shape: [4000, 1])
+    let (mean, variance) = x.channelMoments()
+    #expect(abs(mean[0] - 10_000.5) < 1e-6 && abs(variance[0] - 0.25) < 1e-6)
+  }
+
+  @Test("Results do not depend on the number of threads") func threads() {
+    var random = RandomStream(seed: 1, name: "threads")
+    let x = Tensor.uniform([40, 9, 9, 5], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([3, 3, 5, 7], from: -1, to: 1, using: &random)
+    func all() -> [Tensor] {
+      let y = x.convolved(with: w)
+      return [
+        y, y.convolutionWeightGradient(input: x, weightShape: w.shape),
+        x.reshaped([-1, 5]).matmul(w.reshaped([5, 63])), x.sum([0, 1]),
+        Tensor(x.channelMoments().variance.map { Float($0) }),
+      ]
+    }
+    let before = Parallel.threadCount
+    Parallel.threadCount = 1
+    let one = all()
+    Parallel.threadCount = 5
+    let five = all()
+    Parallel.threadCount = before
+    #expect(one == five)
+  }
+
+  @Test("Wrong shapes are programmer errors") func wrongShapes() async {
+    await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2, 3]) + Tensor.zeros([2, 4]) }
+    await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2, 3]).matmul(.zeros([2, 3])) }
+  }
+}
+
+extension Tensor {
+  fileprivate func convolutionWeightGradient(input: Tensor, weightShape: Shape) -> Tensor {
+    convolutionWeightGradient(input: input, weightShape: weightShape, ConvolutionGeometry())
+  }
+}
+
+@Suite struct RandomStreamTests {
+  @Test("Philox gives the numbers of its authors' known-answer test") func knownAnswer() {
+    // Random123's kat_vectors: philox4x32 10, counter and key zero; counter and key all ones.
+    let zero = RandomStream.philox(counter: (0, 0, 0, 0), key: (0, 0))
+    #expect([zero.0, zero.1, zero.2, zero.3] == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8])
+    let m = UInt32.max
+    let ones = RandomStream.philox(counter: (m, m, m, m), key: (m, m))
+    #expect([ones.0, ones.1, ones.2, ones.3] == [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd])
+  }
+
+  @Test("A stream continues at any position, and names make independent streams") func positions() {
+    var a = RandomStream(seed: 3, name: "a")
+    let numbers = (0..<7).map { _ in a.next() }
+    var later = RandomStream(seed: 3, name: "a", position: 3)
+    #expect((3..<7).map { _ in later.next() } == Array(numbers[3...]))
+    var b = RandomStream(seed: 3, name: "b")
+    #expect(b.next() != numbers[0])
+  }
+
+  @Test("Uniform and normal numbers have the moments that they should") func moments() {
+    var random = RandomStream(seed: 5, name: "moments")
+    let (u, n) = (Tensor.uniform([20_000], using: &random), Tensor.normal([20_000], using: &random))
+    // Five standard errors of the mean: 5 · 0.29 / √20000 and 5 / √20000.
+    #expect(abs(u.mean().scalar - 0.5) < 0.0103 && abs(n.mean().scalar) < 0.036)
+    #expect(abs(n.squared().mean().scalar - 1) < 0.05)
+    #expect(u.elements.allSatisfy { $0 >= 0 && $0 < 1 })
+  }
+}
