@@ -18,9 +18,12 @@ let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], fixtures: [String] = []
+) -> Target {
   .testTarget(
-    name: name + "Tests", dependencies: dependencies + ["TestSupport"], swiftSettings: settings)
+    name: name + "Tests", dependencies: dependencies + ["TestSupport"], exclude: fixtures,
+    swiftSettings: settings)
 }
 
 // Strictly downward: a module imports only modules above it in this list.
@@ -73,13 +76,13 @@ let package = Package(
       name: "TestSupport", dependencies: ["TensorCore", "Autodiff"], path: "Tests/TestSupport",
       swiftSettings: settings),
     tests("TensorCore", ["TensorCore"]),
-    tests("Images", ["Images", "TensorCore"]),
+    tests("Images", ["Images", "TensorCore"], fixtures: ["Fixtures"]),
     tests("Symmetry", ["Symmetry", "TensorCore"]),
     tests("Autodiff", ["Autodiff", "TensorCore"]),
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
-    tests("Datasets", ["Datasets", "TensorCore"]),
+    tests("Datasets", ["Datasets", "Images", "TensorCore"]),
     tests("Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
-    tests("Training", ["Training", "Canonicalization", "Layers", "TensorCore"]),
+    tests("Training", ["Training", "Images", "Canonicalization", "Layers", "TensorCore"]),
     tests("CanonCommands", ["CanonCommands", "Training", "Images", "TensorCore", "canon"]),
   ]
 )

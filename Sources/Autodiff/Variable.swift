@@ -14,7 +14,7 @@ public final class Variable {
   public let value: Tensor
   /// Whether a gradient may flow to here.
   public let requiresGradient: Bool
-  let inputs: [Variable]
+  private(set) var inputs: [Variable]
   let pullback: ((Tensor) -> [Tensor?])?
 
   /// Creates a leaf: a constant, or a variable that gradients are taken by.
@@ -37,6 +37,18 @@ public final class Variable {
     requiresGradient = inputs.contains { $0.requiresGradient }
     self.inputs = requiresGradient ? inputs : []
     self.pullback = requiresGradient ? pullback : nil
+  }
+
+  /// Takes the record apart node by node: released one inside the other, a long chain would
+  /// overflow the stack.
+  deinit {
+    var pending = inputs
+    inputs = []
+    while var node = pending.popLast() {
+      guard isKnownUniquelyReferenced(&node) else { continue }
+      pending += node.inputs
+      node.inputs = []
+    }
   }
 
   /// The extents of the value.

@@ -14,7 +14,8 @@ extension Tensor {
       "matmul of \(shape) and \(other.shape)")
     let (m, k, n) = (shape[-2], shape[-1], other.shape[-1])
     if shape.rank > 2 && other.shape.rank == 2 {
-      return reshaped([-1, k]).matmul(other).reshaped(Array(shape.extents.dropLast()) + [n])
+      let lead = Array(shape.extents.dropLast())
+      return reshaped([lead.reduce(1, *), k]).matmul(other).reshaped(lead + [n])
     }
     let lead = Array((shape.rank >= other.shape.rank ? shape : other.shape).extents.dropLast(2))
     let a = broadcast(to: Shape(lead + [m, k])).asMatrices()

@@ -1,0 +1,114 @@
+import Foundation
+import Images
+import TensorCore
+import Testing
+
+private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Fixtures/"
+
+/// The pattern that the fixtures' writer put into them, 5 wide and 6 high.
+private let gray = pattern { x, y in (x * 40 + y * 13) % 256 }
+
+private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
+  (0..<30).map { UInt16(value($0 % 5, $0 / 5)) }
+}
+
+@Suite struct PNGTests {
+  @Test("Every kind of gray file is read: bits, depth, interlace",
+    arguments: ["gray8", "interlaced", "gray1", "gray2", "gray4", "gray16"])
+  func grayFiles(name: String) throws {
+    let image = try Image(path: fixtures + name + ".png")
+    #expect(image.width == 5 && image.height == 6 && image.channels == 1)
+    let expected: [UInt16] =
+      switch name {
+      case "gray1": pattern { ($0 + $1) % 2 * 255 }
+      case "gray2": pattern { ($0 + $1) % 4 * 85 }
+      case "gray4": pattern { ($0 + $1) % 16 * 17 }
+      case "gray16": gray.map { $0 * 257 + 3 }
+      default: gray
+      }
+    #expect(image.samples == expected)
+    #expect(image.bitDepth == (name == "gray16" ? 16 : 8))
+  }
+
+  @Test("Color, palette and transparency are read") func colorFiles() throws {
+    let rgb = gray.flatMap { [$0, 255 - $0, $0 * 3 % 256] }
+    #expect(try Image(path: fixtures + "rgb8.png").samples == rgb)
+    let rgba = try Image(path: fixtures + "rgba8.png")
+    #expect(rgba.channels == 4 && rgba.samples[3] == gray[0] / 2 && rgba.samples[4] == rgb[3])
+    #expect(try Image(path: fixtures + "graya8.png").samples == gray.flatMap { [$0, 255 - $0] })
+    let palette = try Image(path: fixtures + "palette.png")
+    #expect(palette.channels == 3 && Array(palette.samples[9..<12]) == [9, 8, 7])
+    let transparent = try Image(path: fixtures + "palette-trns.png")
+    #expect(transparent.channels == 4 && transparent.samples[3] == 255 && transparent.samples[7] == 0)
+  }
+
+  @Test("A bad file is an error with path and remedy, never a crash",
+    arguments: ["missing", "empty", "text", "truncated", "corrupt", "huge"])
+  func badFiles(name: String) {
+    let error = #expect(throws: ImageError.self) { try Image(path: fixtures + name + ".png") }
+    let text = error.map { "\($0)" } ?? ""
+    #expect(text.contains(name + ".png") && text.hasSuffix("."))
+    if name == "huge" { #expect(text.contains("60000 × 60000")) }
+  }
+
+  @Test("What is written is read back, for every depth and number of channels",
+    arguments: [8, 16], [1, 2, 3, 4])
+  func roundTrip(bitDepth: Int, channels: Int) throws {
+    var random = RandomStream(seed: 1, name: "png")
+    let samples = (0..<7 * 3 * channels).map { _ in
+      UInt16.random(in: 0...(bitDepth == 8 ? 255 : 65535), using: &random)
+    }
+    let image = Image(width: 7, height: 3, channels: channels, bitDepth: bitDepth, samples: samples)
+    let path = FileManager.default.temporaryDirectory.path + "/canon-png-\(bitDepth)-\(channels).png"
+    try image.write(to: path)
+    #expect(try Image(path: path) == image)
+    #expect(Image(image.tensor[0], bitDepth: bitDepth) == image)
+    try FileManager.default.removeItem(atPath: path)
+  }
+
+  @Test("A file that cannot be written is an error, and nothing is left") func unwritable() {
+    let image = Image(width: 1, height: 1, channels: 1, samples: [0])
+    #expect(throws: ImageError.self) { try image.write(to: "/nonexistent/x.png") }
+  }
+
+  @Test("The model's input is the exact area average of the centered square") func average() {
+    // 4 × 6 to 2: the square is columns 1…4, each output the mean of four pixels.
+    let image = Image(width: 6, height: 4, channels: 1, samples: (0..<24).map { UInt16($0 * 10) })
+    // Sums 18, 26, 66, 74 of the samples over ten, four samples each.
+    let expected = [180, 260, 660, 740].map { Float(Double($0) / 1020) }
+    #expect(image.modelInput(size: 2, channels: 1).elements == expected)
+    #expect(image.modelInput(size: 4, channels: 3).shape == [1, 4, 4, 3])
+  }
+
+  @Test("Turning an image turns its model input bit for bit") func inputCommutes() {
+    var random = RandomStream(seed: 2, name: "input")
+    let side = 37
+    let samples = (0..<side * side * 4).map { _ in UInt16.random(in: 0...255, using: &random) }
+    let image = Image(width: side, height: side, channels: 4, samples: samples)
+    let turned = Image(
+      width: side, height: side, channels: 4,
+      samples: (0..<side * side).flatMap { i in
+        let source = (i % side) * side + side - 1 - i / side
+        return Array(samples[source * 4..<source * 4 + 4])
+      })
+    for channels in [1, 3] {
+      let (a, b) = (image.modelInput(size: 10, channels: channels), turned.modelInput(size: 10, channels: channels))
+      for i in 0..<100 {
+        #expect(b[0][i / 10][i % 10].elements == a[0][i % 10][9 - i / 10].elements)
+      }
+    }
+  }
+
+  @Test("Alpha is composited on black") func alpha() {
+    let image = Image(width: 1, height: 1, channels: 2, samples: [200, 51])
+    #expect(abs(image.modelInput(size: 1, channels: 1).scalar - Float(200) / 255 / 5) < 1e-7)
+  }
+
+  @Test("A contact sheet shows images where they were placed") func sheet() {
+    var sheet = ContactSheet(rows: 1, columns: 2, cell: 4, gap: 2)
+    let white = Image(width: 2, height: 2, channels: 1, samples: [255, 255, 255, 255])
+    sheet.place(white, row: 0, column: 1)
+    #expect(sheet.image.width == 14 && sheet.image.height == 8)
+    #expect(sheet.image.samples[(2 * 14 + 8) * 3] == 255 && sheet.image.samples[(2 * 14 + 2) * 3] == 41)
+  }
+}
