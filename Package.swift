@@ -82,7 +82,7 @@ let package = Package(
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
     tests("Datasets", ["Datasets", "Images", "TensorCore"]),
     tests("Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
-    tests("Training", ["Training", "Images", "Canonicalization", "Layers", "TensorCore"]),
-    tests("CanonCommands", ["CanonCommands", "Training", "Images", "TensorCore", "canon"]),
+    tests("Training", ["Training", "Images", "Symmetry", "TensorCore"]),
+    tests("CanonCommands", ["Images", "TensorCore", "canon"]),
   ]
 )

@@ -25,10 +25,9 @@ public struct Safetensors: Sendable {
     self.metadata = metadata
   }
 
-  private struct Entry: Codable {
+  private struct Entry {
     var dtype: String
-    var shape: [Int]
-    var data_offsets: [Int]
+    var shape, offsets: [Int]
   }
 
   /// Reads a file.
@@ -52,12 +51,12 @@ public struct Safetensors: Sendable {
     var end = 0
     var entries: [(name: String, entry: Entry)] = []
     for (name, value) in header where name != "__metadata__" {
-      guard let json = try? JSONSerialization.data(withJSONObject: value),
-        let entry = try? JSONDecoder().decode(Entry.self, from: json)
+      guard let object = value as? [String: Any], let dtype = object["dtype"] as? String,
+        let shape = object["shape"] as? [Int], let offsets = object["data_offsets"] as? [Int]
       else { throw WeightsError(path, "the entry '\(name)' is malformed") }
-      entries.append((name, entry))
+      entries.append((name, Entry(dtype: dtype, shape: shape, offsets: offsets)))
     }
-    entries.sort { ($0.entry.data_offsets.first ?? 0, $0.name) < ($1.entry.data_offsets.first ?? 0, $1.name) }
+    entries.sort { ($0.entry.offsets.first ?? 0, $0.name) < ($1.entry.offsets.first ?? 0, $1.name) }
     for (name, entry) in entries {
       guard entry.dtype == "F32" else {
         throw WeightsError(path, "'\(name)' has type \(entry.dtype), not F32")
@@ -66,8 +65,8 @@ public struct Safetensors: Sendable {
         let (product, overflow) = a.multipliedReportingOverflow(by: b)
         return overflow || b < 0 ? Int.min : product
       }
-      guard entry.data_offsets.count == 2, entry.data_offsets[0] == end, bytes >= 0,
-        entry.data_offsets[1] == end + bytes, end + bytes <= data.count - start
+      guard entry.offsets.count == 2, entry.offsets[0] == end, bytes >= 0,
+        entry.offsets[1] == end + bytes, end + bytes <= data.count - start
       else { throw WeightsError(path, "the offsets of '\(name)' overlap, leave gaps or leave the file") }
       tensors[name] = unsafe Tensor(Shape(entry.shape)) { target in
         _ = unsafe data.copyBytes(

@@ -1,0 +1,138 @@
+import Foundation
+import Images
+import TensorCore
+import Testing
+
+private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+  .deletingLastPathComponent().deletingLastPathComponent().path
+private let model = root + "/demo/model.safetensors"
+private let digits = root + "/demo/digits"
+
+/// Runs the built command, and returns its status, output and errors.
+private func canon(_ arguments: String...) throws -> (status: Int32, out: String, err: String) {
+  let process = Process()
+  process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
+    .deletingLastPathComponent().appendingPathComponent("canon")
+  process.arguments = arguments
+  let (out, err) = (Pipe(), Pipe())
+  (process.standardOutput, process.standardError) = (out, err)
+  try process.run()
+  let output = out.fileHandleForReading.readDataToEndOfFile()
+  let errors = err.fileHandleForReading.readDataToEndOfFile()
+  process.waitUntilExit()
+  return (
+    process.terminationStatus, String(decoding: output, as: UTF8.self),
+    String(decoding: errors, as: UTF8.self)
+  )
+}
+
+private func temporary(_ name: String) -> String {
+  let path = FileManager.default.temporaryDirectory.path + "/canon-command-\(name)"
+  try? FileManager.default.removeItem(atPath: path)
+  return path
+}
+
+@Suite struct CommandTests {
+  @Test("Every command explains itself with examples",
+    arguments: ["train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "info"])
+  func help(command: String) throws {
+    let (status, out, _) = try canon(command, "--help")
+    #expect(status == 0 && out.contains("EXAMPLE") && out.contains("canon \(command)"))
+  }
+
+  @Test("Wrong usage exits with 64") func usage() throws {
+    #expect(try canon("predict").status == 64)
+    #expect(try canon("nonsense").status == 64)
+    #expect(try canon("predict", model, digits, "--threads", "0").status == 64)
+  }
+
+  @Test("The shipped digits are predicted, as a table, as CSV and as JSON") func predict() throws {
+    let table = try canon("predict", model, digits)
+    #expect(table.status == 0 && table.out.hasPrefix("file"))
+    let csv = try canon("predict", model, digits, "--format", "csv").out.split(separator: "\n")
+    #expect(csv.count == 25 && csv[0] == "file,class,probability,degrees,reflected,margin,ties")
+    // One of the 24 is a 6 that the model takes for a 0.
+    let right = csv.dropFirst().filter { $0.prefix(1) == $0.split(separator: ",")[1] }.count
+    #expect(right >= 22)
+    let json = try canon("predict", model, digits, "--json", "--threads", "1").out.split(separator: "\n")
+    struct Row: Decodable { var file, `class`: String; var probability: Double }
+    let rows = try json.map { try JSONDecoder().decode(Row.self, from: Data($0.utf8)) }
+    #expect(rows.count == 24 && rows.allSatisfy { $0.probability > 0.1 && $0.probability <= 1 })
+    #expect(rows.map { "\($0.file),\($0.class)" } == csv.dropFirst().map { $0.split(separator: ",").prefix(2).joined(separator: ",") })
+  }
+
+  @Test("Bad input is a sentence with the path, and status 1") func badInput() throws {
+    let text = root + "/README.md"
+    for (arguments, word) in [
+      ([model, "/nonexistent"], "/nonexistent"), (["/nonexistent", digits], "/nonexistent"),
+      ([text, digits], "README.md"), ([model, text], "README.md"),
+    ] {
+      let result = try canon("predict", arguments[0], arguments[1])
+      #expect(result.status == 1 && result.err.contains(word) && result.out.isEmpty)
+    }
+    let yaml = temporary("bad.yaml")
+    try "training: {epcohs: 3}".write(toFile: yaml, atomically: true, encoding: .utf8)
+    let train = try canon("train", yaml, "--out", temporary("never"))
+    #expect(train.status == 1 && train.err.contains("did you mean 'epochs'?"))
+  }
+
+  @Test("One bad image never stops a folder: it is named, and the status is 2") func badImage() throws {
+    let folder = temporary("mixed")
+    try FileManager.default.copyItem(atPath: digits, toPath: folder)
+    try Data("no image".utf8).write(to: URL(fileURLWithPath: folder + "/bad.png"))
+    let result = try canon("predict", model, folder, "--format", "csv")
+    #expect(result.status == 2 && result.err.contains("bad.png"))
+    #expect(result.out.split(separator: "\n").count == 25)
+  }
+
+  @Test("Canonicalized and restored photographs keep size, channels and depth, bit for bit at quarter turns")
+  func roundTrip() throws {
+    let (folder, out, back) = (temporary("photos"), temporary("upright"), temporary("back"))
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    var random = RandomStream(seed: 3, name: "photo")
+    for (n, size) in [(40, 30), (31, 31), (64, 17)].enumerated() {
+      let samples = (0..<size.0 * size.1 * 4).map { _ in UInt16.random(in: 0...65535, using: &random) }
+      try Image(width: size.0, height: size.1, channels: 4, bitDepth: 16, samples: samples)
+        .write(to: "\(folder)/\(n).png")
+    }
+    // The identity is a quarter turn too; an untrained C4 model gives the others.
+    let yaml = temporary("c4.yaml")
+    try """
+    name: c4
+    data: {kind: folder, path: \(digits)}
+    canonicalizer: {kind: learned, group: C4, kernel: 28, layers: 1, channels: 1}
+    backbone: {kind: mlp, width: 4}
+    training: {epochs: 1, batch: 8}
+    """.write(toFile: yaml, atomically: true, encoding: .utf8)
+    let run = temporary("c4")
+    #expect(try canon("train", yaml, "--out", run, "--quiet").status == 0)
+    #expect(try canon("train", yaml, "--out", run, "--quiet").err.contains("--resume"))
+    #expect(try canon("train", yaml, "--out", run, "--quiet", "--resume").status == 0)
+    #expect(try canon("canonicalize", run, folder, out).status == 0)
+    let restored = try canon("restore", out, back)
+    #expect(restored.status == 0 && restored.out.contains("3 of them bit for bit"))
+    for n in 0..<3 {
+      #expect(try Image(path: "\(back)/\(n).png") == Image(path: "\(folder)/\(n).png"))
+    }
+    #expect(try canon("canonicalize", run, folder, folder).err.contains("folder of the inputs"))
+    #expect(try canon("restore", folder, back).status == 1)
+  }
+
+  @Test("The certificate holds for the shipped model, and fails where it is asked too much")
+  func verify() throws {
+    let good = try canon("verify", model, digits, "--limit", "8")
+    #expect(good.status == 0 && good.out.contains("exact") && good.err.contains("all 64 elements"))
+    #expect(try canon("verify", model, digits, "--limit", "8", "--interpolated-tolerance", "0").status == 1)
+  }
+
+  @Test("Evaluation, inspection and information") func others() throws {
+    let evaluation = try canon("evaluate", model, digits, "--json", "--quiet")
+    #expect(evaluation.status == 0 && evaluation.out.contains("\"sameOverQuarterTurns\":1}"))
+    let sheet = temporary("sheet.png")
+    #expect(try canon("inspect", "pca-sign", digits, "--out", sheet, "--images", "3", "--poses", "5").status == 0)
+    let image = try Image(path: sheet)
+    #expect(image.width == 5 * 60 + 4 && image.height == 6 * 60 + 4)
+    let info = try canon("info", model)
+    #expect(info.status == 0 && info.out.contains("C64") && info.out.contains("351914"))
+  }
+}

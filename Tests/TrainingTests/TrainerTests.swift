@@ -1,0 +1,133 @@
+import Foundation
+import Images
+import Symmetry
+import TensorCore
+import Testing
+import Training
+
+/// A folder of two classes of small images: bars and blobs, in random poses.
+func makeFolder(_ name: String, count: Int = 40) throws -> String {
+  let path = FileManager.default.temporaryDirectory.path + "/canon-train-\(name)"
+  try? FileManager.default.removeItem(atPath: path)
+  var random = RandomStream(seed: 1, name: "folder")
+  for n in 0..<count {
+    let isBar = n % 2 == 0
+    let angle = 2 * Float.pi * random.uniform()
+    let (c, s) = (cos(angle), sin(angle))
+    let samples = (0..<144).map { i -> UInt16 in
+      let (x, y) = (Float(i % 12) - 5.5, Float(i / 12) - 5.5)
+      let (u, v) = (x * c + y * s, -x * s + y * c)
+      let isInside = isBar ? abs(v) < 1.2 && u > -2 && u < 5 : u * u + v * v < 8 && u > -2
+      return (isInside ? 200 : 20) + UInt16(20 * random.uniform())
+    }
+    let folder = "\(path)/\(isBar ? "bar" : "blob")"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Image(width: 12, height: 12, channels: 1, samples: samples).write(to: "\(folder)/\(n).png")
+  }
+  return path
+}
+
+private func configuration(_ folder: String, _ canonicalizer: String) throws -> RunConfiguration {
+  try RunConfiguration(
+    text: """
+      name: tiny
+      data: {kind: folder, path: \(folder), valid: 0.2}
+      input: {size: 12}
+      canonicalizer: \(canonicalizer)
+      backbone: {kind: small-cnn, width: 4}
+      training: {epochs: 20, batch: 8, rate: 0.01}
+      """, source: "test")
+}
+
+private let kinds = [
+  "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, gradient: mixture, poses: 2}",
+  "{kind: learned, group: D4, kernel: 5, layers: 2, channels: 3, prior: 0.1}",
+  "{kind: pca-sign}",
+]
+
+@Suite struct TrainerTests {
+  @Test("Training lowers the loss, for every kind of canonicalizer", arguments: kinds)
+  func learns(canonicalizer: String) throws {
+    let folder = try makeFolder("learns-\(canonicalizer.count)")
+    let settings = try configuration(folder, canonicalizer)
+    var trainer = Trainer(settings, data: try TrainingData(settings))
+    var losses: [Float] = []
+    while !trainer.isFinished { losses.append(try trainer.advance()) }
+    let (first, last) = (losses.prefix(4).reduce(0, +) / 4, losses.suffix(4).reduce(0, +) / 4)
+    #expect(last < 0.7 * first, "\(first) → \(last)")
+    #expect((trainer.validate().error ?? 1) <= 0.25)
+  }
+
+  @Test("A run that is saved and resumed, with other threads, goes on bit for bit", arguments: kinds)
+  func resumes(canonicalizer: String) throws {
+    let folder = try makeFolder("resumes-\(canonicalizer.count)")
+    let settings = try configuration(folder, canonicalizer)
+    let data = try TrainingData(settings)
+    var whole = Trainer(settings, data: data)
+    var half = Trainer(settings, data: data)
+    for step in 1...10 {
+      try whole.advance()
+      if step <= 6 { try half.advance() }
+      if step == 4 { #expect(whole.validate() == half.validate()) }
+    }
+    let path = folder + ".safetensors"
+    try half.checkpoint.write(to: path)
+    var resumed = Trainer(settings, data: data)
+    try resumed.resume(from: Safetensors(path: path), path: path)
+    #expect(resumed.step == 6 && resumed.best == half.best)
+    while resumed.step < 10 { try resumed.advance() }
+    #expect(resumed.epochLoss == whole.epochLoss)
+    #expect(resumed.checkpoint.tensors == whole.checkpoint.tensors)
+  }
+
+  @Test("A model that is saved and loaded predicts the same, bit for bit") func saves() throws {
+    let folder = try makeFolder("saves")
+    let settings = try configuration(folder, kinds[0])
+    var trainer = Trainer(settings, data: try TrainingData(settings))
+    try trainer.advance()
+    let path = folder + ".model.safetensors"
+    try trainer.model.safetensors(figures: ["x": 1.5]).write(to: path)
+    let (model, figures) = try ImageModel.load(path)
+    #expect(figures == ["x": 1.5] && model.classNames == ["bar", "blob"])
+    let images = trainer.data.valid.inputs
+    #expect(model.predict(images).output == trainer.model.predict(images).output)
+  }
+
+  @Test("A checkpoint of another run is refused") func refuses() throws {
+    let folder = try makeFolder("refuses")
+    var settings = try configuration(folder, kinds[2])
+    let data = try TrainingData(settings)
+    let file = Trainer(settings, data: data).checkpoint
+    settings.seed = 5
+    var other = Trainer(settings, data: data)
+    #expect(throws: WeightsError.self) { try other.resume(from: file, path: "x") }
+  }
+
+  @Test("The verification finds exact elements exact, and a broken model broken") func verifies() throws {
+    let folder = try makeFolder("verifies")
+    let settings = try configuration(folder, kinds[1])
+    let data = try TrainingData(settings)
+    let model = Trainer(settings, data: data).model
+    #expect(model.groupElements(rotations: 3).count == 8)
+    for g in model.groupElements(rotations: 3) {
+      let row = EquivarianceReport.row(for: g, model, data.valid.inputs)
+      #expect(row.output.maximum == 0 && row.form.maximum == 0 && row.pose.maximum < 1e-9)
+    }
+    let plain = Trainer(try configuration(folder, "{kind: identity}"), data: data).model
+    #expect(EquivarianceReport.row(for: .init(quarterTurns: 1), plain, data.valid.inputs).form.maximum > 0.1)
+  }
+
+  @Test("Too few examples, or one class only, is an error") func tooFew() throws {
+    let folder = try makeFolder("few", count: 6)
+    #expect(throws: (any Error).self) { try TrainingData(configuration(folder, kinds[2])) }
+    #expect(throws: (any Error).self) { try TrainingData(configuration(folder + "/bar", kinds[2])) }
+  }
+
+  @Test("Calibration: perfect confidence that is right has no error, and that is wrong all")
+  func calibration() {
+    var meter = QualityMeter()
+    meter.add(probabilities: Tensor([1, 0, 0, 1], shape: [2, 2]), labels: [0, 0])
+    let quality = meter.quality
+    #expect(quality.error == 0.5 && abs((quality.calibrationError ?? 0) - 0.5) < 1e-9)
+  }
+}
