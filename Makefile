@@ -39,4 +39,12 @@ lint: needs-swift ## Format, strictly
 format: needs-swift
 	swift format --in-place --recursive Sources Tests Snippets Package.swift
 
-check: lint build test ## Everything
+MODULES = TensorCore Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training CanonCommands
+
+docs: needs-swift packages ## The documentation of every module, warnings as errors: docs/site
+	@for m in $(MODULES); do \
+	  swift package --allow-writing-to-directory docs/site generate-documentation --target $$m \
+	    --warnings-as-errors --output-path docs/site/$$m || exit 1; \
+	done
+
+check: lint build docs test ## Everything

@@ -81,7 +81,8 @@ let package = Package(
     tests("Autodiff", ["Autodiff", "TensorCore"]),
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
     tests("Datasets", ["Datasets", "Images", "TensorCore"]),
-    tests("Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
+    tests(
+      "Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
     tests("Training", ["Training", "Images", "Symmetry", "TensorCore"]),
     tests("CanonCommands", ["Images", "TensorCore", "canon"]),
   ]

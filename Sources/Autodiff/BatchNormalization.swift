@@ -15,7 +15,9 @@ extension Variable {
     let scale = zip(weight.value.elements, variance).map {
       Float(Double($0) / ($1 + Double(epsilon)).squareRoot())
     }
-    let shift = zip(bias.value.elements, zip(mean, scale)).map { Float(Double($0) - $1.0 * Double($1.1)) }
+    let shift = zip(bias.value.elements, zip(mean, scale)).map {
+      Float(Double($0) - $1.0 * Double($1.1))
+    }
     let y = value.scaled(by: scale, shift: shift, relu: relu)
     let result = Variable(y, inputs: [self, weight, bias]) { [x = value, w = weight.value] dy in
       let gradients = dy.batchNormGradients(

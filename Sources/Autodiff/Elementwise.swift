@@ -6,7 +6,8 @@ extension Variable {
     _ value: Tensor, _ a: Variable, _ b: Variable,
     _ pullback: @escaping (Tensor) -> (() -> Tensor, () -> Tensor)
   ) -> Variable {
-    Variable(value, inputs: [a, b]) { [sa = a.shape, sb = b.shape, na = a.requiresGradient, nb = b.requiresGradient] dy in
+    Variable(value, inputs: [a, b]) {
+      [sa = a.shape, sb = b.shape, na = a.requiresGradient, nb = b.requiresGradient] dy in
       let (da, db) = pullback(dy)
       return [na ? da().summed(to: sa) : nil, nb ? db().summed(to: sb) : nil]
     }

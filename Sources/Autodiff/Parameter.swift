@@ -1,5 +1,5 @@
-public import TensorCore
 import Synchronization
+public import TensorCore
 
 /// A tensor that a model owns and training changes: a weight, or a running statistic.
 ///

@@ -86,7 +86,9 @@ public struct Gradients {
   /// The gradient by a leaf, or `nil` where the result does not depend on it.
   public subscript(variable: Variable) -> Tensor? { byVariable[ObjectIdentifier(variable)] }
 
-  /// The recorded variables, inputs before results. Iterative: a long chain needs no deep stack.
+  /// The recorded variables, inputs before results.
+  ///
+  /// Iterative: a long chain needs no deep stack.
   private static func order(from result: Variable) -> [Variable] {
     var sorted: [Variable] = []
     var seen: Set<ObjectIdentifier> = [ObjectIdentifier(result)]

@@ -6,11 +6,10 @@ extension Variable {
   /// **Shapes.** self `[batch, height, width, channels]`; `matrices` `[batch, 4]`, row-major: where
   /// an output pixel looks in the input, *x* to the right and *y* down.
   ///
-  /// - Parameter exact: What to sample with, where a group element is known more exactly than the
-  ///   `Float` matrices say; the gradient still goes to `matrices`.
+  /// `exact` is what to sample with, where a group element is known more exactly than the `Float`
+  /// matrices say; the gradient still goes to `matrices`.
   public func warped(
-    by matrices: Variable, exact: [SamplingMap]? = nil, border: BorderPolicy = .zero,
-    value: Tensor? = nil
+    by matrices: Variable, exact: [SamplingMap]? = nil, border: BorderPolicy = .zero
   ) -> Variable {
     let entries = matrices.value.elements
     let maps =
@@ -18,8 +17,9 @@ extension Variable {
       ?? (0..<shape[0]).map { n in
         SamplingMap(matrix: entries[4 * n..<4 * n + 4].map(Double.init))
       }
-    return Variable(value ?? self.value.warped(by: maps, border: border), inputs: [self, matrices]) {
-      [x = self.value, nx = requiresGradient, nm = matrices.requiresGradient] dy in
+    return Variable(value.warped(by: maps, border: border), inputs: [self, matrices])
+    {
+      [x = value, nx = requiresGradient, nm = matrices.requiresGradient] dy in
       let gradients = dy.warpGradients(
         images: x, maps: maps, border: border, ofImages: nx, ofMaps: nm)
       let byMatrix = gradients.maps.flatMap { $0.matrix.map { Float($0) } }

@@ -68,7 +68,9 @@ struct Canonicalize: ParsableCommand {
       progress.update(done)
     }
     try manifest.write(to: out)
-    if json { manifest.images.forEach { print($0.jsonLine) } } else {
+    if json {
+      manifest.images.forEach { print($0.jsonLine) }
+    } else {
       let ambiguous = manifest.images.filter { $0.ties > 0 }.count
       print("\(manifest.images.count) images in canonical pose in \(out), \(ambiguous) with ties.")
     }

@@ -67,7 +67,8 @@ struct Evaluate: ParsableCommand {
       let classes = prediction.output.largestColumn()
       func outcome(under g: PlanarIsometry) -> (classes: [Int], output: Tensor) {
         let output = model.predict(
-          model.action.act([PlanarIsometry](repeating: g, count: range.count), on: images)).output
+          model.action.act([PlanarIsometry](repeating: g, count: range.count), on: images)
+        ).output
         return (output.largestColumn(), output)
       }
       let byTurn = turns.map { outcome(under: $0).classes }

@@ -39,7 +39,8 @@ struct Info: ParsableCommand {
       figures: figures)
     if json { return print(report.jsonLine) }
     let c = settings.canonicalizer
-    let pose = c.kind == .learned
+    let pose =
+      c.kind == .learned
       ? "\(c.group), kernel \(c.kernel), \(c.layers) layer(s) of \(c.channels) channel(s)"
       : c.kind.rawValue
     var rows = [

@@ -53,8 +53,11 @@ struct Inspect: ParsableCommand {
     var (failures, row) = (Failures(), 0)
     some.forEachWindow { items in
       for lot in readable(items, &failures) {
-        for input in lot.images.map({ $0.modelInput(size: choice.input.size, channels: choice.input.channels) }) {
-          let turned = action.act(turns, on: Tensor.concatenated([Tensor](repeating: input, count: poses)))
+        for input in lot.images.map({
+          $0.modelInput(size: choice.input.size, channels: choice.input.channels)
+        }) {
+          let turned = action.act(
+            turns, on: Tensor.concatenated([Tensor](repeating: input, count: poses)))
           let found = choice.canonicalizer.planarPoses(of: turned)
           let forms = action.act(found.map { O2().inverse($0.element) }, on: turned)
           for n in 0..<poses {

@@ -10,7 +10,8 @@ struct Lot {
 
   /// What a model sees of them, `[count, size, size, channels]`.
   func inputs(_ input: RunConfiguration.Input) -> Tensor {
-    .concatenated(Parallel.map(images) { $0.modelInput(size: input.size, channels: input.channels) })
+    .concatenated(
+      Parallel.map(images) { $0.modelInput(size: input.size, channels: input.channels) })
   }
 }
 

@@ -37,7 +37,9 @@ struct Manifest: Codable {
     }
     guard let manifest = try? JSONDecoder().decode(Manifest.self, from: data),
       manifest.format == "canon manifest 1",
-      manifest.images.allSatisfy({ !$0.file.split(separator: "/").contains("..") && $0.residual.isFinite })
+      manifest.images.allSatisfy({
+        !$0.file.split(separator: "/").contains("..") && $0.residual.isFinite
+      })
     else {
       throw CommandError("\(path) is not a manifest of `canon canonicalize`; write it anew.")
     }

@@ -70,7 +70,8 @@ struct Predict: ParsableCommand {
     try images.forEachWindow { items in
       for lot in readable(items, &failures) {
         let prediction = model.predict(lot.inputs(model.configuration.input))
-        let fresh = isClassification
+        let fresh =
+          isClassification
           ? classRows(lot.files, prediction, model.classNames)
           : try imageRows(lot.files, prediction, to: out ?? "")
         switch format {
@@ -118,7 +119,8 @@ struct Predict: ParsableCommand {
   }
 
   private func csv(_ row: Row) -> String {
-    let file = row.file.contains { ",\"\n".contains($0) }
+    let file =
+      row.file.contains { ",\"\n".contains($0) }
       ? "\"\(row.file.replacing("\"", with: "\"\""))\"" : row.file
     let probability = row.probability.map { $0.formatted(4) } ?? ""
     return "\(file),\(row.class ?? ""),\(probability),\(row.degrees.formatted(2)),"
@@ -127,14 +129,16 @@ struct Predict: ParsableCommand {
 
   private func printTable(_ rows: [Row], _ isClassification: Bool) {
     let cells = rows.map { row in
-      [row.file] + (isClassification
-        ? [row.class ?? "", ((row.probability ?? 0) * 100).formatted(1) + " %"] : [])
+      [row.file]
+        + (isClassification
+          ? [row.class ?? "", ((row.probability ?? 0) * 100).formatted(1) + " %"] : [])
         + [
           row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
           row.ties == 0 ? "" : "\(row.ties)",
         ]
     }
-    let header = ["file"] + (isClassification ? ["class", "probability"] : [])
+    let header =
+      ["file"] + (isClassification ? ["class", "probability"] : [])
       + ["pose", "margin", "ties"]
     print(table(header, cells))
   }

@@ -29,12 +29,14 @@ struct Progress {
       return
     }
     lastDrawn = now
-    let seconds = Double((now - begin).components.seconds)
+    let seconds =
+      Double((now - begin).components.seconds)
       + Double((now - begin).components.attoseconds) * 1e-18
     let rate = Double(done - start) / max(seconds, 1e-9)
     let left = Progress.clock(Double(total - done) / max(rate, 1e-9))
     let percent = 100 * done / max(1, total)
-    let text = "\(done)/\(total) \(unit) (\(percent) %), \(rate.formatted(1))/s, \(left) left \(remark)"
+    let text =
+      "\(done)/\(total) \(unit) (\(percent) %), \(rate.formatted(1))/s, \(left) left \(remark)"
     guard isTerminal else { return note(text) }
     let filled = 24 * done / max(1, total)
     let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)

@@ -84,10 +84,12 @@ struct Train: ParsableCommand {
       }
       let quality = trainer.validate()
       let loss = trainer.epochLoss / Double(trainer.stepsPerEpoch)
-      lines.append(Line(epoch: trainer.epoch, step: trainer.step, loss: loss, valid: quality).jsonLine)
+      lines.append(
+        Line(epoch: trainer.epoch, step: trainer.step, loss: loss, valid: quality).jsonLine)
       try writeText(lines.joined(separator: "\n") + "\n", to: "\(folder)/metrics.jsonl")
       try trainer.checkpoint.write(to: checkpoint)
-      let valid = quality.error.map { "valid error \(($0 * 100).formatted(2)) %" }
+      let valid =
+        quality.error.map { "valid error \(($0 * 100).formatted(2)) %" }
         ?? "valid loss \(quality.loss.formatted(5))"
       progress.update(trainer.step, "epoch \(trainer.epoch), loss \(loss.formatted(4)), \(valid)")
     }

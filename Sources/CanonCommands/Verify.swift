@@ -56,7 +56,10 @@ struct Verify: ParsableCommand {
     } else {
       print(
         table(
-          ["element", "kind", "pose max", "mean", "form max", "mean", "output max", "mean", "worst"],
+          [
+            "element", "kind", "pose max", "mean", "form max", "mean", "output max", "mean",
+            "worst",
+          ],
           rows.map { row in
             [
               row.element.text, row.element.isExact ? "exact" : "interpolated",
@@ -73,7 +76,9 @@ struct Verify: ParsableCommand {
         : Float(row.output.mean) > interpolatedTolerance
     }
     guard failed.isEmpty else {
-      note("Not equivariant within the tolerance for \(failed.map(\.element.text).joined(separator: ", ")).")
+      note(
+        "Not equivariant within the tolerance for \(failed.map(\.element.text).joined(separator: ", "))."
+      )
       throw ExitCode(1)
     }
     if !common.quiet { note("Equivariant within the tolerance for all \(rows.count) elements.") }

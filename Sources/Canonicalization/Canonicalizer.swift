@@ -63,9 +63,9 @@ extension Canonicalizer {
 
   /// Brings outputs computed on canonical forms into the poses that the inputs came in.
   ///
-  /// - Parameter outputAction: How the group acts on outputs of this kind: `Trivial` for class
-  ///   scores, `ImageAction` for images and (nearest) masks, `BoxAction`, `KeypointAction`,
-  ///   `VectorAction`, `VectorFieldAction`, or one's own.
+  /// `outputAction` is how the group acts on outputs of this kind: `Trivial` for class scores,
+  /// `ImageAction` for images and (nearest) masks, `BoxAction`, `KeypointAction`, `VectorAction`,
+  /// `VectorFieldAction`, or one's own.
   public func restore<Output: Action>(
     _ outputs: Tensor, with outputAction: Output, by poses: [Pose<Element>]
   ) -> Tensor where Output.Group.Element == Element {

@@ -32,7 +32,9 @@ struct ExactNormalForm<Group: PlanarGroup> {
         let at = (step + size / 2) % size
         let (pixel, channel) = (at / channels, at % channels)
         let values = alive.map { pixels[n * size + places[$0][pixel] * channels + channel] }
-        guard let largest = values.max(), values.contains(where: { $0 != largest }) else { continue }
+        guard let largest = values.max(), values.contains(where: { $0 != largest }) else {
+          continue
+        }
         alive = zip(alive, values).filter { $0.1 == largest }.map(\.0)
       }
       return alive.map { candidates[$0] }

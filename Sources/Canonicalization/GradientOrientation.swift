@@ -49,8 +49,10 @@ public struct GradientOrientation: ImageCanonicalizer {
         return (a + 2 * b + c) / 4
       }
     }
-    let peaks = (0..<bins).filter { around($0).here > around($0).before && around($0).here >= around($0).after }
-      .sorted { histogram[$0] != histogram[$1] ? histogram[$0] > histogram[$1] : $0 < $1 }
+    let peaks = (0..<bins).filter {
+      around($0).here > around($0).before && around($0).here >= around($0).after
+    }
+    .sorted { histogram[$0] != histogram[$1] ? histogram[$0] > histogram[$1] : $0 < $1 }
     guard let best = peaks.first else { return Pose(PlanarIsometry(), margin: 0) }
     func isometry(_ bin: Int) -> PlanarIsometry {
       let (a, b, c) = around(bin)

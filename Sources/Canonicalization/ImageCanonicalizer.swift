@@ -17,7 +17,7 @@ where InputAction == ImageAction<PoseGroup> {
 
 /// Canonical forms in training: `count` of them per image, each with the logarithm of its weight.
 public struct TrainingForms {
-  /// `[count · batch, height, width, channels]`, the first forms of all images, then the second, …
+  /// The forms, `[count · batch, height, width, channels]`: all images' first, then their second.
   public let forms: Variable
   /// How many forms an image has.
   public let count: Int

@@ -156,11 +156,15 @@ public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ImageCanon
 }
 
 extension Pose {
-  /// The best of some scored elements. Scores within a millionth of the largest magnitude count as
+  /// The best of some scored elements.
+  ///
+  /// Scores within a millionth of the largest magnitude count as
   /// equal: sums of floats in another order differ by so much.
   init(scores: ArraySlice<Float>, of elements: [Element]) {
     let scores = Array(scores)
-    let order = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
+    let order = scores.indices.sorted {
+      scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1
+    }
     let tolerance = 1e-6 * scores.reduce(0) { max($0, abs($1)) }
     let tied = order.filter { scores[order[0]] - scores[$0] <= tolerance }.sorted()
     let margin = order.count > 1 ? scores[order[0]] - scores[order[1]] : .infinity

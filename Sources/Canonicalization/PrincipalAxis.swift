@@ -37,7 +37,9 @@ public struct PrincipalAxis: ImageCanonicalizer {
     }
   }
 
-  private func pose(_ pixels: ArraySlice<Float>, _ height: Int, _ width: Int) -> Pose<PlanarIsometry> {
+  private func pose(_ pixels: ArraySlice<Float>, _ height: Int, _ width: Int) -> Pose<
+    PlanarIsometry
+  > {
     // Coordinates as seen: x to the right, y up.
     let points = pixels.enumerated().map { i, value in
       (

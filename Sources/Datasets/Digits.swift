@@ -71,7 +71,7 @@ public enum Digits {
   ///
   /// Order and angles follow from the seed alone; the last 8,000 digits are used by nothing.
   ///
-  /// - Parameter isUpright: Leaves the digits as they are, in the same order: the floor.
+  /// With `isUpright` the digits are left as they are, in the same order: the floor.
   public static func rotated(
     _ digits: LabeledImages, seed: UInt64 = 0, isUpright: Bool = false
   ) -> Splits {

@@ -23,7 +23,7 @@ public struct ContactSheet {
 
   /// Shows an image, scaled to its cell, on a colored ground.
   ///
-  /// - Parameter frame: A color around the image, red, green, blue in 0…1.
+  /// The frame is a color around the image: red, green, blue in 0…1.
   public mutating func place(
     _ image: Image, row: Int, column: Int, frame: (Float, Float, Float)? = nil
   ) {

@@ -30,7 +30,7 @@ public struct Image: Hashable, Sendable {
 
   /// Creates an image from values in 0…1, rounded to the bit depth; others are clamped.
   ///
-  /// - Parameter tensor: `[height, width, channels]`.
+  /// **Shapes.** `tensor` `[height, width, channels]`.
   public init(_ tensor: Tensor, bitDepth: Int = 8) {
     let scale = Float((1 << bitDepth) - 1)
     let samples = tensor.elements.map { value in
@@ -48,9 +48,10 @@ public struct Image: Hashable, Sendable {
     return Tensor(samples.map { Float($0) / scale }, shape: [1, height, width, channels])
   }
 
-  /// The image as a model sees it: the largest centered square, averaged down (or repeated up) to
-  /// `size` × `size` pixels, alpha composited on black, in `channels` channels (gray is the Rec. 709
-  /// luma, or repeated).
+  /// The image as a model sees it: its largest centered square, averaged down to `size` × `size`.
+  ///
+  /// Smaller images are repeated up. Alpha is composited on black; gray is the Rec. 709 luma of
+  /// color, and color is gray three times.
   ///
   /// Every output is one exact integer sum, divided once: turning the image by quarters or flipping
   /// it turns or flips the result bit for bit.

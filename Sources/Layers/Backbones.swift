@@ -16,7 +16,9 @@ public enum Backbone {
     return Sequential(layers + [Linear(width, outputs, using: &random)])
   }
 
-  /// The seven-layer network of Kaba et al. (ICML 2023) for 28 × 28 images: 3×3-32, 3×3-32,
+  /// The seven-layer network of the canonicalization paper, for images of 28 × 28 pixels.
+  ///
+  /// Kaba et al., ICML 2023: 3×3-32, 3×3-32,
   /// 5×5/2-64, 3×3-64, 3×3-64, 5×5/2-128, each with batch norm and ReLU, channel dropout 0.4 after
   /// the strided ones, then a linear layer.
   ///
@@ -62,8 +64,9 @@ public enum Backbone {
   }
 }
 
-/// A network from images to images: down to a quarter of the side and back, with the finer maps
-/// joined in on the way up (after Ronneberger et al. 2015, arXiv 1505.04597).
+/// A network from images to images: down to a quarter of the side and back.
+///
+/// The finer maps are joined in on the way up (after Ronneberger et al. 2015, arXiv 1505.04597).
 ///
 /// **Shapes.** `[batch, height, width, channels]` → the same, logits per pixel and channel; height
 /// and width divisible by 4.

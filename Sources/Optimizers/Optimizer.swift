@@ -12,6 +12,9 @@ public protocol Optimizer: Sendable {
   /// Changes one parameter in place.
   ///
   /// - Parameters:
+  ///   - value: The parameter.
+  ///   - gradient: The gradient by it, of its shape.
+  ///   - state: What the rule keeps beside the parameter, `stateCount` tensors; zeros at first.
   ///   - rate: The learning rate of this step.
   ///   - step: The number of the step, from 1.
   ///   - decays: Whether weight decay applies: not to biases and normalization weights.

@@ -68,7 +68,8 @@ public struct BoxAction<Group: PlanarGroup>: Action {
     let (count, boxes) = (batch.shape[0], batch.shape[1])
     let sides = (0..<4).map { batch.sliced($0..<$0 + 1, axis: 2) }
     let (left, top, right, bottom) = (sides[0], sides[1], sides[2], sides[3])
-    let corners = Tensor.concatenated([left, top, right, top, left, bottom, right, bottom], axis: 2)
+    let corners = Tensor.concatenated(
+      [left, top, right, top, left, bottom, right, bottom], axis: 2)
     let moved = points.act(elements, on: corners.reshaped([count, boxes * 4, 2]))
       .reshaped([count, boxes, 4, 2])
     return Tensor.concatenated([moved.minimum(2), moved.maximum(2)], axis: 2)

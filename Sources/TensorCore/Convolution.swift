@@ -17,7 +17,8 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   public init(stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1) {
     precondition(
       stride > 0 && padding >= 0 && dilation > 0 && groups > 0,
-      "convolution with stride \(stride), padding \(padding), dilation \(dilation), \(groups) groups")
+      "convolution with stride \(stride), padding \(padding), dilation \(dilation), \(groups) groups"
+    )
     self.stride = stride
     self.padding = padding
     self.dilation = dilation
@@ -108,7 +109,8 @@ extension Tensor {
   /// The sum runs over taps and channels in order, in one accumulator: the result of one image
   /// does not depend on the rest of the batch.
   ///
-  /// - Parameter relu: Whether to clamp the result at zero in the same pass.
+  /// With `relu`, the result is clamped at zero in the same pass.
+  ///
   /// - Complexity: 2 · kernelHeight · kernelWidth · channels / groups operations per output.
   public func convolved(
     with weight: Tensor, bias: Tensor? = nil, relu: Bool = false,

@@ -75,9 +75,9 @@ extension Tensor {
 
   /// The gradients of batch normalization (and its clamp) for the gradient `self` by its output.
   ///
-  /// - Parameters:
-  ///   - input: What was normalized.
-  ///   - output: The clamped output; `nil` where there was no clamp.
+  /// `input` is what was normalized, and `output` the clamped output, or `nil` where there was no
+  /// clamp.
+  ///
   /// - Returns: The gradients by the input, by the weight and by the bias.
   public func batchNormGradients(
     input: Tensor, output: Tensor?, mean: [Double], variance: [Double], epsilon: Float,
@@ -96,7 +96,9 @@ extension Tensor {
       }
     }
     let a = zip(weight, inverse).map { $0 * $1 }
-    let b = columns == 0 ? [] : (0..<columns).map { Float(-Double(a[$0] * inverse[$0]) * product[$0] / rows) }
+    let b =
+      columns == 0
+      ? [] : (0..<columns).map { Float(-Double(a[$0] * inverse[$0]) * product[$0] / rows) }
     let d = (0..<columns).map { Float(-Double(a[$0]) * sum[$0] / rows) }
     let gradient = unsafe Tensor(shape) { target in
       let address = unsafe SendableAddress(target)

@@ -22,8 +22,8 @@
 
   /// Creates a tensor of unspecified content, for `body` to fill.
   ///
-  /// - Parameter body: Gets the address of the first of `shape.count` elements in row-major order,
-  ///   and must write all of them.
+  /// `body` gets the address of the first of `shape.count` elements in row-major order, and must
+  /// write all of them.
   public init(_ shape: Shape, filling body: (UnsafeMutablePointer<Float>) throws -> Void) rethrows {
     let storage = Storage(count: shape.count)
     try unsafe body(storage.base)

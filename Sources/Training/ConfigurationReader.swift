@@ -100,7 +100,9 @@ struct ConfigurationReader {
   }
 
   /// Complains about a combination of values.
-  func failure(_ message: String) -> ConfigurationError { ConfigurationError(source, line, message) }
+  func failure(_ message: String) -> ConfigurationError {
+    ConfigurationError(source, line, message)
+  }
 
   /// Refuses keys that nothing has asked for.
   func finish() throws(ConfigurationError) {

@@ -7,7 +7,9 @@ public struct Quality: Codable, Sendable, Equatable {
   public var error: Double?
   /// The mean loss: cross entropy of the true class, or mean squared error of images.
   public var loss: Double
-  /// The expected calibration error, 15 bins of confidence (Guo et al. 2017, arXiv 1706.04599).
+  /// The expected calibration error over 15 bins of confidence.
+  ///
+  /// Guo et al. 2017, arXiv 1706.04599.
   public var calibrationError: Double?
 
   /// What training selects by: smaller is better.
@@ -69,4 +71,3 @@ extension ImageModel {
     return meter.quality
   }
 }
-

@@ -12,7 +12,9 @@ public struct WeightsError: Error, CustomStringConvertible {
   }
 }
 
-/// Tensors by name in the safetensors format: a length, a JSON header, then the numbers. Nothing in
+/// Tensors by name in the safetensors format: a length, a JSON header, then the numbers.
+///
+/// Nothing in
 /// such a file is executed, and Python's `safetensors` reads and writes the same.
 public struct Safetensors: Sendable {
   /// The tensors, all of `Float`.
@@ -67,7 +69,9 @@ public struct Safetensors: Sendable {
       }
       guard entry.offsets.count == 2, entry.offsets[0] == end, bytes >= 0,
         entry.offsets[1] == end + bytes, end + bytes <= data.count - start
-      else { throw WeightsError(path, "the offsets of '\(name)' overlap, leave gaps or leave the file") }
+      else {
+        throw WeightsError(path, "the offsets of '\(name)' overlap, leave gaps or leave the file")
+      }
       tensors[name] = unsafe Tensor(Shape(entry.shape)) { target in
         _ = unsafe data.copyBytes(
           to: UnsafeMutableRawBufferPointer(start: target, count: bytes),

@@ -16,21 +16,36 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   static let cases = [
     ConvolutionCase(height: 1, width: 1, inputs: 1, outputs: 1, kernel: 1),
     ConvolutionCase(height: 5, width: 4, inputs: 3, outputs: 2, kernel: 3),
-    ConvolutionCase(height: 6, width: 7, inputs: 2, outputs: 17, kernel: 3, geometry: .init(padding: 1)),
-    ConvolutionCase(height: 8, width: 8, inputs: 1, outputs: 33, kernel: 5, geometry: .init(stride: 2, padding: 1)),
-    ConvolutionCase(height: 7, width: 9, inputs: 2, outputs: 3, kernel: 3, geometry: .init(stride: 3)),
-    ConvolutionCase(height: 9, width: 8, inputs: 2, outputs: 3, kernel: 3, geometry: .init(padding: 2, dilation: 2)),
-    ConvolutionCase(height: 9, width: 9, inputs: 2, outputs: 2, kernel: 3, geometry: .init(stride: 2, padding: 1, dilation: 3)),
-    ConvolutionCase(height: 5, width: 5, inputs: 4, outputs: 6, kernel: 3, geometry: .init(padding: 1, groups: 2)),
-    ConvolutionCase(height: 4, width: 4, inputs: 3, outputs: 3, kernel: 2, geometry: .init(groups: 3)),
-    ConvolutionCase(height: 3, width: 3, inputs: 2, outputs: 2, kernel: 2, geometry: .init(stride: 4, padding: 1)),
-    ConvolutionCase(height: 2, width: 3, inputs: 1, outputs: 2, kernel: 2, geometry: .init(padding: 3)),
+    ConvolutionCase(
+      height: 6, width: 7, inputs: 2, outputs: 17, kernel: 3, geometry: .init(padding: 1)),
+    ConvolutionCase(
+      height: 8, width: 8, inputs: 1, outputs: 33, kernel: 5, geometry: .init(stride: 2, padding: 1)
+    ),
+    ConvolutionCase(
+      height: 7, width: 9, inputs: 2, outputs: 3, kernel: 3, geometry: .init(stride: 3)),
+    ConvolutionCase(
+      height: 9, width: 8, inputs: 2, outputs: 3, kernel: 3,
+      geometry: .init(padding: 2, dilation: 2)),
+    ConvolutionCase(
+      height: 9, width: 9, inputs: 2, outputs: 2, kernel: 3,
+      geometry: .init(stride: 2, padding: 1, dilation: 3)),
+    ConvolutionCase(
+      height: 5, width: 5, inputs: 4, outputs: 6, kernel: 3, geometry: .init(padding: 1, groups: 2)),
+    ConvolutionCase(
+      height: 4, width: 4, inputs: 3, outputs: 3, kernel: 2, geometry: .init(groups: 3)),
+    ConvolutionCase(
+      height: 3, width: 3, inputs: 2, outputs: 2, kernel: 2, geometry: .init(stride: 4, padding: 1)),
+    ConvolutionCase(
+      height: 2, width: 3, inputs: 1, outputs: 2, kernel: 2, geometry: .init(padding: 3)),
   ]
 
   /// The definition, in loops.
-  static func reference(_ c: ConvolutionCase, _ x: [Double], _ w: [Double], _ b: [Double]) -> [Double] {
+  static func reference(_ c: ConvolutionCase, _ x: [Double], _ w: [Double], _ b: [Double])
+    -> [Double]
+  {
     let g = c.geometry
-    let oh = g.outputExtent(c.height, kernel: c.kernel), ow = g.outputExtent(c.width, kernel: c.kernel)
+    let oh = g.outputExtent(c.height, kernel: c.kernel),
+      ow = g.outputExtent(c.width, kernel: c.kernel)
     let (perIn, perOut) = (c.inputs / g.groups, c.outputs / g.groups)
     var y: [Double] = []
     for n in 0..<c.batch {
@@ -40,7 +55,10 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
             var sum = b[o]
             for u in 0..<c.kernel {
               for v in 0..<c.kernel {
-                let (r, q) = (i * g.stride + u * g.dilation - g.padding, j * g.stride + v * g.dilation - g.padding)
+                let (r, q) = (
+                  i * g.stride + u * g.dilation - g.padding,
+                  j * g.stride + v * g.dilation - g.padding
+                )
                 guard 0..<c.height ~= r, 0..<c.width ~= q else { continue }
                 for k in 0..<perIn {
                   let input = ((n * c.height + r) * c.width + q) * c.inputs + o / perOut * perIn + k
@@ -61,7 +79,8 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     var random = RandomStream(seed: 2, name: "convolution")
     let x = Tensor.uniform([c.batch, c.height, c.width, c.inputs], from: -1, to: 1, using: &random)
     let w = Tensor.uniform(
-      [c.kernel, c.kernel, c.inputs / c.geometry.groups, c.outputs], from: -1, to: 1, using: &random)
+      [c.kernel, c.kernel, c.inputs / c.geometry.groups, c.outputs], from: -1, to: 1, using: &random
+    )
     let b = Tensor.uniform([c.outputs], from: -1, to: 1, using: &random)
     let deviation = OperationDeviation(of: [x, w, b]) { v in
       v[0].convolved(with: v[1], bias: v[2], c.geometry)
@@ -80,7 +99,9 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     let w = Tensor.uniform([3, 3, 3, 20], from: -1, to: 1, using: &random)
     let all = x.convolved(with: w, ConvolutionGeometry(padding: 1))
     for n in [0, 11, 36] {
-      #expect(x.sliced(n..<n + 1).convolved(with: w, ConvolutionGeometry(padding: 1)) == all.sliced(n..<n + 1))
+      #expect(
+        x.sliced(n..<n + 1).convolved(with: w, ConvolutionGeometry(padding: 1))
+          == all.sliced(n..<n + 1))
     }
   }
 

@@ -4,7 +4,9 @@ import TensorCore
 import TestSupport
 import Testing
 
-private func random(_ shape: Shape, _ name: String, from lower: Float = -1, to upper: Float = 1) -> Tensor {
+private func random(_ shape: Shape, _ name: String, from lower: Float = -1, to upper: Float = 1)
+  -> Tensor
+{
   var stream = RandomStream(seed: 11, name: name)
   return .uniform(shape, from: lower, to: upper, using: &stream)
 }
@@ -21,21 +23,34 @@ struct Unary: Sendable, CustomTestStringConvertible {
 @Suite struct OperationTests {
   static let functions: [Unary] = [
     Unary(testDescription: "relu", operation: { $0.relu() }, reference: { max($0, 0) }),
-    Unary(testDescription: "leakyRelu", operation: { $0.leakyRelu(slope: 0.1) }, reference: { $0 > 0 ? $0 : 0.1 * $0 }),
-    Unary(testDescription: "sigmoid", operation: { $0.sigmoid() }, reference: { 1 / (1 + Foundation.exp(-$0)) }),
+    Unary(
+      testDescription: "leakyRelu", operation: { $0.leakyRelu(slope: 0.1) },
+      reference: { $0 > 0 ? $0 : 0.1 * $0 }),
+    Unary(
+      testDescription: "sigmoid", operation: { $0.sigmoid() },
+      reference: { 1 / (1 + Foundation.exp(-$0)) }),
     Unary(testDescription: "tanh", operation: { $0.tanh() }, reference: { Foundation.tanh($0) }),
-    Unary(testDescription: "silu", operation: { $0.silu() }, reference: { $0 / (1 + Foundation.exp(-$0)) }),
+    Unary(
+      testDescription: "silu", operation: { $0.silu() },
+      reference: { $0 / (1 + Foundation.exp(-$0)) }),
     Unary(testDescription: "exp", operation: { $0.exp() }, reference: { Foundation.exp($0) }),
-    Unary(testDescription: "log", operation: { ($0 + 2).log() }, reference: { Foundation.log($0 + 2) }),
+    Unary(
+      testDescription: "log", operation: { ($0 + 2).log() }, reference: { Foundation.log($0 + 2) }),
     Unary(testDescription: "squared", operation: { $0.squared() }, reference: { $0 * $0 }),
-    Unary(testDescription: "squareRoot", operation: { ($0 + 2).squareRoot() }, reference: { Foundation.sqrt($0 + 2) }),
-    Unary(testDescription: "softplus", operation: { $0.softplus() }, reference: { Foundation.log(1 + Foundation.exp($0)) }),
+    Unary(
+      testDescription: "squareRoot", operation: { ($0 + 2).squareRoot() },
+      reference: { Foundation.sqrt($0 + 2) }),
+    Unary(
+      testDescription: "softplus", operation: { $0.softplus() },
+      reference: { Foundation.log(1 + Foundation.exp($0)) }),
     Unary(testDescription: "negation", operation: { -$0 }, reference: { -$0 }),
   ]
 
   @Test("Functions of one argument, and their derivatives", arguments: functions)
   func unary(f: Unary) {
-    let d = OperationDeviation(of: [random([3, 11], "unary")]) { f.operation($0[0]) } reference: {
+    let d = OperationDeviation(of: [random([3, 11], "unary")]) {
+      f.operation($0[0])
+    } reference: {
       $0[0].map(f.reference)
     }
     #expect(d.value < tolerance && d.gradient < tolerance)
@@ -44,7 +59,9 @@ struct Unary: Sendable, CustomTestStringConvertible {
   @Test("Arithmetic with broadcasting, and its gradients") func arithmetic() {
     let d = OperationDeviation(
       of: [random([2, 1, 3], "a"), random([4, 1], "b", from: 1, to: 2), random([3], "c")]
-    ) { ($0[0] * $0[1] - $0[2]) / $0[1] + $0[0] } reference: { v in
+    ) {
+      ($0[0] * $0[1] - $0[2]) / $0[1] + $0[0]
+    } reference: { v in
       (0..<24).map { i in
         let (a, b, c) = (v[0][i / 12 * 3 + i % 3], v[1][i / 3 % 4], v[2][i % 3])
         return (a * b - c) / b + a
@@ -54,15 +71,23 @@ struct Unary: Sendable, CustomTestStringConvertible {
   }
 
   @Test("Matrix products of batches, and their gradients") func products() {
-    let d = OperationDeviation(of: [random([2, 3, 4], "a"), random([2, 4, 5], "b"), random([5, 2], "c")]) {
+    let d = OperationDeviation(of: [
+      random([2, 3, 4], "a"), random([2, 4, 5], "b"), random([5, 2], "c"),
+    ]) {
       $0[0].matmul($0[1]).matmul($0[2])
     } reference: { v in
-      func product(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>, _ m: Int, _ k: Int, _ n: Int) -> [Double] {
+      func product(_ a: ArraySlice<Double>, _ b: ArraySlice<Double>, _ m: Int, _ k: Int, _ n: Int)
+        -> [Double]
+      {
         let (a, b) = (Array(a), Array(b))
-        return (0..<m * n).map { i in (0..<k).reduce(0) { $0 + a[i / n * k + $1] * b[$1 * n + i % n] } }
+        return (0..<m * n).map { i in
+          (0..<k).reduce(0) { $0 + a[i / n * k + $1] * b[$1 * n + i % n] }
+        }
       }
       return (0..<2).flatMap { n in
-        product(product(v[0][n * 12..<n * 12 + 12], v[1][n * 20..<n * 20 + 20], 3, 4, 5)[...], v[2][...], 3, 5, 2)
+        product(
+          product(v[0][n * 12..<n * 12 + 12], v[1][n * 20..<n * 20 + 20], 3, 4, 5)[...], v[2][...],
+          3, 5, 2)
       }
     }
     #expect(d.value < tolerance && d.gradient < tolerance)
@@ -73,13 +98,19 @@ struct Unary: Sendable, CustomTestStringConvertible {
       stride(from: 0, to: v.count, by: 4).flatMap { f(Array(v[$0..<$0 + 4])) }
     }
     let x = random([3, 4], "softmax", from: -3, to: 3)
-    let soft = OperationDeviation(of: [x]) { $0[0].softmax() } reference: {
+    let soft = OperationDeviation(of: [x]) {
+      $0[0].softmax()
+    } reference: {
       rows($0[0]) { r in r.map { Foundation.exp($0) / r.map { Foundation.exp($0) }.reduce(0, +) } }
     }
-    let log = OperationDeviation(of: [x]) { $0[0].logSoftmax() } reference: {
+    let log = OperationDeviation(of: [x]) {
+      $0[0].logSoftmax()
+    } reference: {
       rows($0[0]) { r in r.map { $0 - Foundation.log(r.map { Foundation.exp($0) }.reduce(0, +)) } }
     }
-    let sum = OperationDeviation(of: [x]) { $0[0].logSumExp() } reference: {
+    let sum = OperationDeviation(of: [x]) {
+      $0[0].logSumExp()
+    } reference: {
       rows($0[0]) { r in [Foundation.log(r.map { Foundation.exp($0) }.reduce(0, +))] }
     }
     for d in [soft, log, sum] { #expect(d.value < tolerance && d.gradient < tolerance) }
@@ -98,7 +129,9 @@ struct Unary: Sendable, CustomTestStringConvertible {
     } reference: { v in
       (0..<18).map { i in
         let (r, c) = (i / 6, i % 6)
-        func at(_ n: Int) -> Double { c < 4 ? v[0][(n * 3 + r) * 4 + c] : v[1][(n * 3 + r) * 2 + c - 4] }
+        func at(_ n: Int) -> Double {
+          c < 4 ? v[0][(n * 3 + r) * 4 + c] : v[1][(n * 3 + r) * 2 + c - 4]
+        }
         return (at(0) + at(1)) / 2
       }
     }
@@ -116,27 +149,38 @@ struct Unary: Sendable, CustomTestStringConvertible {
         return f((0..<4).map { at(v, n, 2 * i + $0 / 2, 2 * j + $0 % 2, c) })
       }
     }
-    let largest = OperationDeviation(of: [x]) { $0[0].maxPooled(size: 2) } reference: {
+    let largest = OperationDeviation(of: [x]) {
+      $0[0].maxPooled(size: 2)
+    } reference: {
       windows($0[0]) { $0.max() ?? 0 }
     }
-    let mean = OperationDeviation(of: [x]) { $0[0].averagePooled(size: 2) } reference: {
+    let mean = OperationDeviation(of: [x]) {
+      $0[0].averagePooled(size: 2)
+    } reference: {
       windows($0[0]) { $0.reduce(0, +) / 4 }
     }
-    let up = OperationDeviation(of: [x]) { $0[0].upsampled(2) } reference: { v in
-      (0..<480).map { (k: Int) -> Double in at(v[0], k / 240, k / 24 % 10 / 2, k / 3 % 8 / 2, k % 3) }
+    let up = OperationDeviation(of: [x]) {
+      $0[0].upsampled(2)
+    } reference: { v in
+      (0..<480).map { (k: Int) -> Double in at(v[0], k / 240, k / 24 % 10 / 2, k / 3 % 8 / 2, k % 3)
+      }
     }
     for d in [largest, mean, up] { #expect(d.value < tolerance && d.gradient < tolerance) }
   }
 
   @Test("Batch normalization, and its gradients through the moments", arguments: [false, true])
   func batchNorm(relu: Bool) {
-    let (x, w, b) = (random([4, 3, 2, 2], "bn"), random([2], "w", from: 0.5, to: 1.5), random([2], "b"))
+    let (x, w, b) = (
+      random([4, 3, 2, 2], "bn"), random([2], "w", from: 0.5, to: 1.5), random([2], "b")
+    )
     let d = OperationDeviation(of: [x, w, b]) {
       $0[0].batchNormalized(weight: $0[1], bias: $0[2], epsilon: 1e-3, relu: relu).result
     } reference: { v in
       let channels = (0..<2).map { c in stride(from: c, to: v[0].count, by: 2).map { v[0][$0] } }
       let means = channels.map { $0.reduce(0, +) / Double($0.count) }
-      let variances = zip(channels, means).map { c, m in c.map { ($0 - m) * ($0 - m) }.reduce(0, +) / Double(c.count) }
+      let variances = zip(channels, means).map { c, m in
+        c.map { ($0 - m) * ($0 - m) }.reduce(0, +) / Double(c.count)
+      }
       return v[0].enumerated().map { i, value in
         let c = i % 2
         let y = (value - means[c]) / (variances[c] + 1e-3).squareRoot() * v[1][c] + v[2][c]

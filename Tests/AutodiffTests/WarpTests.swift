@@ -20,7 +20,9 @@ import Testing
       }
     }
     return (0..<height * width).map { k in
-      let (dx, dy) = (Double(k % width) - Double(width - 1) / 2, Double(k / width) - Double(height - 1) / 2)
+      let (dx, dy) = (
+        Double(k % width) - Double(width - 1) / 2, Double(k / width) - Double(height - 1) / 2
+      )
       let sx = Double(width - 1) / 2 + m[0] * dx + m[1] * dy
       let sy = Double(height - 1) / 2 + m[2] * dx + m[3] * dy
       var sum = 0.0
@@ -34,7 +36,8 @@ import Testing
     }
   }
 
-  @Test("The value agrees with the definition to the rounding of coordinates",
+  @Test(
+    "The value agrees with the definition to the rounding of coordinates",
     arguments: BorderPolicy.allCases, [(5, 5), (6, 4), (1, 7), (9, 8)])
   func value(border: BorderPolicy, size: (Int, Int)) {
     var random = RandomStream(seed: 1, name: "warp")
@@ -48,13 +51,17 @@ import Testing
     }
   }
 
-  @Test("The gradients by image and by map agree with central differences", arguments: BorderPolicy.allCases)
+  @Test(
+    "The gradients by image and by map agree with central differences",
+    arguments: BorderPolicy.allCases)
   func gradients(border: BorderPolicy) {
     var random = RandomStream(seed: 2, name: "warp")
     let x = Tensor.uniform([1, 5, 4, 1], using: &random)
     // Chosen so that no sample lies within the difference's step of a pixel's row or column.
     let m = Tensor([0.83, -0.41, 0.37, 0.91], shape: [1, 4])
-    let d = OperationDeviation(of: [x, m]) { $0[0].warped(by: $0[1], border: border) } reference: {
+    let d = OperationDeviation(of: [x, m]) {
+      $0[0].warped(by: $0[1], border: border)
+    } reference: {
       WarpTests.bilinear($0[0], 5, 4, $0[1], border)
     }
     #expect(d.value < 4 * 0x1p-17)
@@ -63,7 +70,8 @@ import Testing
     #expect(d.gradient < 40 * 0x1p-17)
   }
 
-  @Test("Nearest and bicubic sampling give pixels back where they fall on them",
+  @Test(
+    "Nearest and bicubic sampling give pixels back where they fall on them",
     arguments: [Interpolation.nearest, .bicubic, .bilinear])
   func onPixels(interpolation: Interpolation) {
     var random = RandomStream(seed: 3, name: "warp")

@@ -33,8 +33,11 @@ private func temporary(_ name: String) -> String {
 }
 
 @Suite struct CommandTests {
-  @Test("Every command explains itself with examples",
-    arguments: ["train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "info"])
+  @Test(
+    "Every command explains itself with examples",
+    arguments: [
+      "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "info",
+    ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")
     #expect(status == 0 && out.contains("EXAMPLE") && out.contains("canon \(command)"))
@@ -54,11 +57,14 @@ private func temporary(_ name: String) -> String {
     // One of the 24 is a 6 that the model takes for a 0.
     let right = csv.dropFirst().filter { $0.prefix(1) == $0.split(separator: ",")[1] }.count
     #expect(right >= 22)
-    let json = try canon("predict", model, digits, "--json", "--threads", "1").out.split(separator: "\n")
+    let json = try canon("predict", model, digits, "--json", "--threads", "1").out.split(
+      separator: "\n")
     struct Row: Decodable { var file, `class`: String; var probability: Double }
     let rows = try json.map { try JSONDecoder().decode(Row.self, from: Data($0.utf8)) }
     #expect(rows.count == 24 && rows.allSatisfy { $0.probability > 0.1 && $0.probability <= 1 })
-    #expect(rows.map { "\($0.file),\($0.class)" } == csv.dropFirst().map { $0.split(separator: ",").prefix(2).joined(separator: ",") })
+    #expect(
+      rows.map { "\($0.file),\($0.class)" }
+        == csv.dropFirst().map { $0.split(separator: ",").prefix(2).joined(separator: ",") })
   }
 
   @Test("Bad input is a sentence with the path, and status 1") func badInput() throws {
@@ -76,7 +82,9 @@ private func temporary(_ name: String) -> String {
     #expect(train.status == 1 && train.err.contains("did you mean 'epochs'?"))
   }
 
-  @Test("One bad image never stops a folder: it is named, and the status is 2") func badImage() throws {
+  @Test("One bad image never stops a folder: it is named, and the status is 2") func badImage()
+    throws
+  {
     let folder = temporary("mixed")
     try FileManager.default.copyItem(atPath: digits, toPath: folder)
     try Data("no image".utf8).write(to: URL(fileURLWithPath: folder + "/bad.png"))
@@ -85,13 +93,17 @@ private func temporary(_ name: String) -> String {
     #expect(result.out.split(separator: "\n").count == 25)
   }
 
-  @Test("Canonicalized and restored photographs keep size, channels and depth, bit for bit at quarter turns")
+  @Test(
+    "Canonicalized and restored photographs keep size, channels and depth, bit for bit at quarter turns"
+  )
   func roundTrip() throws {
     let (folder, out, back) = (temporary("photos"), temporary("upright"), temporary("back"))
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     var random = RandomStream(seed: 3, name: "photo")
     for (n, size) in [(40, 30), (31, 31), (64, 17)].enumerated() {
-      let samples = (0..<size.0 * size.1 * 4).map { _ in UInt16.random(in: 0...65535, using: &random) }
+      let samples = (0..<size.0 * size.1 * 4).map { _ in
+        UInt16.random(in: 0...65535, using: &random)
+      }
       try Image(width: size.0, height: size.1, channels: 4, bitDepth: 16, samples: samples)
         .write(to: "\(folder)/\(n).png")
     }
@@ -122,14 +134,18 @@ private func temporary(_ name: String) -> String {
   func verify() throws {
     let good = try canon("verify", model, digits, "--limit", "8")
     #expect(good.status == 0 && good.out.contains("exact") && good.err.contains("all 64 elements"))
-    #expect(try canon("verify", model, digits, "--limit", "8", "--interpolated-tolerance", "0").status == 1)
+    #expect(
+      try canon("verify", model, digits, "--limit", "8", "--interpolated-tolerance", "0").status
+        == 1)
   }
 
   @Test("Evaluation, inspection and information") func others() throws {
     let evaluation = try canon("evaluate", model, digits, "--json", "--quiet")
     #expect(evaluation.status == 0 && evaluation.out.contains("\"sameOverQuarterTurns\":1}"))
     let sheet = temporary("sheet.png")
-    #expect(try canon("inspect", "pca-sign", digits, "--out", sheet, "--images", "3", "--poses", "5").status == 0)
+    #expect(
+      try canon("inspect", "pca-sign", digits, "--out", sheet, "--images", "3", "--poses", "5")
+        .status == 0)
     let image = try Image(path: sheet)
     #expect(image.width == 5 * 60 + 4 && image.height == 6 * 60 + 4)
     let info = try canon("info", model)

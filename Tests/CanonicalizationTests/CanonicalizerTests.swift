@@ -11,7 +11,8 @@ private func picture(_ side: Int, seed: UInt64, channels: Int = 1) -> Tensor {
   let middle = Float(side - 1) / 2
   let blobs = (0..<5).map { i in
     (
-      x: middle + (random.uniform() - 0.4) * Float(side) / 2, y: middle + (random.uniform() - 0.6) * Float(side) / 3,
+      x: middle + (random.uniform() - 0.4) * Float(side) / 2,
+      y: middle + (random.uniform() - 0.6) * Float(side) / 3,
       width: 1 + Float(i) / 2, height: 0.4 + random.uniform()
     )
   }
@@ -26,7 +27,8 @@ private func picture(_ side: Int, seed: UInt64, channels: Int = 1) -> Tensor {
 }
 
 private func learned<G: FiniteGroup & PlanarGroup>(
-  _ group: G, _ architecture: LearnedCanonicalizer<G>.Architecture, _ gradient: PoseGradient = .straightThrough
+  _ group: G, _ architecture: LearnedCanonicalizer<G>.Architecture,
+  _ gradient: PoseGradient = .straightThrough
 ) -> LearnedCanonicalizer<G> {
   var random = RandomStream(seed: 4, name: "canonicalizer")
   return LearnedCanonicalizer(group, architecture, gradient: gradient, using: &random)
@@ -34,7 +36,8 @@ private func learned<G: FiniteGroup & PlanarGroup>(
 
 /// The laws of a canonicalizer of images for all elements that act bit for bit: they then hold bit
 /// for bit.
-private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int, channels: Int = 1) {
+private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int, channels: Int = 1)
+{
   let (action, group) = (canonicalizer.action, canonicalizer.action.group)
   for seed in UInt64(0)..<6 {
     let x = picture(side, seed: seed, channels: channels)
@@ -62,8 +65,13 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
     for n in [1, 2, 3, 4, 6, 8, 64] {
       checkExactLaws(learned(Cyclic(n), .init(size: side, kernel: side)), side: side)
     }
-    checkExactLaws(learned(Cyclic(8), .init(size: side, inputChannels: 3, kernel: 5, groupKernel: 3, channels: 2, layers: 3)), side: side, channels: 3)
-    checkExactLaws(learned(Dihedral(4), .init(size: side, kernel: 5, channels: 3, layers: 2)), side: side)
+    checkExactLaws(
+      learned(
+        Cyclic(8),
+        .init(size: side, inputChannels: 3, kernel: 5, groupKernel: 3, channels: 2, layers: 3)),
+      side: side, channels: 3)
+    checkExactLaws(
+      learned(Dihedral(4), .init(size: side, kernel: 5, channels: 3, layers: 2)), side: side)
     checkExactLaws(learned(Dihedral(3), .init(size: side, kernel: side)), side: side)
   }
 
@@ -90,7 +98,9 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
     let x = picture(15, seed: 3)
     let plain = canonicalizer.scores(Variable(x), on: .inference()).value.elements
     for g in group.elements {
-      let moved = canonicalizer.scores(Variable(canonicalizer.action.act([g], on: x)), on: .inference()).value.elements
+      let moved = canonicalizer.scores(
+        Variable(canonicalizer.action.act([g], on: x)), on: .inference()
+      ).value.elements
       for h in group.elements {
         let source = group.index(of: group.compose(group.inverse(g), h))
         #expect(abs(moved[group.index(of: h)] - plain[source]) < 1e-5)
@@ -118,27 +128,32 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
     // A bar with a heavy end, 30° from the horizontal: the tail is the light side.
     let side = 31
     let (c, s) = (Float(0.866_025_4), Float(0.5))
-    let x = Tensor((0..<side * side).map { i -> Float in
-      let (dx, dy) = (Float(i % side) - 15, 15 - Float(i / side))
-      let (u, v) = (dx * c + dy * s, -dx * s + dy * c)
-      return abs(u) < 11 && abs(v) < (u < -6 ? 4 : 1.5) ? 1 : 0
-    }, shape: [1, side, side, 1])
+    let x = Tensor(
+      (0..<side * side).map { i -> Float in
+        let (dx, dy) = (Float(i % side) - 15, 15 - Float(i / side))
+        let (u, v) = (dx * c + dy * s, -dx * s + dy * c)
+        return abs(u) < 11 && abs(v) < (u < -6 ? 4 : 1.5) ? 1 : 0
+      }, shape: [1, side, side, 1])
     let pose = PrincipalAxis().poses(of: x)[0]
     #expect(abs(pose.element.angle * 180 / .pi - 30) < 2)
     #expect(pose.margin > 0.01 && pose.ties.isEmpty)
   }
 
-  @Test("A mixture's loss is the likelihood of the mixture, and a single form's its own") func mixture() {
+  @Test("A mixture's loss is the likelihood of the mixture, and a single form's its own")
+  func mixture() {
     let canonicalizer = learned(Cyclic(8), .init(size: 9, kernel: 9), .mixture(count: 3))
     let x = Variable(.concatenated([picture(9, seed: 1), picture(9, seed: 2)]))
-    let forms = canonicalizer.trainingForms(x, on: .training(random: RandomStream(seed: 0, name: "m")))
+    let forms = canonicalizer.trainingForms(
+      x, on: .training(random: RandomStream(seed: 0, name: "m")))
     #expect(forms.count == 3 && forms.forms.shape == [6, 9, 9, 1])
     #expect(forms.move(x.value) == forms.forms.value)
     let losses = Tensor([0.5, 1, 2, 0.1, 0.3, 3])
     let found = forms.mixture(Variable(losses)).value.elements
     let weights = forms.logWeights?.value.exponential().elements ?? []
     for n in 0..<2 {
-      let likelihood = (0..<3).map { weights[n * 3 + $0] * Tensor(-losses.elements[$0 * 2 + n]).exponential().scalar }
+      let likelihood = (0..<3).map {
+        weights[n * 3 + $0] * Tensor(-losses.elements[$0 * 2 + n]).exponential().scalar
+      }
       #expect(abs(found[n] + Tensor(likelihood.reduce(0, +)).logarithm().scalar) < 1e-5)
     }
     let single = TrainingForms(forms: x) { $0 }
@@ -153,13 +168,16 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
     let forms = canonicalizer.trainingForms(x, on: tape)
     #expect(forms.forms.value == canonicalizer.canonicalize(x.value).form)
     let weight = canonicalizer.parameters[0].parameter
-    let gradient = tape.leaf(of: weight).flatMap { Gradients(of: (forms.forms * forms.forms * Variable(picture(9, seed: 2))).sum())[$0] }
+    let gradient = tape.leaf(of: weight).flatMap {
+      Gradients(of: (forms.forms * forms.forms * Variable(picture(9, seed: 2))).sum())[$0]
+    }
     #expect(gradient?.elements.contains { abs($0) > 1e-6 } == true)
   }
 
   @Test("The prior's loss falls to zero as the identity becomes certain") func prior() {
     let forms = TrainingForms(
-      forms: Variable(.zeros([1])), logProbabilities: Variable(Tensor([0, -30, -1, -1], shape: [2, 2]))
+      forms: Variable(.zeros([1])),
+      logProbabilities: Variable(Tensor([0, -30, -1, -1], shape: [2, 2]))
     ) { $0 }
     #expect(forms.priorLoss?.value.elements == [0, 1])
   }
@@ -181,10 +199,11 @@ private struct SequenceReversal: Action {
   let group = Reversal()
   func act(_ elements: [Bool], on batch: Tensor) -> Tensor {
     let count = batch.shape[1]
-    return .concatenated(elements.enumerated().map { n, g in
-      let row = batch[n].gathered(g ? Array((0..<count).reversed()) : Array(0..<count))
-      return row.reshaped([1, count])
-    })
+    return .concatenated(
+      elements.enumerated().map { n, g in
+        let row = batch[n].gathered(g ? Array((0..<count).reversed()) : Array(0..<count))
+        return row.reshaped([1, count])
+      })
   }
 }
 
@@ -202,7 +221,8 @@ private struct RisingSequence: Canonicalizer {
 @Suite struct ExtensionTests {
   @Test("A group, action and canonicalizer of one's own make any backbone equivariant") func own() {
     let model = Equivariant(
-      backbone: { $0 * Tensor([1, 2, 3]) }, canonicalizer: RisingSequence(), outputAction: SequenceReversal())
+      backbone: { $0 * Tensor([1, 2, 3]) }, canonicalizer: RisingSequence(),
+      outputAction: SequenceReversal())
     let x = Tensor([1, 5, 2, 9, 4, 3], shape: [2, 3])
     let (output, canonical) = model(x)
     #expect(canonical.form.elements == [1, 5, 2, 3, 4, 9])

@@ -20,8 +20,10 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     #expect(file.extents == [2, 3] && file.bytes == Array(1...6))
   }
 
-  @Test("A malformed IDX file is an error that names it",
-    arguments: [[], [0, 0, 9, 1, 0, 0, 0, 0], [0, 0, 8, 1, 0, 0], [0, 0, 8, 1, 0, 0, 0, 5, 1]] as [[UInt8]])
+  @Test(
+    "A malformed IDX file is an error that names it",
+    arguments: [[], [0, 0, 9, 1, 0, 0, 0, 0], [0, 0, 8, 1, 0, 0], [0, 0, 8, 1, 0, 0, 0, 5, 1]]
+      as [[UInt8]])
   func malformed(bytes: [UInt8]) throws {
     let path = try temporary("bad\(bytes.count).idx", bytes)
     let error = #expect(throws: DatasetError.self) { try IDX(path: path) }
@@ -33,7 +35,8 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     try? FileManager.default.removeItem(atPath: path)
     for file in ["b/2.png", "a/10.PNG", "a/note.txt", "c.png"] {
       let url = URL(fileURLWithPath: "\(path)/\(file)")
-      try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(
+        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Image(width: 1, height: 1, channels: 1, samples: [7]).write(to: url.path)
     }
     let folder = try ImageFolder(path: path)
@@ -54,7 +57,9 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     }
   }
 
-  @Test("Rotated MNIST is what its seed says, and its parts are disjoint") func rotatedMNIST() throws {
+  @Test("Rotated MNIST is what its seed says, and its parts are disjoint") func rotatedMNIST()
+    throws
+  {
     let digits = try Digits.mnist(folder: root + "/Benchmarks/Data")
     #expect(digits.count == 70_000)
     let splits = Digits.rotated(digits)

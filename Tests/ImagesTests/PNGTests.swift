@@ -3,7 +3,8 @@ import Images
 import TensorCore
 import Testing
 
-private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Fixtures/"
+private let fixtures =
+  URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Fixtures/"
 
 /// The pattern that the fixtures' writer put into them, 5 wide and 6 high.
 private let gray = pattern { x, y in (x * 40 + y * 13) % 256 }
@@ -13,7 +14,8 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
 }
 
 @Suite struct PNGTests {
-  @Test("Every kind of gray file is read: bits, depth, interlace",
+  @Test(
+    "Every kind of gray file is read: bits, depth, interlace",
     arguments: ["gray8", "interlaced", "gray1", "gray2", "gray4", "gray16"])
   func grayFiles(name: String) throws {
     let image = try Image(path: fixtures + name + ".png")
@@ -39,10 +41,12 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     let palette = try Image(path: fixtures + "palette.png")
     #expect(palette.channels == 3 && Array(palette.samples[9..<12]) == [9, 8, 7])
     let transparent = try Image(path: fixtures + "palette-trns.png")
-    #expect(transparent.channels == 4 && transparent.samples[3] == 255 && transparent.samples[7] == 0)
+    #expect(
+      transparent.channels == 4 && transparent.samples[3] == 255 && transparent.samples[7] == 0)
   }
 
-  @Test("A bad file is an error with path and remedy, never a crash",
+  @Test(
+    "A bad file is an error with path and remedy, never a crash",
     arguments: ["missing", "empty", "text", "truncated", "corrupt", "huge"])
   func badFiles(name: String) {
     let error = #expect(throws: ImageError.self) { try Image(path: fixtures + name + ".png") }
@@ -51,7 +55,8 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     if name == "huge" { #expect(text.contains("60000 × 60000")) }
   }
 
-  @Test("What is written is read back, for every depth and number of channels",
+  @Test(
+    "What is written is read back, for every depth and number of channels",
     arguments: [8, 16], [1, 2, 3, 4])
   func roundTrip(bitDepth: Int, channels: Int) throws {
     var random = RandomStream(seed: 1, name: "png")
@@ -59,7 +64,8 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
       UInt16.random(in: 0...(bitDepth == 8 ? 255 : 65535), using: &random)
     }
     let image = Image(width: 7, height: 3, channels: channels, bitDepth: bitDepth, samples: samples)
-    let path = FileManager.default.temporaryDirectory.path + "/canon-png-\(bitDepth)-\(channels).png"
+    let path =
+      FileManager.default.temporaryDirectory.path + "/canon-png-\(bitDepth)-\(channels).png"
     try image.write(to: path)
     #expect(try Image(path: path) == image)
     #expect(Image(image.tensor[0], bitDepth: bitDepth) == image)
@@ -92,7 +98,10 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
         return Array(samples[source * 4..<source * 4 + 4])
       })
     for channels in [1, 3] {
-      let (a, b) = (image.modelInput(size: 10, channels: channels), turned.modelInput(size: 10, channels: channels))
+      let (a, b) = (
+        image.modelInput(size: 10, channels: channels),
+        turned.modelInput(size: 10, channels: channels)
+      )
       for i in 0..<100 {
         #expect(b[0][i / 10][i % 10].elements == a[0][i % 10][9 - i / 10].elements)
       }
@@ -109,6 +118,7 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     let white = Image(width: 2, height: 2, channels: 1, samples: [255, 255, 255, 255])
     sheet.place(white, row: 0, column: 1)
     #expect(sheet.image.width == 14 && sheet.image.height == 8)
-    #expect(sheet.image.samples[(2 * 14 + 8) * 3] == 255 && sheet.image.samples[(2 * 14 + 2) * 3] == 41)
+    #expect(
+      sheet.image.samples[(2 * 14 + 8) * 3] == 255 && sheet.image.samples[(2 * 14 + 2) * 3] == 41)
   }
 }

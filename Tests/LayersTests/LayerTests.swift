@@ -15,18 +15,25 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
 @Suite struct LayerTests {
   var stream = RandomStream(seed: 1, name: "weights")
 
-  @Test("Backbones give one score per class, and count the paper's parameters") mutating func shapes() {
+  @Test("Backbones give one score per class, and count the paper's parameters")
+  mutating func shapes() {
     let paper = Backbone.paperCNN(classes: 10, using: &stream)
     // Methods, part 1.9: 351,914 parameters.
     #expect(paper.trainableCount == 351_914)
     #expect(paper.predict(random([2, 28, 28, 1])).shape == [2, 10])
-    #expect(Backbone.smallCNN(classes: 3, using: &stream).predict(random([2, 17, 12, 1])).shape == [2, 3])
-    #expect(Backbone.mlp(inputs: 16, outputs: 5, using: &stream).predict(random([2, 4, 4, 1])).shape == [2, 5])
+    #expect(
+      Backbone.smallCNN(classes: 3, using: &stream).predict(random([2, 17, 12, 1])).shape == [2, 3])
+    #expect(
+      Backbone.mlp(inputs: 16, outputs: 5, using: &stream).predict(random([2, 4, 4, 1])).shape == [
+        2, 5,
+      ])
     #expect(UNet(width: 4, using: &stream).predict(random([2, 8, 12, 1])).shape == [2, 8, 12, 1])
   }
 
   @Test("Parameters have names of their own") mutating func names() {
-    let layers: [any Layer] = [Backbone.paperCNN(classes: 10, using: &stream), UNet(using: &stream)]
+    let layers: [any Layer] = [
+      Backbone.paperCNN(classes: 10, using: &stream), UNet(using: &stream),
+    ]
     for layer in layers {
       let names = layer.parameters.map(\.name)
       #expect(Set(names).count == names.count && !names.isEmpty)
@@ -56,11 +63,13 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     #expect(Set(y.elements) == [0, 1 / 0.6])
     #expect(layer.predict(x) == x)
     let channels = Dropout(0.5, wholeChannels: true)(
-      Variable(.ones([4, 3, 3, 8])), on: .training(random: RandomStream(seed: 0, name: "c"))).value
+      Variable(.ones([4, 3, 3, 8])), on: .training(random: RandomStream(seed: 0, name: "c"))
+    ).value
     #expect(Set(channels.sum([1, 2]).elements) == [0, 18])
   }
 
-  @Test("A lifting and group convolutions commute with the group, for quarter turns and flips",
+  @Test(
+    "A lifting and group convolutions commute with the group, for quarter turns and flips",
     arguments: [1, 3])
   func equivariance(kernel: Int) {
     func check<G: FiniteGroup & PlanarGroup>(_ group: G) {
@@ -115,7 +124,9 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     let g = Tensor([0.5, -2])
     var (w, state) = (Tensor([1, 1]), [Tensor.zeros([2]), .zeros([2])])
     let adam = AdamW(weightDecay: 0.1)
-    for step in 1...2 { adam.update(&w, gradient: g, state: &state, rate: 0.01, step: step, decays: true) }
+    for step in 1...2 {
+      adam.update(&w, gradient: g, state: &state, rate: 0.01, step: step, decays: true)
+    }
     // With a constant gradient the corrected moments are g and g²: w ← w − 0.01 (sign g + 0.1 w).
     let once = [1 - 0.01 * (1 + 0.1), 1 - 0.01 * (-1 + 0.1)]
     let twice = [
@@ -124,7 +135,8 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     #expect(zip(w.elements, twice).allSatisfy { abs(Double($0) - $1) < 1e-6 })
     (w, state) = (Tensor([1, 1]), [.zeros([2])])
     for step in 1...2 {
-      SGD(momentum: 0.9).update(&w, gradient: g, state: &state, rate: 0.1, step: step, decays: false)
+      SGD(momentum: 0.9).update(
+        &w, gradient: g, state: &state, rate: 0.1, step: step, decays: false)
     }
     // Velocities g and 1.9 g.
     #expect(largestDifference(w, Tensor([1 - 0.1 * 2.9 * 0.5, 1 + 0.1 * 2.9 * 2])) < 1e-6)
@@ -136,7 +148,9 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     #expect(Schedule.step(every: 0.3, factor: 0.1).factor(step: 65, total: 100) - 0.01 < 1e-8)
     let cycle = Schedule.oneCycle(warmup: 0.1)
     #expect(cycle.factor(step: 0, total: 100) < 0.1 && cycle.factor(step: 10, total: 100) == 1)
-    #expect(cycle.factor(step: 99, total: 100) < 0.01 && Schedule.constant.factor(step: 9, total: 10) == 1)
+    #expect(
+      cycle.factor(step: 99, total: 100) < 0.01 && Schedule.constant.factor(step: 9, total: 10) == 1
+    )
   }
 
   @Test("Clipping scales all gradients to the norm, and leaves small ones alone") func clipping() {

@@ -10,7 +10,8 @@ private func picture(_ height: Int, _ width: Int, channels: Int = 1) -> Tensor {
 }
 
 @Suite struct ActionTests {
-  @Test("Quarter turns and flips obey (gh)·x = g·(h·x) bit for bit, for any size",
+  @Test(
+    "Quarter turns and flips obey (gh)·x = g·(h·x) bit for bit, for any size",
     arguments: [(1, 1), (4, 4), (5, 5), (16, 16), (3, 7), (6, 4), (1, 5)])
   func exactLaw(height: Int, width: Int) {
     let group = O2()
@@ -20,14 +21,16 @@ private func picture(_ height: Int, _ width: Int, channels: Int = 1) -> Tensor {
       #expect(action.act([group.identity], on: x) == x)
       for g in group.exactElements {
         for h in group.exactElements {
-          #expect(action.act([group.compose(g, h)], on: x) == action.act([g], on: action.act([h], on: x)))
+          #expect(
+            action.act([group.compose(g, h)], on: x) == action.act([g], on: action.act([h], on: x)))
         }
         #expect(Set(action.act([g], on: x).elements) == Set(x.elements))
       }
     }
   }
 
-  @Test("Rotations by any angle commute with quarter turns and flips bit for bit",
+  @Test(
+    "Rotations by any angle commute with quarter turns and flips bit for bit",
     arguments: Interpolation.allCases, [(9, 9), (28, 28), (12, 7)])
   func commutes(kind: Interpolation, size: (Int, Int)) {
     let group = O2()
@@ -60,14 +63,16 @@ private func picture(_ height: Int, _ width: Int, channels: Int = 1) -> Tensor {
     // A band-limited image: of second derivatives below (π/8)², twice linear interpolation is off by
     // at most 2 · 2 · (π/8)² / 8 = 0.0772 inside the disc that both rotations see.
     let side = 32
-    let x = Tensor((0..<side * side).map { i in
-      0.5 + 0.25 * (sin(Float.pi / 8 * Float(i % side)) + cos(Float.pi / 8 * Float(i / side)))
-    }, shape: [1, side, side, 1])
+    let x = Tensor(
+      (0..<side * side).map { i in
+        0.5 + 0.25 * (sin(Float.pi / 8 * Float(i % side)) + cos(Float.pi / 8 * Float(i / side)))
+      }, shape: [1, side, side, 1])
     let action = ImageAction(SO2(), border: .reflect)
-    let inside = Tensor((0..<side * side).map { i -> Float in
-      let (dx, dy) = (Double(i % side) - 15.5, Double(i / side) - 15.5)
-      return dx * dx + dy * dy < 12 * 12 ? 1 : 0
-    }, shape: [1, side, side, 1])
+    let inside = Tensor(
+      (0..<side * side).map { i -> Float in
+        let (dx, dy) = (Double(i % side) - 15.5, Double(i / side) - 15.5)
+        return dx * dx + dy * dy < 12 * 12 ? 1 : 0
+      }, shape: [1, side, side, 1])
     for angle in [0.2, 0.7, 1.3] {
       let g = PlanarIsometry(residual: angle)
       let back = action.act([SO2().inverse(g)], on: action.act([g], on: x))
@@ -93,11 +98,16 @@ private func picture(_ height: Int, _ width: Int, channels: Int = 1) -> Tensor {
     let box = Tensor([9.5, 9.5, 19.5, 19.5], shape: [1, 1, 4])
     let turned = action.act([PlanarIsometry(residual: .pi / 4)], on: box).elements
     let half = Float(10 * 2.0.squareRoot() / 2)
-    #expect(zip(turned, [14.5 - half, 14.5 - half, 14.5 + half, 14.5 + half]).allSatisfy { abs($0 - $1) < 1e-4 })
+    #expect(
+      zip(turned, [14.5 - half, 14.5 - half, 14.5 + half, 14.5 + half]).allSatisfy {
+        abs($0 - $1) < 1e-4
+      })
     for g in O2().exactElements {
       for h in O2().exactElements {
-        let action = BoxAction(O2(), height: 30, width: 30), b = Tensor([1, 2, 7, 5], shape: [1, 1, 4])
-        #expect(action.act([O2().compose(g, h)], on: b) == action.act([g], on: action.act([h], on: b)))
+        let action = BoxAction(O2(), height: 30, width: 30),
+          b = Tensor([1, 2, 7, 5], shape: [1, 1, 4])
+        #expect(
+          action.act([O2().compose(g, h)], on: b) == action.act([g], on: action.act([h], on: b)))
       }
     }
   }
@@ -113,9 +123,11 @@ private func picture(_ height: Int, _ width: Int, channels: Int = 1) -> Tensor {
     }
   }
 
-  @Test("A vector field turned by a quarter has its vectors turned where its pixels went") func field() {
+  @Test("A vector field turned by a quarter has its vectors turned where its pixels went")
+  func field() {
     var x = Tensor.zeros([1, 3, 3, 2])
-    x.assign(Tensor([1, 0], shape: [1, 1, 1, 2]), at: [0, 1, 2, 0])  // right of the center, to the right
+    // Right of the center, pointing to the right.
+    x.assign(Tensor([1, 0], shape: [1, 1, 1, 2]), at: [0, 1, 2, 0])
     let y = VectorFieldAction(SO2()).act([PlanarIsometry(quarterTurns: 1)], on: x)
     #expect(y[0][0][1].elements == [0, -1])  // above the center, upwards
   }

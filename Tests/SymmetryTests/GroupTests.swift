@@ -3,17 +3,23 @@ import TensorCore
 import Testing
 
 /// The axioms, for all triples of some elements.
-private func checkAxioms<G: Group>(_ group: G, _ elements: [G.Element], equal: (G.Element, G.Element) -> Bool) {
+private func checkAxioms<G: Group>(
+  _ group: G, _ elements: [G.Element], equal: (G.Element, G.Element) -> Bool
+) {
   let e = group.identity
   for g in elements {
     #expect(equal(group.compose(g, e), g) && equal(group.compose(e, g), g))
-    #expect(equal(group.compose(g, group.inverse(g)), e) && equal(group.compose(group.inverse(g), g), e))
+    #expect(
+      equal(group.compose(g, group.inverse(g)), e) && equal(group.compose(group.inverse(g), g), e))
     for h in elements {
       for k in elements {
         #expect(equal(group.compose(group.compose(g, h), k), group.compose(g, group.compose(h, k))))
       }
       #expect(abs(group.distance(g, h) - group.distance(h, g)) < 1e-9)
-      #expect(abs(group.distance(group.compose(elements[0], g), group.compose(elements[0], h)) - group.distance(g, h)) < 1e-9)
+      #expect(
+        abs(
+          group.distance(group.compose(elements[0], g), group.compose(elements[0], h))
+            - group.distance(g, h)) < 1e-9)
     }
   }
 }
@@ -24,7 +30,8 @@ private func checkMatrices<G: PlanarGroup>(_ group: G, _ elements: [G.Element]) 
     for h in elements {
       let (a, b) = (group.isometry(g).matrix, group.isometry(h).matrix)
       let product = [
-        a[0] * b[0] + a[1] * b[2], a[0] * b[1] + a[1] * b[3], a[2] * b[0] + a[3] * b[2], a[2] * b[1] + a[3] * b[3],
+        a[0] * b[0] + a[1] * b[2], a[0] * b[1] + a[1] * b[3], a[2] * b[0] + a[3] * b[2],
+        a[2] * b[1] + a[3] * b[3],
       ]
       let expected = group.isometry(group.compose(g, h)).matrix
       #expect(zip(product, expected).allSatisfy { abs($0 - $1) < 1e-12 })
@@ -33,7 +40,8 @@ private func checkMatrices<G: PlanarGroup>(_ group: G, _ elements: [G.Element]) 
 }
 
 @Suite struct GroupTests {
-  @Test("Cₙ is a group, and its matrices multiply as it composes", arguments: [1, 2, 3, 4, 5, 8, 12])
+  @Test(
+    "Cₙ is a group, and its matrices multiply as it composes", arguments: [1, 2, 3, 4, 5, 8, 12])
   func cyclic(n: Int) {
     let group = Cyclic(n)
     #expect(group.elements.count == n && group.elements[0] == group.identity)
@@ -73,7 +81,8 @@ private func checkMatrices<G: PlanarGroup>(_ group: G, _ elements: [G.Element]) 
     #expect(Cyclic(n).exactElements.count == 4 && Dihedral(n).exactElements.count == 8)
     // Elements a quarter turn apart have the same residual, bit for bit.
     for steps in 0..<n {
-      let a = Cyclic(n).isometry(.init(steps: steps)), b = Cyclic(n).isometry(.init(steps: (steps + n / 4) % n))
+      let a = Cyclic(n).isometry(.init(steps: steps)),
+        b = Cyclic(n).isometry(.init(steps: (steps + n / 4) % n))
       #expect(a.residual == b.residual && (a.quarterTurns + 1) % 4 == b.quarterTurns)
     }
     #expect(Cyclic(6).exactElements.count == 2 && Cyclic(5).exactElements.count == 1)

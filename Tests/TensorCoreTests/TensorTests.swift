@@ -25,7 +25,8 @@ private func ramp(_ shape: Shape) -> Tensor {
     #expect(Tensor([1, 2], shape: [2, 1]).broadcast(to: [2, 3]).elements == [1, 1, 1, 2, 2, 2])
   }
 
-  @Test("Elementwise operations are right at every length around a vector's",
+  @Test(
+    "Elementwise operations are right at every length around a vector's",
     arguments: [0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100])
   func elementwise(count: Int) {
     let (x, y) = (ramp([count]), ramp([count]) * 0.5 + 3)
@@ -42,7 +43,8 @@ private func ramp(_ shape: Shape) -> Tensor {
   @Test("Broadcasting repeats axes of extent 1, from both sides") func broadcasting() {
     let sum = ramp([2, 1, 3]) + ramp([4, 1])
     #expect(sum.shape == [2, 4, 3])
-    #expect(sum.elements[1 * 12 + 2 * 3 + 1] == ramp([2, 1, 3]).elements[4] + ramp([4, 1]).elements[2])
+    #expect(
+      sum.elements[1 * 12 + 2 * 3 + 1] == ramp([2, 1, 3]).elements[4] + ramp([4, 1]).elements[2])
     #expect((Tensor.zeros([0, 3]) + Tensor.ones([3])).shape == [0, 3])
   }
 
@@ -56,10 +58,11 @@ private func ramp(_ shape: Shape) -> Tensor {
       for j in 0..<e[kept[1]] {
         var at = [0, 0, 0]
         (at[kept[0]], at[kept[1]]) = (i, j)
-        expected.append((0..<e[axis]).reduce(0.0) { sum, r in
-          at[axis] = r
-          return sum + Double(x.elements[(at[0] * e[1] + at[1]) * e[2] + at[2]])
-        })
+        expected.append(
+          (0..<e[axis]).reduce(0.0) { sum, r in
+            at[axis] = r
+            return sum + Double(x.elements[(at[0] * e[1] + at[1]) * e[2] + at[2]])
+          })
       }
     }
     #expect(x.sum([axis]).elements.map(Double.init) == expected)
@@ -73,7 +76,8 @@ private func ramp(_ shape: Shape) -> Tensor {
     #expect(abs(mean - 0.1) < 1e-6)
   }
 
-  @Test("Matrix products agree with sums in Double, transposed and in batches",
+  @Test(
+    "Matrix products agree with sums in Double, transposed and in batches",
     arguments: [(1, 1, 1), (3, 5, 7), (300, 17, 33), (0, 3, 2), (2, 0, 2)])
   func products(m: Int, k: Int, n: Int) {
     let (a, b) = (ramp([2, m, k]), ramp([k, n]))
@@ -113,7 +117,8 @@ private func ramp(_ shape: Shape) -> Tensor {
   @Test("The softmax sums to 1 and bears large numbers") func softmax() {
     let s = Tensor([1000, 1001, -1000, 0, 0, 0], shape: [2, 3]).softmax()
     let e = 1 / (1 + Float(2.718_281_8))
-    #expect(largestDifference(s, Tensor([e, 1 - e, 0, 1 / 3, 1 / 3, 1 / 3], shape: [2, 3])) < 1e-6)
+    #expect(
+      largestDifference(s, Tensor([e, 1 - e, 0, 1 / 3, 1 / 3, 1 / 3], shape: [2, 3])) < 1e-6)
   }
 
   @Test("The moments keep their digits where the mean is large") func moments() {
@@ -159,10 +164,12 @@ extension Tensor {
   @Test("Philox gives the numbers of its authors' known-answer test") func knownAnswer() {
     // Random123's kat_vectors: philox4x32 10, counter and key zero; counter and key all ones.
     let zero = RandomStream.philox(counter: (0, 0, 0, 0), key: (0, 0))
-    #expect([zero.0, zero.1, zero.2, zero.3] == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8])
+    #expect(
+      [zero.0, zero.1, zero.2, zero.3] == [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8])
     let m = UInt32.max
     let ones = RandomStream.philox(counter: (m, m, m, m), key: (m, m))
-    #expect([ones.0, ones.1, ones.2, ones.3] == [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd])
+    #expect(
+      [ones.0, ones.1, ones.2, ones.3] == [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd])
   }
 
   @Test("A stream continues at any position, and names make independent streams") func positions() {

@@ -54,7 +54,9 @@ public struct OperationDeviation {
 public func deviation(_ found: [Double], _ expected: [Double]) -> Double {
   guard found.count == expected.count else { return .infinity }
   let scale = max(1, expected.map(abs).max() ?? 0)
-  return zip(found, expected).map { abs($0 - $1) / scale }.reduce(0) { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }
+  return zip(found, expected).map { abs($0 - $1) / scale }.reduce(0) {
+    $0.isNaN || $1.isNaN ? .nan : max($0, $1)
+  }
 }
 
 /// The largest difference between two tensors of one shape; infinite for different shapes.

@@ -8,7 +8,9 @@ private func temporary(_ name: String) -> String {
 }
 
 /// A file with a header of one's own.
-private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: String) throws -> String {
+private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: String) throws
+  -> String
+{
   let json = Data(header.utf8)
   let size = length ?? UInt64(json.count)
   var data = Data((0..<8).map { UInt8(truncatingIfNeeded: size >> (8 * $0)) })
@@ -23,8 +25,10 @@ private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: St
   @Test("What is written is read back, bit for bit, with its texts") func roundTrip() throws {
     let path = temporary("round.safetensors")
     let tensors = [
-      "a": Tensor([1, -0.0, .infinity, .leastNonzeroMagnitude], shape: [2, 2]), "b": Tensor.zeros([0, 3]),
-      "c": Tensor(7).reshaped([]), "d": Tensor((0..<6).map(Float.init), shape: [2, 3]).transposed(),
+      "a": Tensor([1, -0.0, .infinity, .leastNonzeroMagnitude], shape: [2, 2]),
+      "b": Tensor.zeros([0, 3]),
+      "c": Tensor(7).reshaped([]),
+      "d": Tensor((0..<6).map(Float.init), shape: [2, 3]).transposed(),
     ]
     try Safetensors(tensors: tensors, metadata: ["k": "ü"]).write(to: path)
     let back = try Safetensors(path: path)
@@ -38,11 +42,17 @@ private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: St
   static let lies: [(header: String, body: Int, length: UInt64?, name: String)] = [
     ("{}", 0, UInt64.max, "length"),
     (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 4, nil, "truncated"),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#, 6, nil, "overlap"),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#,
+      6, nil, "overlap"
+    ),
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, nil, "gap"),
     (#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#, 4, nil, "dtype"),
     (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, nil, "negative"),
-    (#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#, 0, nil, "overflow"),
+    (
+      #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#, 0, nil,
+      "overflow"
+    ),
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 9, nil, "rest"),
     (#"{"a":3}"#, 0, nil, "entry"),
     ("not json", 0, nil, "json"),
@@ -63,9 +73,11 @@ private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: St
     #expect(error?.description.contains("no configuration") == true)
   }
 
-  @Test("Python's safetensors reads what is written here, where Python has it") func python() throws {
+  @Test("Python's safetensors reads what is written here, where Python has it") func python() throws
+  {
     let path = temporary("python.safetensors")
-    try Safetensors(tensors: ["w": Tensor([1, 2, 3, 4], shape: [2, 2])], metadata: ["m": "x"]).write(to: path)
+    try Safetensors(tensors: ["w": Tensor([1, 2, 3, 4], shape: [2, 2])], metadata: ["m": "x"])
+      .write(to: path)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [

@@ -58,7 +58,8 @@ private let kinds = [
     #expect((trainer.validate().error ?? 1) <= 0.25)
   }
 
-  @Test("A run that is saved and resumed, with other threads, goes on bit for bit", arguments: kinds)
+  @Test(
+    "A run that is saved and resumed, with other threads, goes on bit for bit", arguments: kinds)
   func resumes(canonicalizer: String) throws {
     let folder = try makeFolder("resumes-\(canonicalizer.count)")
     let settings = try configuration(folder, canonicalizer)
@@ -103,7 +104,9 @@ private let kinds = [
     #expect(throws: WeightsError.self) { try other.resume(from: file, path: "x") }
   }
 
-  @Test("The verification finds exact elements exact, and a broken model broken") func verifies() throws {
+  @Test("The verification finds exact elements exact, and a broken model broken") func verifies()
+    throws
+  {
     let folder = try makeFolder("verifies")
     let settings = try configuration(folder, kinds[1])
     let data = try TrainingData(settings)
@@ -114,7 +117,9 @@ private let kinds = [
       #expect(row.output.maximum == 0 && row.form.maximum == 0 && row.pose.maximum < 1e-9)
     }
     let plain = Trainer(try configuration(folder, "{kind: identity}"), data: data).model
-    #expect(EquivarianceReport.row(for: .init(quarterTurns: 1), plain, data.valid.inputs).form.maximum > 0.1)
+    #expect(
+      EquivarianceReport.row(for: .init(quarterTurns: 1), plain, data.valid.inputs).form.maximum
+        > 0.1)
   }
 
   @Test("Too few examples, or one class only, is an error") func tooFew() throws {
