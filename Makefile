@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test check build format lint docs bench-digits needs-swift packages
+.PHONY: help demo test check build format lint docs bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RELEASE = swift build -c release
@@ -45,6 +45,15 @@ docs: needs-swift packages ## The documentation of every module, warnings as err
 	@for m in $(MODULES); do \
 	  swift package --allow-writing-to-directory docs/site generate-documentation --target $$m \
 	    --warnings-as-errors --output-path docs/site/$$m || exit 1; \
+	done
+
+BENCH = swift run -c release --package-path Benchmarks --scratch-path .build-benchmarks
+PEER ?=
+
+bench-speed: needs-swift packages ## A training step and inference; PEER="python equiadapt_step.py" times it too, in turn
+	@for round in 1 2 3; do \
+	  echo "round $$round"; env -u OPENBLAS_CORETYPE $(BENCH) SpeedBenchmark Benchmarks/Data || exit 1; \
+	  if [ -n "$(PEER)" ]; then env -u OPENBLAS_CORETYPE $(PEER) || exit 1; fi; \
 	done
 
 check: lint build docs test ## Everything
