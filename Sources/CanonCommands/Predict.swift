@@ -62,11 +62,17 @@ struct Predict: ParsableCommand {
       try prepareFolder(out, apartFrom: images.path)
     }
     var failures = Failures()
-    var rows: [Row] = []
     var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
     var done = 0
     let format = json ? Format.json : self.format
     if format == .csv { print("file,class,probability,degrees,reflected,margin,ties") }
+    // Widths are known beforehand, so that a large folder's table is printed as it is made.
+    let columns = Columns(
+      widths: [images.files.map(\.count).max() ?? 0]
+        + (isClassification ? [model.classNames.map(\.count).max() ?? 0, 7] : []) + [9, 8, 4],
+      header: ["file"] + (isClassification ? ["class", "probability"] : [])
+        + ["pose", "margin", "ties"])
+    if format == .table { print(columns.line(columns.header)) }
     try images.forEachWindow { items in
       for lot in readable(items, &failures) {
         let prediction = model.predict(lot.inputs(model.configuration.input))
@@ -77,13 +83,12 @@ struct Predict: ParsableCommand {
         switch format {
         case .json: fresh.forEach { print($0.jsonLine) }
         case .csv: fresh.forEach { print(csv($0)) }
-        case .table: rows += fresh
+        case .table: fresh.forEach { print(columns.line(cells($0, isClassification))) }
         }
       }
       done += items.count
       if images.files.count > 256 { progress.update(done) }
     }
-    if format == .table { printTable(rows, isClassification) }
     try failures.finish()
   }
 
@@ -127,19 +132,12 @@ struct Predict: ParsableCommand {
       + "\(row.isReflected),\(row.margin),\(row.ties)"
   }
 
-  private func printTable(_ rows: [Row], _ isClassification: Bool) {
-    let cells = rows.map { row in
-      [row.file]
-        + (isClassification
-          ? [row.class ?? "", ((row.probability ?? 0) * 100).formatted(1) + " %"] : [])
-        + [
-          row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
-          row.ties == 0 ? "" : "\(row.ties)",
-        ]
-    }
-    let header =
-      ["file"] + (isClassification ? ["class", "probability"] : [])
-      + ["pose", "margin", "ties"]
-    print(table(header, cells))
+  private func cells(_ row: Row, _ isClassification: Bool) -> [String] {
+    let probability = ((row.probability ?? 0) * 100).formatted(1) + " %"
+    return [row.file] + (isClassification ? [row.class ?? "", probability] : [])
+      + [
+        row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
+        row.ties == 0 ? "" : "\(row.ties)",
+      ]
   }
 }

@@ -74,17 +74,30 @@ extension Encodable {
   }
 }
 
-/// Text in columns, the first to the left and numbers to the right.
-func table(_ header: [String], _ rows: [[String]]) -> String {
-  let widths = header.indices.map { column in
-    ([header] + rows).map { $0[column].count }.max() ?? 0
+/// Columns of text, the first to the left and the others to the right.
+struct Columns {
+  let header: [String]
+  private let widths: [Int]
+
+  /// - Parameter widths: Of each column at least; a wider header widens its column.
+  init(widths: [Int], header: [String]) {
+    self.header = header
+    self.widths = zip(widths, header).map { max($0, $1.count) }
   }
-  return ([header] + rows).map { row in
-    row.enumerated().map { column, cell in
-      let pad = String(repeating: " ", count: widths[column] - cell.count)
+
+  func line(_ cells: [String]) -> String {
+    cells.enumerated().map { column, cell in
+      let pad = String(repeating: " ", count: max(0, widths[column] - cell.count))
       return column == 0 ? cell + pad : pad + cell
     }.joined(separator: "  ")
-  }.joined(separator: "\n")
+  }
+}
+
+/// A table of all its rows at once.
+func table(_ header: [String], _ rows: [[String]]) -> String {
+  let widths = header.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+  let columns = Columns(widths: widths, header: header)
+  return ([header] + rows).map(columns.line).joined(separator: "\n")
 }
 
 /// Creates a folder for output.

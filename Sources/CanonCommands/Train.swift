@@ -138,6 +138,11 @@ extension Trainer {
 private let interrupted = Atomic<Bool>(false)
 
 private func catchInterrupt() {
+  // A parent with several threads may have left the signal blocked.
+  var signals = sigset_t()
+  unsafe sigemptyset(&signals)
+  unsafe sigaddset(&signals, SIGINT)
+  unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   signal(SIGINT) { _ in
     signal(SIGINT, SIG_DFL)
     interrupted.store(true, ordering: .relaxed)

@@ -95,10 +95,13 @@ extension Tensor {
     }
   }
 
-  /// The gradients of the bilinear `warped` by the images and by each map (matrix and offset), for
-  /// the gradient `self` by its result.
+  /// The gradients of `warped` by the images and by each map (matrix and offset), for the gradient
+  /// `self` by its result.
+  ///
+  /// Nearest sampling is constant between jumps: its gradient by the map is zero.
   public func warpGradients(
-    images: Tensor, maps: [SamplingMap], border: BorderPolicy = .zero, ofImages: Bool = true,
+    images: Tensor, maps: [SamplingMap], _ interpolation: Interpolation = .bilinear,
+    border: BorderPolicy = .zero, ofImages: Bool = true,
     ofMaps: Bool = true
   ) -> (images: Tensor?, maps: [SamplingMap]) {
     let (source, gradient) = (images.contiguous, contiguous)
@@ -112,7 +115,7 @@ extension Tensor {
       unsafe result.withMutableElements { target in
         let dx = unsafe SendableAddress(target)
         Parallel.forEach(maps.count) { n in
-          var warp = maps[n].kernel(images.shape, height, width, .bilinear, border)
+          var warp = maps[n].kernel(images.shape, height, width, interpolation, border)
           unsafe source.withElements { x in
             unsafe gradient.withElements { dy in
               unsafe ck_warp_pullback(

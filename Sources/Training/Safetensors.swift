@@ -10,6 +10,11 @@ public struct WeightsError: Error, CustomStringConvertible {
       "\(path) is not a usable model file: \(reason); "
       + "give a file that `canon train` wrote, or train anew."
   }
+
+  init(unwritable path: String, _ reason: String) {
+    description =
+      "\(path) cannot be written (\(reason)); check the folder and the free space, then resume."
+  }
 }
 
 /// Tensors by name in the safetensors format: a length, a JSON header, then the numbers.
@@ -86,8 +91,8 @@ public struct Safetensors: Sendable {
 
   /// Writes a file, beside its final name first and then renamed.
   ///
-  /// - Throws: An error of Foundation's that names the file.
-  public func write(to path: String) throws {
+  /// - Throws: `WeightsError` where the file cannot be written; one that was there stays.
+  public func write(to path: String) throws(WeightsError) {
     var header: [String: Any] = metadata.isEmpty ? [:] : ["__metadata__": metadata]
     var body = Data()
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
@@ -99,11 +104,14 @@ public struct Safetensors: Sendable {
         "dtype": "F32", "shape": tensor.shape.extents, "data_offsets": [start, body.count],
       ]
     }
-    var json = try JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
+    guard var json = try? JSONSerialization.data(withJSONObject: header, options: .sortedKeys)
+    else { throw WeightsError(unwritable: path, "its texts are not valid") }
     while json.count % 8 != 0 { json.append(0x20) }
     var file = Data((0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) })
     file.append(json)
     file.append(body)
-    try file.write(to: URL(fileURLWithPath: path), options: .atomic)
+    do { try file.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+      throw WeightsError(unwritable: path, "no permission, or no space left")
+    }
   }
 }

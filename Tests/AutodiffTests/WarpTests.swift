@@ -9,6 +9,25 @@ import Testing
   static func bilinear(
     _ v: [Double], _ height: Int, _ width: Int, _ m: [Double], _ border: BorderPolicy
   ) -> [Double] {
+    sampled(v, height, width, m, border, reach: 1) { max(0, 1 - abs($0)) }
+  }
+
+  /// Keys' cubic convolution (1981) with a = −1/2, by its definition.
+  static func bicubic(
+    _ v: [Double], _ height: Int, _ width: Int, _ m: [Double], _ border: BorderPolicy
+  ) -> [Double] {
+    sampled(v, height, width, m, border, reach: 2) { distance in
+      let t = abs(distance)
+      if t < 1 { return 1.5 * t * t * t - 2.5 * t * t + 1 }
+      return t < 2 ? -0.5 * t * t * t + 2.5 * t * t - 4 * t + 2 : 0
+    }
+  }
+
+  /// A sum over the pixels within reach, weighted by a kernel of the distance along each axis.
+  private static func sampled(
+    _ v: [Double], _ height: Int, _ width: Int, _ m: [Double], _ border: BorderPolicy, reach: Int,
+    kernel: (Double) -> Double
+  ) -> [Double] {
     func index(_ i: Int, _ n: Int) -> Int? {
       if 0..<n ~= i { return i }
       switch border {
@@ -26,10 +45,10 @@ import Testing
       let sx = Double(width - 1) / 2 + m[0] * dx + m[1] * dy
       let sy = Double(height - 1) / 2 + m[2] * dx + m[3] * dy
       var sum = 0.0
-      for i in Int(floor(sy))...Int(floor(sy)) + 1 {
-        for j in Int(floor(sx))...Int(floor(sx)) + 1 {
+      for i in Int(floor(sy)) - reach + 1...Int(floor(sy)) + reach {
+        for j in Int(floor(sx)) - reach + 1...Int(floor(sx)) + reach {
           guard let r = index(i, height), let q = index(j, width) else { continue }
-          sum += v[r * width + q] * (1 - abs(sy - Double(i))) * (1 - abs(sx - Double(j)))
+          sum += v[r * width + q] * kernel(sy - Double(i)) * kernel(sx - Double(j))
         }
       }
       return sum
@@ -53,21 +72,33 @@ import Testing
 
   @Test(
     "The gradients by image and by map agree with central differences",
-    arguments: BorderPolicy.allCases)
-  func gradients(border: BorderPolicy) {
+    arguments: BorderPolicy.allCases, [Interpolation.bilinear, .bicubic])
+  func gradients(border: BorderPolicy, interpolation: Interpolation) {
     var random = RandomStream(seed: 2, name: "warp")
     let x = Tensor.uniform([1, 5, 4, 1], using: &random)
     // Chosen so that no sample lies within the difference's step of a pixel's row or column.
     let m = Tensor([0.83, -0.41, 0.37, 0.91], shape: [1, 4])
     let d = OperationDeviation(of: [x, m]) {
-      $0[0].warped(by: $0[1], border: border)
+      $0[0].warped(by: $0[1], interpolation, border: border)
     } reference: {
-      WarpTests.bilinear($0[0], 5, 4, $0[1], border)
+      interpolation == .bilinear
+        ? WarpTests.bilinear($0[0], 5, 4, $0[1], border)
+        : WarpTests.bicubic($0[0], 5, 4, $0[1], border)
     }
-    #expect(d.value < 4 * 0x1p-17)
-    // A displaced coordinate changes a weight by 2⁻¹⁷, and a map's gradient sums 20 of them, times
-    // distances up to 2.
-    #expect(d.gradient < 40 * 0x1p-17)
+    #expect(d.value < 8 * 0x1p-17)
+    // A displaced coordinate changes a weight by 2⁻¹⁷ or so, and a map's gradient sums 20 of them,
+    // times distances up to 2.
+    #expect(d.gradient < 80 * 0x1p-17)
+  }
+
+  @Test("Nearest sampling passes the gradient to the pixel that it took") func nearestGradient() {
+    let x = Variable(Tensor([1, 2, 3], shape: [1, 1, 3, 1]), requiresGradient: true)
+    let m = Variable(Tensor([0.6, 0, 0, 1], shape: [1, 4]), requiresGradient: true)
+    let y = x.warped(by: m, .nearest)
+    let weights = Variable(Tensor([1, 10, 100], shape: [1, 1, 3, 1]))
+    let gradients = Gradients(of: (y * weights).sum())
+    #expect(y.value == x.value && gradients[x] == weights.value)
+    #expect(gradients[m]?.elements.allSatisfy { $0 == 0 } == true)
   }
 
   @Test(

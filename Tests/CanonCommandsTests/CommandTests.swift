@@ -8,11 +8,14 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 private let model = root + "/demo/model.safetensors"
 private let digits = root + "/demo/digits"
 
+/// The built command, beside the tests.
+private let command = URL(fileURLWithPath: CommandLine.arguments[0])
+  .deletingLastPathComponent().appendingPathComponent("canon")
+
 /// Runs the built command, and returns its status, output and errors.
 private func canon(_ arguments: String...) throws -> (status: Int32, out: String, err: String) {
   let process = Process()
-  process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0])
-    .deletingLastPathComponent().appendingPathComponent("canon")
+  process.executableURL = command
   process.arguments = arguments
   let (out, err) = (Pipe(), Pipe())
   (process.standardOutput, process.standardError) = (out, err)
@@ -128,6 +131,36 @@ private func temporary(_ name: String) -> String {
     }
     #expect(try canon("canonicalize", run, folder, folder).err.contains("folder of the inputs"))
     #expect(try canon("restore", folder, back).status == 1)
+  }
+
+  @Test("Ctrl-C saves, and the run resumed ends as one that was never stopped, bit for bit")
+  func interrupt() throws {
+    let yaml = temporary("interrupt.yaml")
+    try """
+    name: interrupt
+    data: {kind: folder, path: \(digits)}
+    canonicalizer: {kind: learned, group: C4, kernel: 28, layers: 1, channels: 1}
+    backbone: {kind: mlp, width: 64}
+    training: {epochs: 150, batch: 4}
+    """.write(toFile: yaml, atomically: true, encoding: .utf8)
+    let (stopped, whole) = (temporary("stopped"), temporary("whole"))
+    let process = Process()
+    process.executableURL = command
+    process.arguments = ["train", yaml, "--out", stopped, "--quiet"]
+    process.standardError = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    while !FileManager.default.fileExists(atPath: "\(stopped)/metrics.jsonl") { usleep(2000) }
+    process.interrupt()
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+    #expect(!FileManager.default.fileExists(atPath: "\(stopped)/model.safetensors"))
+    #expect(try canon("train", yaml, "--out", stopped, "--quiet", "--resume").status == 0)
+    #expect(try canon("train", yaml, "--out", whole, "--quiet", "--threads", "1").status == 0)
+    for file in ["checkpoint.safetensors", "model.safetensors", "metrics.jsonl"] {
+      let (a, b) = ("\(stopped)/\(file)", "\(whole)/\(file)")
+      #expect(FileManager.default.contentsEqual(atPath: a, andPath: b), "\(file)")
+    }
   }
 
   @Test("The certificate holds for the shipped model, and fails where it is asked too much")

@@ -107,29 +107,48 @@ CK_BODY void CK(ck_warp)(const ck_warp_args *w, const float *x, float *y) {
     }
 }
 
+// The weights of `taps` neighbors from the fraction f, and their derivatives by f.
+CK_INLINE int CK(weights)(ck_interpolation kind, float f, float w[4], float d[4]) {
+  const float g = 1 - f;
+  switch (kind) {
+    case CK_NEAREST: w[0] = 1, d[0] = 0; return 1;
+    case CK_BILINEAR: w[0] = g, w[1] = f, d[0] = -1, d[1] = 1; return 2;
+    case CK_BICUBIC:
+      CK(cubic_weights)(f, w);
+      d[0] = -0.5f * g * g + f * g;
+      d[1] = -5 * f + 4.5f * f * f;
+      d[2] = 5 * g - 4.5f * g * g;
+      d[3] = 0.5f * f * f - g * f;
+      return 4;
+  }
+  return 0;
+}
+
 CK_BODY void CK(ck_warp_pullback)(const ck_warp_args *w, const float *x, const float *dy, float *dx,
                                   double *dm) {
   const size_t channels = w->channels, width = w->width;
   for (size_t oy = 0; oy < w->out_height; oy++)
     for (size_t ox = 0; ox < w->out_width; ox++, dy += channels) {
-      const CK(sample) s = CK(locate)(w, oy, ox, 0);
-      const ptrdiff_t ys[2] = {CK(border_index)(s.y, (ptrdiff_t)w->height, w->border),
-                               CK(border_index)(s.y + 1, (ptrdiff_t)w->height, w->border)};
-      const ptrdiff_t xs[2] = {CK(border_index)(s.x, (ptrdiff_t)width, w->border),
-                               CK(border_index)(s.x + 1, (ptrdiff_t)width, w->border)};
-      const float wx[2] = {1 - s.fx, s.fx}, wy[2] = {1 - s.fy, s.fy};
+      const CK(sample) s = CK(locate)(w, oy, ox, w->interpolation == CK_NEAREST);
+      float wx[4], wy[4], ex[4], ey[4];
+      const int taps = CK(weights)(w->interpolation, s.fx, wx, ex);
+      CK(weights)(w->interpolation, s.fy, wy, ey);
+      const int before = taps == 4;  // taps begin one pixel earlier
       float gx = 0, gy = 0;
-      for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++) {
-          if (ys[i] < 0 || xs[j] < 0) continue;
-          const size_t o = ((size_t)ys[i] * width + (size_t)xs[j]) * channels;
+      for (int i = 0; i < taps; i++) {
+        const ptrdiff_t r = CK(border_index)(s.y + i - before, (ptrdiff_t)w->height, w->border);
+        for (int j = 0; j < taps; j++) {
+          const ptrdiff_t q = CK(border_index)(s.x + j - before, (ptrdiff_t)width, w->border);
+          if (r < 0 || q < 0) continue;
+          const size_t o = ((size_t)r * width + (size_t)q) * channels;
           const float weight = wy[i] * wx[j];
           float dot = 0;
           if (dx) for (size_t c = 0; c < channels; c++) dx[o + c] += weight * dy[c];
           if (dm) for (size_t c = 0; c < channels; c++) dot += x[o + c] * dy[c];
-          gx += (j ? wy[i] : -wy[i]) * dot;
-          gy += (i ? wx[j] : -wx[j]) * dot;
+          gx += wy[i] * ex[j] * dot;
+          gy += ey[i] * wx[j] * dot;
         }
+      }
       if (dm) {
         const double px = (double)ox - ((double)w->out_width - 1) / 2;
         const double py = (double)oy - ((double)w->out_height - 1) / 2;
