@@ -45,9 +45,11 @@ struct Canonicalize: ParsableCommand {
     let images = try ImageFolder(path: folder)
     try prepareFolder(out, apartFrom: images.path)
     let action = ImageAction(O2(), interpolation: interpolation, border: border ?? choice.border)
-    var manifest = Manifest(
-      canonicalizer: canonicalizer, interpolation: interpolation.rawValue,
-      border: action.border.rawValue)
+    let manifest = try ManifestWriter(
+      folder: out,
+      Manifest.Header(
+        canonicalizer: canonicalizer, interpolation: interpolation.rawValue,
+        border: action.border.rawValue))
     var failures = Failures()
     var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
     var done = 0
@@ -57,22 +59,21 @@ struct Canonicalize: ParsableCommand {
         try moveImages(lot, poses.map { O2().inverse($0.element) }, action, to: out)
         for (file, pose) in zip(lot.files, poses) {
           let g = pose.element
-          manifest.images.append(
-            Manifest.Entry(
-              file: file, quarterTurns: g.quarterTurns, residual: g.residual,
-              isReflected: g.isReflected, degrees: g.angle * 180 / .pi,
-              margin: Double(pose.margin), ties: pose.ties.count, isExact: g.isExact))
+          let entry = Manifest.Entry(
+            file: file, quarterTurns: g.quarterTurns, residual: g.residual,
+            isReflected: g.isReflected, degrees: g.angle * 180 / .pi, margin: Double(pose.margin),
+            ties: pose.ties.count, isExact: g.isExact)
+          try manifest.append(entry)
+          if json { print(entry.jsonLine) }
         }
       }
       done += items.count
       progress.update(done)
     }
-    try manifest.write(to: out)
-    if json {
-      manifest.images.forEach { print($0.jsonLine) }
-    } else {
-      let ambiguous = manifest.images.filter { $0.ties > 0 }.count
-      print("\(manifest.images.count) images in canonical pose in \(out), \(ambiguous) with ties.")
+    try manifest.finish()
+    if !json {
+      print(
+        "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")
     }
     try failures.finish()
   }

@@ -1,8 +1,17 @@
 import Foundation
 import Symmetry
 
-/// The poses of a folder's images, written beside their canonical forms.
-struct Manifest: Codable {
+/// The poses of a folder's images, written beside their canonical forms: JSON lines, the first of
+/// them the header, each written as its image is done.
+struct Manifest {
+  /// What holds for all images.
+  struct Header: Codable {
+    var format = "canon manifest 1"
+    var canonicalizer: String
+    var interpolation: String
+    var border: String
+  }
+
   /// One image.
   struct Entry: Codable {
     var file: String
@@ -21,43 +30,71 @@ struct Manifest: Codable {
     }
   }
 
-  var format = "canon manifest 1"
-  var canonicalizer: String
-  var interpolation: String
-  var border: String
-  var images: [Entry] = []
+  let header: Header
+  let images: [Entry]
 
-  static func path(in folder: String) -> String { "\(folder)/manifest.json" }
+  static func path(in folder: String) -> String { "\(folder)/manifest.jsonl" }
 
+  /// Reads a manifest.
+  ///
   /// - Throws: `CommandError`.
   init(folder: String) throws {
     let path = Manifest.path(in: folder)
-    guard let data = FileManager.default.contents(atPath: path) else {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw CommandError("\(path) cannot be read; give the folder that `canon canonicalize` wrote.")
     }
-    guard let manifest = try? JSONDecoder().decode(Manifest.self, from: data),
-      manifest.format == "canon manifest 1",
-      manifest.images.allSatisfy({
-        !$0.file.split(separator: "/").contains("..") && $0.residual.isFinite
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let lines = text.split(separator: "\n").map { Data($0.utf8) }
+    let entries = lines.dropFirst().compactMap { try? decoder.decode(Entry.self, from: $0) }
+    guard let header = lines.first.flatMap({ try? decoder.decode(Header.self, from: $0) }),
+      header.format == "canon manifest 1", entries.count == lines.count - 1,
+      entries.allSatisfy({
+        !$0.file.hasPrefix("/") && !$0.file.split(separator: "/").contains("..")
+          && $0.residual.isFinite
       })
     else {
       throw CommandError("\(path) is not a manifest of `canon canonicalize`; write it anew.")
     }
-    self = manifest
+    self.header = header
+    images = entries
+  }
+}
+
+/// Writes a manifest line by line, beside its final name; `finish` renames it.
+final class ManifestWriter {
+  private let path: String
+  private let handle: FileHandle
+  private(set) var count = 0
+  private(set) var ambiguous = 0
+
+  /// - Throws: `CommandError`.
+  init(folder: String, _ header: Manifest.Header) throws {
+    path = Manifest.path(in: folder)
+    let temporary = path + ".partial"
+    guard FileManager.default.createFile(atPath: temporary, contents: nil),
+      let handle = FileHandle(forWritingAtPath: temporary)
+    else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
+    self.handle = handle
+    try write(header)
   }
 
-  init(canonicalizer: String, interpolation: String, border: String) {
-    self.canonicalizer = canonicalizer
-    self.interpolation = interpolation
-    self.border = border
+  func append(_ entry: Manifest.Entry) throws {
+    count += 1
+    ambiguous += entry.ties > 0 ? 1 : 0
+    try write(entry)
   }
 
-  func write(to folder: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    let data = try encoder.encode(self)
-    try writeText(String(decoding: data, as: UTF8.self) + "\n", to: Manifest.path(in: folder))
+  func finish() throws {
+    guard (try? handle.close()) != nil, unsafe rename(path + ".partial", path) == 0 else {
+      throw CommandError("\(path) cannot be written; check the free space.")
+    }
+  }
+
+  private func write(_ line: some Encodable) throws {
+    do { try handle.write(contentsOf: Data((line.jsonLine + "\n").utf8)) } catch {
+      throw CommandError("\(path) cannot be written; check the free space.")
+    }
   }
 }

@@ -27,8 +27,8 @@ struct Restore: ParsableCommand {
     let manifest = try Manifest(folder: folder)
     try prepareFolder(out, apartFrom: folder)
     let action = ImageAction(
-      O2(), interpolation: Interpolation(rawValue: manifest.interpolation) ?? .bilinear,
-      border: BorderPolicy(rawValue: manifest.border) ?? .zero)
+      O2(), interpolation: Interpolation(rawValue: manifest.header.interpolation) ?? .bilinear,
+      border: BorderPolicy(rawValue: manifest.header.border) ?? .zero)
     let isometries = Dictionary(
       manifest.images.map { ($0.file, $0.isometry) }, uniquingKeysWith: { first, _ in first })
     let files = ImageFolder(path: folder, files: manifest.images.map(\.file))
