@@ -62,7 +62,8 @@ struct Manifest {
   }
 }
 
-/// Writes a manifest line by line, beside its final name; `finish` renames it.
+/// Writes a manifest line by line, beside its final name; `finish` renames it, and without it nothing
+/// is left.
 final class ManifestWriter {
   private let path: String
   private let handle: FileHandle
@@ -80,6 +81,8 @@ final class ManifestWriter {
     try write(header)
   }
 
+  deinit { unlink(path + ".partial") }
+
   func append(_ entry: Manifest.Entry) throws {
     count += 1
     ambiguous += entry.ties > 0 ? 1 : 0
@@ -87,7 +90,7 @@ final class ManifestWriter {
   }
 
   func finish() throws {
-    guard (try? handle.close()) != nil, unsafe rename(path + ".partial", path) == 0 else {
+    guard (try? handle.close()) != nil, rename(path + ".partial", path) == 0 else {
       throw CommandError("\(path) cannot be written; check the free space.")
     }
   }
