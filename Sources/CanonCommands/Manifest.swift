@@ -81,7 +81,7 @@ final class ManifestWriter {
     try write(header)
   }
 
-  deinit { unlink(path + ".partial") }
+  deinit { unsafe unlink(path + ".partial") }
 
   func append(_ entry: Manifest.Entry) throws {
     count += 1
@@ -90,7 +90,7 @@ final class ManifestWriter {
   }
 
   func finish() throws {
-    guard (try? handle.close()) != nil, rename(path + ".partial", path) == 0 else {
+    guard (try? handle.close()) != nil, unsafe rename(path + ".partial", path) == 0 else {
       throw CommandError("\(path) cannot be written; check the free space.")
     }
   }
