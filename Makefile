@@ -2,6 +2,7 @@
 .PHONY: help demo test check build format lint docs bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
+RESTORER = demo/restore.safetensors
 RELEASE = swift build -c release
 # Presetting OPENBLAS_CORETYPE can halve the speed of matrix products.
 CANON = env -u OPENBLAS_CORETYPE .build/release/canon
@@ -27,7 +28,9 @@ demo: build ## The main job on the shipped digits, with the shipped model: a tab
 	$(CANON) canonicalize $(MODEL) demo/digits demo-out/canonical --quiet
 	$(CANON) restore demo-out/canonical demo-out/restored --quiet
 	$(CANON) inspect $(MODEL) demo/digits --out demo-out/sheet.png
-	@echo "Look at demo-out/sheet.png, and at the folders demo-out/canonical and demo-out/restored."
+	$(CANON) predict $(RESTORER) demo/noisy --out demo-out/clean
+	$(CANON) inspect $(RESTORER) demo/noisy --out demo-out/clean.png
+	@echo "Look at demo-out/sheet.png and demo-out/clean.png, and into demo-out/canonical and demo-out/restored."
 
 test: needs-swift packages ## All tests, in debug and in release; in release on every path of the CPU
 	./Tests/run debug

@@ -13,7 +13,6 @@ let kernelSettings: [CSetting] = [.unsafeFlags(["-O3"])]
 
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
-let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 
 func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: settings)
@@ -40,7 +39,6 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
   ],
@@ -68,7 +66,7 @@ let package = Package(
       "CanonCommands",
       [
         "TensorCore", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization", "Training",
-        argumentParser, logging,
+        argumentParser,
       ]),
     .executableTarget(
       name: "canon", dependencies: ["CanonCommands", argumentParser], swiftSettings: settings),

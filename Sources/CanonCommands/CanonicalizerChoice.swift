@@ -8,6 +8,8 @@ struct CanonicalizerChoice {
   let canonicalizer: any ImageCanonicalizer
   let input: RunConfiguration.Input
   let border: BorderPolicy
+  /// The whole model, where it makes images.
+  let imageModel: ImageModel?
 
   /// The heuristics' names.
   static let heuristics = ["identity", "pca", "pca-sign", "gradient"]
@@ -20,7 +22,7 @@ struct CanonicalizerChoice {
     {
       // A heuristic sees an image of a size that shows its shape, in gray.
       configuration.input.size = 64
-      border = .zero
+      (border, imageModel) = (.zero, nil)
       input = configuration.input
       canonicalizer =
         switch kind {
@@ -40,5 +42,6 @@ struct CanonicalizerChoice {
     canonicalizer = model.canonicalizer
     input = model.configuration.input
     border = model.configuration.canonicalizer.border
+    imageModel = model.configuration.data.task == .restore ? model : nil
   }
 }

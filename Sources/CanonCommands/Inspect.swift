@@ -12,7 +12,8 @@ struct Inspect: ParsableCommand {
     discussion: """
       Each image takes two rows: above, as it came and turned by further angles; below, the
       canonical form of each. All of the lower row should look alike. A green frame marks a form
-      close to the first one's, an orange frame one that is not.
+      close to the first one's, an orange frame one that is not. An image-valued model adds a third
+      row: its outputs, in the poses that the images came in.
 
       EXAMPLES
         canon inspect runs/c8 my-images --out sheet.png
@@ -49,33 +50,43 @@ struct Inspect: ParsableCommand {
       path: all.path, files: (0..<count).map { all.files[$0 * all.files.count / count] })
     let action = ImageAction(O2(), border: choice.border)
     let turns = (0..<poses).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses)) }
-    var sheet = ContactSheet(rows: 2 * count, columns: poses)
+    let rows = choice.imageModel == nil ? 2 : 3
+    var sheet = ContactSheet(rows: rows * count, columns: poses)
     var (failures, row) = (Failures(), 0)
     some.forEachWindow { items in
       for lot in readable(items, &failures) {
-        for input in lot.images.map({
-          $0.modelInput(size: choice.input.size, channels: choice.input.channels)
-        }) {
-          let turned = action.act(
-            turns, on: Tensor.concatenated([Tensor](repeating: input, count: poses)))
-          let found = choice.canonicalizer.planarPoses(of: turned)
-          let forms = action.act(found.map { O2().inverse($0.element) }, on: turned)
-          for n in 0..<poses {
-            let difference = (forms[n] - forms[0]).absolute().mean().scalar
-            let contrast = max(1e-6, forms[0].mean().scalar)
-            let isClose = difference < 0.35 * contrast
-            sheet.place(Image(turned[n]), row: row, column: n)
-            sheet.place(
-              Image(forms[n]), row: row + 1, column: n,
-              frame: isClose ? (0.25, 0.75, 0.35) : (0.95, 0.55, 0.1))
-          }
-          row += 2
+        let inputs = lot.inputs(choice.input)
+        for n in 0..<lot.files.count {
+          let copies = [Tensor](repeating: inputs.sliced(n..<n + 1), count: poses)
+          let turned = action.act(turns, on: .concatenated(copies))
+          draw(turned, choice, action, on: &sheet, row: row)
+          row += rows
         }
       }
     }
     try prepareParent(of: out)
     try sheet.image.write(to: out)
-    print("\(row / 2) images in \(poses) poses, above their canonical forms: \(out)")
+    print("\(row / rows) images in \(poses) poses, above their canonical forms: \(out)")
     try failures.finish()
+  }
+
+  /// Draws the rows of one image.
+  private func draw(
+    _ turned: Tensor, _ choice: CanonicalizerChoice, _ action: ImageAction<O2>,
+    on sheet: inout ContactSheet, row: Int
+  ) {
+    let found = choice.canonicalizer.planarPoses(of: turned)
+    let forms = action.act(found.map { O2().inverse($0.element) }, on: turned)
+    let outputs = choice.imageModel?.predict(turned).output
+    let contrast = max(1e-6, forms[0].mean().scalar)
+    for n in 0..<poses {
+      let difference = (forms[n] - forms[0]).absolute().mean().scalar
+      let isClose = difference < 0.35 * contrast
+      sheet.place(Image(turned[n]), row: row, column: n)
+      sheet.place(
+        Image(forms[n]), row: row + 1, column: n,
+        frame: isClose ? (0.25, 0.75, 0.35) : (0.95, 0.55, 0.1))
+      if let outputs { sheet.place(Image(outputs[n]), row: row + 2, column: n) }
+    }
   }
 }

@@ -59,6 +59,11 @@ public struct Function: Layer {
   /// The maximum over windows of `size` × `size` pixels without overlap.
   public static func maxPool(_ size: Int) -> Function { Function { $0.maxPooled(size: size) } }
 
+  /// The mean over windows of `size` × `size` pixels without overlap.
+  public static func averagePool(_ size: Int) -> Function {
+    Function { $0.averagePooled(size: size) }
+  }
+
   /// The mean over all pixels: `[batch, height, width, channels]` → `[batch, channels]`.
   public static var globalAveragePool: Function { Function { $0.mean([1, 2]) } }
 }

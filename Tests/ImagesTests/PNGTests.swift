@@ -83,6 +83,10 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     // Sums 18, 26, 66, 74 of the samples over ten, four samples each.
     let expected = [180, 260, 660, 740].map { Float(Double($0) / 1020) }
     #expect(image.modelInput(size: 2, channels: 1).elements == expected)
+    // 6 × 4 stands on its side: the square is rows 1…4.
+    let tall = Image(width: 4, height: 6, channels: 1, samples: (0..<24).map { UInt16($0 * 10) })
+    let rows = [260, 340, 580, 660].map { Float(Double($0) / 1020) }
+    #expect(tall.modelInput(size: 2, channels: 1).elements == rows)
     #expect(image.modelInput(size: 4, channels: 3).shape == [1, 4, 4, 3])
   }
 

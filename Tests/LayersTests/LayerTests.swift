@@ -99,6 +99,69 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     check(Dihedral(4))
   }
 
+  static let differentiable:
+    [(name: String, shape: Shape, make: @Sendable (inout RandomStream) -> any Layer)] = [
+      ("linear", [4, 6], { Linear(6, 3, using: &$0) }),
+      (
+        "convolution", [2, 6, 5, 2],
+        { Convolution(2, 3, kernel: 3, .init(stride: 2, padding: 1), using: &$0) }
+      ),
+      ("batch norm", [8, 3], { _ in BatchNorm(3, relu: true) }),
+      ("layer norm", [4, 5], { _ in LayerNorm(5) }),
+      ("dropout", [6, 5], { Sequential([Linear(5, 5, using: &$0), Dropout(0.5)]) }),
+      (
+        "lifting, group convolution, group batch norm", [2, 8, 8, 1],
+        {
+          Sequential([
+            LiftingConvolution(Dihedral(3), 1, 2, kernel: 3, using: &$0),
+            GroupBatchNorm(2, relu: true),
+            GroupConvolution(Dihedral(3), 2, 1, kernel: 3, using: &$0),
+          ])
+        }
+      ),
+      ("small CNN", [4, 8, 8, 1], { Backbone.smallCNN(width: 2, classes: 3, using: &$0) }),
+      ("U-Net", [2, 8, 8, 1], { UNet(width: 2, using: &$0) }),
+    ]
+
+  @Test("Gradients by all parameters agree with central differences", arguments: 0..<8)
+  func gradients(index: Int) throws {
+    let (name, shape, make) = LayerTests.differentiable[index]
+    var stream = RandomStream(seed: 9, name: name)
+    let (layer, x) = (make(&stream), Variable(random(shape, name)))
+    func loss() -> (Variable, Tape) {
+      let tape = Tape.training(random: RandomStream(seed: 0, name: "gradient"))
+      return ((layer(x, on: tape).tanh().squared()).mean(), tape)
+    }
+    let (value, tape) = loss()
+    let gradients = Gradients(of: value)
+    let trained = layer.parameters.map(\.parameter).filter(\.isTrainable)
+    var (expected, found) = (0.0, 0.0)
+    var original: [Tensor] = []
+    var directions: [Tensor] = []
+    for parameter in trained {
+      let direction = Tensor.uniform(parameter.value.shape, from: -1, to: 1, using: &stream)
+      let gradient = try #require(tape.leaf(of: parameter).flatMap { gradients[$0] })
+      expected += Double((gradient * direction).sum().scalar)
+      original.append(parameter.value)
+      directions.append(direction)
+    }
+    // Along a random direction of all parameters. A step of 2⁻⁹ leaves 10⁻⁴ of rounding in `Float`
+    // losses and little of the second derivative. Networks of many normalized layers are bent more:
+    // they need a step of 2⁻¹³, and then rounding leaves some percent.
+    let isDeep = index >= 6
+    let step: Float = isDeep ? 0x1p-13 : 0x1p-9
+    for sign in [Float(1), -1] {
+      for (n, parameter) in trained.enumerated() {
+        parameter.value = original[n] + directions[n] * (sign * step)
+      }
+      found += Double(sign * loss().0.value.scalar) / (2 * Double(step))
+    }
+    #expect(
+      abs(found - expected) < (isDeep ? 0.1 : 0.03) * abs(expected) + 1e-4,
+      "\(name): \(found), \(expected)")
+    #expect(abs(expected) > 1e-4)
+  }
+
   @Test("Losses agree with their formulas") func losses() {
     let (x, t) = (random([2, 3]), Tensor.oneHot([2, 0], classes: 3))
     let p = x.softmax().elements.map(Double.init)

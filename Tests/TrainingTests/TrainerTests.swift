@@ -94,6 +94,43 @@ private let kinds = [
     #expect(model.predict(images).output == trainer.model.predict(images).output)
   }
 
+  @Test("Pairs of folders train an image-valued model, and IDX files a classifier") func otherData()
+    throws
+  {
+    let folder = try makeFolder("pairs")
+    let pairs = try RunConfiguration(
+      text: """
+        data: {kind: pairs, path: \(folder)/bar, targets: \(folder)/bar, valid: 0.2}
+        input: {size: 12}
+        canonicalizer: {kind: learned, group: D4, kernel: 12, layers: 1, channels: 1, gradient: mixture, poses: 2}
+        backbone: {width: 4}
+        training: {epochs: 3, batch: 8}
+        """, source: "pairs")
+    var trainer = Trainer(pairs, data: try TrainingData(pairs))
+    while !trainer.isFinished { try trainer.advance() }
+    let images = trainer.data.valid.inputs
+    #expect(trainer.model.predict(images).output.shape == images.shape)
+    for g in trainer.model.groupElements(rotations: 4) {
+      #expect(EquivarianceReport.row(for: g, trainer.model, images).output.maximum == 0)
+    }
+    let header: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, 5, 0, 0, 0, 4]
+    let pixels = (0..<400).map { UInt8($0 % 251) }
+    try Data(header + pixels).write(to: URL(fileURLWithPath: folder + ".images"))
+    let labels = [0, 0, 8, 1, 0, 0, 0, 20] + (0..<20).map { UInt8($0 % 3) }
+    try Data(labels).write(to: URL(fileURLWithPath: folder + ".labels"))
+    let idx = try RunConfiguration(
+      text: """
+        data: {kind: idx, path: \(folder).images, targets: \(folder).labels}
+        input: {size: 4}
+        canonicalizer: {kind: gradient}
+        backbone: {kind: mlp, width: 8}
+        training: {epochs: 1, batch: 8}
+        """, source: "idx")
+    var classifier = Trainer(idx, data: try TrainingData(idx))
+    try classifier.advance()
+    #expect(classifier.data.classNames == ["0", "1", "2"] && classifier.data.valid.count == 2)
+  }
+
   @Test("A checkpoint of another run is refused") func refuses() throws {
     let folder = try makeFolder("refuses")
     var settings = try configuration(folder, kinds[2])
