@@ -73,4 +73,18 @@ extension PlanarGroup {
       return Pose(all[0], margin: pose.margin, ties: ties)
     }
   }
+
+  /// The poses of images from their intensities inside the disc, found one by one.
+  ///
+  /// - Parameter find: Gives the pose for the pixels of an image in normal form, row by row, and its
+  ///   height and width.
+  func exactPoses(
+    ofIntensities batch: Tensor, _ find: ([Float], Int, Int) -> Pose<Element>
+  ) -> [Pose<Element>] {
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    let gray = batch.mean([3], keepingAxes: true) * discMask(height: height, width: width)
+    return exactPoses(of: gray) { images in
+      (0..<images.shape[0]).map { find(images[$0].elements, height, width) }
+    }
+  }
 }

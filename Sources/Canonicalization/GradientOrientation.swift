@@ -16,15 +16,7 @@ public struct GradientOrientation: ImageCanonicalizer {
   public init(border: BorderPolicy = .zero) { action = ImageAction(SO2(), border: border) }
 
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
-    let (height, width) = (batch.shape[1], batch.shape[2])
-    let gray = batch.mean([3], keepingAxes: true) * discMask(height: height, width: width)
-    return action.group.exactPoses(of: gray) { images in
-      let pixels = images.elements
-      return (0..<images.shape[0]).map {
-        let start = $0 * height * width
-        return pose(Array(pixels[start..<start + height * width]), height, width)
-      }
-    }
+    action.group.exactPoses(ofIntensities: batch, pose)
   }
 
   private func pose(_ pixels: [Float], _ height: Int, _ width: Int) -> Pose<PlanarIsometry> {

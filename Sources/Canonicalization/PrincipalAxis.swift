@@ -27,17 +27,10 @@ public struct PrincipalAxis: ImageCanonicalizer {
   }
 
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
-    let (height, width) = (batch.shape[1], batch.shape[2])
-    let gray = batch.mean([3], keepingAxes: true) * discMask(height: height, width: width)
-    return action.group.exactPoses(of: gray) { images in
-      let pixels = images.elements
-      return (0..<images.shape[0]).map {
-        pose(pixels[$0 * height * width..<($0 + 1) * height * width], height, width)
-      }
-    }
+    action.group.exactPoses(ofIntensities: batch, pose)
   }
 
-  private func pose(_ pixels: ArraySlice<Float>, _ height: Int, _ width: Int) -> Pose<
+  private func pose(_ pixels: [Float], _ height: Int, _ width: Int) -> Pose<
     PlanarIsometry
   > {
     // Coordinates as seen: x to the right, y up.

@@ -11,21 +11,28 @@ extension ImageFolder {
 
   /// Reads the files a few at a time, in order and in parallel, and calls `body` with each lot.
   ///
-  /// A lot is of at most 64 files, and fewer where images are large, so that memory is bounded by
-  /// the images' size, not by their number.
+  /// A lot is of at most 64 files, and of at most 2²⁶ samples by the files' headers (or one file):
+  /// memory is bounded whatever the folder holds.
   public func forEachWindow(_ body: ([Item]) throws -> Void) rethrows {
-    var (next, window) = (0, 16)
-    while next < files.count {
-      let lot = Array(files[next..<min(files.count, next + window)])
-      next += lot.count
-      let items = Parallel.map(lot) { file -> Item in
-        do throws(ImageError) {
-          return Item(file: file, image: .success(try Image(path: "\(path)/\(file)")))
-        } catch { return Item(file: file, image: .failure(error)) }
+    var lot: [String] = []
+    var samples = 0
+    for file in files {
+      let count = min(Image.sampleCount(path: "\(path)/\(file)") ?? 0, Image.pixelLimit)
+      if lot.count == 64 || (!lot.isEmpty && samples + count > 1 << 26) {
+        try body(read(lot))
+        (lot, samples) = ([], 0)
       }
-      let largest = items.map { (try? $0.image.get())?.samples.count ?? 1 }.max() ?? 1
-      window = max(1, min(64, (1 << 26) / max(1, largest)))
-      try body(items)
+      lot.append(file)
+      samples += count
+    }
+    if !lot.isEmpty { try body(read(lot)) }
+  }
+
+  private func read(_ lot: [String]) -> [Item] {
+    Parallel.map(lot) { file -> Item in
+      do throws(ImageError) {
+        return Item(file: file, image: .success(try Image(path: "\(path)/\(file)")))
+      } catch { return Item(file: file, image: .failure(error)) }
     }
   }
 }

@@ -68,6 +68,17 @@ extension Image {
       samples: try result.get())
   }
 
+  /// How many samples a PNG file's header declares, or `nil` where it has no valid header.
+  ///
+  /// - Complexity: O(1): the pixels are not read.
+  public static func sampleCount(path: String) -> Int? {
+    var header = cpng_header()
+    var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
+    guard let reader = unsafe cpng_open(path, &header, &message) else { return nil }
+    unsafe cpng_close(reader)
+    return Int(header.width) * Int(header.height) * Int(header.channels)
+  }
+
   /// Writes a PNG file, beside its final name first and then renamed: never half a file.
   ///
   /// - Throws: `ImageError.unwritable`.

@@ -199,9 +199,26 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     }
     try section.finish()
 
+    if largestWeight > 1 << 28 {
+      throw top.failure("a layer would have \(largestWeight) weights; reduce sizes or channels")
+    }
+
     section = try top.section("training")
     try readTraining(&section)
     try top.finish()
+  }
+
+  /// How many numbers the largest layer holds, about: a foreign file must not exhaust memory.
+  private var largestWeight: Int {
+    let c = canonicalizer
+    let order = (Int(c.group.dropFirst()) ?? 1) * (c.group.hasPrefix("D") ? 2 : 1)
+    let lifting = c.kernel * c.kernel * input.channels * c.channels * order
+    let between = c.groupKernel * c.groupKernel * c.channels * c.channels * order * order
+    let hidden =
+      backbone.kind == .mlp
+      ? input.size * input.size * input.channels * backbone.width
+      : 144 * backbone.width * backbone.width
+    return max(c.kind == .learned ? max(lifting, c.layers > 1 ? between : 0) : 0, hidden)
   }
 
   private mutating func readCanonicalizer(

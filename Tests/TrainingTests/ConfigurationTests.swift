@@ -25,6 +25,7 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     ("canonicalizer: {kind: leraned}", "did you mean 'learned'?"),
     ("canonicalizer: {group: Q8}", "'group' is 'Q8' but must be like C8 or D4"),
     ("canonicalizer: {kernel: 40}", "do not fit into 28 pixels"),
+    ("canonicalizer: {group: D256, channels: 1024}", "reduce sizes or channels"),
     ("input: {channels: 2}", "'channels' must be 1 or 3"),
     ("input: {size: 20}", "'paper-cnn' needs images of at least 22 pixels"),
     ("backbone: {kind: unet}", "cannot serve the task 'classify'"),
