@@ -38,7 +38,20 @@ public struct Sequential: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    layers.reduce(input) { $1($0, on: tape) }
+    var (result, next) = (input, 0)
+    while next < layers.count {
+      // In inference a convolution takes the batch norm after it into its weights.
+      if !tape.isTraining, next + 1 < layers.count,
+        let convolution = layers[next] as? Convolution, let norm = layers[next + 1] as? BatchNorm
+      {
+        result = Variable(convolution.normalized(result.value, by: norm))
+        next += 2
+      } else {
+        result = layers[next](result, on: tape)
+        next += 1
+      }
+    }
+    return result
   }
 }
 

@@ -31,8 +31,7 @@ public struct BatchNorm: Layer {
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     guard tape.isTraining else {
-      let scale = weight.value / (runningVariance.value + epsilon).squareRoot()
-      let shift = bias.value - runningMean.value * scale
+      let (scale, shift) = inferenceMap
       return Variable(
         input.value.scaled(by: scale.elements, shift: shift.elements, relu: relu))
     }
@@ -46,6 +45,25 @@ public struct BatchNorm: Layer {
     runningMean.update { $0 = $0 * (1 - momentum) + newMean * momentum }
     runningVariance.update { $0 = $0 * (1 - momentum) + newVariance * momentum }
     return result
+  }
+}
+
+extension BatchNorm {
+  /// What the layer is in inference: *x* · scale + shift per channel.
+  fileprivate var inferenceMap: (scale: Tensor, shift: Tensor) {
+    let scale = weight.value / (runningVariance.value + epsilon).squareRoot()
+    return (scale, bias.value - runningMean.value * scale)
+  }
+}
+
+extension Convolution {
+  /// The convolution and the batch norm after it, as one convolution with other weights, bias and
+  /// clamp: one pass over the image instead of two. Equal to both in turn, to rounding.
+  func normalized(_ input: Tensor, by norm: BatchNorm) -> Tensor {
+    let (scale, shift) = norm.inferenceMap
+    let offset = bias.map { $0.value * scale + shift } ?? shift
+    return input.convolved(
+      with: weight.value * scale, bias: offset, relu: norm.relu, geometry)
   }
 }
 

@@ -49,6 +49,22 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     #expect(largestDifference(norm.predict(x), y * scale) < 1e-3)
   }
 
+  @Test(
+    "In inference a convolution with batch norm is both in turn, to rounding",
+    arguments: [true, false])
+  func folding(hasBias: Bool) {
+    var stream = RandomStream(seed: 6, name: "fold")
+    let convolution = Convolution(2, 5, kernel: 3, hasBias: hasBias, using: &stream)
+    let (norm, x) = (BatchNorm(5, relu: true), random([4, 7, 7, 2]))
+    for parameter in norm.parameters.map(\.parameter) {
+      parameter.value = .uniform([5], from: 0.5, to: 2, using: &stream)
+    }
+    let together = Sequential([convolution, norm]).predict(x)
+    // Sums of 18 products of numbers of unit size.
+    #expect(largestDifference(together, norm.predict(convolution.predict(x))) < 1e-5)
+    #expect(together.elements.contains { $0 > 0.1 })
+  }
+
   @Test("Layer norm leaves every member with mean 0 and variance 1") func layerNorm() {
     let y = LayerNorm(8).predict(random([3, 8]) * 5 + 2)
     #expect(y.mean([1]).elements.allSatisfy { abs($0) < 1e-5 })
