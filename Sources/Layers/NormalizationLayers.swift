@@ -57,8 +57,9 @@ extension BatchNorm {
 }
 
 extension Convolution {
-  /// The convolution and the batch norm after it, as one convolution with other weights, bias and
-  /// clamp: one pass over the image instead of two. Equal to both in turn, to rounding.
+  /// The convolution and the batch norm after it, as one convolution with other weights and bias.
+  ///
+  /// One pass over the image instead of two; equal to both in turn, to rounding.
   func normalized(_ input: Tensor, by norm: BatchNorm) -> Tensor {
     let (scale, shift) = norm.inferenceMap
     let offset = bias.map { $0.value * scale + shift } ?? shift
