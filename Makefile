@@ -29,7 +29,7 @@ demo: build ## The main job on the shipped digits, with the shipped model: a tab
 	$(CANON) restore demo-out/canonical demo-out/restored --quiet
 	$(CANON) inspect $(MODEL) demo/digits --out demo-out/sheet.png
 	$(CANON) predict $(RESTORER) demo/noisy --out demo-out/clean
-	$(CANON) inspect $(RESTORER) demo/noisy --out demo-out/clean.png
+	$(CANON) inspect $(RESTORER) demo/noisy --out demo-out/clean.png --images 4 --poses 4
 	@echo "Look at demo-out/sheet.png and demo-out/clean.png, and into demo-out/canonical and demo-out/restored."
 
 test: needs-swift packages ## All tests, in debug and in release; in release on every path of the CPU
@@ -45,6 +45,7 @@ format: needs-swift
 MODULES = TensorCore Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training CanonCommands
 
 docs: needs-swift packages ## The documentation of every module, warnings as errors: docs/site
+	@mkdir -p docs/site
 	@for m in $(MODULES); do \
 	  swift package --allow-writing-to-directory docs/site generate-documentation --target $$m \
 	    --warnings-as-errors --output-path docs/site/$$m || exit 1; \
