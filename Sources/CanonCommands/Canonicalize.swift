@@ -57,10 +57,11 @@ struct Canonicalize: ParsableCommand {
       for lot in readable(items, &failures) {
         let poses = choice.canonicalizer.planarPoses(of: lot.inputs(choice.input))
         try moveImages(lot, poses.map { O2().inverse($0.element) }, action, to: out)
-        for (file, pose) in zip(lot.files, poses) {
-          let g = pose.element
+        for (n, pose) in poses.enumerated() {
+          let (g, image) = (pose.element, lot.images[n])
           let entry = Manifest.Entry(
-            file: file, quarterTurns: g.quarterTurns, residual: g.residual,
+            file: lot.files[n], width: image.width, height: image.height,
+            quarterTurns: g.quarterTurns, residual: g.residual,
             isReflected: g.isReflected, degrees: g.angle * 180 / .pi, margin: Double(pose.margin),
             ties: pose.ties.count, isExact: g.isExact)
           try manifest.append(entry)
@@ -80,15 +81,18 @@ struct Canonicalize: ParsableCommand {
 }
 
 /// Moves images of any size by an isometry each, and writes them under the same names.
+///
+/// - Parameter sizes: The sizes to write, where they are not to follow from the isometries.
 func moveImages(
-  _ lot: Lot, _ isometries: [PlanarIsometry], _ action: ImageAction<O2>, to folder: String
+  _ lot: Lot, _ isometries: [PlanarIsometry], _ action: ImageAction<O2>,
+  sizes: [(height: Int, width: Int)]? = nil, to folder: String
 ) throws {
   for parent in Set(lot.files.map { "\(folder)/\($0)" }) { try prepareParent(of: parent) }
-  let work = Array(zip(lot.files, zip(lot.images, isometries)))
-  let results = Parallel.map(work) { file, pair -> Result<Void, ImageError> in
-    let moved = action.act([pair.1], on: pair.0.tensor)
+  let results = Parallel.map(Array(lot.files.indices)) { n -> Result<Void, ImageError> in
+    let image = lot.images[n]
+    let moved = action.act([isometries[n]], on: image.tensor, size: sizes?[n])
     do throws(ImageError) {
-      try Image(moved[0], bitDepth: pair.0.bitDepth).write(to: "\(folder)/\(file)")
+      try Image(moved[0], bitDepth: image.bitDepth).write(to: "\(folder)/\(lot.files[n])")
       return .success(())
     } catch { return .failure(error) }
   }

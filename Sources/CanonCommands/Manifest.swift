@@ -15,6 +15,8 @@ struct Manifest {
   /// One image.
   struct Entry: Codable {
     var file: String
+    /// The size of the original.
+    var width, height: Int
     var quarterTurns: Int
     /// What remains of the angle, in radians, counterclockwise.
     var residual: Double
@@ -52,7 +54,7 @@ struct Manifest {
       header.format == "canon manifest 1", entries.count == lines.count - 1,
       entries.allSatisfy({
         !$0.file.hasPrefix("/") && !$0.file.split(separator: "/").contains("..")
-          && $0.residual.isFinite
+          && $0.residual.isFinite && $0.width > 0 && $0.height > 0
       })
     else {
       throw CommandError("\(path) is not a manifest of `canon canonicalize`; write it anew.")

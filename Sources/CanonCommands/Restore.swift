@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datasets
+import Images
 import Symmetry
 import TensorCore
 
@@ -29,16 +30,23 @@ struct Restore: ParsableCommand {
     let action = ImageAction(
       O2(), interpolation: Interpolation(rawValue: manifest.header.interpolation) ?? .bilinear,
       border: BorderPolicy(rawValue: manifest.header.border) ?? .zero)
-    let isometries = Dictionary(
-      manifest.images.map { ($0.file, $0.isometry) }, uniquingKeysWith: { first, _ in first })
+    let entries = Dictionary(
+      manifest.images.map { ($0.file, $0) }, uniquingKeysWith: { first, _ in first })
     let files = ImageFolder(path: folder, files: manifest.images.map(\.file))
     var failures = Failures()
     var progress = Progress(total: files.files.count, unit: "images", isQuiet: common.quiet)
     var done = 0
     try files.forEachWindow { items in
       for lot in readable(items, &failures) {
-        let elements = lot.files.map { isometries[$0] ?? PlanarIsometry() }
-        try moveImages(lot, elements, action, to: out)
+        let poses = lot.files.compactMap { entries[$0] }
+        let areSane = zip(poses, lot.images).allSatisfy { pose, image in
+          [pose.width, pose.height].sorted() == [image.width, image.height].sorted()
+        }
+        guard areSane else {
+          throw CommandError("\(folder) holds images of other sizes than its manifest says.")
+        }
+        try moveImages(
+          lot, poses.map(\.isometry), action, sizes: poses.map { ($0.height, $0.width) }, to: out)
       }
       done += items.count
       progress.update(done)

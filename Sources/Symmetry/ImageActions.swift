@@ -28,10 +28,20 @@ public struct ImageAction<Group: PlanarGroup>: Action {
   ///
   /// - Complexity: O(pixels), times 16 for bicubic sampling.
   public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
+    act(elements, on: batch, size: nil)
+  }
+
+  /// Acts on each image of a batch, onto images of a given size with the same center.
+  ///
+  /// Undoing an element onto the size of the original gives that size back, also where an oblong
+  /// image was turned by an odd eighth of a turn.
+  public func act(
+    _ elements: [Group.Element], on batch: Tensor, size wanted: (height: Int, width: Int)?
+  ) -> Tensor {
     let isometries = elements.map(group.isometry)
     let (height, width) = (batch.shape[1], batch.shape[2])
-    var size = (height, width)
-    if height != width, let first = isometries.first {
+    var size = wanted ?? (height, width)
+    if wanted == nil, height != width, let first = isometries.first {
       let odd = first.quarterTurns % 2
       precondition(
         isometries.allSatisfy { $0.quarterTurns % 2 == odd },
