@@ -87,7 +87,7 @@ func moveImages(
   _ lot: Lot, _ isometries: [PlanarIsometry], _ action: ImageAction<O2>,
   sizes: [(height: Int, width: Int)]? = nil, to folder: String
 ) throws {
-  for parent in Set(lot.files.map { "\(folder)/\($0)" }) { try prepareParent(of: parent) }
+  try prepareParents(of: lot.files, in: folder)
   let results = Parallel.map(Array(lot.files.indices)) { n -> Result<Void, ImageError> in
     let image = lot.images[n]
     let moved = action.act([isometries[n]], on: image.tensor, size: sizes?[n])

@@ -12,7 +12,8 @@ struct CanonicalizerChoice {
   let imageModel: ImageModel?
 
   /// The heuristics' names.
-  static let heuristics = ["identity", "pca", "pca-sign", "gradient"]
+  static let heuristics = RunConfiguration.Canonicalizer.Kind.allCases
+    .filter { $0 != .learned }.map(\.rawValue)
 
   /// - Throws: `WeightsError`, where the name is no heuristic's and no model can be read there.
   init(_ name: String) throws {

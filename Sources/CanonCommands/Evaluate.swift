@@ -46,6 +46,11 @@ struct Evaluate: ParsableCommand {
     var errorOverOtherAngles: Double?
   }
 
+  func validate() throws {
+    try requireFlag("--limit", limit, atLeast: 1)
+    try requireFlag("--angles", angles, atLeast: 0)
+  }
+
   func run() throws {
     common.apply()
     let model = try ImageModel.load(self.model).model

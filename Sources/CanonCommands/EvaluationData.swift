@@ -23,11 +23,8 @@ struct EvaluationData {
       guard let test = try TrainingData(configuration).test else {
         throw CommandError("\(path) has no test part.")
       }
-      let count = min(limit ?? test.count, test.count)
-      examples = Examples(
-        inputs: test.inputs.sliced(0..<count), targets: test.targets.sliced(0..<count),
-        labels: test.labels.isEmpty ? [] : Array(test.labels.prefix(count)))
-      names = (0..<count).map { "digit \($0)" }
+      examples = test.selecting(0..<min(limit ?? test.count, test.count))
+      names = (0..<examples.count).map { "digit \($0)" }
       return
     }
     let folder = try ImageFolder(path: path)

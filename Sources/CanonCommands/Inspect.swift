@@ -1,6 +1,7 @@
 import ArgumentParser
 import Canonicalization
 import Datasets
+import Foundation
 import Images
 import Symmetry
 import TensorCore
@@ -64,7 +65,7 @@ struct Inspect: ParsableCommand {
         }
       }
     }
-    try prepareParent(of: out)
+    try prepareFolder(URL(fileURLWithPath: out).deletingLastPathComponent().path)
     try sheet.image.write(to: out)
     print("\(row / rows) images in \(poses) poses, above their canonical forms: \(out)")
     try failures.finish()

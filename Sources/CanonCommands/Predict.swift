@@ -106,10 +106,9 @@ struct Predict: ParsableCommand {
   private func imageRows(
     _ files: [String], _ prediction: ImageModel.Prediction, to out: String
   ) throws -> [Row] {
-    try files.enumerated().map { n, file in
-      let path = "\(out)/\(file)"
-      try prepareParent(of: path)
-      try Image(prediction.output[n]).write(to: path)
+    try prepareParents(of: files, in: out)
+    return try files.enumerated().map { n, file in
+      try Image(prediction.output[n]).write(to: "\(out)/\(file)")
       return row(file, prediction.poses[n])
     }
   }

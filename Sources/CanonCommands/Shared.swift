@@ -24,6 +24,15 @@ struct CommonOptions: ParsableArguments {
   func apply() { if let threads { Parallel.threadCount = threads } }
 }
 
+/// Refuses a number that a flag cannot take.
+///
+/// - Throws: `ValidationError`, with which the command exits with 64.
+func requireFlag(_ name: String, _ value: Int?, atLeast least: Int) throws {
+  if let value, value < least {
+    throw ValidationError("\(name) must be at least \(least), not \(value).")
+  }
+}
+
 /// A failure that a command reports in a sentence, with exit status 1.
 struct CommandError: Error, CustomStringConvertible {
   let description: String
@@ -115,9 +124,10 @@ func prepareFolder(_ path: String, apartFrom input: String? = nil) throws {
   }
 }
 
-/// Creates the folder that a file will lie in.
-func prepareParent(of file: String) throws {
-  try prepareFolder(URL(fileURLWithPath: file).deletingLastPathComponent().path)
+/// Creates the folders below a folder that some files will lie in, each once.
+func prepareParents(of files: [String], in folder: String) throws {
+  let parents = Set(files.map { $0.split(separator: "/").dropLast().joined(separator: "/") })
+  for parent in parents { try prepareFolder("\(folder)/\(parent)") }
 }
 
 /// Writes a file beside its final name, then renames it.

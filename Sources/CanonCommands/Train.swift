@@ -48,6 +48,11 @@ struct Train: ParsableCommand {
     var valid: Quality
   }
 
+  func validate() throws {
+    try requireFlag("--seed", seed, atLeast: 0)
+    try requireFlag("--epochs", epochs, atLeast: 1)
+  }
+
   func run() throws {
     common.apply()
     var settings = try RunConfiguration(path: config)

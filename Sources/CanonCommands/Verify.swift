@@ -40,6 +40,8 @@ struct Verify: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  func validate() throws { try requireFlag("--limit", limit, atLeast: 1) }
+
   func run() throws {
     common.apply()
     let model = try ImageModel.load(self.model).model

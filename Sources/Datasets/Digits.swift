@@ -16,12 +16,6 @@ public struct LabeledImages: Sendable {
   }
 
   public var count: Int { labels.count }
-
-  /// Some of the images, in the order of the indices.
-  public func selecting(_ indices: Range<Int>) -> LabeledImages {
-    LabeledImages(
-      images: images.sliced(indices), labels: Array(labels[indices]), classNames: classNames)
-  }
 }
 
 /// Training, validation and test parts of a data set, disjoint.

@@ -22,7 +22,8 @@ public struct Examples: Sendable {
 
   public var count: Int { inputs.shape[0] }
 
-  func selecting(_ range: Range<Int>) -> Examples {
+  /// Some of the examples, in order.
+  public func selecting(_ range: Range<Int>) -> Examples {
     Examples(
       inputs: inputs.sliced(range), targets: targets.sliced(range),
       labels: labels.isEmpty ? [] : Array(labels[range]))

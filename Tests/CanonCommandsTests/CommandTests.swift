@@ -50,6 +50,11 @@ private func temporary(_ name: String) -> String {
     #expect(try canon("predict").status == 64)
     #expect(try canon("nonsense").status == 64)
     #expect(try canon("predict", model, digits, "--threads", "0").status == 64)
+    #expect(try canon("evaluate", model, digits, "--angles=-1").status == 64)
+    #expect(try canon("evaluate", model, digits, "--limit", "0").status == 64)
+    #expect(try canon("verify", model, digits, "--limit=-5").status == 64)
+    #expect(
+      try canon("train", root + "/configs/rotated-mnist-c4.yaml", "--seed=-1").status == 64)
   }
 
   @Test("The shipped digits are predicted, as a table, as CSV and as JSON") func predict() throws {

@@ -37,6 +37,9 @@ private func ramp(_ shape: Shape) -> Tensor {
     #expect((x / y).elements == pairs.map { $0 / $1 })
     #expect(Tensor.maximum(x, y).elements == pairs.map { max($0, $1) })
     #expect(x.relu().elements == x.elements.map { max($0, 0) })
+    #expect(x.isEqual(to: y).elements == pairs.map { $0 == $1 ? 1 : 0 })
+    let waves = x.sine().squared() + x.cosine().squared()
+    #expect(waves.elements.allSatisfy { abs($0 - 1) < 1e-6 })
     #expect(x.isGreater(than: y).elements == pairs.map { $0 > $1 ? 1 : 0 })
   }
 
