@@ -109,14 +109,19 @@ extension Tensor {
   /// The sum runs over taps and channels in order, in one accumulator: the result of one image
   /// does not depend on the rest of the batch.
   ///
-  /// With `relu`, the result is clamped at zero in the same pass.
+  /// With `relu`, the result is clamped at zero in the same pass. `algorithm` forces a way to compute
+  /// it; otherwise the faster one for these sizes is taken.
   ///
-  /// - Complexity: 2 · kernelHeight · kernelWidth · channels / groups operations per output.
+  /// - Complexity: 2 · kernelHeight · kernelWidth · channels / groups operations per output; a
+  ///   quarter of the multiplications by Winograd's algorithm.
   public func convolved(
     with weight: Tensor, bias: Tensor? = nil, relu: Bool = false,
-    _ geometry: ConvolutionGeometry = ConvolutionGeometry()
+    _ geometry: ConvolutionGeometry = ConvolutionGeometry(), algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(shape, weight.shape, geometry)
+    if plan.algorithm(algorithm) == .winograd {
+      return WinogradPlan(plan).convolved(self, weight, bias: bias, relu: relu)
+    }
     let (kernel, bias) = (weight.contiguous, bias?.contiguous)
     let taps = plan.tapOffsets
     let windows = plan.pixelOffsets(images: plan.chunk)
@@ -145,10 +150,14 @@ extension Tensor {
   ///
   /// Partial sums over fixed parts of the batch are combined in order.
   public func convolutionWeightGradient(
-    input: Tensor, weightShape: Shape, _ geometry: ConvolutionGeometry
+    input: Tensor, weightShape: Shape, _ geometry: ConvolutionGeometry,
+    algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(input.shape, weightShape, geometry)
     precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
+    if plan.algorithm(algorithm) == .winograd {
+      return WinogradPlan(plan).weightGradient(input, self)
+    }
     let gradient = contiguous
     let (taps, windows) = (plan.tapOffsets, plan.pixelOffsets(images: plan.chunk))
     let targets = taps.indices.map { $0 * plan.outChannels }
@@ -188,10 +197,16 @@ extension Tensor {
   /// every phase is a convolution of the output's gradient with those taps, so that nothing is
   /// multiplied by zeros put between pixels.
   public func convolutionInputGradient(
-    weight: Tensor, inputShape: Shape, _ geometry: ConvolutionGeometry
+    weight: Tensor, inputShape: Shape, _ geometry: ConvolutionGeometry,
+    algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(inputShape, weight.shape, geometry)
     precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
+    if plan.algorithm(algorithm) == .winograd, geometry.padding <= 2 {
+      return convolved(
+        with: weight.flippedKernel, ConvolutionGeometry(padding: 2 - geometry.padding),
+        algorithm: .winograd)
+    }
     let stride = geometry.stride
     // Windows that reach beyond the gradient read zeros from a border this wide.
     let border = geometry.dilation * (max(plan.kernelHeight, plan.kernelWidth) - 1) / stride + 1

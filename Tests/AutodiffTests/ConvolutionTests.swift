@@ -92,15 +92,51 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     #expect(deviation.gradient < 1e-5)
   }
 
-  @Test("An image's result does not depend on the rest of its batch, bit for bit")
-  func independentOfBatch() {
+  static let tiled = [
+    ConvolutionCase(height: 4, width: 4, inputs: 1, outputs: 1, kernel: 3),
+    ConvolutionCase(height: 3, width: 3, inputs: 3, outputs: 2, kernel: 3),
+    ConvolutionCase(
+      height: 7, width: 14, inputs: 17, outputs: 33, kernel: 3, geometry: .init(padding: 1)),
+    ConvolutionCase(
+      height: 28, width: 9, inputs: 16, outputs: 16, kernel: 3, geometry: .init(padding: 2)),
+    ConvolutionCase(
+      height: 61, width: 70, inputs: 20, outputs: 5, kernel: 3, geometry: .init(padding: 1)),
+  ]
+
+  @Test("Winograd's algorithm agrees with the direct sum, value and gradients", arguments: tiled)
+  func winograd(c: ConvolutionCase) {
+    var random = RandomStream(seed: 5, name: "winograd")
+    let x = Tensor.uniform([5, c.height, c.width, c.inputs], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([3, 3, c.inputs, c.outputs], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([c.outputs], from: -1, to: 1, using: &random)
+    let g = c.geometry
+    func results(_ algorithm: ConvolutionAlgorithm) -> [Tensor] {
+      let y = x.convolved(with: w, bias: b, relu: true, g, algorithm: algorithm)
+      return [
+        y, y.convolutionInputGradient(weight: w, inputShape: x.shape, g, algorithm: algorithm),
+        y.convolutionWeightGradient(input: x, weightShape: w.shape, g, algorithm: algorithm),
+      ]
+    }
+    for (direct, winograd) in zip(results(.direct), results(.winograd)) {
+      // Both round sums of up to a few thousand products; measured 2e-6 of the largest value.
+      #expect(
+        largestDifference(direct, winograd)
+          < 1e-5 * largestDifference(direct, .zeros(direct.shape)))
+    }
+  }
+
+  @Test(
+    "An image's result does not depend on the rest of its batch, bit for bit",
+    arguments: ConvolutionAlgorithm.allCases)
+  func independentOfBatch(algorithm: ConvolutionAlgorithm) {
     var random = RandomStream(seed: 3, name: "batch")
-    let x = Tensor.uniform([37, 6, 5, 3], from: -1, to: 1, using: &random)
-    let w = Tensor.uniform([3, 3, 3, 20], from: -1, to: 1, using: &random)
-    let all = x.convolved(with: w, ConvolutionGeometry(padding: 1))
+    let x = Tensor.uniform([37, 6, 5, 16], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([3, 3, 16, 20], from: -1, to: 1, using: &random)
+    let all = x.convolved(with: w, ConvolutionGeometry(padding: 1), algorithm: algorithm)
     for n in [0, 11, 36] {
       #expect(
-        x.sliced(n..<n + 1).convolved(with: w, ConvolutionGeometry(padding: 1))
+        x.sliced(n..<n + 1)
+          .convolved(with: w, ConvolutionGeometry(padding: 1), algorithm: algorithm)
           == all.sliced(n..<n + 1))
     }
   }

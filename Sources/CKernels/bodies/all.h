@@ -16,3 +16,4 @@ typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 #include "pool.h"
 #include "reduce.h"
 #include "warp.h"
+#include "winograd.h"

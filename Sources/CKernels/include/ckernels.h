@@ -37,6 +37,21 @@ typedef struct {
   int relu;           // clamp the result at zero
 } ck_gather_product_args;
 
+/// Some images' part of a 3 x 3 convolution by Winograd's F(4 x 4, 3 x 3), stride 1: see winograd.h.
+///
+/// Of every image the tile rows first_row ..< first_row + rows are done, ceil(out_width / 4) tiles each;
+/// `tiles` is their number in all images. Scratch holds 36 points, `*_point` floats apart, of one row per tile, `*_stride` floats apart (whole vectors: at least the channels
+/// rounded up to 16). `input_rows[t]` = t * input_stride, `output_rows[t]` = t * output_stride,
+/// `weight_rows[c]` = c * outputs, and `counting[i]` = i up to the channels.
+typedef struct {
+  size_t images, height, width, channels, out_height, out_width, outputs, padding, first_row, rows, tiles;
+  float *input_scratch, *output_scratch;
+  size_t input_stride, input_point, output_stride, output_point;
+  const ptrdiff_t *input_rows, *output_rows, *weight_rows, *counting;
+  const float *bias;  // `outputs` values, or NULL
+  int relu;
+} ck_winograd_args;
+
 /// Elementwise functions of one argument.
 typedef enum {
   CK_NEGATE, CK_ABS, CK_SQUARE, CK_SQRT, CK_EXP, CK_LOG, CK_RELU, CK_SIGMOID, CK_TANH, CK_RECIPROCAL,

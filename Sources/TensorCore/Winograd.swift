@@ -1,0 +1,169 @@
+import CKernels
+
+/// A way to compute a convolution.
+public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
+  /// The sum over taps and channels, as a gathered matrix product: for every geometry.
+  case direct
+  /// Winograd's *F*(4 × 4, 3 × 3), for 3 × 3 kernels with stride 1: a quarter of the
+  /// multiplications, and about twice the rounding error (Lavin & Gray 2016, arXiv 1509.09308).
+  case winograd
+}
+
+extension ConvolutionPlan {
+  /// The algorithm to use: the one asked for where it applies, else the faster one.
+  ///
+  /// Winograd's transforms cost the same for every pair of channels, so it pays from 16 channels on
+  /// both sides (Benchmarks/Results).
+  func algorithm(_ wanted: ConvolutionAlgorithm?) -> ConvolutionAlgorithm {
+    let applies =
+      kernelHeight == 3 && kernelWidth == 3 && geometry.stride == 1 && geometry.dilation == 1
+      && geometry.groups == 1 && batch * pixels * channels * outChannels > 0
+    guard applies else { return .direct }
+    return wanted ?? (min(channels, outChannels) >= 16 ? .winograd : .direct)
+  }
+}
+
+/// How the tiles of a Winograd convolution are dealt out, and the tables its kernel needs.
+struct WinogradPlan {
+  let plan: ConvolutionPlan
+  /// Tiles of 4 × 4 output pixels down an image, and across.
+  let tileRows, tileColumns: Int
+  /// Images, or else tile rows of one image, that are done together: their scratch stays in cache.
+  let images, rows: Int
+  private let inputPoint, outputPoint, inputStride, outputStride: Int
+  private let inputRows, outputRows, weightRows, counting: [Int]
+
+  init(_ plan: ConvolutionPlan) {
+    self.plan = plan
+    tileRows = (plan.outHeight + 3) / 4
+    tileColumns = (plan.outWidth + 3) / 4
+    inputPoint = (plan.channels + 15) / 16 * 16
+    outputPoint = (plan.outChannels + 15) / 16 * 16
+    // A cache line more than the points: tiles then do not compete for the same cache sets.
+    inputStride = 36 * inputPoint + 16
+    outputStride = 36 * outputPoint + 16
+    let budget = 150_000  // floats of scratch: with the weights' block it stays in a 1 MB cache
+    let wanted = max(14, min(64, budget / (inputStride + outputStride)))
+    images = max(
+      1, min(plan.batch, (wanted + tileRows * tileColumns / 2) / (tileRows * tileColumns)))
+    rows = images > 1 ? tileRows : max(1, min(tileRows, (wanted + tileColumns / 2) / tileColumns))
+    let tiles = images * rows * tileColumns
+    inputRows = (0..<tiles).map { [inputStride] in $0 * inputStride }
+    outputRows = (0..<tiles).map { [outputStride] in $0 * outputStride }
+    weightRows = (0..<plan.channels).map { $0 * plan.outChannels }
+    counting = Array(0..<plan.channels)
+  }
+
+  /// How many pieces there are.
+  private var pieces: Int {
+    images > 1
+      ? (plan.batch + images - 1) / images : plan.batch * ((tileRows + rows - 1) / rows)
+  }
+
+  /// The images of a piece, and its tile rows.
+  private func part(_ piece: Int) -> (images: Range<Int>, rows: Range<Int>) {
+    if images > 1 {
+      return (piece * images..<min(plan.batch, (piece + 1) * images), 0..<tileRows)
+    }
+    let perImage = (tileRows + rows - 1) / rows
+    let (image, strip) = (piece / perImage, piece % perImage)
+    return (image..<image + 1, strip * rows..<min(tileRows, (strip + 1) * rows))
+  }
+
+  /// Calls `body` with the kernel's arguments for a piece, with scratch of its own.
+  private func withArguments(
+    _ piece: Int, bias: UnsafePointer<Float>?, relu: Bool,
+    _ body: (inout ck_winograd_args, _ firstImage: Int) -> Void
+  ) {
+    let part = part(piece)
+    let tiles = part.images.count * part.rows.count * tileColumns
+    let scratch = Storage(count: tiles * (inputStride + outputStride))
+    unsafe inputRows.withUnsafeBufferPointer { inputRows in
+      unsafe outputRows.withUnsafeBufferPointer { outputRows in
+        unsafe weightRows.withUnsafeBufferPointer { weightRows in
+          unsafe counting.withUnsafeBufferPointer { counting in
+            var arguments = unsafe ck_winograd_args(
+              images: part.images.count, height: plan.height, width: plan.width,
+              channels: plan.channels, out_height: plan.outHeight, out_width: plan.outWidth,
+              outputs: plan.outChannels, padding: plan.geometry.padding,
+              first_row: part.rows.lowerBound, rows: part.rows.count, tiles: tiles,
+              input_scratch: scratch.base, output_scratch: scratch.base + tiles * inputStride,
+              input_stride: inputStride, input_point: inputPoint, output_stride: outputStride,
+              output_point: outputPoint, input_rows: inputRows.baseAddress,
+              output_rows: outputRows.baseAddress, weight_rows: weightRows.baseAddress,
+              counting: counting.baseAddress, bias: bias, relu: relu ? 1 : 0)
+            unsafe body(&arguments, part.images.lowerBound)
+          }
+        }
+      }
+    }
+    withExtendedLifetime(scratch) {}
+  }
+
+  func convolved(_ input: Tensor, _ weight: Tensor, bias: Tensor?, relu: Bool) -> Tensor {
+    let (source, kernel, bias) = (input.contiguous, weight.contiguous, bias?.contiguous)
+    let (inSize, outSize) = (
+      plan.height * plan.width * plan.channels, plan.pixels * plan.outChannels
+    )
+    let matrices = unsafe Tensor([36, plan.channels, plan.outChannels]) { u in
+      unsafe kernel.withElements {
+        unsafe ck_winograd_weights(plan.channels, plan.outChannels, $0, u)
+      }
+    }
+    return unsafe Tensor(plan.outputShape) { target in
+      let address = unsafe SendableAddress(target)
+      Parallel.forEach(pieces) { piece in
+        unsafe source.withElements { x in
+          unsafe matrices.withElements { u in
+            func run(_ bias: UnsafePointer<Float>?) {
+              unsafe withArguments(piece, bias: bias, relu: relu) { arguments, first in
+                unsafe ck_winograd(
+                  &arguments, x + first * inSize, u, address.pointer + first * outSize)
+              }
+            }
+            if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }
+          }
+        }
+      }
+    }
+  }
+
+  /// The gradient by the weight: at most eight partial sums, combined in order.
+  func weightGradient(_ input: Tensor, _ gradient: Tensor) -> Tensor {
+    let (source, gradient) = (input.contiguous, gradient.contiguous)
+    let (channels, outputs) = (plan.channels, plan.outChannels)
+    let parts = min(8, pieces)
+    return unsafe Tensor([parts, 3, 3, channels, outputs]) { target in
+      let address = unsafe SendableAddress(target)
+      Parallel.forEach(parts) { part in
+        var sums = Tensor.zeros([36, channels, outputs])
+        unsafe sums.withMutableElements { du in
+          unsafe source.withElements { x in
+            unsafe gradient.withElements { dy in
+              for piece in pieces * part / parts..<pieces * (part + 1) / parts {
+                unsafe withArguments(piece, bias: nil, relu: false) { arguments, first in
+                  unsafe ck_winograd_pullback(
+                    &arguments, x + first * plan.height * plan.width * channels,
+                    dy + first * plan.pixels * outputs, du)
+                }
+              }
+            }
+          }
+          unsafe ck_winograd_weights_pullback(
+            channels, outputs, du, address.pointer + part * 9 * channels * outputs)
+        }
+      }
+    }.sum([0])
+  }
+}
+
+extension Tensor {
+  /// A kernel turned by half a turn with its channels exchanged, `[height, width, outputs, channels]`:
+  /// the convolution with it is the input gradient.
+  var flippedKernel: Tensor {
+    let (height, width) = (shape[0], shape[1])
+    return Tensor.concatenated(
+      (0..<height * width).reversed().map { self[$0 / width][$0 % width].transposed() }
+    ).reshaped([height, width, shape[3], shape[2]])
+  }
+}
