@@ -13,10 +13,9 @@ guard arguments.count >= 3, let count = Int(arguments[2]) else {
 let isNoisy = arguments.contains("noisy")
 var configuration = RunConfiguration()
 configuration.data.task = isNoisy ? .restore : .classify
-let data = try TrainingData(configuration)
-if let digits = data.test {
+if let digits = try TrainingData.test(configuration) {
   for n in 0..<min(count, digits.count) {
-    let folder = arguments[1] + (isNoisy ? "" : "/" + data.classNames[digits.labels[n]])
+    let folder = arguments[1] + (isNoisy ? "" : "/\(digits.labels[n])")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let name = String(format: "%05d.png", n)
     try Image(digits.inputs[n]).write(to: "\(folder)/\(name)")

@@ -19,10 +19,10 @@ extension Variable {
       Float(Double($0) - $1.0 * Double($1.1))
     }
     let y = value.scaled(by: scale, shift: shift, relu: relu)
-    let result = Variable(y, inputs: [self, weight, bias]) { [x = value, w = weight.value] dy in
+    let result = Variable(y, inputs: [self, weight, bias]) { [x = value] dy in
       let gradients = dy.batchNormGradients(
-        input: x, output: relu ? y : nil, mean: mean, variance: variance, epsilon: epsilon,
-        weight: w.elements)
+        input: x, mean: mean, variance: variance, epsilon: epsilon, scale: scale, shift: shift,
+        relu: relu)
       return [gradients.input, gradients.weight, gradients.bias]
     }
     return (result, mean, variance)

@@ -49,7 +49,10 @@ extension Variable {
   }
 
   /// max(*x*, 0); the derivative at 0 is 0.
-  public func relu() -> Variable { map(value.relu()) { _, y in y.step() } }
+  public func relu() -> Variable {
+    let y = value.relu()
+    return Variable(y, inputs: [self]) { dy in [dy.reluGradient(output: y)] }
+  }
 
   /// *x* where positive, `slope` · *x* elsewhere.
   public func leakyRelu(slope: Float = 0.01) -> Variable {

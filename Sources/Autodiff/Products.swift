@@ -24,11 +24,14 @@ extension Variable {
   ) -> Variable {
     let value = value.convolved(with: weight.value, bias: bias?.value, geometry)
     return Variable(value, inputs: [self, weight] + (bias.map { [$0] } ?? [])) {
-      [x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient] dy in
+      [
+        x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient,
+        nb = bias?.requiresGradient ?? false
+      ] dy in
       [
         nx ? dy.convolutionInputGradient(weight: w, inputShape: x.shape, geometry) : nil,
         nw ? dy.convolutionWeightGradient(input: x, weightShape: w.shape, geometry) : nil,
-        dy.sum([0, 1, 2]),
+        nb ? dy.sum([0, 1, 2]) : nil,
       ]
     }
   }

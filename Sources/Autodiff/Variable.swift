@@ -15,7 +15,7 @@ public final class Variable {
   /// Whether a gradient may flow to here.
   public let requiresGradient: Bool
   private(set) var inputs: [Variable]
-  let pullback: ((Tensor) -> [Tensor?])?
+  fileprivate var pullback: ((Tensor) -> [Tensor?])?
 
   /// Creates a leaf: a constant, or a variable that gradients are taken by.
   public init(_ value: Tensor, requiresGradient: Bool = false) {
@@ -51,6 +51,12 @@ public final class Variable {
     }
   }
 
+  /// Gives its record away, and with it what that holds of the computation.
+  fileprivate func takeRecord() -> (inputs: [Variable], pullback: (Tensor) -> [Tensor?])? {
+    defer { (inputs, pullback) = ([], nil) }
+    return pullback.map { (inputs, $0) }
+  }
+
   /// The extents of the value.
   public var shape: Shape { value.shape }
 
@@ -59,6 +65,9 @@ public final class Variable {
 }
 
 /// The gradients of a scalar by the variables that it was computed from.
+///
+/// The record of the computation is used up: each operation's memory is free as soon as its gradient
+/// is known.
 public struct Gradients {
   private var byVariable: [ObjectIdentifier: Tensor] = [:]
 
@@ -70,16 +79,16 @@ public struct Gradients {
     precondition(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
     guard result.requiresGradient else { return }
     byVariable[ObjectIdentifier(result)] = .ones(result.shape)
-    for node in Gradients.order(from: result).reversed() {
-      guard let pullback = node.pullback, let gradient = byVariable[ObjectIdentifier(node)] else {
-        continue
-      }
-      for (input, contribution) in zip(node.inputs, pullback(gradient)) {
+    var pending = Gradients.order(from: result)
+    while let node = pending.popLast() {
+      guard let (inputs, pullback) = node.takeRecord(),
+        let gradient = byVariable.removeValue(forKey: ObjectIdentifier(node))
+      else { continue }
+      for (input, contribution) in zip(inputs, pullback(gradient)) {
         guard input.requiresGradient, let contribution else { continue }
         assert(contribution.shape == input.shape, "\(contribution.shape) for \(input.shape)")
         byVariable[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)
       }
-      byVariable[ObjectIdentifier(node)] = nil
     }
   }
 

@@ -20,7 +20,7 @@ struct EvaluationData {
     }
     if isMNIST {
       if configuration.data.kind != .uprightMNIST { configuration.data.kind = .rotatedMNIST }
-      guard let test = try TrainingData(configuration).test else {
+      guard let test = try TrainingData.test(configuration) else {
         throw CommandError("\(path) has no test part.")
       }
       examples = test.selecting(0..<min(limit ?? test.count, test.count))

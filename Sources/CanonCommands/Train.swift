@@ -113,7 +113,7 @@ struct Train: ParsableCommand {
       figures["valid error"] = best.error
     }
     try trainer.restoreBest()
-    if test, let examples = trainer.data.test {
+    if test, let examples = try TrainingData.test(trainer.model.configuration) {
       let quality = trainer.model.quality(on: examples)
       figures["test loss"] = quality.loss
       figures["test error"] = quality.error

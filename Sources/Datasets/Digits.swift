@@ -18,29 +18,39 @@ public struct LabeledImages: Sendable {
   public var count: Int { labels.count }
 }
 
-/// Training, validation and test parts of a data set, disjoint.
-public struct Splits: Sendable {
-  public let train, valid, test: LabeledImages
-
-  public init(train: LabeledImages, valid: LabeledImages, test: LabeledImages) {
-    self.train = train
-    self.valid = valid
-    self.test = test
-  }
-}
-
 /// The MNIST digits (LeCun, Cortes & Burges), and rotated MNIST made of them.
-public enum Digits {
-  /// All 70,000 digits, the training set before the test set.
+///
+/// They are kept as bytes, and made into images a part at a time.
+public struct Digits: Sendable {
+  /// Disjoint parts of the shuffled digits; the last 8,000 are used by nothing.
+  public enum Part: Sendable, CaseIterable {
+    /// 10,000, 2,000 and 50,000 digits.
+    case train, valid, test
+
+    var range: Range<Int> {
+      switch self {
+      case .train: 0..<10_000
+      case .valid: 10_000..<12_000
+      case .test: 12_000..<62_000
+      }
+    }
+  }
+
+  private let pixels: [UInt8]
+  /// The digits, the training set's 60,000 before the test set's 10,000.
+  public let labels: [Int]
+  public static let classNames = (0..<10).map { "\($0)" }
+
+  /// Reads all 70,000 digits.
   ///
   /// - Parameter folder: Holds the four IDX files, plain or with `.gz`.
   /// - Throws: `DatasetError`.
-  public static func mnist(folder: String) throws(DatasetError) -> LabeledImages {
+  public init(folder: String) throws(DatasetError) {
     var pixels: [UInt8] = []
     var labels: [Int] = []
     for part in ["train", "t10k"] {
-      let images = try load(folder, "\(part)-images-idx3-ubyte")
-      let names = try load(folder, "\(part)-labels-idx1-ubyte")
+      let images = try Digits.load(folder, "\(part)-images-idx3-ubyte")
+      let names = try Digits.load(folder, "\(part)-labels-idx1-ubyte")
       guard images.extents.count == 3, images.extents[1...] == [28, 28],
         names.extents == [images.extents[0]], names.bytes.allSatisfy({ $0 < 10 })
       else {
@@ -50,8 +60,8 @@ public enum Digits {
       pixels += images.bytes
       labels += names.bytes.map(Int.init)
     }
-    let images = Tensor(pixels.map { Float($0) / 255 }, shape: [labels.count, 28, 28, 1])
-    return LabeledImages(images: images, labels: labels, classNames: (0..<10).map { "\($0)" })
+    self.pixels = pixels
+    self.labels = labels
   }
 
   private static func load(_ folder: String, _ name: String) throws(DatasetError) -> IDX {
@@ -60,27 +70,32 @@ public enum Digits {
     }
   }
 
-  /// Rotated MNIST: all digits shuffled, 10,000 to train, 2,000 to validate, 50,000 to test, each
-  /// turned once by an angle of its own, uniform on the circle, bilinearly.
+  /// Some of the digits as they were written, `[count, 28, 28, 1]` in 0…1.
   ///
-  /// Order and angles follow from the seed alone; the last 8,000 digits are used by nothing.
+  /// - Precondition: Each index is below 70,000.
+  public func images(_ indices: [Int]) -> Tensor {
+    let size = 28 * 28
+    return unsafe Tensor([indices.count, 28, 28, 1]) { target in
+      for (row, index) in indices.enumerated() {
+        for i in 0..<size { unsafe target[row * size + i] = Float(pixels[index * size + i]) / 255 }
+      }
+    }
+  }
+
+  /// A part of rotated MNIST: digits in shuffled order, each turned once by an angle of its own,
+  /// uniform on the circle, bilinearly.
   ///
-  /// With `isUpright` the digits are left as they are, in the same order: the floor.
-  public static func rotated(
-    _ digits: LabeledImages, seed: UInt64 = 0, isUpright: Bool = false
-  ) -> Splits {
+  /// Order and angles follow from the seed alone. With `isUpright` the digits are left as they are,
+  /// in the same order: the floor.
+  public func rotated(_ part: Part, seed: UInt64 = 0, isUpright: Bool = false) -> LabeledImages {
     var shuffle = RandomStream(seed: seed, name: "rotated-mnist/order")
     var angles = RandomStream(seed: seed, name: "rotated-mnist/angles")
-    let order = Array(digits.labels.indices.shuffled(using: &shuffle))
+    let order = Array(labels.indices.shuffled(using: &shuffle))
     let elements = order.map { _ in SO2().sample(using: &angles) }
+    let chosen = images(Array(order[part.range]))
     let action = ImageAction(SO2())
-    func part(_ range: Range<Int>) -> LabeledImages {
-      let chosen = digits.images.gathered(Array(order[range]))
-      return LabeledImages(
-        images: isUpright ? chosen : action.act(Array(elements[range]), on: chosen),
-        labels: order[range].map { digits.labels[$0] }, classNames: digits.classNames)
-    }
-    return Splits(
-      train: part(0..<10_000), valid: part(10_000..<12_000), test: part(12_000..<62_000))
+    return LabeledImages(
+      images: isUpright ? chosen : action.act(Array(elements[part.range]), on: chosen),
+      labels: order[part.range].map { labels[$0] }, classNames: Digits.classNames)
   }
 }

@@ -60,6 +60,20 @@ struct ConvolutionPlan {
   var pixels: Int { outHeight * outWidth }
   var outputShape: Shape { [batch, outHeight, outWidth, outChannels] }
 
+  /// Runs one of the three products, and counts it if a profile is being taken.
+  func counted(
+    _ name: String, _ algorithm: ConvolutionAlgorithm?,
+    _ body: (ConvolutionAlgorithm) -> Tensor
+  ) -> Tensor {
+    let algorithm = self.algorithm(algorithm)
+    let work = kernelHeight * kernelWidth * groupIn
+    return Profiler.count(
+      "\(name) \(kernelHeight)×\(kernelWidth), \(channels) → \(outChannels), \(algorithm)",
+      arithmetic: 2 * batch * pixels * outChannels * work,
+      elements: batch * (height * width * channels + pixels * outChannels) + work * outChannels
+    ) { body(algorithm) }
+  }
+
   /// How many images share one pass over the weights: enough to have 256 output pixels.
   var chunk: Int { max(1, min(batch, (255 + pixels) / max(1, pixels))) }
 
@@ -119,9 +133,16 @@ extension Tensor {
     _ geometry: ConvolutionGeometry = ConvolutionGeometry(), algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(shape, weight.shape, geometry)
-    if plan.algorithm(algorithm) == .winograd {
-      return WinogradPlan(plan).convolved(self, weight, bias: bias, relu: relu)
+    return plan.counted("convolution", algorithm) { algorithm in
+      algorithm == .winograd
+        ? WinogradPlan(plan).convolved(self, weight, bias: bias, relu: relu)
+        : directlyConvolved(with: weight, bias: bias, relu: relu, plan)
     }
+  }
+
+  private func directlyConvolved(
+    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan
+  ) -> Tensor {
     let (kernel, bias) = (weight.contiguous, bias?.contiguous)
     let taps = plan.tapOffsets
     let windows = plan.pixelOffsets(images: plan.chunk)
@@ -131,7 +152,7 @@ extension Tensor {
       Parallel.ranges(plan.batch, grain: plan.chunk) { range in
         unsafe plan.withPadded(self, range) { images in
           unsafe kernel.withElements { w in
-            for group in 0..<geometry.groups {
+            for group in 0..<plan.geometry.groups {
               let first = group * plan.groupOut
               unsafe gatherProduct(
                 rows: range.count * plan.pixels, columns: plan.groupOut,
@@ -155,9 +176,16 @@ extension Tensor {
   ) -> Tensor {
     let plan = ConvolutionPlan(input.shape, weightShape, geometry)
     precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
-    if plan.algorithm(algorithm) == .winograd {
-      return WinogradPlan(plan).weightGradient(input, self)
+    return plan.counted("convolution, weight gradient", algorithm) { algorithm in
+      algorithm == .winograd
+        ? WinogradPlan(plan).weightGradient(input, self)
+        : directWeightGradient(input, weightShape, plan)
     }
+  }
+
+  private func directWeightGradient(
+    _ input: Tensor, _ weightShape: Shape, _ plan: ConvolutionPlan
+  ) -> Tensor {
     let gradient = contiguous
     let (taps, windows) = (plan.tapOffsets, plan.pixelOffsets(images: plan.chunk))
     let targets = taps.indices.map { $0 * plan.outChannels }
@@ -172,7 +200,7 @@ extension Tensor {
           let range = index * plan.chunk..<min(plan.batch, (index + 1) * plan.chunk)
           unsafe plan.withPadded(input, range) { images in
             unsafe gradient.withElements { dy in
-              for group in 0..<geometry.groups {
+              for group in 0..<plan.geometry.groups {
                 let first = group * plan.groupOut
                 unsafe gatherProduct(
                   rows: taps.count, columns: plan.groupOut,
@@ -202,12 +230,19 @@ extension Tensor {
   ) -> Tensor {
     let plan = ConvolutionPlan(inputShape, weight.shape, geometry)
     precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
-    if plan.algorithm(algorithm) == .winograd, geometry.padding <= 2 {
-      return convolved(
-        with: weight.flippedKernel, ConvolutionGeometry(padding: 2 - geometry.padding),
-        algorithm: .winograd)
+    return plan.counted("convolution, input gradient", algorithm) { algorithm in
+      algorithm == .winograd && geometry.padding <= 2
+        ? convolved(
+          with: weight.flippedKernel, ConvolutionGeometry(padding: 2 - geometry.padding),
+          algorithm: .winograd)
+        : directInputGradient(weight, inputShape, plan)
     }
-    let stride = geometry.stride
+  }
+
+  private func directInputGradient(
+    _ weight: Tensor, _ inputShape: Shape, _ plan: ConvolutionPlan
+  ) -> Tensor {
+    let (geometry, stride) = (plan.geometry, plan.geometry.stride)
     // Windows that reach beyond the gradient read zeros from a border this wide.
     let border = geometry.dilation * (max(plan.kernelHeight, plan.kernelWidth) - 1) / stride + 1
     let (rowLength, rows) = (plan.outWidth + 2 * border, plan.outHeight + 2 * border)

@@ -40,11 +40,15 @@ extension Tensor {
     precondition(rows > 0, "moments of shape \(shape)")
     let source = contiguous
     let pivot = source.reshaped([rows, columns])[0]
-    let (sum, square) = unsafe columnSums { range, sum, square in
-      unsafe source.withElements { x in
-        unsafe pivot.withElements { pivot in
-          unsafe ck_moments(
-            range.count, columns, x + range.lowerBound * columns, pivot, sum, square)
+    let (sum, square) = Profiler.count(
+      "moments", arithmetic: 4 * shape.count, elements: shape.count
+    ) {
+      unsafe columnSums { range, sum, square in
+        unsafe source.withElements { x in
+          unsafe pivot.withElements { pivot in
+            unsafe ck_moments(
+              range.count, columns, x + range.lowerBound * columns, pivot, sum, square)
+          }
         }
       }
     }
@@ -61,13 +65,15 @@ extension Tensor {
     let columns = shape[-1]
     precondition(scale.count == columns && shift.count == columns, "scaling \(shape)")
     let source = contiguous
-    return unsafe Tensor(shape) { target in
-      let address = unsafe SendableAddress(target)
-      Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
-        unsafe source.withElements { x in
-          let start = range.lowerBound * columns
-          unsafe ck_scale_shift(
-            range.count, columns, x + start, scale, shift, relu ? 1 : 0, address.pointer + start)
+    return Profiler.count("scale, shift", arithmetic: 2 * shape.count, elements: 2 * shape.count) {
+      unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
+          unsafe source.withElements { x in
+            let start = range.lowerBound * columns
+            unsafe ck_scale_shift(
+              range.count, columns, x + start, scale, shift, relu ? 1 : 0, address.pointer + start)
+          }
         }
       }
     }
@@ -75,56 +81,49 @@ extension Tensor {
 
   /// The gradients of batch normalization (and its clamp) for the gradient `self` by its output.
   ///
-  /// `input` is what was normalized, and `output` the clamped output, or `nil` where there was no
-  /// clamp.
+  /// `input` is what was normalized, by `scale` and `shift` as `scaled(by:shift:relu:)` takes them;
+  /// where the clamp let nothing through follows from them.
   ///
   /// - Returns: The gradients by the input, by the weight and by the bias.
   public func batchNormGradients(
-    input: Tensor, output: Tensor?, mean: [Double], variance: [Double], epsilon: Float,
-    weight: [Float]
+    input: Tensor, mean: [Double], variance: [Double], epsilon: Float, scale: [Float],
+    shift: [Float], relu: Bool
   ) -> (input: Tensor, weight: Tensor, bias: Tensor) {
-    let columns = shape[-1]
-    let rows = Double(shape.count / columns)
-    let center = mean.map { Float($0) }
-    let inverse = variance.map { Float(1 / ($0 + Double(epsilon)).squareRoot()) }
-    let (x, dy, y) = (input.contiguous, contiguous, output?.contiguous)
-    let (sum, product) = unsafe columnSums { range, sum, product in
-      let start = range.lowerBound * columns
-      unsafe withRows(x, dy, y, start) { x, dy, y in
-        unsafe ck_norm_gradient_sums(
-          range.count, columns, x, y, dy, center, inverse, sum, product)
-      }
-    }
-    let a = zip(weight, inverse).map { $0 * $1 }
-    let b =
-      columns == 0
-      ? [] : (0..<columns).map { Float(-Double(a[$0] * inverse[$0]) * product[$0] / rows) }
-    let d = (0..<columns).map { Float(-Double(a[$0]) * sum[$0] / rows) }
-    let gradient = unsafe Tensor(shape) { target in
-      let address = unsafe SendableAddress(target)
-      Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
+    Profiler.count("batch norm gradient", arithmetic: 8 * shape.count, elements: 5 * shape.count) {
+      let columns = shape[-1]
+      let rows = Double(shape.count / columns)
+      let center = mean.map { Float($0) }
+      let (x, dy, clamp) = (input.contiguous, contiguous, Int32(relu ? 1 : 0))
+      let (sum, product) = unsafe columnSums { range, sum, product in
         let start = range.lowerBound * columns
-        unsafe withRows(x, dy, y, start) { x, dy, y in
-          unsafe ck_norm_gradient(
-            range.count, columns, x, y, dy, center, a, b, d, address.pointer + start)
+        unsafe x.withElements { x in
+          unsafe dy.withElements { dy in
+            unsafe ck_norm_gradient_sums(
+              range.count, columns, x + start, dy + start, center, scale, shift, clamp, sum, product
+            )
+          }
         }
       }
-    }
-    return (gradient, Tensor(product.map { Float($0) }), Tensor(sum.map { Float($0) }))
-  }
-}
-
-private func withRows(
-  _ x: Tensor, _ dy: Tensor, _ y: Tensor?, _ start: Int,
-  _ body: (UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>?) -> Void
-) {
-  unsafe x.withElements { x in
-    unsafe dy.withElements { dy in
-      if let y {
-        unsafe y.withElements { unsafe body(x + start, dy + start, $0 + start) }
-      } else {
-        unsafe body(x + start, dy + start, nil)
+      let inverse = variance.map { 1 / ($0 + Double(epsilon)) }
+      let slope = (0..<columns).map {
+        Float(-Double(scale[$0]) * inverse[$0] * product[$0] / rows)
       }
+      let offset = (0..<columns).map { Float(-Double(scale[$0]) * sum[$0] / rows) }
+      let gradient = unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
+          let start = range.lowerBound * columns
+          unsafe x.withElements { x in
+            unsafe dy.withElements { dy in
+              unsafe ck_norm_gradient(
+                range.count, columns, x + start, dy + start, center, scale, shift, clamp, slope,
+                offset, address.pointer + start)
+            }
+          }
+        }
+      }
+      let byWeight = zip(product, inverse).map { Float($0 * $1.squareRoot()) }
+      return (gradient, Tensor(byWeight), Tensor(sum.map { Float($0) }))
     }
   }
 }

@@ -7,6 +7,12 @@ extension Tensor {
   ///
   /// - Returns: The maxima, and for each the offset of its (first) place within its image.
   public func maxPooled(size: Int, stride: Int) -> (values: Tensor, chosen: [Int32]) {
+    Profiler.count("max pool", arithmetic: shape.count, elements: shape.count) {
+      pooled(size, stride)
+    }
+  }
+
+  private func pooled(_ size: Int, _ stride: Int) -> (values: Tensor, chosen: [Int32]) {
     precondition(
       shape.rank == 4 && shape[1] >= size && shape[2] >= size && size > 0 && stride > 0,
       "pooling \(shape) by \(size)")
@@ -38,6 +44,12 @@ extension Tensor {
 
   /// The gradient of `maxPooled` by its input.
   public func maxPoolGradient(inputShape: Shape, chosen: [Int32]) -> Tensor {
+    Profiler.count("max pool gradient", elements: inputShape.count + 2 * shape.count) {
+      poolGradient(inputShape, chosen)
+    }
+  }
+
+  private func poolGradient(_ inputShape: Shape, _ chosen: [Int32]) -> Tensor {
     let gradient = contiguous
     let perImage = shape.count / max(1, shape[0])
     let inputSize = inputShape.count / max(1, inputShape[0])

@@ -6,12 +6,14 @@ private let grain = 1 << 16
 extension Tensor {
   private func map(_ op: ck_unary_op) -> Tensor {
     let source = contiguous
-    return unsafe Tensor(shape) { target in
-      let address = unsafe SendableAddress(target)
-      Parallel.ranges(shape.count, grain: grain) { range in
-        unsafe source.withElements {
-          unsafe ck_unary(
-            op, range.count, $0 + range.lowerBound, address.pointer + range.lowerBound)
+    return Profiler.count("elementwise", arithmetic: shape.count, elements: 2 * shape.count) {
+      unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(shape.count, grain: grain) { range in
+          unsafe source.withElements {
+            unsafe ck_unary(
+              op, range.count, $0 + range.lowerBound, address.pointer + range.lowerBound)
+          }
         }
       }
     }
@@ -19,6 +21,13 @@ extension Tensor {
 
   /// Combines two tensors element by element after broadcasting.
   private static func combine(_ op: ck_binary_op, _ a: Tensor, _ b: Tensor) -> Tensor {
+    let count = max(a.shape.count, b.shape.count)
+    return Profiler.count(
+      "elementwise", arithmetic: count, elements: count + a.shape.count + b.shape.count
+    ) { combined(op, a, b) }
+  }
+
+  private static func combined(_ op: ck_binary_op, _ a: Tensor, _ b: Tensor) -> Tensor {
     if a.shape == b.shape && a.isContiguous && b.isContiguous {
       return unsafe Tensor(a.shape) { target in
         let address = unsafe SendableAddress(target)
@@ -84,6 +93,25 @@ extension Tensor {
   public func hyperbolicTangent() -> Tensor { map(CK_TANH) }
   /// max(*x*, 0).
   public func relu() -> Tensor { map(CK_RELU) }
+  /// The gradient of `relu` for the gradient `self` by its result `output`.
+  public func reluGradient(output: Tensor) -> Tensor {
+    precondition(shape == output.shape, "gradient \(shape) of an output \(output.shape)")
+    let (dy, y) = (contiguous, output.contiguous)
+    return Profiler.count("elementwise", arithmetic: shape.count, elements: 3 * shape.count) {
+      unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(shape.count, grain: grain) { range in
+          let start = range.lowerBound
+          unsafe dy.withElements { dy in
+            unsafe y.withElements {
+              unsafe ck_relu_pullback(range.count, $0 + start, dy + start, address.pointer + start)
+            }
+          }
+        }
+      }
+    }
+  }
+
   /// 1 / (1 + exp(−*x*)).
   public func sigmoid() -> Tensor { map(CK_SIGMOID) }
   /// log(1 + exp(*x*)), without overflow.
@@ -99,13 +127,15 @@ extension Tensor {
   public mutating func add(_ other: Tensor, scaledBy scale: Float = 1) {
     precondition(shape == other.shape, "adding \(other.shape) to \(shape)")
     let count = shape.count
-    unsafe withMutableElements { y in
-      let target = unsafe SendableAddress(y)
-      let source = other.contiguous
-      Parallel.ranges(count, grain: grain) { range in
-        unsafe source.withElements {
-          unsafe ck_axpy(
-            range.count, scale, $0 + range.lowerBound, target.pointer + range.lowerBound)
+    Profiler.count("elementwise", arithmetic: 2 * count, elements: 3 * count) {
+      unsafe withMutableElements { y in
+        let target = unsafe SendableAddress(y)
+        let source = other.contiguous
+        Parallel.ranges(count, grain: grain) { range in
+          unsafe source.withElements {
+            unsafe ck_axpy(
+              range.count, scale, $0 + range.lowerBound, target.pointer + range.lowerBound)
+          }
         }
       }
     }

@@ -6,10 +6,12 @@ extension Tensor {
     let source = contiguous
     let width = shape.count / max(1, shape[0])
     precondition(indices.allSatisfy { 0..<shape[0] ~= $0 }, "gather out of \(shape)")
-    return unsafe Tensor(shape.replacing(0, with: indices.count)) { target in
-      unsafe source.withElements { x in
-        for (row, index) in indices.enumerated() {
-          unsafe (target + row * width).update(from: x + index * width, count: width)
+    return Profiler.count("gather", elements: 2 * indices.count * width) {
+      unsafe Tensor(shape.replacing(0, with: indices.count)) { target in
+        unsafe source.withElements { x in
+          for (row, index) in indices.enumerated() {
+            unsafe (target + row * width).update(from: x + index * width, count: width)
+          }
         }
       }
     }

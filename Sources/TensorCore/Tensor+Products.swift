@@ -23,19 +23,23 @@ extension Tensor {
     let count = lead.reduce(1, *)
     let block = 256
     let blocks = (m + block - 1) / block
-    return unsafe Tensor(Shape(lead + [m, n])) { target in
-      if k == 0 { unsafe target.update(repeating: 0, count: count * m * n) }
-      guard m > 0 && n > 0 && k > 0 else { return }
-      let c = unsafe SendableAddress(target)
-      Parallel.forEach(count * blocks) { index in
-        let (batch, part) = (index / blocks, index % blocks)
-        let rows = part * block..<min(m, (part + 1) * block)
-        let left = unsafe a.base(batch) + rows.lowerBound * (a.isTransposed ? 1 : a.leading)
-        unsafe cblas_sgemm(
-          CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans,
-          b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count), blasint(n), blasint(k),
-          1, left, blasint(a.leading), b.base(batch), blasint(b.leading), 0,
-          c.pointer + (batch * m + rows.lowerBound) * n, blasint(n))
+    return Profiler.count(
+      "matrix product", arithmetic: 2 * count * m * n * k, elements: count * (m * k + k * n + m * n)
+    ) {
+      unsafe Tensor(Shape(lead + [m, n])) { target in
+        if k == 0 { unsafe target.update(repeating: 0, count: count * m * n) }
+        guard m > 0 && n > 0 && k > 0 else { return }
+        let c = unsafe SendableAddress(target)
+        Parallel.forEach(count * blocks) { index in
+          let (batch, part) = (index / blocks, index % blocks)
+          let rows = part * block..<min(m, (part + 1) * block)
+          let left = unsafe a.base(batch) + rows.lowerBound * (a.isTransposed ? 1 : a.leading)
+          unsafe cblas_sgemm(
+            CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans,
+            b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count), blasint(n), blasint(k),
+            1, left, blasint(a.leading), b.base(batch), blasint(b.leading), 0,
+            c.pointer + (batch * m + rows.lowerBound) * n, blasint(n))
+        }
       }
     }
   }

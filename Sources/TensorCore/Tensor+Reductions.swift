@@ -8,15 +8,17 @@ extension Tensor {
     let inner = shape.extents[(axis + 1)...].reduce(1, *)
     let outer = shape.extents[..<axis].reduce(1, *)
     let source = contiguous
-    return unsafe Tensor(shape.replacing(axis, with: 1)) { target in
-      let address = unsafe SendableAddress(target)
-      let grain = max(1, (1 << 16) / max(1, length * inner))
-      Parallel.ranges(outer, grain: grain) { range in
-        unsafe source.withElements { x in
-          let start = range.lowerBound
-          unsafe ck_reduce(
-            op, range.count, length, inner, x + start * length * inner,
-            address.pointer + start * inner)
+    return Profiler.count("reduction", arithmetic: shape.count, elements: shape.count) {
+      unsafe Tensor(shape.replacing(axis, with: 1)) { target in
+        let address = unsafe SendableAddress(target)
+        let grain = max(1, (1 << 16) / max(1, length * inner))
+        Parallel.ranges(outer, grain: grain) { range in
+          unsafe source.withElements { x in
+            let start = range.lowerBound
+            unsafe ck_reduce(
+              op, range.count, length, inner, x + start * length * inner,
+              address.pointer + start * inner)
+          }
         }
       }
     }
@@ -64,10 +66,12 @@ extension Tensor {
   public func softmax(logarithm: Bool = false) -> Tensor {
     let columns = shape[-1]
     let source = contiguous
-    return unsafe Tensor(shape) { y in
-      unsafe source.withElements { x in
-        unsafe ck_softmax(
-          columns == 0 ? 0 : shape.count / columns, columns, x, logarithm ? 1 : 0, y)
+    return Profiler.count("softmax", arithmetic: 4 * shape.count, elements: 2 * shape.count) {
+      unsafe Tensor(shape) { y in
+        unsafe source.withElements { x in
+          unsafe ck_softmax(
+            columns == 0 ? 0 : shape.count / columns, columns, x, logarithm ? 1 : 0, y)
+        }
       }
     }
   }

@@ -103,13 +103,15 @@ extension Tensor {
   /// Copies the elements, wherever they lie, to a place with strides of its own.
   func copyElements(to target: UnsafeMutablePointer<Float>, strides targetStrides: [Int]? = nil) {
     let targetStrides = targetStrides ?? shape.rowMajorStrides
-    forEachRun(of: shape, strides, targetStrides) { from, to, count, fromStep, toStep in
-      let source = unsafe storage.base + offset + from
-      let destination = unsafe target + to
-      if fromStep == 1 && toStep == 1 {
-        unsafe destination.update(from: source, count: count)
-      } else {
-        for i in 0..<count { unsafe destination[i * toStep] = source[i * fromStep] }
+    Profiler.count("copy", elements: 2 * shape.count) {
+      forEachRun(of: shape, strides, targetStrides) { from, to, count, fromStep, toStep in
+        let source = unsafe storage.base + offset + from
+        let destination = unsafe target + to
+        if fromStep == 1 && toStep == 1 {
+          unsafe destination.update(from: source, count: count)
+        } else {
+          for i in 0..<count { unsafe destination[i * toStep] = source[i * fromStep] }
+        }
       }
     }
     withExtendedLifetime(storage) {}

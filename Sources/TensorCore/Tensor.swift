@@ -48,7 +48,11 @@
 
   /// Creates a tensor with the same value everywhere.
   public init(repeating value: Float, shape: Shape) {
-    unsafe self.init(shape) { unsafe $0.update(repeating: value, count: shape.count) }
+    unsafe self.init(shape) { target in
+      Profiler.count("fill", elements: shape.count) {
+        unsafe target.update(repeating: value, count: shape.count)
+      }
+    }
   }
 
   /// A tensor of zeros.

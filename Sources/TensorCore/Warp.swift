@@ -82,13 +82,15 @@ extension Tensor {
     let (height, width) = size ?? (shape[1], shape[2])
     let source = contiguous
     let (inSize, outSize) = (shape[1] * shape[2] * shape[3], height * width * shape[3])
-    return unsafe Tensor([shape[0], height, width, shape[3]]) { target in
-      let address = unsafe SendableAddress(target)
-      Parallel.ranges(shape[0], grain: max(1, 4096 / max(1, outSize))) { range in
-        unsafe source.withElements { x in
-          for n in range {
-            var warp = maps[n].kernel(shape, height, width, interpolation, border)
-            unsafe ck_warp(&warp, x + n * inSize, address.pointer + n * outSize)
+    return Profiler.count("warp", elements: shape[0] * (inSize + outSize)) {
+      unsafe Tensor([shape[0], height, width, shape[3]]) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(shape[0], grain: max(1, 4096 / max(1, outSize))) { range in
+          unsafe source.withElements { x in
+            for n in range {
+              var warp = maps[n].kernel(shape, height, width, interpolation, border)
+              unsafe ck_warp(&warp, x + n * inSize, address.pointer + n * outSize)
+            }
           }
         }
       }
@@ -109,18 +111,20 @@ extension Tensor {
     let (height, width) = (shape[1], shape[2])
     var entries = [Double](repeating: 0, count: 6 * maps.count)
     var result = Tensor.zeros(ofImages ? images.shape : [0])
-    unsafe entries.withUnsafeMutableBufferPointer { entries in
-      guard let first = entries.baseAddress else { return }
-      let dm = unsafe SendableAddress(first)
-      unsafe result.withMutableElements { target in
-        let dx = unsafe SendableAddress(target)
-        Parallel.forEach(maps.count) { n in
-          var warp = maps[n].kernel(images.shape, height, width, interpolation, border)
-          unsafe source.withElements { x in
-            unsafe gradient.withElements { dy in
-              unsafe ck_warp_pullback(
-                &warp, x + n * inSize, dy + n * outSize, ofImages ? dx.pointer + n * inSize : nil,
-                ofMaps ? dm.pointer + 6 * n : nil)
+    Profiler.count("warp gradient", elements: 2 * images.shape.count + shape.count) {
+      unsafe entries.withUnsafeMutableBufferPointer { entries in
+        guard let first = entries.baseAddress else { return }
+        let dm = unsafe SendableAddress(first)
+        unsafe result.withMutableElements { target in
+          let dx = unsafe SendableAddress(target)
+          Parallel.forEach(maps.count) { n in
+            var warp = maps[n].kernel(images.shape, height, width, interpolation, border)
+            unsafe source.withElements { x in
+              unsafe gradient.withElements { dy in
+                unsafe ck_warp_pullback(
+                  &warp, x + n * inSize, dy + n * outSize, ofImages ? dx.pointer + n * inSize : nil,
+                  ofMaps ? dm.pointer + 6 * n : nil)
+              }
             }
           }
         }

@@ -30,11 +30,9 @@ public struct Examples: Sendable {
   }
 }
 
-/// The data of a run, read and split as its configuration says.
+/// The data that a run learns from, read and split as its configuration says.
 public struct TrainingData: Sendable {
   public let train, valid: Examples
-  /// What nothing is selected on; `nil` where the data have no test part.
-  public let test: Examples?
   public let classNames: [String]
 
   /// Reads the data.
@@ -45,17 +43,11 @@ public struct TrainingData: Sendable {
     let seed = UInt64(configuration.seed)
     switch data.kind {
     case .rotatedMNIST, .uprightMNIST:
-      let splits = Digits.rotated(
-        try Digits.mnist(folder: data.path), isUpright: data.kind == .uprightMNIST)
-      classNames = data.task == .classify ? splits.train.classNames : []
-      func examples(_ part: LabeledImages, _ name: String) -> Examples {
-        data.task == .classify
-          ? Examples(part) : Examples(restoring: part.images, seed: seed, name: name)
-      }
-      let all = examples(splits.train, "train")
+      let digits = try Digits(folder: data.path)
+      classNames = data.task == .classify ? Digits.classNames : []
+      let all = Examples(digits, .train, configuration)
       train = data.limit > 0 ? all.selecting(0..<min(data.limit, all.count)) : all
-      valid = examples(splits.valid, "valid")
-      test = examples(splits.test, "test")
+      valid = Examples(digits, .valid, configuration)
     case .idx, .folder, .pairs:
       let (all, names) = try TrainingData.load(configuration)
       var random = RandomStream(seed: seed, name: "split")
@@ -75,9 +67,16 @@ public struct TrainingData: Sendable {
       valid = pick(order.prefix(held))
       let rest = order.dropFirst(held)
       train = pick(data.limit > 0 ? rest.prefix(data.limit) : rest)
-      test = nil
       classNames = names
     }
+  }
+
+  /// The examples that nothing is selected on; `nil` where the data have no test part.
+  ///
+  /// - Throws: `DatasetError`.
+  public static func test(_ configuration: RunConfiguration) throws -> Examples? {
+    guard [.rotatedMNIST, .uprightMNIST].contains(configuration.data.kind) else { return nil }
+    return Examples(try Digits(folder: configuration.data.path), .test, configuration)
   }
 
   /// Reads all of a folder, pair of folders or pair of IDX files.
@@ -135,6 +134,17 @@ extension Examples {
     self.init(
       inputs: labeled.images,
       targets: .oneHot(labeled.labels, classes: labeled.classNames.count), labels: labeled.labels)
+  }
+
+  /// A part of MNIST, as a configuration wants it.
+  fileprivate init(_ digits: Digits, _ part: Digits.Part, _ configuration: RunConfiguration) {
+    let labeled = digits.rotated(part, isUpright: configuration.data.kind == .uprightMNIST)
+    if configuration.data.task == .classify {
+      self.init(labeled)
+    } else {
+      self.init(
+        restoring: labeled.images, seed: UInt64(configuration.seed), name: "\(part)")
+    }
   }
 
   /// Clean images as targets; as inputs the same with noise of deviation 0.2 and a strip of a

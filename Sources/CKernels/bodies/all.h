@@ -8,6 +8,7 @@
 #define CK_INLINE static inline __attribute__((always_inline))
 
 typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
+typedef int32_t CK(ivec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 
 #include "elementwise.h"
 #include "gather_product.h"

@@ -54,14 +54,6 @@ CK_BODY void CK(ck_axpy)(size_t n, float a, const float *x, float *y) {
   for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-CK_BODY void CK(ck_bias_activation)(size_t rows, size_t columns, const float *x, const float *bias,
-                                    int relu, float *y) {
-  for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
-    if (relu) for (size_t c = 0; c < columns; c++) { const float v = x[c] + bias[c]; y[c] = v > 0 ? v : 0; }
-    else for (size_t c = 0; c < columns; c++) y[c] = x[c] + bias[c];
-  }
-}
-
 CK_BODY void CK(ck_relu_pullback)(size_t n, const float *y, const float *dy, float *dx) {
   for (size_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }

@@ -1,0 +1,81 @@
+import Synchronization
+
+/// Where time goes: the operations of the tensor core, counted and timed while a profile is taken.
+///
+///     let operations = Profiler.profile { step() }
+///
+/// An operation that runs inside another, or on a worker thread, adds its arithmetic and its bytes
+/// to the outer one, so that seconds add up to the time spent in operations.
+public enum Profiler {
+  /// The calls of one operation.
+  public struct Operation: Sendable {
+    /// What it does, and to what.
+    public let name: String
+    public fileprivate(set) var calls = 0
+    public fileprivate(set) var seconds = 0.0
+    /// Floating-point operations, by the definition of the function: an algorithm that needs fewer
+    /// has a higher rate than the machine.
+    public fileprivate(set) var arithmetic = 0.0
+    /// Bytes of the operands and the result, each counted once.
+    public fileprivate(set) var bytes = 0.0
+  }
+
+  private struct State {
+    var operations: [String: Operation] = [:]
+    var isInside = false
+    /// Of the operations inside the open one.
+    var arithmetic = 0.0
+    var bytes = 0.0
+  }
+  private static let isOn = Atomic<Bool>(false)
+  private static let state = Mutex(State())
+
+  /// The operations that `body` runs, the longest first.
+  ///
+  /// - Precondition: No other profile is being taken.
+  public static func profile(_ body: () throws -> Void) rethrows -> [Operation] {
+    let wasOn = isOn.exchange(true, ordering: .relaxed)
+    precondition(!wasOn, "a profile is being taken already")
+    state.withLock { $0 = State() }
+    defer { isOn.store(false, ordering: .relaxed) }
+    try body()
+    return state.withLock { state in
+      state.operations.values.sorted { ($0.seconds, $1.name) > ($1.seconds, $0.name) }
+    }
+  }
+
+  /// Runs an operation, and counts it if a profile is being taken.
+  public static func count<Result>(
+    _ name: @autoclosure () -> String, arithmetic: @autoclosure () -> Int = 0,
+    elements: @autoclosure () -> Int, _ body: () throws -> Result
+  ) rethrows -> Result {
+    guard isOn.load(ordering: .relaxed) else { return try body() }
+    let (arithmetic, bytes) = (Double(arithmetic()), Double(elements() * 4))
+    let isInner = state.withLock { state in
+      if state.isInside {
+        state.arithmetic += arithmetic
+        state.bytes += bytes
+        return true
+      }
+      (state.isInside, state.arithmetic, state.bytes) = (true, arithmetic, bytes)
+      return false
+    }
+    if isInner { return try body() }
+    let start = ContinuousClock.now
+    defer {
+      let time = ContinuousClock.now - start
+      let name = name()
+      state.withLock { state in
+        state.isInside = false
+        var operation = state.operations[name] ?? Operation(name: name)
+        operation.calls += 1
+        operation.seconds +=
+          Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
+        operation.arithmetic += state.arithmetic
+        operation.bytes += state.bytes
+        state.operations[name] = operation
+      }
+    }
+    return try body()
+  }
+}
