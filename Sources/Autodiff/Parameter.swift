@@ -5,24 +5,56 @@ public import TensorCore
 ///
 /// It has identity: layers that share a parameter share its value and its gradient.
 public final class Parameter: Sendable {
-  private let state: Mutex<Tensor>
+  private let state: Mutex<(value: Tensor, version: Int)>
   /// Whether an optimizer changes it; running statistics are not.
   public let isTrainable: Bool
 
   /// Creates a parameter.
   public init(_ value: Tensor, isTrainable: Bool = true) {
-    state = Mutex(value)
+    state = Mutex((value, 0))
     self.isTrainable = isTrainable
   }
 
   /// The current value.
   public var value: Tensor {
-    get { state.withLock { $0 } }
-    set { state.withLock { $0 = newValue } }
+    get { state.withLock { $0.value } }
+    set { update { $0 = newValue } }
   }
 
   /// Changes the value in place.
-  public func update(_ body: (inout Tensor) -> Void) { state.withLock { body(&$0) } }
+  public func update(_ body: (inout Tensor) -> Void) {
+    state.withLock {
+      body(&$0.value)
+      $0.version += 1
+    }
+  }
+
+  /// How often the value was changed.
+  var version: Int { state.withLock { $0.version } }
+}
+
+/// Something made of parameters, such as folded weights: kept until one of them changes.
+public final class Derived<Value: Sendable>: Sendable {
+  private let parameters: [Parameter]
+  private let make: @Sendable () -> Value
+  private let kept = Mutex<(versions: [Int], value: Value)?>(nil)
+
+  /// - Parameters:
+  ///   - parameters: All that `make` depends on.
+  ///   - make: Makes the value anew.
+  public init(from parameters: [Parameter], _ make: @escaping @Sendable () -> Value) {
+    self.parameters = parameters
+    self.make = make
+  }
+
+  /// The value for the parameters as they are.
+  public var value: Value {
+    let versions = parameters.map(\.version)
+    if let kept = kept.withLock({ $0 }), kept.versions == versions { return kept.value }
+    let value = make()
+    kept.withLock { $0 = (versions, value) }
+    return value
+  }
 }
 
 /// One pass through a model: whether it learns, and what is random in it.

@@ -17,18 +17,19 @@ extension Variable {
     }
   }
 
-  /// The convolution of images with a kernel: see `Tensor.convolved`.
+  /// The convolution of images with a kernel, clamped at zero if `relu`: see `Tensor.convolved`.
   public func convolved(
-    with weight: Variable, bias: Variable? = nil,
+    with weight: Variable, bias: Variable? = nil, relu: Bool = false,
     _ geometry: ConvolutionGeometry = ConvolutionGeometry()
   ) -> Variable {
-    let value = value.convolved(with: weight.value, bias: bias?.value, geometry)
+    let value = value.convolved(with: weight.value, bias: bias?.value, relu: relu, geometry)
     return Variable(value, inputs: [self, weight] + (bias.map { [$0] } ?? [])) {
       [
         x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient,
         nb = bias?.requiresGradient ?? false
       ] dy in
-      [
+      let dy = relu ? dy.reluGradient(output: value) : dy
+      return [
         nx ? dy.convolutionInputGradient(weight: w, inputShape: x.shape, geometry) : nil,
         nw ? dy.convolutionWeightGradient(input: x, weightShape: w.shape, geometry) : nil,
         nb ? dy.sum([0, 1, 2]) : nil,

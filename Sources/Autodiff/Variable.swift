@@ -77,8 +77,16 @@ public struct Gradients {
   /// - Complexity: About twice the work of computing `result`; each recorded operation runs once.
   public init(of result: Variable) {
     precondition(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
+    self.init(of: result, weights: .ones(result.shape))
+  }
+
+  /// Computes the gradients of Σ `weights` · `result`.
+  ///
+  /// - Precondition: The shapes are equal.
+  public init(of result: Variable, weights: Tensor) {
+    precondition(weights.shape == result.shape, "weights \(weights.shape) of \(result.shape)")
     guard result.requiresGradient else { return }
-    byVariable[ObjectIdentifier(result)] = .ones(result.shape)
+    byVariable[ObjectIdentifier(result)] = weights
     var pending = Gradients.order(from: result)
     while let node = pending.popLast() {
       guard let (inputs, pullback) = node.takeRecord(),

@@ -54,6 +54,10 @@ __attribute__((constructor)) static void ck_choose(void) {
 #endif
 }
 
+static _Thread_local int worker;
+int ck_is_worker(void) { return worker; }
+void ck_set_worker(int on) { worker = on; }
+
 const char *ck_path(void) { return active->path; }
 
 #define KERNEL(name, params, args) \

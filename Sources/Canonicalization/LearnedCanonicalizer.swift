@@ -23,35 +23,7 @@ public enum PoseGradient: Sendable, Hashable {
 /// Of equal scores the one earliest in `group.elements` wins, read from the image's exact normal
 /// form; the others are reported as ties.
 public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ImageCanonicalizer {
-  /// The shape of the scoring network.
-  public struct Architecture: Sendable, Hashable {
-    /// The side and channels of its input.
-    public var size, inputChannels: Int
-    /// The kernel of the lifting convolution; `size` makes a matched filter of a single layer.
-    public var kernel: Int
-    /// The kernel of the group convolutions after it.
-    public var groupKernel: Int
-    /// Channels per group element, in every layer.
-    public var channels: Int
-    /// How many convolutions there are.
-    public var layers: Int
-    /// Whether group batch norm follows every convolution but the last.
-    public var hasBatchNorm: Bool
-
-    public init(
-      size: Int, inputChannels: Int = 1, kernel: Int, groupKernel: Int = 1, channels: Int = 1,
-      layers: Int = 1, hasBatchNorm: Bool = true
-    ) {
-      self.size = size
-      self.inputChannels = inputChannels
-      self.kernel = kernel
-      self.groupKernel = groupKernel
-      self.channels = channels
-      self.layers = layers
-      self.hasBatchNorm = hasBatchNorm
-    }
-  }
-
+  public typealias Architecture = ScoringArchitecture
   public typealias PoseGroup = Group
   public let action: ImageAction<Group>
   public let architecture: Architecture
@@ -60,7 +32,7 @@ public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ImageCanon
   public let temperature: Float
   /// Whether the scoring network keeps its initial weights.
   public let isFrozen: Bool
-  private let network: Sequential
+  private let network: ScoringNetwork<Group>
   private let mask: Tensor
 
   /// Creates a canonicalizer with random weights.
@@ -71,25 +43,13 @@ public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ImageCanon
     temperature: Float = 1, isFrozen: Bool = false, border: BorderPolicy = .zero,
     using random: inout RandomStream
   ) {
-    let a = architecture
-    precondition(
-      a.layers > 0 && a.kernel + (a.layers - 1) * (a.groupKernel - 1) <= a.size,
-      "\(a.layers) layers with kernels \(a.kernel), \(a.groupKernel) on images of \(a.size)")
     action = ImageAction(group, border: border)
-    self.architecture = a
+    self.architecture = architecture
     self.gradient = gradient
     self.temperature = temperature
     self.isFrozen = isFrozen
-    mask = discMask(height: a.size, width: a.size)
-    var layers: [any Layer] = [
-      LiftingConvolution(group, a.inputChannels, a.channels, kernel: a.kernel, using: &random)
-    ]
-    for _ in 1..<a.layers {
-      layers.append(a.hasBatchNorm ? GroupBatchNorm(a.channels, relu: true) : Function.relu)
-      layers.append(
-        GroupConvolution(group, a.channels, a.channels, kernel: a.groupKernel, using: &random))
-    }
-    network = Sequential(layers)
+    mask = discMask(height: architecture.size, width: architecture.size)
+    network = ScoringNetwork(group, architecture, using: &random)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] { network.parameters }
@@ -102,11 +62,7 @@ public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ImageCanon
     precondition(
       Array(batch.shape.extents.dropFirst()) == [a.size, a.size, a.inputChannels],
       "images \(batch.shape) for a canonicalizer of \(a.size) × \(a.size) × \(a.inputChannels)")
-    let features = network(batch * Variable(mask), on: tape)
-    let grouped = features.reshaped([
-      batch.shape[0], features.shape[1] * features.shape[2], action.group.order, a.channels,
-    ])
-    return grouped.mean([1, 3])
+    return network.scores(batch * Variable(mask), on: tape)
   }
 
   public func poses(of batch: Tensor) -> [Pose<Group.Element>] {

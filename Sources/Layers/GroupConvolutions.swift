@@ -31,8 +31,9 @@ public struct LiftingConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
 
   public var parameters: [(name: String, parameter: Parameter)] { [("weight", weight)] }
 
-  /// The filters under every element, `[kernel, kernel, inputs, order · channels]`.
-  func expanded(on tape: Tape) -> Variable {
+  /// The filters under every element, the kernel of a plain convolution,
+  /// `[kernel, kernel, inputs, order · channels]`.
+  public func filters(on tape: Tape) -> Variable {
     let w = tape(weight)
     let (k, inputs, channels) = (w.shape[0], w.shape[2], w.shape[3])
     let copies = w.reshaped([1, k, k, inputs * channels])
@@ -43,7 +44,7 @@ public struct LiftingConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    input.convolved(with: expanded(on: tape), ConvolutionGeometry(padding: padding))
+    input.convolved(with: filters(on: tape), ConvolutionGeometry(padding: padding))
   }
 }
 
@@ -72,7 +73,9 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
 
   public var parameters: [(name: String, parameter: Parameter)] { [("weight", weight)] }
 
-  func expanded(on tape: Tape) -> Variable {
+  /// The filters of every element for every other, the kernel of a plain convolution,
+  /// `[kernel, kernel, order · inputs, order · channels]`.
+  public func filters(on tape: Tape) -> Variable {
     let w = tape(weight)
     let (n, k, inputs, channels) = (group.order, w.shape[1], w.shape[3], w.shape[4])
     let elements = group.elements
@@ -89,7 +92,7 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    input.convolved(with: expanded(on: tape), ConvolutionGeometry(padding: padding))
+    input.convolved(with: filters(on: tape), ConvolutionGeometry(padding: padding))
   }
 }
 
@@ -105,6 +108,9 @@ public struct GroupBatchNorm: Layer {
   }
 
   public var parameters: [(name: String, parameter: Parameter)] { norm.parameters }
+
+  /// What the layer is in inference: *x* · scale + shift per channel, the same for every element.
+  public var inferenceMap: (scale: Tensor, shift: Tensor) { norm.inferenceMap }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     norm(input.reshaped([-1, channels]), on: tape).reshaped(input.shape.extents)

@@ -28,8 +28,18 @@ extension Layer {
 public struct Sequential: Layer {
   /// The layers in order.
   public let layers: [any Layer]
+  /// For each layer that is a convolution with a batch norm after it: both as one, for inference.
+  private let folded: [Derived<PreparedConvolution>?]
 
-  public init(_ layers: [any Layer]) { self.layers = layers }
+  public init(_ layers: [any Layer]) {
+    self.layers = layers
+    folded = layers.indices.map { index in
+      guard let convolution = layers[index] as? Convolution, index + 1 < layers.count else {
+        return nil
+      }
+      return (layers[index + 1] as? BatchNorm).map(convolution.folded)
+    }
+  }
 
   public var parameters: [(name: String, parameter: Parameter)] {
     layers.enumerated().flatMap { index, layer in
@@ -41,10 +51,8 @@ public struct Sequential: Layer {
     var (result, next) = (input, 0)
     while next < layers.count {
       // In inference a convolution takes the batch norm after it into its weights.
-      if !tape.isTraining, next + 1 < layers.count,
-        let convolution = layers[next] as? Convolution, let norm = layers[next + 1] as? BatchNorm
-      {
-        result = Variable(convolution.normalized(result.value, by: norm))
+      if !tape.isTraining, let convolution = folded[next] {
+        result = Variable(convolution.value(result.value))
         next += 2
       } else {
         result = layers[next](result, on: tape)

@@ -50,7 +50,7 @@ public struct BatchNorm: Layer {
 
 extension BatchNorm {
   /// What the layer is in inference: *x* · scale + shift per channel.
-  fileprivate var inferenceMap: (scale: Tensor, shift: Tensor) {
+  var inferenceMap: (scale: Tensor, shift: Tensor) {
     let scale = weight.value / (runningVariance.value + epsilon).squareRoot()
     return (scale, bias.value - runningMean.value * scale)
   }
@@ -60,11 +60,13 @@ extension Convolution {
   /// The convolution and the batch norm after it, as one convolution with other weights and bias.
   ///
   /// One pass over the image instead of two; equal to both in turn, to rounding.
-  func normalized(_ input: Tensor, by norm: BatchNorm) -> Tensor {
-    let (scale, shift) = norm.inferenceMap
-    let offset = bias.map { $0.value * scale + shift } ?? shift
-    return input.convolved(
-      with: weight.value * scale, bias: offset, relu: norm.relu, geometry)
+  func folded(with norm: BatchNorm) -> Derived<PreparedConvolution> {
+    Derived(from: (parameters + norm.parameters).map(\.parameter)) {
+      let (scale, shift) = norm.inferenceMap
+      return PreparedConvolution(
+        weight.value * scale, bias: bias.map { $0.value * scale + shift } ?? shift,
+        relu: norm.relu, geometry)
+    }
   }
 }
 

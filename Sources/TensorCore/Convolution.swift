@@ -132,10 +132,20 @@ extension Tensor {
     with weight: Tensor, bias: Tensor? = nil, relu: Bool = false,
     _ geometry: ConvolutionGeometry = ConvolutionGeometry(), algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
+    convolved(
+      with: weight, bias: bias, relu: relu, geometry, algorithm: algorithm, matrices: nil)
+  }
+
+  /// The same, where Winograd's matrices may be known already.
+  func convolved(
+    with weight: Tensor, bias: Tensor?, relu: Bool, _ geometry: ConvolutionGeometry,
+    algorithm: ConvolutionAlgorithm? = nil, matrices: Tensor?
+  ) -> Tensor {
     let plan = ConvolutionPlan(shape, weight.shape, geometry)
     return plan.counted("convolution", algorithm) { algorithm in
       algorithm == .winograd
-        ? WinogradPlan(plan).convolved(self, weight, bias: bias, relu: relu)
+        ? WinogradPlan(plan).convolved(
+          self, matrices ?? WinogradPlan.matrices(weight), bias: bias, relu: relu)
         : directlyConvolved(with: weight, bias: bias, relu: relu, plan)
     }
   }

@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 import Dispatch
 import Glibc
@@ -27,15 +28,19 @@ public enum Parallel {
   private static let availableThreads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
   /// Runs `body` for each index in `0..<count`, on several threads where `count` exceeds 1.
+  ///
+  /// A loop inside a piece of another runs on the piece's thread alone: one level of parallelism.
   public static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
     _ = singleThreadedBLAS
     let threads = min(threadCount, count)
-    guard threads > 1 else {
+    guard threads > 1 && ck_is_worker() == 0 else {
       for index in 0..<count { body(index) }
       return
     }
     let next = Atomic<Int>(0)
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
+      ck_set_worker(1)
+      defer { ck_set_worker(0) }
       while true {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
         guard index < count else { return }

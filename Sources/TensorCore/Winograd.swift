@@ -12,14 +12,20 @@ public enum ConvolutionAlgorithm: String, Sendable, CaseIterable {
 extension ConvolutionPlan {
   /// The algorithm to use: the one asked for where it applies, else the faster one.
   ///
-  /// Winograd's transforms cost the same for every pair of channels, so it pays from 16 channels on
+  /// Winograd's transforms cost the same for every pair of channels, so it pays from 8 channels on
   /// both sides (Benchmarks/Results).
   func algorithm(_ wanted: ConvolutionAlgorithm?) -> ConvolutionAlgorithm {
-    let applies =
-      kernelHeight == 3 && kernelWidth == 3 && geometry.stride == 1 && geometry.dilation == 1
-      && geometry.groups == 1 && batch * pixels * channels * outChannels > 0
-    guard applies else { return .direct }
-    return wanted ?? (min(channels, outChannels) >= 16 ? .winograd : .direct)
+    let weight: Shape = [kernelHeight, kernelWidth, groupIn, outChannels]
+    guard ConvolutionPlan.winogradApplies(weight, geometry), batch * pixels > 0 else {
+      return .direct
+    }
+    return wanted ?? (min(channels, outChannels) >= 8 ? .winograd : .direct)
+  }
+
+  /// Whether a convolution can be computed by Winograd's algorithm.
+  static func winogradApplies(_ weight: Shape, _ geometry: ConvolutionGeometry) -> Bool {
+    weight[0] == 3 && weight[1] == 3 && weight.count > 0 && geometry.stride == 1
+      && geometry.dilation == 1 && geometry.groups == 1
   }
 }
 
@@ -100,16 +106,19 @@ struct WinogradPlan {
     withExtendedLifetime(scratch) {}
   }
 
-  func convolved(_ input: Tensor, _ weight: Tensor, bias: Tensor?, relu: Bool) -> Tensor {
-    let (source, kernel, bias) = (input.contiguous, weight.contiguous, bias?.contiguous)
+  /// The kernel's values at the 36 points, `[36, channels, outputs]`.
+  static func matrices(_ weight: Tensor) -> Tensor {
+    let (kernel, channels, outputs) = (weight.contiguous, weight.shape[2], weight.shape[3])
+    return unsafe Tensor([36, channels, outputs]) { u in
+      unsafe kernel.withElements { unsafe ck_winograd_weights(channels, outputs, $0, u) }
+    }
+  }
+
+  func convolved(_ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool) -> Tensor {
+    let (source, bias) = (input.contiguous, bias?.contiguous)
     let (inSize, outSize) = (
       plan.height * plan.width * plan.channels, plan.pixels * plan.outChannels
     )
-    let matrices = unsafe Tensor([36, plan.channels, plan.outChannels]) { u in
-      unsafe kernel.withElements {
-        unsafe ck_winograd_weights(plan.channels, plan.outChannels, $0, u)
-      }
-    }
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
       Parallel.forEach(pieces) { piece in
@@ -165,5 +174,33 @@ extension Tensor {
     return Tensor.concatenated(
       (0..<height * width).reversed().map { self[$0 / width][$0 % width].transposed() }
     ).reshaped([height, width, shape[3], shape[2]])
+  }
+}
+
+/// A convolution made ready once for many images: its kernel in the form that the fastest algorithm
+/// takes.
+public struct PreparedConvolution: Sendable {
+  private let weight: Tensor
+  private let bias: Tensor?
+  private let relu: Bool
+  private let geometry: ConvolutionGeometry
+  private let matrices: Tensor?
+
+  /// Prepares a convolution: see `Tensor.convolved`.
+  public init(
+    _ weight: Tensor, bias: Tensor? = nil, relu: Bool = false,
+    _ geometry: ConvolutionGeometry = ConvolutionGeometry()
+  ) {
+    self.weight = weight
+    self.bias = bias
+    self.relu = relu
+    self.geometry = geometry
+    let isTiled = ConvolutionPlan.winogradApplies(weight.shape, geometry)
+    matrices = isTiled ? WinogradPlan.matrices(weight) : nil
+  }
+
+  /// The convolution of images, `[batch, height, width, channels]`.
+  public func callAsFunction(_ images: Tensor) -> Tensor {
+    images.convolved(with: weight, bias: bias, relu: relu, geometry, matrices: matrices)
   }
 }

@@ -12,6 +12,10 @@
 /// The name of the instruction set in use: "avx512", "avx2" or "portable".
 const char *ck_path(void);
 
+/// Whether this thread runs a piece of a parallel loop; see Parallel in TensorCore.
+int ck_is_worker(void);
+void ck_set_worker(int on);
+
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
 

@@ -1,0 +1,174 @@
+import Autodiff
+import Layers
+import Symmetry
+import TensorCore
+
+/// The shape of the network by which a learned canonicalizer scores the elements of its group.
+public struct ScoringArchitecture: Sendable, Hashable {
+  /// The side and channels of its input.
+  public var size, inputChannels: Int
+  /// The kernel of the lifting convolution; `size` makes a matched filter of a single layer.
+  public var kernel: Int
+  /// The kernel of the group convolutions after it.
+  public var groupKernel: Int
+  /// Channels per group element, in every layer.
+  public var channels: Int
+  /// How many convolutions there are.
+  public var layers: Int
+  /// Whether group batch norm follows every convolution but the last.
+  public var hasBatchNorm: Bool
+
+  public init(
+    size: Int, inputChannels: Int = 1, kernel: Int, groupKernel: Int = 1, channels: Int = 1,
+    layers: Int = 1, hasBatchNorm: Bool = true
+  ) {
+    self.size = size
+    self.inputChannels = inputChannels
+    self.kernel = kernel
+    self.groupKernel = groupKernel
+    self.channels = channels
+    self.layers = layers
+    self.hasBatchNorm = hasBatchNorm
+  }
+}
+
+/// A lifting convolution and group convolutions, whose features' mean over channels and positions
+/// scores each element.
+///
+/// Nothing is computed that the mean would undo: the mean over channels goes into the last layer's
+/// filters, and where its kernel is a single pixel the mean over positions comes before it, so that
+/// it is one small matrix product.
+struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
+  private let order: Int
+  private let architecture: ScoringArchitecture
+  private let lifting: LiftingConvolution<Group>
+  private let convolutions: [GroupConvolution<Group>]
+  /// After every convolution but the last; empty without batch norm.
+  private let norms: [GroupBatchNorm]
+  /// The filters and biases for inference.
+  private let folded: Derived<Filters>
+
+  private struct Filters: Sendable {
+    var hidden, biases: [Tensor]
+    var last: Tensor
+  }
+
+  /// - Precondition: The kernels fit into the image.
+  init(_ group: Group, _ architecture: ScoringArchitecture, using random: inout RandomStream) {
+    let a = architecture
+    precondition(
+      a.layers > 0 && a.kernel + (a.layers - 1) * (a.groupKernel - 1) <= a.size,
+      "\(a.layers) layers with kernels \(a.kernel), \(a.groupKernel) on images of \(a.size)")
+    let lifting = LiftingConvolution(
+      group, a.inputChannels, a.channels, kernel: a.kernel, using: &random)
+    let convolutions = (1..<a.layers).map { _ in
+      GroupConvolution(group, a.channels, a.channels, kernel: a.groupKernel, using: &random)
+    }
+    let norms = (1..<a.layers).filter { _ in a.hasBatchNorm }.map { _ in
+      GroupBatchNorm(a.channels, relu: true)
+    }
+    (self.lifting, self.convolutions, self.norms) = (lifting, convolutions, norms)
+    (self.architecture, order) = (architecture, group.order)
+    folded = Derived(
+      from: ScoringNetwork.parameters(lifting, convolutions, norms).map(\.parameter)
+    ) { [order = group.order] in
+      let all = ScoringNetwork.filters(lifting, convolutions, on: .inference()).map(\.value)
+      let maps = norms.map(\.inferenceMap)
+      func tiled(_ perChannel: Tensor) -> Tensor {
+        .concatenated([Tensor](repeating: perChannel, count: order))
+      }
+      return Filters(
+        hidden: all.dropLast().enumerated().map { i, filter in
+          maps.isEmpty ? filter : filter * tiled(maps[i].scale)
+        },
+        biases: maps.map { tiled($0.shift) },
+        last: ScoringNetwork.averaged(Variable(all[all.count - 1]), order).value)
+    }
+  }
+
+  var parameters: [(name: String, parameter: Parameter)] {
+    ScoringNetwork.parameters(lifting, convolutions, norms)
+  }
+
+  private static func parameters(
+    _ lifting: LiftingConvolution<Group>, _ convolutions: [GroupConvolution<Group>],
+    _ norms: [GroupBatchNorm]
+  ) -> [(name: String, parameter: Parameter)] {
+    var layers: [any Layer] = [lifting]
+    for (i, convolution) in convolutions.enumerated() {
+      layers.append(norms.isEmpty ? Function.relu : norms[i])
+      layers.append(convolution)
+    }
+    return Sequential(layers).parameters
+  }
+
+  /// The filters of every layer, each the kernel of a plain convolution.
+  private static func filters(
+    _ lifting: LiftingConvolution<Group>, _ convolutions: [GroupConvolution<Group>], on tape: Tape
+  ) -> [Variable] {
+    [lifting.filters(on: tape)] + convolutions.map { $0.filters(on: tape) }
+  }
+
+  /// Filters whose outputs are the mean over each element's channels.
+  private static func averaged(_ filters: Variable, _ order: Int) -> Variable {
+    let s = filters.shape
+    return filters.reshaped([s[0], s[1], s[2], order, s[3] / order]).mean([4])
+  }
+
+  /// The scores, `[batch, order]`.
+  func scores(_ images: Variable, on tape: Tape) -> Variable {
+    guard tape.isTraining else {
+      let filters = folded.value
+      return scores(
+        images, filters.hidden.map { Variable($0) }, filters.biases.map { Variable($0) },
+        Variable(filters.last))
+    }
+    let all = ScoringNetwork.filters(lifting, convolutions, on: tape)
+    let last = ScoringNetwork.averaged(all[all.count - 1], order)
+    guard !norms.isEmpty else { return scores(images, Array(all.dropLast()), [], last) }
+    // A batch norm sees the whole batch.
+    var features = images
+    for (filter, norm) in zip(all, norms) {
+      features = norm(features.convolved(with: filter), on: tape)
+    }
+    return ScoringNetwork.scored(features, last)
+  }
+
+  /// The scores where no layer looks beyond a single image: a few images at a time, in cache.
+  private func scores(
+    _ images: Variable, _ hidden: [Variable], _ biases: [Variable], _ last: Variable
+  ) -> Variable {
+    guard !hidden.isEmpty else { return ScoringNetwork.scored(images, last) }
+    let (count, hasBias, isPointwise) = (hidden.count, !biases.isEmpty, last.shape[0] == 1)
+    let weights = hidden + biases + (isPointwise ? [] : [last])
+    let side = architecture.size - architecture.kernel + 1
+    let perImage = side * side * order * architecture.channels
+    let results = images.recomputed(
+      with: weights, members: max(1, 150_000 / perImage)
+    ) { images, weights in
+      var features = images
+      for i in 0..<count {
+        features = features.convolved(
+          with: weights[i], bias: hasBias ? weights[count + i] : nil, relu: true)
+      }
+      return isPointwise
+        ? features.meanOverPositions() : ScoringNetwork.scored(features, weights[weights.count - 1])
+    }
+    return isPointwise ? results.matmul(last.reshaped([last.shape[2], order])) : results
+  }
+
+  /// The last layer and the mean over positions.
+  private static func scored(_ features: Variable, _ last: Variable) -> Variable {
+    let s = last.shape
+    return s[0] == 1 && s[1] == 1
+      ? features.meanOverPositions().matmul(last.reshaped([s[2], s[3]]))
+      : features.convolved(with: last).meanOverPositions()
+  }
+}
+
+extension Variable {
+  /// `[batch, height, width, channels]` → `[batch, channels]`.
+  fileprivate func meanOverPositions() -> Variable {
+    reshaped([shape[0], shape[1] * shape[2], shape[3]]).mean([1])
+  }
+}
