@@ -39,9 +39,9 @@ extension Variable {
 
   /// The maximum over windows of `size` × `size` pixels; the gradient goes to each window's maximum.
   public func maxPooled(size: Int, stride: Int? = nil) -> Variable {
-    let (pooled, chosen) = value.maxPooled(size: size, stride: stride ?? size)
+    let (pooled, choice) = value.maxPooled(size: size, stride: stride ?? size)
     return Variable(pooled, inputs: [self]) { [shape] dy in
-      [dy.maxPoolGradient(inputShape: shape, chosen: chosen)]
+      [dy.maxPoolGradient(inputShape: shape, choice: choice)]
     }
   }
 

@@ -22,18 +22,22 @@ extension Variable {
       $0..<min(shape[0], $0 + members)
     }
     let (input, values) = (value, weights.map(\.value))
-    let results = Parallel.map(parts) { range in
-      body(Variable(input.sliced(range)), values.map { Variable($0) }).value
+    let results = Profiler.count("recomputed part", elements: input.shape.count) {
+      Parallel.map(parts) { range in
+        body(Variable(input.sliced(range)), values.map { Variable($0) }).value
+      }
     }
     let needed = ([self] + weights).map(\.requiresGradient)
     return Variable(.concatenated(results), inputs: [self] + weights) { dy in
-      let gradients = Parallel.map(parts) { range -> [Tensor?] in
-        let leaves = zip([input.sliced(range)] + values, needed).map {
-          Variable($0, requiresGradient: $1)
+      let gradients = Profiler.count("recomputed part, gradient", elements: input.shape.count) {
+        Parallel.map(parts) { range -> [Tensor?] in
+          let leaves = zip([input.sliced(range)] + values, needed).map {
+            Variable($0, requiresGradient: $1)
+          }
+          let result = body(leaves[0], Array(leaves.dropFirst()))
+          let found = Gradients(of: result, weights: dy.sliced(range))
+          return leaves.map { found[$0] }
         }
-        let result = body(leaves[0], Array(leaves.dropFirst()))
-        let found = Gradients(of: result, weights: dy.sliced(range))
-        return leaves.map { found[$0] }
       }
       let byInput = needed[0] ? Tensor.concatenated(gradients.compactMap { $0[0] }) : nil
       return [byInput]

@@ -245,7 +245,41 @@ extension Tensor {
         ? convolved(
           with: weight.flippedKernel, ConvolutionGeometry(padding: 2 - geometry.padding),
           algorithm: .winograd)
-        : directInputGradient(weight, inputShape, plan)
+        : geometry.groups == 1 && plan.channels < 8
+          ? scatteredInputGradient(weight, plan) : directInputGradient(weight, inputShape, plan)
+    }
+  }
+
+  /// The input gradient for few input channels: one product with all taps per output pixel, whose
+  /// results are added up where the taps read.
+  private func scatteredInputGradient(_ weight: Tensor, _ plan: ConvolutionPlan) -> Tensor {
+    let (gradient, geometry) = (contiguous, plan.geometry)
+    let columns = plan.kernelHeight * plan.kernelWidth * plan.channels
+    let rowStride = (columns + 15) / 16 * 16
+    let taps = weight.reshaped([columns, plan.outChannels]).transposed().contiguous
+    let pixels = (0..<plan.pixels).map { $0 * plan.outChannels }
+    let (depth, rows) = (Array(0..<plan.outChannels), (0..<plan.pixels).map { $0 * rowStride })
+    let inputSize = plan.height * plan.width * plan.channels
+    return unsafe Tensor([plan.batch, plan.height, plan.width, plan.channels]) { target in
+      let address = unsafe SendableAddress(target)
+      Parallel.forEach(plan.batch) { n in
+        let products = unsafe Tensor([plan.pixels, rowStride]) { products in
+          unsafe gradient.withElements { dy in
+            unsafe taps.withElements { w in
+              unsafe gatherProduct(
+                rows: plan.pixels, columns: columns, a: dy + n * plan.pixels * plan.outChannels,
+                rowOffsets: pixels, depthOffsets: depth, b: w, bStride: columns, c: products,
+                cOffsets: rows)
+            }
+          }
+        }
+        unsafe products.withElements {
+          unsafe ck_scatter_taps(
+            plan.outHeight, plan.outWidth, rowStride, $0, plan.kernelHeight, plan.kernelWidth,
+            geometry.stride, geometry.padding, geometry.dilation, plan.height, plan.width,
+            plan.channels, address.pointer + n * inputSize)
+        }
+      }
     }
   }
 

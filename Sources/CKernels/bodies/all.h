@@ -16,5 +16,6 @@ typedef int32_t CK(ivec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 #include "optimizer.h"
 #include "pool.h"
 #include "reduce.h"
+#include "scatter.h"
 #include "warp.h"
 #include "winograd.h"

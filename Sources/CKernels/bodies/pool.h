@@ -1,30 +1,46 @@
-// Maximum pooling of one image. `chosen` holds the offset of each window's maximum in the image;
-// the first of equal maxima is taken.
+// Maximum pooling of one image. `chosen` holds which of its window's pixels, row by row, an output
+// came from: the first of equal maxima, or the first that is not a number.
 
 CK_BODY void CK(ck_max_pool)(size_t height, size_t width, size_t channels, size_t size,
-                             size_t stride, const float *x, float *y, int32_t *chosen) {
+                             size_t stride, const float *x, float *y, uint8_t *chosen) {
+  typedef CK(vec) vec;
+  typedef uint8_t bytes __attribute__((vector_size(CK_WIDTH), aligned(1)));
   const size_t rows = (height - size) / stride + 1, columns = (width - size) / stride + 1;
   for (size_t r = 0; r < rows; r++)
-    for (size_t q = 0; q < columns; q++, y += channels, chosen += channels) {
-      const size_t base = (r * stride * width + q * stride) * channels;
-      for (size_t c = 0; c < channels; c++) {
-        y[c] = x[base + c];
-        chosen[c] = (int32_t)(base + c);
-      }
-      for (size_t i = 0; i < size; i++)
-        for (size_t j = 0; j < size; j++) {
-          const size_t o = base + (i * width + j) * channels;
-          for (size_t c = 0; c < channels; c++) {
-            const float v = x[o + c];
-            const int take = v > y[c] || v != v;
-            y[c] = take ? v : y[c];
-            chosen[c] = take ? (int32_t)(o + c) : chosen[c];
+    for (size_t q = 0; q < columns; q++, y += channels, chosen += channels)
+      for (size_t c = 0; c < channels; c += CK_WIDTH) {
+        const float *window = x + (r * stride * width + q * stride) * channels + c;
+        vec best = *(const vec *)window;
+        CK(ivec) index = {0};
+        for (size_t i = 0; i < size; i++)
+          for (size_t j = 0; j < size; j++) {
+            const vec v = *(const vec *)(window + (i * width + j) * channels);
+            const CK(ivec) take = (v > best) | ((v != v) & (best == best));
+            best = (vec)((take & (CK(ivec))v) | (~take & (CK(ivec))best));
+            index = (take & (int32_t)(i * size + j)) | (~take & index);
           }
+        const bytes narrow = __builtin_convertvector(index, bytes);
+        if (channels - c >= CK_WIDTH) {
+          *(vec *)(y + c) = best;
+          *(bytes *)(chosen + c) = narrow;
+        } else {
+          for (size_t j = 0; j < channels - c; j++) y[c + j] = best[j], chosen[c + j] = narrow[j];
         }
-    }
+      }
 }
 
-CK_BODY void CK(ck_max_pool_pullback)(size_t outputs, const int32_t *chosen, const float *dy,
-                                      float *dx) {
-  for (size_t i = 0; i < outputs; i++) dx[chosen[i]] += dy[i];
+// Windows that do not overlap write their pixels once, with `adds` 0; others add.
+CK_BODY void CK(ck_max_pool_pullback)(size_t height, size_t width, size_t channels, size_t size,
+                                      size_t stride, int adds, const uint8_t *chosen,
+                                      const float *dy, float *dx) {
+  const size_t rows = (height - size) / stride + 1, columns = (width - size) / stride + 1;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t q = 0; q < columns; q++, dy += channels, chosen += channels)
+      for (size_t i = 0; i < size; i++)
+        for (size_t j = 0; j < size; j++) {
+          float *target = dx + ((r * stride + i) * width + q * stride + j) * channels;
+          const uint8_t place = (uint8_t)(i * size + j);
+          if (adds) for (size_t c = 0; c < channels; c++) target[c] += chosen[c] == place ? dy[c] : 0;
+          else for (size_t c = 0; c < channels; c++) target[c] = chosen[c] == place ? dy[c] : 0;
+        }
 }
