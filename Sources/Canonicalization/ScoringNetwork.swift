@@ -144,7 +144,7 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
     let side = architecture.size - architecture.kernel + 1
     let perImage = side * side * order * architecture.channels
     let results = images.recomputed(
-      with: weights, members: max(1, 150_000 / perImage)
+      with: weights, members: max(1, 300_000 / perImage)
     ) { images, weights in
       var features = images
       for i in 0..<count {

@@ -1,4 +1,5 @@
 import CKernels
+import Glibc
 import Synchronization
 
 /// A block of floats, 64-byte aligned, taken from a pool and given back to it.
@@ -40,6 +41,7 @@ import Synchronization
   }
   /// More than this many bytes are not kept: they go back to the system.
   private let limit = 1 << 30
+  private let hugePage = 1 << 21
   private let state = Mutex(State())
 
   /// How many blocks came from the system, rather than from the pool, since the program began.
@@ -55,8 +57,12 @@ import Synchronization
       return address
     }
     if let recycled = recycled { return unsafe recycled.pointer }
-    return unsafe UnsafeMutableRawPointer.allocate(byteCount: capacity * 4, alignment: 64)
-      .bindMemory(to: Float.self, capacity: capacity)
+    // Large blocks on huge pages: fewer faults, and fewer misses where rows lie pages apart.
+    let isLarge = capacity * 4 >= 2 * hugePage
+    let block = UnsafeMutableRawPointer.allocate(
+      byteCount: capacity * 4, alignment: isLarge ? hugePage : 64)
+    if isLarge { unsafe madvise(block, capacity * 4, MADV_HUGEPAGE) }
+    return unsafe block.bindMemory(to: Float.self, capacity: capacity)
   }
 
   func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {

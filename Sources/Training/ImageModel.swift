@@ -90,7 +90,22 @@ public struct ImageModel: Sendable {
   }
 
   /// Canonicalizes, predicts and restores a batch of images of the model's input size.
+  ///
+  /// A few images at a time go through the whole model on each thread: what one operation writes the
+  /// next still finds in cache.
   public func predict(_ batch: Tensor) -> Prediction {
+    let members = 8
+    guard batch.shape[0] > members else { return predictTogether(batch) }
+    let starts = Array(stride(from: 0, to: batch.shape[0], by: members))
+    let parts = Parallel.map(starts) {
+      predictTogether(batch.sliced($0..<min(batch.shape[0], $0 + members)))
+    }
+    return Prediction(
+      output: .concatenated(parts.map(\.output)), forms: .concatenated(parts.map(\.forms)),
+      poses: parts.flatMap(\.poses))
+  }
+
+  private func predictTogether(_ batch: Tensor) -> Prediction {
     let poses = canonicalizer.planarPoses(of: batch)
     let forms = action.act(poses.map { O2().inverse($0.element) }, on: batch)
     let raw = backbone.predict(forms)
