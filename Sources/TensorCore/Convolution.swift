@@ -380,7 +380,7 @@ private func gatherProduct(
           var product = unsafe ck_gather_product_args(
             rows: rows, columns: columns, depth: depth ?? depthTable.count, a: a,
             row_offsets: rowTable.baseAddress, depth_offsets: depthTable.baseAddress, b: b,
-            b_stride: bStride, c: c, c_offsets: cTable.baseAddress, bias: bias,
+            b_stride: bStride, b_panel: 0, c: c, c_offsets: cTable.baseAddress, bias: bias,
             accumulate: accumulate ? 1 : 0, relu: relu ? 1 : 0)
           unsafe ck_gather_product(&product)
         }

@@ -106,10 +106,11 @@ struct WinogradPlan {
     withExtendedLifetime(scratch) {}
   }
 
-  /// The kernel's values at the 36 points, `[36, channels, outputs]`.
+  /// The kernel's values at the 36 points: matrices `[channels, outputs]` in panels of columns.
   static func matrices(_ weight: Tensor) -> Tensor {
     let (kernel, channels, outputs) = (weight.contiguous, weight.shape[2], weight.shape[3])
-    return unsafe Tensor([36, channels, outputs]) { u in
+    let panel = Int(CK_PANEL)
+    return unsafe Tensor([36, (outputs + panel - 1) / panel, channels, panel]) { u in
       unsafe kernel.withElements { unsafe ck_winograd_weights(channels, outputs, $0, u) }
     }
   }

@@ -85,7 +85,7 @@ CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13)
 #undef CK_TILE
 #undef CK_IN_ORDER
 
-#define CK_PANEL 2048
+#define CK_GATHERED 2048
 
 CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
   typedef void (*tile)(const ck_gather_product_args *, size_t, size_t);
@@ -102,10 +102,9 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
 #undef CK_TILE
   // Rows are dealt out evenly: 15 rows are tiles of 8 and 7, not of 14 and 1.
   const size_t count = (p->rows + CK_ROWS - 1) / CK_ROWS;
-  // Columns of b that many tiles read are gathered once: rows a power of two apart would compete for
-  // the same cache sets.
-  static _Thread_local float panel[2 * CK_WIDTH * CK_PANEL];
-  const int gathers = p->depth <= CK_PANEL && count > 2 && p->columns > 2 * CK_WIDTH;
+  // Columns of b that many tiles read are gathered once, where they do not come in panels.
+  static _Thread_local float gathered[CK_PANEL * CK_GATHERED];
+  const int gathers = !p->b_panel && p->depth <= CK_GATHERED && count > 4 && p->columns > 2 * CK_WIDTH;
   for (size_t column = 0; column < p->columns;) {
     const int wide = p->columns - column > CK_WIDTH;
     size_t row = 0;
@@ -113,9 +112,13 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
     if (gathers) {
       for (size_t k = 0; k < p->depth; k++)
         for (int v = 0; v < 1 + wide; v++)
-          *(CK(vec) *)(panel + (2 * k + v) * CK_WIDTH) = *(const CK(vec) *)(p->b + k * p->b_stride + column + v * CK_WIDTH);
-      part.b = panel - column;
-      part.b_stride = 2 * CK_WIDTH;
+          *(CK(vec) *)(gathered + k * CK_PANEL + (size_t)v * CK_WIDTH) =
+              *(const CK(vec) *)(p->b + k * p->b_stride + column + (size_t)v * CK_WIDTH);
+      part.b = gathered - column;
+      part.b_stride = CK_PANEL;
+    } else if (p->b_panel) {
+      part.b = p->b + column / CK_PANEL * p->b_panel + column % CK_PANEL - column;
+      part.b_stride = CK_PANEL;
     }
     for (size_t t = 0; t < count; t++) {
       const size_t end = p->rows * (t + 1) / count;
@@ -125,4 +128,4 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
     column += wide ? 2 * CK_WIDTH : CK_WIDTH;
   }
 }
-#undef CK_PANEL
+#undef CK_GATHERED

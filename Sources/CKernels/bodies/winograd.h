@@ -72,24 +72,26 @@ CK_INLINE void CK(store_part)(float *p, CK(vec) v, size_t n) {
 
 CK_BODY void CK(ck_winograd_weights)(size_t channels, size_t outputs, const float *w, float *u) {
   typedef CK(vec) vec;
-  const size_t count = channels * outputs;
-  for (size_t i = 0; i < count; i += CK_WIDTH) {
-    const size_t valid = count - i;
-    vec half[6][3];
+  const size_t panels = (outputs + CK_PANEL - 1) / CK_PANEL, point = panels * channels * CK_PANEL;
+  for (size_t c = 0; c < channels; c++)
+    for (size_t k = 0; k < panels * CK_PANEL; k += CK_WIDTH) {
+      float *target = u + k / CK_PANEL * channels * CK_PANEL + c * CK_PANEL + k % CK_PANEL;
+      vec half[6][3];
 #pragma clang loop unroll(full)
-    for (int q = 0; q < 3; q++) {
-      vec g[3], t[6];
-      for (int p = 0; p < 3; p++) g[p] = *(const vec *)(w + (size_t)(3 * p + q) * count + i);
-      CK(winograd_kernel)(g, t);
-      for (int p = 0; p < 6; p++) half[p][q] = t[p];
-    }
+      for (int q = 0; q < 3; q++) {
+        vec g[3], t[6];
+        for (int p = 0; p < 3; p++)
+          g[p] = k < outputs ? *(const vec *)(w + ((size_t)(3 * p + q) * channels + c) * outputs + k) : (vec){0};
+        CK(winograd_kernel)(g, t);
+        for (int p = 0; p < 6; p++) half[p][q] = t[p];
+      }
 #pragma clang loop unroll(full)
-    for (int p = 0; p < 6; p++) {
-      vec t[6];
-      CK(winograd_kernel)(half[p], t);
-      for (int q = 0; q < 6; q++) CK(store_part)(u + (size_t)(6 * p + q) * count + i, t[q], valid);
+      for (int p = 0; p < 6; p++) {
+        vec t[6];
+        CK(winograd_kernel)(half[p], t);
+        for (int q = 0; q < 6; q++) *(vec *)(target + (size_t)(6 * p + q) * point) = t[q];
+      }
     }
-  }
 }
 
 CK_BODY void CK(ck_winograd_weights_pullback)(size_t channels, size_t outputs, const float *u, float *w) {
@@ -236,12 +238,14 @@ CK_INLINE void CK(winograd_tiles_in)(const ck_winograd_args *w, const float *x) 
 }
 
 CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const float *u, float *y) {
+  const size_t panels = (w->outputs + CK_PANEL - 1) / CK_PANEL;
   CK(winograd_tiles_in)(w, x);
   for (size_t point = 0; point < 36; point++) {
     const ck_gather_product_args product = {
         .rows = w->tiles, .columns = w->outputs, .depth = w->channels,
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->input_rows,
-        .depth_offsets = w->counting, .b = u + point * w->channels * w->outputs, .b_stride = w->outputs,
+        .depth_offsets = w->counting, .b = u + point * panels * w->channels * CK_PANEL,
+        .b_panel = w->channels * CK_PANEL,
         .c = w->output_scratch + point * w->output_point, .c_offsets = w->output_rows};
     CK(ck_gather_product)(&product);
   }

@@ -19,6 +19,10 @@ void ck_set_worker(int on);
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
 
+/// How many columns of a matrix lie together where it is laid out in panels: [panel][row][CK_PANEL].
+/// Rows a power of two apart would compete for the same cache sets.
+#define CK_PANEL 32
+
 /// A matrix product whose left operand is gathered by two offset tables:
 ///
 ///     c[c_offsets[r] + j] (+)= bias[j] + sum over k of a[row_offsets[r] + depth_offsets[k]] * b[k * b_stride + j]
@@ -34,6 +38,7 @@ typedef struct {
   const ptrdiff_t *depth_offsets;
   const float *b;
   size_t b_stride;
+  size_t b_panel;     // 0, or b comes in panels of CK_PANEL columns, this many floats apart
   float *c;
   const ptrdiff_t *c_offsets;
   const float *bias;  // `columns` values, or NULL
