@@ -53,22 +53,18 @@ struct Canonicalize: ParsableCommand {
     var failures = Failures()
     var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
     var done = 0
-    try images.forEachWindow { items in
-      for lot in readable(items, &failures) {
-        let poses = choice.canonicalizer.planarPoses(of: lot.inputs(choice.input))
-        try moveImages(lot, poses.map { O2().inverse($0.element) }, action, to: out)
-        for (n, pose) in poses.enumerated() {
-          let (g, image) = (pose.element, lot.images[n])
-          let entry = Manifest.Entry(
-            file: lot.files[n], width: image.width, height: image.height,
-            quarterTurns: g.quarterTurns, residual: g.residual,
-            isReflected: g.isReflected, degrees: g.angle * 180 / .pi, margin: Double(pose.margin),
-            ties: pose.ties.count, isExact: g.isExact)
-          try manifest.append(entry)
-          if json { print(entry.jsonLine) }
-        }
-      }
-      done += items.count
+    try images.forEachLot { [out] items in
+      let lot = Lot(items)
+      let poses =
+        lot.files.isEmpty
+        ? [] : choice.canonicalizer.planarPoses(of: lot.inputs(choice.input))
+      let entries = try lot.writeCanonical(poses, action, to: out)
+      return (count: items.count, entries: entries, errors: lot.errors)
+    } use: { lot in
+      failures.report(lot.errors)
+      try manifest.append(lot.entries)
+      if json && !lot.entries.isEmpty { print(jsonLines(lot.entries).joined(separator: "\n")) }
+      done += lot.count
       progress.update(done)
     }
     try manifest.finish()
@@ -78,25 +74,6 @@ struct Canonicalize: ParsableCommand {
     }
     try failures.finish()
   }
-}
-
-/// Moves images of any size by an isometry each, and writes them under the same names.
-///
-/// - Parameter sizes: The sizes to write, where they are not to follow from the isometries.
-func moveImages(
-  _ lot: Lot, _ isometries: [PlanarIsometry], _ action: ImageAction<O2>,
-  sizes: [(height: Int, width: Int)]? = nil, to folder: String
-) throws {
-  try prepareParents(of: lot.files, in: folder)
-  let results = Parallel.map(Array(lot.files.indices)) { n -> Result<Void, ImageError> in
-    let image = lot.images[n]
-    let moved = action.act([isometries[n]], on: image.tensor, size: sizes?[n])
-    do throws(ImageError) {
-      try Image(moved[0], bitDepth: image.bitDepth).write(to: "\(folder)/\(lot.files[n])")
-      return .success(())
-    } catch { return .failure(error) }
-  }
-  for result in results { try result.get() }
 }
 
 extension Interpolation: ExpressibleByArgument {}

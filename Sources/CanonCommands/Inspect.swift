@@ -54,15 +54,14 @@ struct Inspect: ParsableCommand {
     let rows = choice.imageModel == nil ? 2 : 3
     var sheet = ContactSheet(rows: rows * count, columns: poses)
     var (failures, row) = (Failures(), 0)
-    some.forEachWindow { items in
-      for lot in readable(items, &failures) {
-        let inputs = lot.inputs(choice.input)
-        for n in 0..<lot.files.count {
-          let copies = [Tensor](repeating: inputs.sliced(n..<n + 1), count: poses)
-          let turned = action.act(turns, on: .concatenated(copies))
-          draw(turned, choice, action, on: &sheet, row: row)
-          row += rows
-        }
+    try some.forEachLot(Lot.init) { lot in
+      failures.report(lot.errors)
+      let inputs = lot.inputs(choice.input)
+      for n in lot.files.indices {
+        let copies = [Tensor](repeating: inputs.sliced(n..<n + 1), count: poses)
+        let turned = action.act(turns, on: .concatenated(copies))
+        draw(turned, choice, action, on: &sheet, row: row)
+        row += rows
       }
     }
     try prepareFolder(URL(fileURLWithPath: out).deletingLastPathComponent().path)

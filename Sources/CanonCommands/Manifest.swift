@@ -80,15 +80,16 @@ final class ManifestWriter {
       let handle = FileHandle(forWritingAtPath: temporary)
     else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
     self.handle = handle
-    try write(header)
+    try write([header.jsonLine])
   }
 
   deinit { unsafe unlink(path + ".partial") }
 
-  func append(_ entry: Manifest.Entry) throws {
-    count += 1
-    ambiguous += entry.ties > 0 ? 1 : 0
-    try write(entry)
+  /// Writes the lines of some images.
+  func append(_ entries: [Manifest.Entry]) throws {
+    count += entries.count
+    ambiguous += entries.count { $0.ties > 0 }
+    try write(jsonLines(entries))
   }
 
   func finish() throws {
@@ -97,8 +98,9 @@ final class ManifestWriter {
     }
   }
 
-  private func write(_ line: some Encodable) throws {
-    do { try handle.write(contentsOf: Data((line.jsonLine + "\n").utf8)) } catch {
+  private func write(_ lines: [String]) throws {
+    let text = lines.map { $0 + "\n" }.joined()
+    do { try handle.write(contentsOf: Data(text.utf8)) } catch {
       throw CommandError("\(path) cannot be written; check the free space.")
     }
   }

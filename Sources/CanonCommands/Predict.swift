@@ -12,11 +12,12 @@ struct Predict: ParsableCommand {
     discussion: """
       Images may be of any size and color: the largest centered square is averaged down to the
       model's input. An image-valued model writes its output, in the pose that the image came in,
-      to --out.
+      to --out. With --canonical the images are also written in canonical pose, in the same pass.
 
       EXAMPLES
         canon predict runs/c8 my-images
         canon predict runs/c8 my-images/one.png --format json
+        canon predict runs/c8 my-images --canonical upright --format csv
         canon predict runs/restore noisy-digits --out clean-digits
       """)
 
@@ -37,10 +38,13 @@ struct Predict: ParsableCommand {
   @Option(help: "Where an image-valued model writes its outputs.")
   var out: String?
 
+  @Option(help: "Where to write the images in canonical pose, as `canon canonicalize` does.")
+  var canonical: String?
+
   @OptionGroup var common: CommonOptions
 
   /// What is said of one image.
-  private struct Row: Codable {
+  fileprivate struct Row: Codable {
     var file: String
     var `class`: String?
     var probability: Double?
@@ -73,70 +77,86 @@ struct Predict: ParsableCommand {
       header: ["file"] + (isClassification ? ["class", "probability"] : [])
         + ["pose", "margin", "ties"])
     if format == .table { print(columns.line(columns.header)) }
-    try images.forEachWindow { items in
-      for lot in readable(items, &failures) {
-        let prediction = model.predict(lot.inputs(model.configuration.input))
-        let fresh =
-          isClassification
-          ? classRows(lot.files, prediction, model.classNames)
-          : try imageRows(lot.files, prediction, to: out ?? "")
+    let manifest = try canonical.map { folder in
+      try prepareFolder(folder, apartFrom: images.path)
+      return try ManifestWriter(
+        folder: folder,
+        Manifest.Header(
+          canonicalizer: self.model, interpolation: model.action.interpolation.rawValue,
+          border: model.action.border.rawValue))
+    }
+    try images.forEachLot { [canonical, out] items in
+      let lot = Lot(items)
+      let prediction = model.predict(lot.inputs(model.configuration.input))
+      let rows =
+        isClassification
+        ? classRows(lot.files, prediction, model.classNames)
+        : try imageRows(lot.files, prediction, to: out ?? "")
+      let lines =
         switch format {
-        case .json: fresh.forEach { print($0.jsonLine) }
-        case .csv: fresh.forEach { print(csv($0)) }
-        case .table: fresh.forEach { print(columns.line(cells($0, isClassification))) }
+        case .json: jsonLines(rows)
+        case .csv: rows.map(csv)
+        case .table: rows.map { columns.line(cells($0, isClassification)) }
         }
-      }
-      done += items.count
+      let entries =
+        try canonical.map { try lot.writeCanonical(prediction.poses, model.action, to: $0) } ?? []
+      return (count: items.count, lines: lines, entries: entries, errors: lot.errors)
+    } use: { lot in
+      failures.report(lot.errors)
+      if !lot.lines.isEmpty { print(lot.lines.joined(separator: "\n")) }
+      try manifest?.append(lot.entries)
+      done += lot.count
       if images.files.count > 256 { progress.update(done) }
     }
+    try manifest?.finish()
     try failures.finish()
   }
+}
 
-  private func classRows(
-    _ files: [String], _ prediction: ImageModel.Prediction, _ names: [String]
-  ) -> [Row] {
-    let probabilities = prediction.output.elements
-    return prediction.output.largestColumn().enumerated().map { n, best in
-      row(
-        files[n], prediction.poses[n], name: names[best],
-        probability: Double(probabilities[n * names.count + best]))
-    }
+private func classRows(
+  _ files: [String], _ prediction: ImageModel.Prediction, _ names: [String]
+) -> [Predict.Row] {
+  let probabilities = prediction.output.elements
+  return prediction.output.largestColumn().enumerated().map { n, best in
+    row(
+      files[n], prediction.poses[n], name: names[best],
+      probability: Double(probabilities[n * names.count + best]))
   }
+}
 
-  private func imageRows(
-    _ files: [String], _ prediction: ImageModel.Prediction, to out: String
-  ) throws -> [Row] {
-    try prepareParents(of: files, in: out)
-    return try files.enumerated().map { n, file in
-      try Image(prediction.output[n]).write(to: "\(out)/\(file)")
-      return row(file, prediction.poses[n])
-    }
+private func imageRows(
+  _ files: [String], _ prediction: ImageModel.Prediction, to out: String
+) throws -> [Predict.Row] {
+  try prepareParents(of: files, in: out)
+  return try files.enumerated().map { n, file in
+    try Image(prediction.output[n]).write(to: "\(out)/\(file)")
+    return row(file, prediction.poses[n])
   }
+}
 
-  private func row(
-    _ file: String, _ pose: Pose<PlanarIsometry>, name: String? = nil, probability: Double? = nil
-  ) -> Row {
-    Row(
-      file: file, class: name, probability: probability,
-      degrees: pose.element.angle * 180 / .pi, isReflected: pose.element.isReflected,
-      margin: Double(pose.margin), ties: pose.ties.count)
-  }
+private func row(
+  _ file: String, _ pose: Pose<PlanarIsometry>, name: String? = nil, probability: Double? = nil
+) -> Predict.Row {
+  Predict.Row(
+    file: file, class: name, probability: probability,
+    degrees: pose.element.angle * 180 / .pi, isReflected: pose.element.isReflected,
+    margin: Double(pose.margin), ties: pose.ties.count)
+}
 
-  private func csv(_ row: Row) -> String {
-    let file =
-      row.file.contains { ",\"\n".contains($0) }
-      ? "\"\(row.file.replacing("\"", with: "\"\""))\"" : row.file
-    let probability = row.probability.map { $0.formatted(4) } ?? ""
-    return "\(file),\(row.class ?? ""),\(probability),\(row.degrees.formatted(2)),"
-      + "\(row.isReflected),\(row.margin),\(row.ties)"
-  }
+private func csv(_ row: Predict.Row) -> String {
+  let file =
+    row.file.contains { ",\"\n".contains($0) }
+    ? "\"\(row.file.replacing("\"", with: "\"\""))\"" : row.file
+  let probability = row.probability.map { $0.formatted(4) } ?? ""
+  return "\(file),\(row.class ?? ""),\(probability),\(row.degrees.formatted(2)),"
+    + "\(row.isReflected),\(row.margin),\(row.ties)"
+}
 
-  private func cells(_ row: Row, _ isClassification: Bool) -> [String] {
-    let probability = ((row.probability ?? 0) * 100).formatted(1) + " %"
-    return [row.file] + (isClassification ? [row.class ?? "", probability] : [])
-      + [
-        row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
-        row.ties == 0 ? "" : "\(row.ties)",
-      ]
-  }
+private func cells(_ row: Predict.Row, _ isClassification: Bool) -> [String] {
+  let probability = ((row.probability ?? 0) * 100).formatted(1) + " %"
+  return [row.file] + (isClassification ? [row.class ?? "", probability] : [])
+    + [
+      row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
+      row.ties == 0 ? "" : "\(row.ties)",
+    ]
 }

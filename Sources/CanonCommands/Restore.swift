@@ -36,19 +36,21 @@ struct Restore: ParsableCommand {
     var failures = Failures()
     var progress = Progress(total: files.files.count, unit: "images", isQuiet: common.quiet)
     var done = 0
-    try files.forEachWindow { items in
-      for lot in readable(items, &failures) {
-        let poses = lot.files.compactMap { entries[$0] }
-        let areSane = zip(poses, lot.images).allSatisfy { pose, image in
-          [pose.width, pose.height].sorted() == [image.width, image.height].sorted()
-        }
-        guard areSane else {
-          throw CommandError("\(folder) holds images of other sizes than its manifest says.")
-        }
-        try moveImages(
-          lot, poses.map(\.isometry), action, sizes: poses.map { ($0.height, $0.width) }, to: out)
+    try files.forEachLot { [folder, out] items in
+      let lot = Lot(items)
+      let poses = lot.files.compactMap { entries[$0] }
+      let areSane = zip(poses, lot.images).allSatisfy { pose, image in
+        [pose.width, pose.height].sorted() == [image.width, image.height].sorted()
       }
-      done += items.count
+      guard areSane else {
+        throw CommandError("\(folder) holds images of other sizes than its manifest says.")
+      }
+      try lot.write(
+        movedBy: poses.map(\.isometry), action, sizes: poses.map { ($0.height, $0.width) }, to: out)
+      return (count: items.count, errors: lot.errors)
+    } use: { lot in
+      failures.report(lot.errors)
+      done += lot.count
       progress.update(done)
     }
     let exact = manifest.images.filter(\.isExact).count

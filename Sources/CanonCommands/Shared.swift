@@ -46,9 +46,9 @@ func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").ut
 struct Failures {
   private(set) var count = 0
 
-  mutating func report(_ error: any Error) {
-    note("Error: \(error)")
-    count += 1
+  mutating func report(_ errors: [some Error]) {
+    for error in errors { note("Error: \(error)") }
+    count += errors.count
   }
 
   /// - Throws: Exit status 2 if there were any.
@@ -74,12 +74,17 @@ extension Double {
 
 extension Encodable {
   /// One line of JSON.
-  var jsonLine: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  var jsonLine: String { jsonLines([self])[0] }
+}
+
+/// Values as JSON, a line each.
+func jsonLines(_ values: [some Encodable]) -> [String] {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(
+    positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+  return values.map { value in
+    (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 }
 

@@ -43,7 +43,7 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     #expect(folder.files == ["a/10.PNG", "b/2.png", "c.png"])
     #expect(folder.files.map(ImageFolder.className) == ["a", "b", nil])
     var seen: [String] = []
-    folder.forEachWindow { seen += $0.map(\.file) }
+    try folder.forEachLot({ $0.map(\.file) }, use: { seen += $0 })
     #expect(seen == folder.files)
     #expect(try ImageFolder(path: "\(path)/c.png").files == ["c.png"])
     #expect(throws: DatasetError.self) { try ImageFolder(path: "\(path)/a/note.txt") }
