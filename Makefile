@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test check build format lint docs bench-speed needs-swift packages
+.PHONY: help demo test check build format lint docs benchmarks bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -51,13 +51,15 @@ docs: needs-swift packages ## The documentation of every module, warnings as err
 	    --warnings-as-errors --output-path docs/site/$$m || exit 1; \
 	done
 
-BENCH = swift run -c release --package-path Benchmarks --scratch-path .build-benchmarks
+BENCH = .build-benchmarks/release
 PEER ?=
+RUNS ?= 30
 
-bench-speed: needs-swift packages ## A training step and inference; PEER="python equiadapt_step.py" times it too, in turn
-	@for round in 1 2 3; do \
-	  echo "round $$round"; env -u OPENBLAS_CORETYPE $(BENCH) SpeedBenchmark Benchmarks/Data || exit 1; \
-	  if [ -n "$(PEER)" ]; then env -u OPENBLAS_CORETYPE $(PEER) || exit 1; fi; \
-	done
+benchmarks: build
+	swift build -c release --package-path Benchmarks --scratch-path .build-benchmarks
+
+bench-speed: benchmarks ## Every speed beside the machine's roof; PEER=python (with equiadapt) times it too, in turn
+	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --canon .build/release/canon \
+	  --runs $(RUNS) --out Benchmarks/Results $(if $(PEER),--peer $(PEER))
 
 check: lint build docs test ## Everything

@@ -1,17 +1,19 @@
-import TensorCore
+public import TensorCore
 
 extension Variable {
   /// Batch normalization per channel (the last axis), optionally clamped at zero, by the moments of
   /// this batch: *y* = (*x* − *μ*) / √(*σ*² + *ε*) · `weight` + `bias`.
   ///
-  /// One pass for the moments, one for the value, two for the gradient (Ioffe & Szegedy 2015,
+  /// One pass for the moments (none where a convolution took them), one for the value, two for the gradient (Ioffe & Szegedy 2015,
   /// arXiv 1502.03167).
   ///
-  /// - Returns: The result, and the mean and biased variance of each channel.
+  /// - Parameter moments: The moments of this batch, where they are known.
+  /// - Returns: The result, and the moments.
   public func batchNormalized(
-    weight: Variable, bias: Variable, epsilon: Float, relu: Bool
-  ) -> (result: Variable, mean: [Double], variance: [Double]) {
-    let (mean, variance) = value.channelMoments()
+    weight: Variable, bias: Variable, epsilon: Float, relu: Bool, moments: ChannelMoments? = nil
+  ) -> (result: Variable, moments: ChannelMoments) {
+    let moments = moments ?? value.channelMoments()
+    let (mean, variance) = (moments.mean, moments.variance)
     let scale = zip(weight.value.elements, variance).map {
       Float(Double($0) / ($1 + Double(epsilon)).squareRoot())
     }
@@ -25,6 +27,6 @@ extension Variable {
         relu: relu)
       return [gradients.input, gradients.weight, gradients.bias]
     }
-    return (result, mean, variance)
+    return (result, moments)
   }
 }

@@ -23,7 +23,24 @@ extension Variable {
     _ geometry: ConvolutionGeometry = ConvolutionGeometry()
   ) -> Variable {
     let value = value.convolved(with: weight.value, bias: bias?.value, relu: relu, geometry)
-    return Variable(value, inputs: [self, weight] + (bias.map { [$0] } ?? [])) {
+    return recorded(value, weight, bias, relu, geometry)
+  }
+
+  /// The convolution, and the moments of its channels: see `Tensor.convolvedWithMoments`.
+  public func convolvedWithMoments(
+    with weight: Variable, bias: Variable? = nil,
+    _ geometry: ConvolutionGeometry = ConvolutionGeometry()
+  ) -> (result: Variable, moments: ChannelMoments) {
+    let (value, moments) = value.convolvedWithMoments(
+      with: weight.value, bias: bias?.value, geometry)
+    return (recorded(value, weight, bias, false, geometry), moments)
+  }
+
+  private func recorded(
+    _ value: Tensor, _ weight: Variable, _ bias: Variable?, _ relu: Bool,
+    _ geometry: ConvolutionGeometry
+  ) -> Variable {
+    Variable(value, inputs: [self, weight] + (bias.map { [$0] } ?? [])) {
       [
         x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient,
         nb = bias?.requiresGradient ?? false

@@ -5,6 +5,7 @@
 
 typedef struct {
   const char *path;
+  int width;
 #define KERNEL(name, params, args) void(*name) params;
 #include "include/kernels.def"
 #undef KERNEL
@@ -14,7 +15,7 @@ typedef struct {
 #include "include/kernels.def"
 #undef KERNEL
 static const ck_table portable = {
-    "portable",
+    "portable", 4,
 #define KERNEL(name, params, args) ck_##name##_portable,
 #include "include/kernels.def"
 #undef KERNEL
@@ -27,13 +28,13 @@ static const ck_table portable = {
 #include "include/kernels.def"
 #undef KERNEL
 static const ck_table avx2 = {
-    "avx2",
+    "avx2", 8,
 #define KERNEL(name, params, args) ck_##name##_avx2,
 #include "include/kernels.def"
 #undef KERNEL
 };
 static const ck_table avx512 = {
-    "avx512",
+    "avx512", 16,
 #define KERNEL(name, params, args) ck_##name##_avx512,
 #include "include/kernels.def"
 #undef KERNEL
@@ -59,6 +60,7 @@ int ck_is_worker(void) { return worker; }
 void ck_set_worker(int on) { worker = on; }
 
 const char *ck_path(void) { return active->path; }
+int ck_width(void) { return active->width; }
 
 #define KERNEL(name, params, args) \
   void ck_##name params { active->name args; }

@@ -1,4 +1,5 @@
 import Foundation
+import TensorCore
 
 /// Progress with rate and time left: a bar that is redrawn on a terminal, a plain line now and then
 /// elsewhere.
@@ -29,9 +30,7 @@ struct Progress {
       return
     }
     lastDrawn = now
-    let seconds =
-      Double((now - begin).components.seconds)
-      + Double((now - begin).components.attoseconds) * 1e-18
+    let seconds = (now - begin).inSeconds
     let rate = Double(done - start) / max(seconds, 1e-9)
     let left = Progress.clock(Double(total - done) / max(rate, 1e-9))
     let percent = 100 * done / max(1, total)

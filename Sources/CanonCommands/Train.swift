@@ -18,6 +18,7 @@ struct Train: ParsableCommand {
         canon train configs/c8.yaml
         canon train configs/c64.yaml --out runs/c64-1 --seed 1
         canon train configs/c64.yaml --out runs/c64-1 --seed 1 --resume
+        canon train configs/c8.yaml --profile
       """)
 
   @Argument(help: "The run's configuration, a YAML file.")
@@ -34,6 +35,12 @@ struct Train: ParsableCommand {
 
   @Flag(help: "Go on from the checkpoint in the output folder.")
   var resume = false
+
+  @Flag(help: "Time 20 steps operation by operation, and write nothing.")
+  var profile = false
+
+  @Flag(help: "Print the profile as JSON.")
+  var json = false
 
   @Flag(help: "Measure the best model on the test part at the end.")
   var test = false
@@ -58,6 +65,12 @@ struct Train: ParsableCommand {
     var settings = try RunConfiguration(path: config)
     if let seed { settings.seed = seed }
     if let epochs { settings.training.epochs = epochs }
+    if profile {
+      var trainer = Trainer(settings, data: try TrainingData(settings))
+      let profile = try TrainingProfile(&trainer, steps: 20)
+      print(json ? profile.jsonLine : profile.text)
+      return
+    }
     let folder = out ?? "runs/\(settings.name)"
     let checkpoint = "\(folder)/checkpoint.safetensors"
     try prepareFolder(folder)

@@ -54,6 +54,15 @@ public struct Sequential: Layer {
       if !tape.isTraining, let convolution = folded[next] {
         result = Variable(convolution.value(result.value))
         next += 2
+      } else if folded[next] != nil, let convolution = layers[next] as? Convolution,
+        let norm = layers[next + 1] as? BatchNorm
+      {
+        // In training the convolution takes the moments while its result is in cache.
+        let (features, moments) = result.convolvedWithMoments(
+          with: tape(convolution.weight), bias: convolution.bias.map { tape($0) },
+          convolution.geometry)
+        result = norm.normalized(features, moments: moments, on: tape)
+        next += 2
       } else {
         result = layers[next](result, on: tape)
         next += 1

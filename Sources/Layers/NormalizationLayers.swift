@@ -30,17 +30,25 @@ public struct BatchNorm: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    normalized(input, on: tape)
+  }
+
+  /// The result where the moments of the batch may be known.
+  func normalized(
+    _ input: Variable, moments: ChannelMoments? = nil, on tape: Tape
+  ) -> Variable {
     guard tape.isTraining else {
       let (scale, shift) = inferenceMap
       return Variable(
         input.value.scaled(by: scale.elements, shift: shift.elements, relu: relu))
     }
-    let (result, mean, variance) = input.batchNormalized(
-      weight: tape(weight), bias: tape(bias), epsilon: epsilon, relu: relu)
+    let (result, moments) = input.batchNormalized(
+      weight: tape(weight), bias: tape(bias), epsilon: epsilon, relu: relu, moments: moments)
     let rows = Double(input.shape.count / input.shape[-1])
     let unbiased = rows > 1 ? rows / (rows - 1) : 1
     let (newMean, newVariance) = (
-      Tensor(mean.map { Float($0) }), Tensor(variance.map { Float($0 * unbiased) })
+      Tensor(moments.mean.map { Float($0) }),
+      Tensor(moments.variance.map { Float($0 * unbiased) })
     )
     runningMean.update { $0 = $0 * (1 - momentum) + newMean * momentum }
     runningVariance.update { $0 = $0 * (1 - momentum) + newVariance * momentum }

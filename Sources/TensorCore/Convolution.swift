@@ -77,6 +77,11 @@ struct ConvolutionPlan {
   /// How many images share one pass over the weights: enough to have 256 output pixels.
   var chunk: Int { max(1, min(batch, (255 + pixels) / max(1, pixels))) }
 
+  /// How many pieces a result comes in.
+  var pieces: Int {
+    algorithm(nil) == .winograd ? WinogradPlan(self).pieces : (batch + chunk - 1) / chunk
+  }
+
   /// Where, in padded images, the window of each output pixel begins.
   func pixelOffsets(images: Int) -> [Int] {
     var offsets: [Int] = []
@@ -106,10 +111,19 @@ struct ConvolutionPlan {
     _ input: Tensor, _ range: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
   ) {
     let images = input.sliced(range)
-    if geometry.padding == 0 { return unsafe images.withElements { unsafe body($0) } }
+    if geometry.padding == 0 {
+      // All at once, in order: faster than as the tiles ask for it.
+      return unsafe images.withElements {
+        unsafe ck_prefetch(images.shape.count, $0)
+        unsafe body($0)
+      }
+    }
     unsafe images.padded(geometry.padding).withElements { unsafe body($0) }
   }
 }
+
+/// What is called with a piece of a result: its index, its pixels' number and their place.
+typealias PieceObserver = @Sendable (_ piece: Int, _ pixels: Int, SendableAddress<Float>) -> Void
 
 extension Tensor {
   /// The convolution (as the field says; a cross-correlation) of images with a kernel.
@@ -137,21 +151,26 @@ extension Tensor {
   }
 
   /// The same, where Winograd's matrices may be known already.
+  ///
+  /// - Parameter observe: Called with every piece of the result when it is there: its index, how many
+  ///   pixels it has, and where they are.
   func convolved(
     with weight: Tensor, bias: Tensor?, relu: Bool, _ geometry: ConvolutionGeometry,
-    algorithm: ConvolutionAlgorithm? = nil, matrices: Tensor?
+    algorithm: ConvolutionAlgorithm? = nil, matrices: Tensor?,
+    observe: PieceObserver? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(shape, weight.shape, geometry)
     return plan.counted("convolution", algorithm) { algorithm in
       algorithm == .winograd
         ? WinogradPlan(plan).convolved(
-          self, matrices ?? WinogradPlan.matrices(weight), bias: bias, relu: relu)
-        : directlyConvolved(with: weight, bias: bias, relu: relu, plan)
+          self, matrices ?? WinogradPlan.matrices(weight), bias: bias, relu: relu, observe)
+        : directlyConvolved(with: weight, bias: bias, relu: relu, plan, observe)
     }
   }
 
   private func directlyConvolved(
-    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan
+    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
+    _ observe: PieceObserver?
   ) -> Tensor {
     let (kernel, bias) = (weight.contiguous, bias?.contiguous)
     let taps = plan.tapOffsets
@@ -173,6 +192,9 @@ extension Tensor {
             }
           }
         }
+        observe?(
+          range.lowerBound / plan.chunk, range.count * plan.pixels,
+          address + range.lowerBound * plan.pixels * plan.outChannels)
       }
     }
   }
@@ -210,6 +232,8 @@ extension Tensor {
           let range = index * plan.chunk..<min(plan.batch, (index + 1) * plan.chunk)
           unsafe plan.withPadded(input, range) { images in
             unsafe gradient.withElements { dy in
+              let length = plan.pixels * plan.outChannels
+              unsafe ck_prefetch(range.count * length, dy + range.lowerBound * length)
               for group in 0..<plan.geometry.groups {
                 let first = group * plan.groupOut
                 unsafe gatherProduct(
@@ -242,9 +266,8 @@ extension Tensor {
     precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     return plan.counted("convolution, input gradient", algorithm) { algorithm in
       algorithm == .winograd && geometry.padding <= 2
-        ? convolved(
-          with: weight.flippedKernel, ConvolutionGeometry(padding: 2 - geometry.padding),
-          algorithm: .winograd)
+        ? WinogradPlan(plan, flippedFor: shape).convolved(
+          self, WinogradPlan.matrices(weight.flippedKernel), bias: nil, relu: false)
         : geometry.groups == 1 && plan.channels < 8
           ? scatteredInputGradient(weight, plan) : directInputGradient(weight, inputShape, plan)
     }

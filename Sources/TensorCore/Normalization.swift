@@ -2,7 +2,7 @@ import CKernels
 
 extension Tensor {
   /// Rows handled by one piece: fixed, so that partial sums do not depend on the threads.
-  private static var normalizationGrain: Int { 2048 }
+  static var normalizationGrain: Int { 2048 }
 
   /// Two sums per column over blocks of rows, combined in order in `Double`.
   private func columnSums(
@@ -27,37 +27,6 @@ extension Tensor {
       }
     }
     return sums
-  }
-
-  /// The mean and the (biased) variance of each channel, the last axis.
-  ///
-  /// Deviations are taken from the first row, so that a mean that is large beside the deviation
-  /// costs no accuracy.
-  ///
-  /// - Precondition: There is one row at least.
-  public func channelMoments() -> (mean: [Double], variance: [Double]) {
-    let (rows, columns) = (shape.count / shape[-1], shape[-1])
-    precondition(rows > 0, "moments of shape \(shape)")
-    let source = contiguous
-    let pivot = source.reshaped([rows, columns])[0]
-    let (sum, square) = Profiler.count(
-      "moments", arithmetic: 4 * shape.count, elements: shape.count
-    ) {
-      unsafe columnSums { range, sum, square in
-        unsafe source.withElements { x in
-          unsafe pivot.withElements { pivot in
-            unsafe ck_moments(
-              range.count, columns, x + range.lowerBound * columns, pivot, sum, square)
-          }
-        }
-      }
-    }
-    let first = pivot.elements
-    let mean = sum.map { $0 / Double(rows) }
-    return (
-      zip(mean, first).map { $0 + Double($1) },
-      zip(square, mean).map { max(0, $0 / Double(rows) - $1 * $1) }
-    )
   }
 
   /// *x* · `scale` + `shift` per channel, clamped at zero if `relu`, in one pass.

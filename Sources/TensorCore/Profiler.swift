@@ -1,3 +1,4 @@
+import CKernels
 import Synchronization
 
 /// Where time goes: the operations of the tensor core, counted and timed while a profile is taken.
@@ -44,6 +45,23 @@ public enum Profiler {
     }
   }
 
+  /// The floating-point operations per second of all threads on this instruction set, measured by
+  /// multiply-adds alone: the roof that an operation's rate is compared with.
+  ///
+  /// - Complexity: Takes about a tenth of a second.
+  public static func measuredPeak() -> Double {
+    let (threads, repeats) = (Parallel.threadCount, 2_000_000)
+    let work = Double(threads * repeats * 12 * Int(ck_width()) * 2)
+    return (0..<5).map { _ in
+      let start = ContinuousClock.now
+      Parallel.forEach(threads) { _ in
+        var result: Float = 0
+        unsafe ck_multiply_adds(repeats, &result)
+      }
+      return work / (ContinuousClock.now - start).inSeconds
+    }.reduce(0, max)
+  }
+
   /// Runs an operation, and counts it if a profile is being taken.
   public static func count<Result>(
     _ name: @autoclosure () -> String, arithmetic: @autoclosure () -> Int = 0,
@@ -69,13 +87,19 @@ public enum Profiler {
         state.isInside = false
         var operation = state.operations[name] ?? Operation(name: name)
         operation.calls += 1
-        operation.seconds +=
-          Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
+        operation.seconds += time.inSeconds
         operation.arithmetic += state.arithmetic
         operation.bytes += state.bytes
         state.operations[name] = operation
       }
     }
     return try body()
+  }
+}
+
+extension Duration {
+  /// The duration as a number of seconds.
+  public var inSeconds: Double {
+    Double(components.seconds) + Double(components.attoseconds) * 1e-18
   }
 }

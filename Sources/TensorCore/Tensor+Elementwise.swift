@@ -146,4 +146,9 @@ extension Tensor {
 @safe public struct SendableAddress<Element>: @unchecked Sendable {
   public let pointer: UnsafeMutablePointer<Element>
   public init(_ pointer: UnsafeMutablePointer<Element>) { unsafe self.pointer = pointer }
+
+  /// The address of the element `offset` further on.
+  static func + (address: SendableAddress, offset: Int) -> SendableAddress {
+    unsafe SendableAddress(address.pointer + offset)
+  }
 }

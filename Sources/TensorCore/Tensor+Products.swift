@@ -3,8 +3,8 @@ import COpenBLAS
 extension Tensor {
   /// The matrix product of `[m, k]` and `[k, n]`, or of batches of them `[…, m, k]`, `[…, k, n]`.
   ///
-  /// A transposed view costs nothing: it is handed to OpenBLAS as such. Rows are cut into blocks
-  /// of a fixed size that run in parallel, so that the result does not depend on the number of
+  /// A transposed view costs nothing: it is handed to OpenBLAS as such. The result is cut into
+  /// blocks of a fixed size that run in parallel, so that the result does not depend on the number of
   /// threads.
   ///
   /// - Precondition: The inner extents are equal; the leading axes too, or one operand is a matrix.
@@ -21,8 +21,9 @@ extension Tensor {
     let a = broadcast(to: Shape(lead + [m, k])).asMatrices()
     let b = other.broadcast(to: Shape(lead + [k, n])).asMatrices()
     let count = lead.reduce(1, *)
-    let block = 256
-    let blocks = (m + block - 1) / block
+    // Squares: OpenBLAS packs both operands anew for every block.
+    let block = 512
+    let (down, across) = ((m + block - 1) / block, (n + block - 1) / block)
     return Profiler.count(
       "matrix product", arithmetic: 2 * count * m * n * k, elements: count * (m * k + k * n + m * n)
     ) {
@@ -30,15 +31,17 @@ extension Tensor {
         if k == 0 { unsafe target.update(repeating: 0, count: count * m * n) }
         guard m > 0 && n > 0 && k > 0 else { return }
         let c = unsafe SendableAddress(target)
-        Parallel.forEach(count * blocks) { index in
-          let (batch, part) = (index / blocks, index % blocks)
-          let rows = part * block..<min(m, (part + 1) * block)
-          let left = unsafe a.base(batch) + rows.lowerBound * (a.isTransposed ? 1 : a.leading)
+        Parallel.forEach(count * down * across) { index in
+          let (batch, part) = (index / (down * across), index % (down * across))
+          let (i, j) = (part / across * block, part % across * block)
+          let (rows, columns) = (i..<min(m, i + block), j..<min(n, j + block))
+          let left = unsafe a.base(batch) + i * (a.isTransposed ? 1 : a.leading)
+          let right = unsafe b.base(batch) + j * (b.isTransposed ? b.leading : 1)
           unsafe cblas_sgemm(
             CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans,
-            b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count), blasint(n), blasint(k),
-            1, left, blasint(a.leading), b.base(batch), blasint(b.leading), 0,
-            c.pointer + (batch * m + rows.lowerBound) * n, blasint(n))
+            b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count),
+            blasint(columns.count), blasint(k), 1, left, blasint(a.leading), right,
+            blasint(b.leading), 0, c.pointer + (batch * m + i) * n + j, blasint(n))
         }
       }
     }

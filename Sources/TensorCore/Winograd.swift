@@ -60,8 +60,17 @@ struct WinogradPlan {
     counting = Array(0..<plan.channels)
   }
 
+  /// The plan of the input gradient: the convolution of a gradient of shape `output` by the kernel
+  /// turned half around.
+  init(_ plan: ConvolutionPlan, flippedFor output: Shape) {
+    self.init(
+      ConvolutionPlan(
+        output, [3, 3, plan.outChannels, plan.channels],
+        ConvolutionGeometry(padding: 2 - plan.geometry.padding)))
+  }
+
   /// How many pieces there are.
-  private var pieces: Int {
+  var pieces: Int {
     images > 1
       ? (plan.batch + images - 1) / images : plan.batch * ((tileRows + rows - 1) / rows)
   }
@@ -115,7 +124,9 @@ struct WinogradPlan {
     }
   }
 
-  func convolved(_ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool) -> Tensor {
+  func convolved(
+    _ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool, _ observe: PieceObserver? = nil
+  ) -> Tensor {
     let (source, bias) = (input.contiguous, bias?.contiguous)
     let (inSize, outSize) = (
       plan.height * plan.width * plan.channels, plan.pixels * plan.outChannels
@@ -134,6 +145,12 @@ struct WinogradPlan {
             if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }
           }
         }
+        let part = part(piece)
+        let rows = 4 * part.rows.lowerBound..<min(plan.outHeight, 4 * part.rows.upperBound)
+        observe?(
+          piece, part.images.count * rows.count * plan.outWidth,
+          address + part.images.lowerBound * outSize
+            + rows.lowerBound * plan.outWidth * plan.outChannels)
       }
     }
   }

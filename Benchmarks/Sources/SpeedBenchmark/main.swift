@@ -1,71 +1,154 @@
-// Times a training step and inference of the model that the peer is timed with: a C_n canonicalizer
-// (5×5 lifting, two 1×1 group convolutions of 16 channels) before the small CNN; batch 128 of 28×28
-// digits. Prints a table, or lines of JSON with --json. usage: SpeedBenchmark MNIST-FOLDER [--json]
+import ArgumentParser
+import CRoof
 import Foundation
+import Images
 import TensorCore
-import Training
 
-let arguments = CommandLine.arguments
-guard arguments.count >= 2 else {
-  print("usage: SpeedBenchmark MNIST-FOLDER [--json]")
-  exit(64)
-}
-let isJSON = arguments.contains("--json")
+/// Times this project beside the peer, in turn, and beside what the machine can do.
+struct SpeedBenchmark: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Times training, inference, folders and kernels, beside the peer where it is there.",
+    discussion: "Writes speed.md, speed.json and scaling-*.png. Run it on an idle machine: make bench-speed")
 
-struct Figure: Codable {
-  var name: String
-  var median, fastest, slowest: Double
-  var runs: Int
-}
+  @Argument(help: "The folder of MNIST's IDX files.")
+  var data: String
 
-/// The median time of at least 20 runs, in milliseconds, after three to warm up.
-func measure(_ name: String, runs: Int = 30, _ body: () -> Void) -> Figure {
-  let clock = ContinuousClock()
-  var times: [Double] = []
-  for run in 0..<runs + 3 {
-    let time = clock.measure(body)
-    if run >= 3 {
-      times.append(Double(time.components.attoseconds) * 1e-15 + Double(time.components.seconds) * 1e3)
+  @Option(help: "The command canon, for whole processes; without it they are left out.")
+  var canon: String?
+
+  @Option(help: "A Python interpreter that has torch and equiadapt; without it the peer is left out.")
+  var peer: String?
+
+  @Option(help: "The script that times the peer.")
+  var script = "Benchmarks/peer.py"
+
+  @Option(help: "The folder to write to.")
+  var out = "."
+
+  @Option(help: "Runs per figure; at least 20 for figures that are quoted.")
+  var runs = 30
+
+  @Option(help: "Runs of the folder of 10,000 pictures.")
+  var rounds = 3
+
+  @Option(help: "Measure these only: models, rotation, product, processes, convolutions, scaling.")
+  var only: [String] = []
+
+  @Option(help: "Do ten training steps with the group of this order and nothing else.")
+  var onlySteps: Int?
+
+  private struct Report: Codable {
+    var date, machine, blasCore, instructionSet: String
+    var threads: Int
+    var roof: Roof
+    var times, memory: [Row]
+    var convolutions: [ConvolutionRow]
+    var curves: [Curve]
+  }
+
+  func run() throws {
+    if let onlySteps {
+      var trainer = try benchmarkTrainer(order: onlySteps)
+      for _ in 0..<10 { try trainer.advance() }
+      return
     }
+    let threads = Parallel.threadCount
+    let server = peer.flatMap { Peer(python: $0, script: script, threads: threads) }
+    func wants(_ part: String) -> Bool { only.isEmpty || only.contains(part) }
+    var times = wants("models") ? try modelRows(runs: runs, peer: server) : []
+    times += wants("rotation") ? rotationRows(runs: runs, peer: server) : []
+    server?.stop()
+    times += wants("product") ? [productRow(runs: runs)] : []
+    var memory: [Row] = []
+    if let canon, wants("processes") {
+      let processes = try ProcessRows(
+        canon: canon, data: data, python: peer, script: script,
+        steps: [CommandLine.arguments[0], data, "--only-steps"], rounds: rounds, threads: threads)
+      times += processes.times
+      memory = processes.memory
+    }
+    let report = Report(
+      date: Date().formatted(.iso8601.year().month().day()), machine: machine,
+      blasCore: String(cString: roof_blas_core()), instructionSet: TensorCoreStatistics.instructionSet,
+      threads: threads, roof: Roof(), times: times, memory: memory,
+      convolutions: wants("convolutions") ? convolutionRows(runs: runs) : [],
+      curves: wants("scaling") ? try scalingCurves(runs: runs) : [])
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try encoder.encode(report).write(to: URL(fileURLWithPath: "\(out)/speed.json"))
+    for curve in report.curves where curve.points.count > 1 {
+      try curve.picture.write(to: "\(out)/scaling-\(curve.name).png")
+    }
+    let text = markdown(report)
+    try text.write(toFile: "\(out)/speed.md", atomically: true, encoding: .utf8)
+    print(text)
   }
-  times.sort()
-  return Figure(
-    name: name, median: times[times.count / 2], fastest: times[0],
-    slowest: times[times.count - 1], runs: runs)
+
+  /// The processor's name.
+  private var machine: String {
+    let lines = ((try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "").split(separator: "\n")
+    let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last
+    return name.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+  }
+
+  private func markdown(_ report: Report) -> String {
+    func table(_ header: [String], _ rows: [[String]]) -> String {
+      ([header, header.map { _ in "---" }] + rows).map { "| " + $0.joined(separator: " | ") + " |" }
+        .joined(separator: "\n")
+    }
+    func ratio(_ value: Double?) -> String { value.map { String(format: "%.2f", $0) } ?? "" }
+    func giga(_ values: [Double]) -> String {
+      values.map { String(format: "%.0f (%.0f %%)", $0 / 1e9, 100 * $0 / report.roof.arithmetic) }
+        .joined(separator: ", ")
+    }
+    func bytes(_ times: Times?) -> String { times.map { String(format: "%.0f MB", $0.median / 1e6) } ?? "" }
+    let timeRows = report.times.map { row in
+      [row.name, row.canon.text, row.peer?.text ?? "", ratio(row.ratio), ratio(row.bar), row.note]
+    }
+    let memoryRows = report.memory.map { row in
+      [row.name, bytes(row.canon), bytes(row.peer), ratio(row.ratio), ratio(row.bar)]
+    }
+    let convolutions = report.convolutions.map { row in
+      [row.name, giga(row.direct), giga(row.winograd), String(format: "%.0e", row.directError),
+        row.winograd.isEmpty ? "" : String(format: "%.0e", row.winogradError)]
+    }
+    let curves = report.curves.map { curve in
+      [curve.axis, curve.unit]
+        + [curve.points.map { String(format: "%g: %.3g", $0.x, $0.y) }.joined(separator: ", ")]
+    }
+    return """
+      # Speed, measured \(report.date)
+
+      \(report.machine), \(report.threads) threads, CPU path \(report.instructionSet), OpenBLAS's kernels \
+      \(report.blasCore); the roof, measured on all threads: \(String(format: "%.0f", report.roof.arithmetic / 1e9)) \
+      GFLOP/s of multiply-adds, \(String(format: "%.0f", report.roof.bandwidth / 1e9)) GB/s of copying. Made by
+
+          make bench-speed PEER=python
+
+      Times are medians (fastest … slowest), taken in turn with the peer: equiadapt 0.1.2 on PyTorch, the better
+      of its memory formats (the last number of its command is 1 for channels last).
+
+      \(table(["", "canon", "peer", "times faster", "bar", "note"], timeRows))
+
+      ## Peak memory of the process
+
+      \(table(["", "canon", "peer", "times less", "bar"], memoryRows))
+
+      ## Convolutions, batch 128
+
+      GFLOP/s by the definition (share of the roof): forward, input gradient, weight gradient. The errors are of
+      the forward result against `Double`, relative to its root mean square.
+
+      \(table(["", "direct", "Winograd F(4×4, 3×3)", "error, direct", "error, Winograd"], convolutions))
+
+      ## How the cost grows
+
+      Inference of the C8 model, and a training step for the threads: scaling-*.png.
+
+      \(table(["axis", "unit", ""], curves))
+
+      """
+  }
 }
 
-var figures: [Figure] = []
-for order in [4, 8] {
-  let settings = try RunConfiguration(
-    text: """
-      data: {kind: rotated-mnist, path: \(arguments[1]), limit: 128}
-      canonicalizer:
-        {kind: learned, group: C\(order), kernel: 5, layers: 3, channels: 16, batchNorm: false,
-         gradient: straight-through, prior: 1}
-      backbone: {kind: small-cnn}
-      training: {epochs: 1000, batch: 128}
-      """, source: "benchmark")
-  var trainer = Trainer(settings, data: try TrainingData(settings))
-  let batch = trainer.data.train.inputs
-  figures.append(measure("C\(order) training step, 128") { _ = try? trainer.advance() })
-  let blocks = TensorCoreStatistics.freshBlocks
-  for _ in 0..<5 { _ = try trainer.advance() }
-  let fresh = TensorCoreStatistics.freshBlocks - blocks
-  if fresh > 0 && !isJSON { print("C\(order): \(fresh) fresh memory blocks in five steps") }
-  figures.append(measure("C\(order) inference, 128") { _ = trainer.model.predict(batch) })
-  let one = batch.sliced(0..<1)
-  figures.append(measure("C\(order) inference, 1", runs: 100) { _ = trainer.model.predict(one) })
-}
-
-if isJSON {
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = .sortedKeys
-  for figure in figures { print(String(decoding: try encoder.encode(figure), as: UTF8.self)) }
-} else {
-  print("CPU path \(TensorCoreStatistics.instructionSet), \(Parallel.threadCount) threads")
-  for f in figures {
-    print(
-      f.name.padding(toLength: 24, withPad: " ", startingAt: 0)
-        + String(format: "%8.2f ms  (%.2f … %.2f, %d runs)", f.median, f.fastest, f.slowest, f.runs))
-  }
-}
+SpeedBenchmark.main()

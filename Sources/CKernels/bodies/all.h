@@ -16,6 +16,7 @@ typedef int32_t CK(ivec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 #include "optimizer.h"
 #include "pool.h"
 #include "reduce.h"
+#include "roof.h"
 #include "scatter.h"
 #include "warp.h"
 #include "winograd.h"

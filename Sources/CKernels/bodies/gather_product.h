@@ -129,3 +129,7 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
   }
 }
 #undef CK_GATHERED
+
+CK_BODY void CK(ck_prefetch)(size_t n, const float *x) {
+  for (size_t i = 0; i < n; i += 16) __builtin_prefetch(x + i);
+}

@@ -11,6 +11,8 @@
 
 /// The name of the instruction set in use: "avx512", "avx2" or "portable".
 const char *ck_path(void);
+/// How many floats its vectors have.
+int ck_width(void);
 
 /// Whether this thread runs a piece of a parallel loop; see Parallel in TensorCore.
 int ck_is_worker(void);

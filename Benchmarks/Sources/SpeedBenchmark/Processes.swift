@@ -1,0 +1,115 @@
+import Datasets
+import Foundation
+import Images
+import TensorCore
+import Training
+
+/// A finished process: how long it ran, and the most memory that it held.
+struct Finished {
+  var seconds, peakBytes: Double
+}
+
+/// Runs a program to its end, its output thrown away.
+///
+/// - Throws: `BenchmarkError` where it cannot be started or fails.
+func run(_ arguments: [String]) throws -> Finished {
+  let begin = ContinuousClock.now
+  var actions = posix_spawn_file_actions_t()
+  posix_spawn_file_actions_init(&actions)
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+  defer { posix_spawn_file_actions_destroy(&actions) }
+  var (process, status) = (pid_t(), Int32(0))
+  let pointers = arguments.map { strdup($0) } + [nil]
+  defer { pointers.forEach { free($0) } }
+  let failure = BenchmarkError(description: "failed: \(arguments.joined(separator: " "))")
+  guard posix_spawnp(&process, arguments[0], &actions, nil, pointers, environ) == 0 else {
+    throw failure
+  }
+  // The high-water mark is read while the process runs: what wait4 says counts this process's own
+  // memory before the exec.
+  var peak = 0.0
+  while waitpid(process, &status, WNOHANG) == 0 {
+    peak = max(peak, highWater(process))
+    usleep(1000)
+  }
+  guard status == 0 else { throw failure }
+  return Finished(seconds: (ContinuousClock.now - begin).inSeconds, peakBytes: peak)
+}
+
+/// The most memory that a process has held so far, in bytes.
+private func highWater(_ process: pid_t) -> Double {
+  let text = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
+  let line = text.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+  return (line?.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0) * 1024
+}
+
+struct BenchmarkError: Error, CustomStringConvertible { var description: String }
+
+/// Whole processes: a folder, one picture, and the memory of both and of training.
+struct ProcessRows {
+  var times: [Row] = []
+  var memory: [Row] = []
+
+  init(
+    canon: String, data: String, python: String?, script: String, steps: [String], rounds: Int,
+    threads: Int
+  ) throws {
+    let place = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "canon-benchmark-\(ProcessInfo.processInfo.processIdentifier)").path
+    defer { try? FileManager.default.removeItem(atPath: place) }
+    let (source, model) = ("\(place)/in", "\(place)/model.safetensors")
+    try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
+    let digits = try Digits(folder: data).rotated(.test).images
+    for n in 0..<10_000 {
+      try Image(digits[n]).write(to: source + String(format: "/%05d.png", n))
+    }
+    try benchmarkTrainer(order: 8).model.safetensors().write(to: model)
+    let folder = (script as NSString).deletingLastPathComponent + "/peer_folder.py"
+    let one = "\(source)/00000.png"
+    let single = "\(place)/one"
+    try FileManager.default.createDirectory(atPath: single, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: one, toPath: "\(single)/00000.png")
+    let jobs = [
+      (
+        "folder of 10,000 PNGs, C8", 6.0,
+        [canon, "predict", model, source, "--format", "csv", "--quiet", "--canonical"],
+        [folder, source]
+      ),
+      (
+        "one PNG, cold start", 100.0, [canon, "predict", model, one, "--canonical"], [folder, single]
+      ),
+    ]
+    for (name, bar, own, peer) in jobs {
+      var (mine, others): ([Finished], [Finished]) = ([], [])
+      for round in 0..<(name.hasPrefix("one") ? 20 : rounds) {
+        // A new folder each time: some file systems are slow where files were just deleted.
+        let out = "\(place)/out-\(UUID().uuidString)"
+        mine.append(try run(own + [out]))
+        if let python, round < rounds { others.append(try run(["env", python] + peer + [out + "-peer"])) }
+      }
+      times.append(ProcessRows.row(name, mine.map(\.seconds), others.map(\.seconds), bar))
+      let memoryBar = name.hasPrefix("folder") ? 5.0 : nil
+      memory.append(
+        ProcessRows.row(name, mine.map(\.peakBytes), others.map(\.peakBytes), memoryBar))
+    }
+    for order in [4, 8] {
+      let mine = try run(steps + ["\(order)"]).peakBytes
+      var others: [Double] = []
+      if let python, let peer = Peer(python: python, script: script, threads: threads) {
+        for _ in 0..<10 { _ = peer.time("step C\(order) 0") }
+        others = [peer.time("memory")].compactMap { $0 }
+        peer.stop()
+      }
+      memory.append(ProcessRows.row("training step, 128, C\(order)", [mine], others, 5))
+    }
+  }
+
+  private static func row(_ name: String, _ own: [Double], _ others: [Double], _ bar: Double?) -> Row {
+    var row = Row(name: name, canon: Times(own), bar: bar)
+    if !others.isEmpty {
+      let times = Times(others)
+      (row.peer, row.ratio) = (times, times.median / row.canon.median)
+    }
+    return row
+  }
+}
