@@ -6,7 +6,8 @@ import Synchronization
 ///     let operations = Profiler.profile { step() }
 ///
 /// An operation that runs inside another, or on a worker thread, adds its arithmetic and its bytes
-/// to the outer one, so that seconds add up to the time spent in operations.
+/// to the outer one, so that seconds add up to the time spent in operations. It is meant for a
+/// program that computes one thing at a time.
 public enum Profiler {
   /// The calls of one operation.
   public struct Operation: Sendable {

@@ -37,6 +37,10 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       height: 3, width: 3, inputs: 2, outputs: 2, kernel: 2, geometry: .init(stride: 4, padding: 1)),
     ConvolutionCase(
       height: 2, width: 3, inputs: 1, outputs: 2, kernel: 2, geometry: .init(padding: 3)),
+    ConvolutionCase(
+      height: 6, width: 5, inputs: 8, outputs: 9, kernel: 3, geometry: .init(padding: 1)),
+    ConvolutionCase(
+      height: 8, width: 7, inputs: 2, outputs: 3, kernel: 5, geometry: .init(padding: 2)),
   ]
 
   /// The definition, in loops.
@@ -139,6 +143,46 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
           .convolved(with: w, ConvolutionGeometry(padding: 1), algorithm: algorithm)
           == all.sliced(n..<n + 1))
     }
+  }
+
+  @Test("A convolution made ready beforehand is the same, bit for bit", arguments: [3, 16])
+  func prepared(inputs: Int) {
+    var random = RandomStream(seed: 6, name: "prepared")
+    let x = Tensor.uniform([3, 9, 7, inputs], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([3, 3, inputs, 20], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([20], using: &random)
+    let g = ConvolutionGeometry(padding: 1)
+    #expect(
+      PreparedConvolution(w, bias: b, relu: true, g)(x)
+        == x.convolved(with: w, bias: b, relu: true, g))
+  }
+
+  @Test("The moments taken on the way are those of the result", arguments: [2, 16], [7, 61])
+  func moments(inputs: Int, side: Int) {
+    var random = RandomStream(seed: 7, name: "moments")
+    let x = Tensor.uniform([3, side, side, inputs], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([3, 3, inputs, 21], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([21], from: 10, to: 20, using: &random)
+    let (y, found) = x.convolvedWithMoments(with: w, bias: b)
+    #expect(y == x.convolved(with: w, bias: b))
+    let expected = y.channelMoments()
+    #expect(deviation(found.mean, expected.mean) < 1e-6)
+    #expect(deviation(found.variance, expected.variance) < 1e-5)
+  }
+
+  @Test("The clamp's gradient is zero where the result is") func fusedReluGradient() {
+    var random = RandomStream(seed: 8, name: "relu")
+    let inputs = [[2, 5, 4, 3], [3, 3, 3, 4], [4]].map {
+      Variable(
+        Tensor.uniform(Shape($0), from: -1, to: 1, using: &random), requiresGradient: true)
+    }
+    func gradients(_ y: Variable) -> [Tensor?] {
+      let found = Gradients(of: y, weights: Tensor.ones(y.shape) * 2)
+      return inputs.map { found[$0] }
+    }
+    let fused = gradients(inputs[0].convolved(with: inputs[1], bias: inputs[2], relu: true))
+    let separate = gradients(inputs[0].convolved(with: inputs[1], bias: inputs[2]).relu())
+    #expect(fused == separate && fused.allSatisfy { $0 != nil })
   }
 
   @Test("The clamp in the same pass is a ReLU after it") func fusedRelu() {

@@ -75,6 +75,48 @@ private func temporary(_ name: String) -> String {
         == csv.dropFirst().map { $0.split(separator: ",").prefix(2).joined(separator: ",") })
   }
 
+  @Test("Predicting and canonicalizing in one pass gives what both give apart") func onePass()
+    throws
+  {
+    let (both, apart) = (temporary("both"), temporary("apart"))
+    let combined = try canon("predict", model, digits, "--canonical", both, "--format", "csv")
+    let plain = try canon("predict", model, digits, "--format", "csv", "--threads", "1")
+    #expect(combined.status == 0 && combined.out == plain.out && !plain.out.isEmpty)
+    #expect(try canon("canonicalize", model, digits, apart).status == 0)
+    let files = try #require(FileManager.default.enumerator(atPath: apart))
+      .compactMap { $0 as? String }.filter { $0.hasSuffix(".png") || $0.hasSuffix(".jsonl") }
+    #expect(files.count > 4)
+    for file in files {
+      #expect(
+        FileManager.default.contentsEqual(atPath: "\(both)/\(file)", andPath: "\(apart)/\(file)"),
+        "\(file)")
+    }
+    // A folder is not written over itself.
+    #expect(try canon("predict", model, digits, "--canonical", digits).status == 1)
+  }
+
+  @Test("A profile names the operations; a steady step allocates nothing") func profile() throws {
+    let path = temporary("profile.yaml")
+    try """
+    data: {kind: rotated-mnist, path: \(root)/Benchmarks/Data, limit: 64}
+    canonicalizer: {group: C4, batchNorm: false}
+    backbone: {kind: small-cnn, width: 8}
+    training: {batch: 16}
+    """.write(toFile: path, atomically: true, encoding: .utf8)
+    let (status, out, _) = try canon("train", path, "--profile", "--json", "--threads", "1")
+    #expect(status == 0)
+    let report = try #require(
+      JSONSerialization.jsonObject(with: Data(out.utf8)) as? [String: Any])
+    #expect(report["allocationsPerStep"] as? Double == 0)
+    let operations = try #require(report["operations"] as? [[String: Any]])
+    let names = operations.compactMap { $0["name"] as? String }
+    #expect(names.contains { $0.hasPrefix("convolution, weight gradient") })
+    let shares = operations.compactMap { $0["share"] as? Double }.reduce(0, +)
+    #expect(shares > 0.5 && shares <= 1)
+    let text = try canon("train", path, "--profile").out
+    #expect(text.contains("GFLOP/s") && text.contains("everything else"))
+  }
+
   @Test("Bad input is a sentence with the path, and status 1") func badInput() throws {
     let text = root + "/README.md"
     for (arguments, word) in [

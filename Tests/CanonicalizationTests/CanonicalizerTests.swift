@@ -1,5 +1,6 @@
 import Autodiff
 import Canonicalization
+import Layers
 import Symmetry
 import TensorCore
 import TestSupport
@@ -107,6 +108,60 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
       }
     }
     #expect(Set(plain).count == 4)
+  }
+
+  @Test(
+    "The scores are the mean of the network's features, however it is computed",
+    arguments: [(1, true), (1, false), (3, true), (3, false)])
+  func scoresByDefinition(groupKernel: Int, hasBatchNorm: Bool) {
+    let group = Cyclic(4)
+    let canonicalizer = learned(
+      group,
+      .init(
+        size: 13, kernel: 5, groupKernel: groupKernel, channels: 3, layers: 3,
+        hasBatchNorm: hasBatchNorm))
+    var random = RandomStream(seed: 4, name: "canonicalizer")
+    var layers: [any Layer] = [
+      LiftingConvolution(group, 1, 3, kernel: 5, using: &random)
+    ]
+    for _ in 0..<2 {
+      layers.append(hasBatchNorm ? GroupBatchNorm(3, relu: true) : Function.relu)
+      layers.append(GroupConvolution(group, 3, 3, kernel: groupKernel, using: &random))
+    }
+    let network = Sequential(layers)
+    #expect(
+      zip(network.parameters, canonicalizer.parameters).allSatisfy {
+        $0.name == $1.name && $0.parameter.value == $1.parameter.value
+      })
+    let images = Tensor.concatenated((0..<40).map { picture(13, seed: $0) })
+    let masked = images * discMask(height: 13, width: 13)
+    func byDefinition(_ tape: Tape) -> Variable {
+      let features = network(Variable(masked), on: tape)
+      let s = features.shape
+      return features.reshaped([s[0], s[1] * s[2], 4, 3]).mean([1, 3])
+    }
+    let (a, b) = (Tape.training(random: random), Tape.training(random: random))
+    let (found, expected) = (canonicalizer.scores(Variable(images), on: a), byDefinition(b))
+    #expect(largestDifference(found.value, expected.value) < 1e-5)
+    let gradients = (
+      Gradients(of: found.squared().sum()), Gradients(of: expected.squared().sum())
+    )
+    for (mine, plain) in zip(canonicalizer.parameters, network.parameters)
+    where mine.parameter.isTrainable {
+      let pair = (
+        a.leaf(of: mine.parameter).flatMap { gradients.0[$0] },
+        b.leaf(of: plain.parameter).flatMap { gradients.1[$0] }
+      )
+      guard let x = pair.0, let y = pair.1 else {
+        Issue.record("\(mine.name) has no gradient")
+        continue
+      }
+      let scale = max(1, largestDifference(y, .zeros(y.shape)))
+      #expect(largestDifference(x, y) < 1e-4 * scale)
+    }
+    // In inference the running moments are folded into the filters.
+    let inference = canonicalizer.scores(Variable(images), on: .inference()).value
+    #expect(largestDifference(inference, byDefinition(.inference()).value) < 1e-5)
   }
 
   @Test("A symmetric image has its symmetries as ties, and a pose all the same") func ties() {

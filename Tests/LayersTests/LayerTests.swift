@@ -65,6 +65,27 @@ private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
     #expect(together.elements.contains { $0 > 0.1 })
   }
 
+  @Test("In a sequence, a convolution and its batch norm are what they are apart") func sequence() {
+    var random = RandomStream(seed: 3, name: "sequence")
+    let convolution = Convolution(9, 12, kernel: 3, using: &random)
+    let together = BatchNorm(12, relu: true)
+    let apart = BatchNorm(12, relu: true)
+    let x = Variable(Tensor.uniform([5, 8, 7, 9], from: -1, to: 1, using: &random))
+    let tape = Tape.training(random: random)
+    let y = Sequential([convolution, together])(x, on: tape).value
+    let z = apart(convolution(x, on: tape), on: tape).value
+    #expect(largestDifference(y, z) < 1e-5)
+    for (a, b) in zip(together.parameters, apart.parameters) {
+      #expect(largestDifference(a.parameter.value, b.parameter.value) < 1e-5)
+    }
+    // And in inference, where the weights are folded, also after they change.
+    for step in 0..<2 {
+      together.weight.value = Tensor(repeating: Float(1 + step), shape: [12])
+      let folded = Sequential([convolution, together]).predict(x.value)
+      #expect(largestDifference(folded, together.predict(convolution.predict(x.value))) < 1e-4)
+    }
+  }
+
   @Test("Layer norm leaves every member with mean 0 and variance 1") func layerNorm() {
     let y = LayerNorm(8).predict(random([3, 8]) * 5 + 2)
     #expect(y.mean([1]).elements.allSatisfy { abs($0) < 1e-5 })

@@ -134,9 +134,13 @@ private func ramp(_ shape: Shape) -> Tensor {
     var random = RandomStream(seed: 1, name: "threads")
     let x = Tensor.uniform([40, 9, 9, 5], from: -1, to: 1, using: &random)
     let w = Tensor.uniform([3, 3, 5, 7], from: -1, to: 1, using: &random)
+    let wide = Tensor.uniform([40, 9, 9, 16], from: -1, to: 1, using: &random)
+    let kernel = Tensor.uniform([3, 3, 16, 16], from: -1, to: 1, using: &random)
     func all() -> [Tensor] {
       let y = x.convolved(with: w)
+      let z = wide.convolved(with: kernel)
       return [
+        z, z.convolutionWeightGradient(input: wide, weightShape: kernel.shape),
         y, y.convolutionWeightGradient(input: x, weightShape: w.shape),
         x.reshaped([-1, 5]).matmul(w.reshaped([5, 63])), x.sum([0, 1]),
         Tensor(x.channelMoments().variance.map { Float($0) }),
