@@ -311,7 +311,10 @@ extension Tensor {
   ) -> Tensor {
     let (geometry, stride) = (plan.geometry, plan.geometry.stride)
     // Windows that reach beyond the gradient read zeros from a border this wide.
-    let border = geometry.dilation * (max(plan.kernelHeight, plan.kernelWidth) - 1) / stride + 1
+    let before = geometry.dilation * (max(plan.kernelHeight, plan.kernelWidth) - 1) / stride
+    let last = (plan.height - 1 + geometry.padding, plan.width - 1 + geometry.padding)
+    let beyond = max(last.0 / stride - plan.outHeight, last.1 / stride - plan.outWidth) + 1
+    let border = max(before, beyond, 0)
     let (rowLength, rows) = (plan.outWidth + 2 * border, plan.outHeight + 2 * border)
     // Enough images share one pass over the weights to have 256 pixels.
     let chunk = max(1, min(plan.batch, 256 / max(1, plan.height * plan.width)))
@@ -327,7 +330,8 @@ extension Tensor {
       if !isCovered { unsafe target.update(repeating: 0, count: inputShape.count) }
       let address = unsafe SendableAddress(target)
       Parallel.ranges(plan.batch, grain: chunk) { range in
-        unsafe gradient.sliced(range).padded(border).withElements { dy in
+        let part = gradient.sliced(range)
+        unsafe (border > 0 ? part.padded(border) : part).withElements { dy in
           for phase in phases where !phase.taps.isEmpty {
             for group in 0..<geometry.groups {
               unsafe phase.weights[group].withElements { w in

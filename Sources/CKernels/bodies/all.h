@@ -10,6 +10,12 @@
 typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 typedef int32_t CK(ivec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 
+// The first `count` floats of a vector; the memory behind them stays.
+CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
+  if (count >= CK_WIDTH) *(CK(vec) *)p = value;
+  else for (size_t j = 0; j < count; j++) p[j] = value[j];
+}
+
 #include "elementwise.h"
 #include "gather_product.h"
 #include "normalization.h"

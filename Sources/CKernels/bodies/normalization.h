@@ -18,11 +18,6 @@ CK_INLINE CK(strip) CK(load_strip)(const float *p, size_t count) {
   return s;
 }
 
-CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
-  if (count >= CK_WIDTH) *(CK(vec) *)p = value;
-  else for (size_t j = 0; j < count; j++) p[j] = value[j];
-}
-
 CK_INLINE void CK(store_strip)(float *p, const CK(strip) *s, size_t count) {
   for (size_t v = 0; v * CK_WIDTH < count && v < CK_STRIP; v++)
     CK(store_vector)(p + v * CK_WIDTH, s->at[v], count - v * CK_WIDTH);

@@ -33,14 +33,20 @@ CK_BODY void CK(ck_max_pool)(size_t height, size_t width, size_t channels, size_
 CK_BODY void CK(ck_max_pool_pullback)(size_t height, size_t width, size_t channels, size_t size,
                                       size_t stride, int adds, const uint8_t *chosen,
                                       const float *dy, float *dx) {
+  typedef CK(vec) vec;
+  typedef uint8_t bytes __attribute__((vector_size(CK_WIDTH), aligned(1)));
   const size_t rows = (height - size) / stride + 1, columns = (width - size) / stride + 1;
   for (size_t r = 0; r < rows; r++)
     for (size_t q = 0; q < columns; q++, dy += channels, chosen += channels)
-      for (size_t i = 0; i < size; i++)
-        for (size_t j = 0; j < size; j++) {
-          float *target = dx + ((r * stride + i) * width + q * stride + j) * channels;
-          const uint8_t place = (uint8_t)(i * size + j);
-          if (adds) for (size_t c = 0; c < channels; c++) target[c] += chosen[c] == place ? dy[c] : 0;
-          else for (size_t c = 0; c < channels; c++) target[c] = chosen[c] == place ? dy[c] : 0;
-        }
+      for (size_t c = 0; c < channels; c += CK_WIDTH) {
+        float *window = dx + (r * stride * width + q * stride) * channels + c;
+        const CK(ivec) g = *(const CK(ivec) *)(dy + c);
+        const CK(ivec) index = __builtin_convertvector(*(const bytes *)(chosen + c), CK(ivec));
+        for (size_t i = 0; i < size; i++)
+          for (size_t j = 0; j < size; j++) {
+            float *target = window + (i * width + j) * channels;
+            const vec value = (vec)(g & (index == (int32_t)(i * size + j)));
+            CK(store_vector)(target, adds ? *(const vec *)target + value : value, channels - c);
+          }
+      }
 }

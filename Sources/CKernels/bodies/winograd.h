@@ -64,12 +64,6 @@ CK_INLINE void CK(winograd_kernel_transposed)(const CK(vec) u[6], CK(vec) g[3]) 
 // Keeps the compiler from computing 36 addresses ahead and spilling them.
 #define CK_STEPPED(p) __asm__("" : "+r"(p))
 
-// The first n floats of v, the rest of the memory untouched.
-CK_INLINE void CK(store_part)(float *p, CK(vec) v, size_t n) {
-  if (n >= CK_WIDTH) { *(CK(vec) *)p = v; return; }
-  for (size_t j = 0; j < n; j++) p[j] = v[j];
-}
-
 CK_BODY void CK(ck_winograd_weights)(size_t channels, size_t outputs, const float *w, float *u) {
   typedef CK(vec) vec;
   const size_t panels = (outputs + CK_PANEL - 1) / CK_PANEL, point = panels * channels * CK_PANEL;
@@ -111,7 +105,7 @@ CK_BODY void CK(ck_winograd_weights_pullback)(size_t channels, size_t outputs, c
     for (int p = 0; p < 3; p++) {
       vec g[3];
       CK(winograd_kernel_transposed)(half[p], g);
-      for (int q = 0; q < 3; q++) CK(store_part)(w + (size_t)(3 * p + q) * count + i, g[q], valid);
+      for (int q = 0; q < 3; q++) CK(store_vector)(w + (size_t)(3 * p + q) * count + i, g[q], valid);
     }
   }
 }
@@ -165,6 +159,7 @@ CK_INLINE void CK(winograd_evaluate)(const float *x, size_t row_step, size_t cha
 // The scratch rows of all tiles of images of a size, a tile beginning `padding` before its outputs.
 CK_INLINE void CK(winograd_tiles)(const ck_winograd_args *w, const float *x, size_t height, size_t width,
                                   size_t channels, size_t padding, const int N, float *v, size_t stride, size_t point) {
+  if (w->rows * 4 + 4 >= height) CK(ck_prefetch)(w->images * height * width * channels, x);
   for (size_t n = 0; n < w->images; n++, x += height * width * channels)
     CK_EACH_TILE(w, row, column) {
       const ptrdiff_t y0 = (ptrdiff_t)(4 * row) - (ptrdiff_t)padding, x0 = (ptrdiff_t)(4 * column) - (ptrdiff_t)padding;
@@ -212,7 +207,7 @@ CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *
         if (w->relu) value = __builtin_elementwise_max(value, (vec){0});
         float *target = y + ((size_t)i * w->out_width + (size_t)j) * w->outputs + c;
         if (whole) *(vec *)target = value;
-        else CK(store_part)(target, value, valid);
+        else CK(store_vector)(target, value, valid);
       }
     }
   }
