@@ -10,11 +10,11 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
   ],
   targets: [
-    .target(name: "CRoof"),
+    .target(name: "CBLASReference"),
     .executableTarget(
       name: "SpeedBenchmark",
       dependencies: [
-        "CRoof", .product(name: "Canon", package: "canon"),
+        "CBLASReference", .product(name: "Canon", package: "canon"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

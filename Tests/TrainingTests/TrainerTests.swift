@@ -43,6 +43,7 @@ private let kinds = [
   "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, gradient: mixture, poses: 2}",
   "{kind: learned, group: D4, kernel: 5, layers: 2, channels: 3, prior: 0.1}",
   "{kind: pca-sign}",
+  "{kind: learned, group: C4, kernel: 5, layers: 3, channels: 8, batchNorm: false}",
 ]
 
 @Suite struct TrainerTests {

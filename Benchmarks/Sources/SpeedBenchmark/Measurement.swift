@@ -50,32 +50,27 @@ func steady(_ time: () throws -> Double?) rethrows -> Double? {
 
 /// Times a body and the peer in turn, A B A B …, after three rounds to warm up.
 ///
-/// - Parameter commands: What the peer does the same by; of several the fastest is taken.
+/// - Parameter commands: What the peer does the same by; all are timed, and the best median counts.
 func compare(
   _ name: String, runs: Int, bar: Double? = nil, peer: Peer?, _ commands: [String],
   _ body: () throws -> Void
 ) rethrows -> Row {
-  var best: (command: String, time: Double)?
-  for command in commands {
-    let times = (0..<4).compactMap { _ in peer?.time(command) }
-    if let time = times.min(), time < best?.time ?? .infinity { best = (command, time) }
-  }
-  var (own, others): ([Double], [Double]) = ([], [])
+  var own: [Double] = []
+  var others: [String: [Double]] = [:]
   for run in 0..<runs + 3 {
     // The peer's threads keep spinning for a while after their work.
-    if best != nil { Thread.sleep(forTimeInterval: 0.03) }
+    if peer != nil { Thread.sleep(forTimeInterval: 0.03) }
     let time = try steady { try seconds(body) } ?? 0
-    let other = best.flatMap { best in steady { peer?.time(best.command) } }
-    if run >= 3 {
-      own.append(time)
-      if let other { others.append(other) }
+    if run >= 3 { own.append(time) }
+    for command in commands {
+      if let time = steady({ peer?.time(command) }), run >= 3 { others[command, default: []].append(time) }
     }
   }
   var row = Row(name: name, canon: Times(own), bar: bar)
-  if !others.isEmpty {
-    let times = Times(others)
-    (row.peer, row.ratio) = (times, times.median / row.canon.median)
-    row.note = best?.command ?? ""
+  let found = others.map { (command: $0.key, times: Times($0.value)) }
+  if let best = found.min(by: { $0.times.median < $1.times.median }) {
+    (row.peer, row.ratio) = (best.times, best.times.median / row.canon.median)
+    row.note = best.command
   }
   FileHandle.standardError.write(Data("\(name): \(row.canon.text)\(row.ratio.map { String(format: ", %.2f×", $0) } ?? "")\n".utf8))
   return row

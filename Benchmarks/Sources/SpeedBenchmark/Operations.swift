@@ -1,4 +1,4 @@
-import CRoof
+import CBLASReference
 import Foundation
 import Symmetry
 import TensorCore
@@ -94,7 +94,7 @@ func productRow(runs: Int) -> Row {
   for run in 0..<2 * runs + 3 {
     let own = steady { seconds { _ = a.matmul(b) } } ?? 0
     let other =
-      steady { seconds { roof_product(Int32(Parallel.threadCount), Int32(n), x, y, &c) } } ?? 0
+      steady { seconds { reference_product(Int32(Parallel.threadCount), Int32(n), x, y, &c) } } ?? 0
     // OpenBLAS's threads keep spinning for a while after their work.
     Thread.sleep(forTimeInterval: 0.1)
     if run >= 3 {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CRoof
+import CBLASReference
 import Foundation
 import Images
 import TensorCore
@@ -69,7 +69,7 @@ struct SpeedBenchmark: ParsableCommand {
     }
     let report = Report(
       date: Date().formatted(.iso8601.year().month().day()), machine: machine,
-      blasCore: String(cString: roof_blas_core()), instructionSet: TensorCoreStatistics.instructionSet,
+      blasCore: String(cString: reference_blas_core()), instructionSet: TensorCoreStatistics.instructionSet,
       threads: threads, roof: Roof(), times: times, memory: memory,
       convolutions: wants("convolutions") ? convolutionRows(runs: runs) : [],
       curves: wants("scaling") ? try scalingCurves(runs: runs) : [])

@@ -1,0 +1,154 @@
+import CKernels
+
+/// How a convolution's kernel is laid over an image: the same along height and width.
+public struct ConvolutionGeometry: Hashable, Sendable {
+  /// The distance between the windows of neighboring outputs.
+  public let stride: Int
+  /// How many zeros surround the image on each side.
+  public let padding: Int
+  /// The distance between the kernel's taps.
+  public let dilation: Int
+  /// Into how many independent parts the channels fall.
+  public let groups: Int
+
+  /// Creates a geometry.
+  ///
+  /// - Precondition: All are positive; `padding` may be zero.
+  public init(stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1) {
+    precondition(
+      stride > 0 && padding >= 0 && dilation > 0 && groups > 0,
+      "convolution with stride \(stride), padding \(padding), dilation \(dilation), \(groups) groups"
+    )
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
+  }
+
+  /// The output's extent for an input's and a kernel's: ⌊(n + 2 padding − dilation (k − 1) − 1) / stride⌋ + 1.
+  public func outputExtent(_ input: Int, kernel: Int) -> Int {
+    let span = input + 2 * padding - dilation * (kernel - 1) - 1
+    return span < 0 ? 0 : span / stride + 1
+  }
+}
+
+/// The sizes of one convolution, and the offset tables that make it a gathered matrix product.
+///
+/// Images are padded a few at a time into a scratch buffer; all three products (value, input
+/// gradient, weight gradient) then run on `ck_gather_product` without unfolding the input.
+struct ConvolutionPlan {
+  let geometry: ConvolutionGeometry
+  let batch, height, width, channels, kernelHeight, kernelWidth, outChannels: Int
+  let outHeight, outWidth: Int
+
+  init(_ input: Shape, _ weight: Shape, _ geometry: ConvolutionGeometry) {
+    precondition(
+      input.rank == 4 && weight.rank == 4 && weight[2] * geometry.groups == input[3]
+        && weight[3] % geometry.groups == 0,
+      "convolution of \(input) with weight \(weight) in \(geometry.groups) groups")
+    self.geometry = geometry
+    (batch, height, width, channels) = (input[0], input[1], input[2], input[3])
+    (kernelHeight, kernelWidth, outChannels) = (weight[0], weight[1], weight[3])
+    outHeight = geometry.outputExtent(height, kernel: kernelHeight)
+    outWidth = geometry.outputExtent(width, kernel: kernelWidth)
+  }
+
+  var groupIn: Int { channels / geometry.groups }
+  var groupOut: Int { outChannels / geometry.groups }
+  var paddedHeight: Int { height + 2 * geometry.padding }
+  var paddedWidth: Int { width + 2 * geometry.padding }
+  var pixels: Int { outHeight * outWidth }
+  var outputShape: Shape { [batch, outHeight, outWidth, outChannels] }
+
+  /// Runs one of the three products, and counts it if a profile is being taken.
+  func counted(
+    _ name: String, _ algorithm: ConvolutionAlgorithm?,
+    _ body: (ConvolutionAlgorithm) -> Tensor
+  ) -> Tensor {
+    let algorithm = self.algorithm(algorithm)
+    let work = kernelHeight * kernelWidth * groupIn
+    return Profiler.count(
+      "\(name) \(kernelHeight)×\(kernelWidth), \(channels) → \(outChannels), \(algorithm)",
+      arithmetic: 2 * batch * pixels * outChannels * work,
+      elements: batch * (height * width * channels + pixels * outChannels) + work * outChannels
+    ) { body(algorithm) }
+  }
+
+  /// How many images share one pass over the weights: enough to have 256 output pixels.
+  var chunk: Int { max(1, min(batch, (255 + pixels) / max(1, pixels))) }
+
+  /// How many pieces a result comes in.
+  var pieces: Int {
+    algorithm(nil) == .winograd ? WinogradPlan(self).pieces : (batch + chunk - 1) / chunk
+  }
+
+  /// Where, in padded images, the window of each output pixel begins.
+  func pixelOffsets(images: Int) -> [Int] {
+    var offsets: [Int] = []
+    offsets.reserveCapacity(images * pixels)
+    for n in 0..<images {
+      for y in 0..<outHeight {
+        for x in 0..<outWidth {
+          let row = n * paddedHeight + y * geometry.stride
+          offsets.append((row * paddedWidth + x * geometry.stride) * channels)
+        }
+      }
+    }
+    return offsets
+  }
+
+  /// Where each tap and input channel lies relative to the window's beginning.
+  var tapOffsets: [Int] {
+    (0..<kernelHeight * kernelWidth * groupIn).map { k in
+      let (tap, channel) = (k / groupIn, k % groupIn)
+      let (i, j) = (tap / kernelWidth, tap % kernelWidth)
+      return (i * paddedWidth + j) * geometry.dilation * channels + channel
+    }
+  }
+
+  /// Calls `body` with the images of a range, padded.
+  func withPadded(
+    _ input: Tensor, _ range: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
+  ) {
+    let images = input.sliced(range)
+    if geometry.padding == 0 {
+      // All at once, in order: faster than as the tiles ask for it.
+      return unsafe images.withElements {
+        unsafe ck_prefetch(images.shape.count, $0)
+        unsafe body($0)
+      }
+    }
+    unsafe images.padded(geometry.padding).withElements { unsafe body($0) }
+  }
+}
+
+/// What is called with a piece of a result: its index, its pixels' number and their place.
+typealias PieceObserver = @Sendable (_ piece: Int, _ pixels: Int, SendableAddress<Float>) -> Void
+
+/// Calls the kernel with offset tables from arrays.
+func gatherProduct(
+  rows: Int, columns: Int, a: UnsafePointer<Float>, rowOffsets: [Int], depthOffsets: [Int],
+  depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, c: UnsafeMutablePointer<Float>,
+  cOffsets: [Int], bias: Tensor? = nil, biasStart: Int = 0, accumulate: Bool = false,
+  relu: Bool = false
+) {
+  unsafe rowOffsets.withUnsafeBufferPointer { rowTable in
+    unsafe depthOffsets.withUnsafeBufferPointer { depthTable in
+      unsafe cOffsets.withUnsafeBufferPointer { cTable in
+        func run(_ bias: UnsafePointer<Float>?) {
+          var product = unsafe ck_gather_product_args(
+            rows: rows, columns: columns, depth: depth ?? depthTable.count, a: a,
+            row_offsets: rowTable.baseAddress, depth_offsets: depthTable.baseAddress, b: b,
+            b_stride: bStride, b_panel: 0, c: c, c_offsets: cTable.baseAddress, bias: bias,
+            accumulate: accumulate ? 1 : 0, relu: relu ? 1 : 0)
+          unsafe ck_gather_product(&product)
+        }
+        if let bias {
+          unsafe bias.withElements { unsafe run($0 + biasStart) }
+        } else {
+          run(nil)
+        }
+      }
+    }
+  }
+}
