@@ -124,6 +124,21 @@ private func ramp(_ shape: Shape) -> Tensor {
       largestDifference(s, Tensor([e, 1 - e, 0, 1 / 3, 1 / 3, 1 / 3], shape: [2, 3])) < 1e-6)
   }
 
+  @Test("Of equal maxima the first gets the gradient, and a NaN is its window's maximum")
+  func poolingTies() {
+    let x = Tensor([2, 1, 5, 5, 2, 2, 5, .nan], shape: [1, 2, 4, 1])
+    let (values, choice) = x.maxPooled(size: 2, stride: 2)
+    #expect(values.elements[0] == 2 && values.elements[1].isNaN)
+    let gradient = Tensor([3, 4], shape: [1, 1, 2, 1])
+      .maxPoolGradient(inputShape: x.shape, choice: choice)
+    #expect(gradient.elements == [3, 0, 0, 0, 0, 0, 0, 4])
+    // Windows that overlap add up.
+    let (_, shared) = Tensor([0, 9, 0], shape: [1, 1, 3, 1]).padded(1)
+      .maxPooled(size: 3, stride: 1)
+    let sums = Tensor.ones([1, 1, 3, 1]).maxPoolGradient(inputShape: [1, 3, 5, 1], choice: shared)
+    #expect(sums.elements[7] == 3 && sums.sum().scalar == 3)
+  }
+
   @Test("The moments keep their digits where the mean is large") func moments() {
     let x = Tensor((0..<4000).map { 10_000 + Float($0 % 2) }, shape: [4000, 1])
     let moments = x.channelMoments()

@@ -91,7 +91,7 @@ func productRow(runs: Int) -> Row {
   let (x, y) = (a.elements, b.elements)
   var c = [Float](repeating: 0, count: n * n)
   var (mine, blas): ([Double], [Double]) = ([], [])
-  for run in 0..<2 * runs + 3 {
+  for run in 0..<3 * runs + 3 {
     let own = steady { seconds { _ = a.matmul(b) } } ?? 0
     let other =
       steady { seconds { reference_product(Int32(Parallel.threadCount), Int32(n), x, y, &c) } } ?? 0
