@@ -39,6 +39,15 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       height: 2, width: 3, inputs: 1, outputs: 2, kernel: 2, geometry: .init(padding: 3)),
     ConvolutionCase(
       height: 6, width: 5, inputs: 8, outputs: 9, kernel: 3, geometry: .init(padding: 1)),
+    // From eight input channels on, the input gradient falls into phases.
+    ConvolutionCase(
+      height: 3, width: 5, inputs: 8, outputs: 3, kernel: 2, geometry: .init(stride: 2)),
+    ConvolutionCase(height: 4, width: 3, inputs: 9, outputs: 2, kernel: 1),
+    ConvolutionCase(
+      height: 8, width: 7, inputs: 8, outputs: 3, kernel: 5, geometry: .init(stride: 2, padding: 1)),
+    ConvolutionCase(
+      height: 9, width: 9, inputs: 8, outputs: 2, kernel: 3,
+      geometry: .init(stride: 2, padding: 1, dilation: 3)),
     ConvolutionCase(
       height: 8, width: 7, inputs: 2, outputs: 3, kernel: 5, geometry: .init(padding: 2)),
   ]
