@@ -49,11 +49,12 @@ public enum Profiler {
   /// The floating-point operations per second of all threads on this instruction set, measured by
   /// multiply-adds alone: the roof that an operation's rate is compared with.
   ///
-  /// - Complexity: Takes about a tenth of a second.
+  /// - Complexity: Takes about a fifth of a second.
   public static func measuredPeak() -> Double {
     let (threads, repeats) = (Parallel.threadCount, 2_000_000)
     let work = Double(threads * repeats * 12 * Int(ck_width()) * 2)
-    return (0..<5).map { _ in
+    // Many short runs: threads that were asleep may share a core at first.
+    return (0..<40).map { _ in
       let start = ContinuousClock.now
       Parallel.forEach(threads) { _ in
         var result: Float = 0

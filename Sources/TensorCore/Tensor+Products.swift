@@ -21,9 +21,9 @@ extension Tensor {
     let a = broadcast(to: Shape(lead + [m, k])).asMatrices()
     let b = other.broadcast(to: Shape(lead + [k, n])).asMatrices()
     let count = lead.reduce(1, *)
-    // Squares: OpenBLAS packs both operands anew for every block.
+    // Large ones: OpenBLAS packs both operands anew for every block.
     let block = 512
-    let (down, across) = ((m + block - 1) / block, (n + block - 1) / block)
+    let (down, across) = ((m + block - 1) / block, (n + 2 * block - 1) / (2 * block))
     return Profiler.count(
       "matrix product", arithmetic: 2 * count * m * n * k, elements: count * (m * k + k * n + m * n)
     ) {
@@ -33,8 +33,8 @@ extension Tensor {
         let c = unsafe SendableAddress(target)
         Parallel.forEach(count * down * across) { index in
           let (batch, part) = (index / (down * across), index % (down * across))
-          let (i, j) = (part / across * block, part % across * block)
-          let (rows, columns) = (i..<min(m, i + block), j..<min(n, j + block))
+          let (i, j) = (part / across * block, part % across * 2 * block)
+          let (rows, columns) = (i..<min(m, i + block), j..<min(n, j + 2 * block))
           let left = unsafe a.base(batch) + i * (a.isTransposed ? 1 : a.leading)
           let right = unsafe b.base(batch) + j * (b.isTransposed ? b.leading : 1)
           unsafe cblas_sgemm(
