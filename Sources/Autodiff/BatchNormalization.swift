@@ -7,7 +7,8 @@ extension Variable {
   /// One pass for the moments (none where a convolution took them), one for the value, two for the gradient (Ioffe & Szegedy 2015,
   /// arXiv 1502.03167).
   ///
-  /// - Parameter moments: The moments of this batch, where they are known.
+  /// `moments` are those of this batch, where they are known already.
+  ///
   /// - Returns: The result, and the moments.
   public func batchNormalized(
     weight: Variable, bias: Variable, epsilon: Float, relu: Bool, moments: ChannelMoments? = nil

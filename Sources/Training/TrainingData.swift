@@ -35,9 +35,7 @@ public struct TrainingData: Sendable {
   public let train, valid: Examples
   public let classNames: [String]
 
-  /// Takes data that are in memory.
-  ///
-  /// - Parameter classNames: Empty for an image-valued task.
+  /// Takes data that are in memory; `classNames` is empty for an image-valued task.
   public init(train: Examples, valid: Examples, classNames: [String]) {
     self.train = train
     self.valid = valid
