@@ -161,8 +161,7 @@ CK_BODY void CK(ck_warp)(const ck_warp_args *w, const float *x, float *y) {
   // A turned image is read across its rows, which no hardware prefetcher foresees: an image that fits
   // the second cache is fetched in order before, measured twice as fast.
   const size_t size = w->height * w->width * w->channels;
-  if (size <= 1 << 18)
-    for (size_t i = 0; i < size; i += 16) __builtin_prefetch(x + i);
+  if (size <= 1 << 18) CK(ck_prefetch)(size, x);
   // Columns in strips: the input's lines that a strip's row touches are still in the first cache at the
   // next row.
   for (size_t strip = 0; strip < w->out_width; strip += CK_WARP_STRIP)
