@@ -10,10 +10,10 @@ let myBackbone: @Sendable (Tensor) -> Tensor = { images in
   return images.sliced(half..<2 * half, axis: 2).mean([1, 2, 3]) - left
 }
 let model = Equivariant(
-  backbone: myBackbone, canonicalizer: PrincipalAxis(), outputAction: Trivial(SO2()))
+  backbone: myBackbone, symmetrizer: PrincipalAxis(), outputAction: Trivial(SO2()))
 
 var random = RandomStream(seed: 0, name: "snippet")
 let image = Tensor.uniform([1, 16, 16, 1], using: &random)
-let turned = model.canonicalizer.action.act([PlanarIsometry(quarterTurns: 1)], on: image)
+let turned = model.symmetrizer.action.act([PlanarIsometry(quarterTurns: 1)], on: image)
 print(myBackbone(image).elements, myBackbone(turned).elements)  // differ
-print(model(image).output.elements, model(turned).output.elements)  // equal, bit for bit
+print(model(image).elements, model(turned).elements)  // equal, bit for bit

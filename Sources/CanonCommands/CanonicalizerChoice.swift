@@ -13,7 +13,7 @@ struct CanonicalizerChoice {
 
   /// The heuristics' names.
   static let heuristics = RunConfiguration.Canonicalizer.Kind.allCases
-    .filter { $0 != .learned }.map(\.rawValue)
+    .filter { !$0.isLearned }.map(\.rawValue)
 
   /// - Throws: `WeightsError`, where the name is no heuristic's and no model can be read there.
   init(_ name: String) throws {

@@ -40,9 +40,12 @@ struct Info: ParsableCommand {
     if json { return print(report.jsonLine) }
     let c = settings.canonicalizer
     let pose =
-      c.kind == .learned
-      ? "\(c.group), kernel \(c.kernel), \(c.layers) layer(s) of \(c.channels) channel(s)"
-      : c.kind.rawValue
+      switch c.kind {
+      case .learned:
+        "\(c.group), kernel \(c.kernel), \(c.layers) layer(s) of \(c.channels) channel(s)"
+      case .orbit: "\(c.group), orbit scored by a network of width \(c.channels)"
+      default: c.kind.rawValue
+      }
     var rows = [
       ["name", settings.name],
       ["task", settings.data.task.rawValue],

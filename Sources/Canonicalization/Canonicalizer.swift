@@ -36,23 +36,20 @@ public struct Canonical<Element: Hashable & Sendable>: Sendable {
 /// **Laws.** *h*(*g*·*x*) = *g* *h*(*x*) wherever *x* has no symmetry, so that the form is constant on
 /// orbits; and restoring the form gives the input back. Where *x* is symmetric, *h*(*g*·*x*) is
 /// *g* *h*(*x*) up to a symmetry of *x*. Both hold bit for bit for elements that act bit for bit,
-/// and within the interpolation error for others. `EquivarianceReport` measures them.
+/// and within the interpolation error for others. `deviations(on:under:)` measures them.
 ///
 /// A conformer says how inputs are moved (`action`) and finds `poses`; the rest follows. Nothing is
 /// remembered between calls.
-public protocol Canonicalizer<InputAction>: Sendable {
-  associatedtype InputAction: Action
-
-  /// How the group acts on the inputs.
-  var action: InputAction { get }
-
+public protocol Canonicalizer<InputAction>: Symmetrizer {
   /// The pose of each member of a batch.
   func poses(of batch: Tensor) -> [Pose<InputAction.Group.Element>]
 }
 
 extension Canonicalizer {
-  /// The type of group elements.
-  public typealias Element = InputAction.Group.Element
+  /// The frame of one element that a pose is.
+  public func frames(of batch: Tensor) -> [[WeightedPose<Element>]] {
+    poses(of: batch).map { [WeightedPose($0.element, weight: 1)] }
+  }
 
   /// Brings each member of a batch to its canonical pose; the original is resampled once.
   public func canonicalize(_ batch: Tensor) -> Canonical<Element> {
@@ -70,37 +67,5 @@ extension Canonicalizer {
     _ outputs: Tensor, with outputAction: Output, by poses: [Pose<Element>]
   ) -> Tensor where Output.Group.Element == Element {
     outputAction.act(poses.map(\.element), on: outputs)
-  }
-}
-
-/// A backbone made equivariant: φ(*x*) = *h*(*x*)·*p*(*h*(*x*)⁻¹·*x*).
-///
-///     let model = Equivariant(
-///       backbone: { images in myNetwork(images) },
-///       canonicalizer: PrincipalAxis(), outputAction: Trivial(O2()))
-///     let scores = model(images).output
-public struct Equivariant<C: Canonicalizer, OutputAction: Action>: Sendable
-where OutputAction.Group.Element == C.InputAction.Group.Element {
-  /// Any function of a batch: it need know nothing of the group.
-  public let backbone: @Sendable (Tensor) -> Tensor
-  public let canonicalizer: C
-  public let outputAction: OutputAction
-
-  public init(
-    backbone: @escaping @Sendable (Tensor) -> Tensor, canonicalizer: C, outputAction: OutputAction
-  ) {
-    self.backbone = backbone
-    self.canonicalizer = canonicalizer
-    self.outputAction = outputAction
-  }
-
-  /// The output for each member of a batch, with its canonical form and pose.
-  public func callAsFunction(
-    _ batch: Tensor
-  ) -> (output: Tensor, canonical: Canonical<C.InputAction.Group.Element>) {
-    let canonical = canonicalizer.canonicalize(batch)
-    let output = canonicalizer.restore(
-      backbone(canonical.form), with: outputAction, by: canonical.poses)
-    return (output, canonical)
   }
 }

@@ -62,6 +62,21 @@ public enum Backbone {
         + block(2 * width, 4 * width)
         + [Function.globalAveragePool, Linear(4 * width, classes, using: &random)])
   }
+
+  /// A small network for scoring many copies of an image: two 5×5 convolutions of stride 2 with
+  /// ReLU, and a linear layer that knows the place of what it sees.
+  public static func scorer(
+    size: Int = 28, channels: Int = 1, width: Int = 8, features: Int,
+    using random: inout RandomStream
+  ) -> Sequential {
+    let geometry = ConvolutionGeometry(stride: 2, padding: 2)
+    let side = geometry.outputExtent(geometry.outputExtent(size, kernel: 5), kernel: 5)
+    return Sequential([
+      Convolution(channels, width, kernel: 5, geometry, using: &random), Function.relu,
+      Convolution(width, 2 * width, kernel: 5, geometry, using: &random), Function.relu,
+      Function.flatten, Linear(side * side * 2 * width, features, using: &random),
+    ])
+  }
 }
 
 /// A network from images to images: down to a quarter of the side and back.

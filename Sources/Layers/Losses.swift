@@ -14,20 +14,25 @@ public enum Loss: Sendable, Equatable {
   ///
   /// **Shapes.** `output` `[batch, …]`; `target` of the same shape (one-hot for cross entropy);
   /// result `[batch]`.
-  public func perMember(_ output: Variable, _ target: Tensor) -> Variable {
+  public func perMember(_ output: Variable, _ target: Variable) -> Variable {
     precondition(output.shape == target.shape, "output \(output.shape), target \(target.shape)")
     switch self {
     case .crossEntropy(let smoothing):
       let uniform = 1 / Float(target.shape[-1])
       let smoothed = target * (1 - smoothing) + smoothing * uniform
-      return -(output.logSoftmax() * Variable(smoothed)).sum([1])
+      return -(output.logSoftmax() * smoothed).sum([1])
     case .meanSquaredError:
-      return (output - Variable(target)).squared().reshaped([output.shape[0], -1]).mean([1])
+      return (output - target).squared().reshaped([output.shape[0], -1]).mean([1])
     case .binaryCrossEntropy:
       // −t log σ(x) − (1 − t) log(1 − σ(x)) = softplus(x) − t x
-      let all = output.softplus() - output * Variable(target)
+      let all = output.softplus() - output * target
       return all.reshaped([output.shape[0], -1]).mean([1])
     }
+  }
+
+  /// The loss of each member against constant targets.
+  public func perMember(_ output: Variable, _ target: Tensor) -> Variable {
+    perMember(output, Variable(target))
   }
 }
 

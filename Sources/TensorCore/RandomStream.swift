@@ -59,6 +59,12 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
 
   /// A number from the uniform distribution on [0, 1), a multiple of 2⁻⁵³.
   public mutating func uniformDouble() -> Double { Double(next() >> 11) * 0x1p-53 }
+
+  /// A number from the normal distribution of mean 0 and deviation 1 (Box–Muller).
+  public mutating func normal() -> Double {
+    let radius = (-2 * log(1 - uniformDouble())).squareRoot()
+    return radius * cos(2 * .pi * uniformDouble())
+  }
 }
 
 extension Tensor {
@@ -69,14 +75,11 @@ extension Tensor {
     Tensor((0..<shape.count).map { _ in lower + (upper - lower) * random.uniform() }, shape: shape)
   }
 
-  /// A tensor of independent normal numbers (Box–Muller).
+  /// A tensor of independent normal numbers.
   public static func normal(
     _ shape: Shape, deviation: Float = 1, using random: inout RandomStream
   ) -> Tensor {
-    let elements = (0..<shape.count).map { _ -> Float in
-      let radius = (-2 * log(1 - random.uniformDouble())).squareRoot()
-      return deviation * Float(radius * cos(2 * .pi * random.uniformDouble()))
-    }
+    let elements = (0..<shape.count).map { _ in deviation * Float(random.normal()) }
     return Tensor(elements, shape: shape)
   }
 }

@@ -35,11 +35,11 @@ public struct ImageModel: Sendable {
       case .unet:
         UNet(channels: input.channels, width: wanted.width, using: &random)
       }
-    canonicalizer = ImageModel.canonicalizer(configuration)
+    canonicalizer = ImageModel.canonicalizer(configuration, classNames.count)
   }
 
   private static func canonicalizer(
-    _ configuration: RunConfiguration
+    _ configuration: RunConfiguration, _ classes: Int
   ) -> any ImageCanonicalizer {
     let c = configuration.canonicalizer
     switch c.kind {
@@ -47,26 +47,42 @@ public struct ImageModel: Sendable {
     case .pca: return PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border)
     case .pcaSign: return PrincipalAxis(threshold: 0.5, border: c.border)
     case .gradient: return GradientOrientation(border: c.border)
-    case .learned:
+    case .learned, .orbit:
       let order = Int(c.group.dropFirst()) ?? 1
       return c.group.hasPrefix("D")
-        ? learned(Dihedral(order), configuration) : learned(Cyclic(order), configuration)
+        ? learned(Dihedral(order), configuration, classes)
+        : learned(Cyclic(order), configuration, classes)
     }
   }
 
   private static func learned<Group: FiniteGroup & PlanarGroup>(
-    _ group: Group, _ configuration: RunConfiguration
+    _ group: Group, _ configuration: RunConfiguration, _ classes: Int
   ) -> any ImageCanonicalizer {
     let c = configuration.canonicalizer
     var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
+    let gradient = c.gradient == .mixture ? PoseGradient.mixture(count: c.poses) : .straightThrough
+    let input = configuration.input
+    var templates = RandomStream(seed: UInt64(configuration.seed), name: "templates")
+    let alignment =
+      c.alignment > 0 && classes > 0
+      ? ClassAlignment(
+        classes: classes, size: input.size, channels: input.channels, sharpness: c.alignment,
+        using: &templates) : nil
+    if c.kind == .orbit {
+      let network = Backbone.scorer(
+        size: input.size, channels: input.channels, width: c.channels, features: 1, using: &random)
+      return OrbitCanonicalizer(
+        group, network: network, features: 1, gradient: gradient, temperature: c.temperature,
+        isFrozen: c.frozen, alignment: alignment, border: c.border, using: &random)
+    }
     return LearnedCanonicalizer(
       group,
       .init(
-        size: configuration.input.size, inputChannels: configuration.input.channels,
+        size: input.size, inputChannels: input.channels,
         kernel: c.kernel, groupKernel: c.groupKernel, channels: c.channels, layers: c.layers,
         hasBatchNorm: c.batchNorm),
-      gradient: c.gradient == .mixture ? .mixture(count: c.poses) : .straightThrough,
-      temperature: c.temperature, isFrozen: c.frozen, border: c.border, using: &random)
+      gradient: gradient, temperature: c.temperature, isFrozen: c.frozen, alignment: alignment,
+      border: c.border, using: &random)
   }
 
   /// All parameters with unique names; those of a frozen canonicalizer are kept, not trained.

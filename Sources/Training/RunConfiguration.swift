@@ -57,10 +57,13 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   /// How the pose is found.
   public struct Canonicalizer: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
-      case learned, pca
+      case learned, orbit, pca
       case pcaSign = "pca-sign"
       case gradient
       case identity
+
+      /// Whether a network finds the pose, among the elements of a finite group.
+      public var isLearned: Bool { self == .learned || self == .orbit }
     }
     public enum Gradient: String, Codable, Sendable, CaseIterable {
       case straightThrough = "straight-through"
@@ -80,6 +83,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var temperature: Float = 1
     /// The weight of the prior's cross entropy, for upright training data.
     public var prior: Float = 0
+    /// How strongly images of a class are pulled to a common pose, 0 for not at all.
+    public var alignment: Float = 0
     public var frozen = false
     public var border = BorderPolicy.zero
   }
@@ -218,7 +223,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       backbone.kind == .mlp
       ? input.size * input.size * input.channels * backbone.width
       : 144 * backbone.width * backbone.width
-    return max(c.kind == .learned ? max(lifting, c.layers > 1 ? between : 0) : 0, hidden)
+    return max(c.kind.isLearned ? max(lifting, c.layers > 1 ? between : 0) : 0, hidden)
   }
 
   private mutating func readCanonicalizer(
@@ -236,6 +241,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     c.poses = try section.integer("poses", default: c.poses, in: 1...256)
     c.temperature = try section.number("temperature", default: c.temperature, in: 1e-4...1e4)
     c.prior = try section.number("prior", default: c.prior, in: 0...1e4)
+    c.alignment = try section.number("alignment", default: c.alignment, in: 0...100)
     c.frozen = try section.flag("frozen", default: c.frozen)
     c.border = try section.choice("border", default: c.border)
     if c.kernel + (c.layers - 1) * (c.groupKernel - 1) > input.size {

@@ -18,12 +18,12 @@ public struct Trainer {
   public let model: ImageModel
   public let data: TrainingData
   /// How many steps are done.
-  public private(set) var step = 0
+  public var step: Int { learner.step }
   /// The sum of the losses of the running epoch's steps.
   public private(set) var epochLoss = 0.0
   /// The quality, on the validation part, after the best epoch so far.
   public private(set) var best: Quality?
-  private var optimizerState: [[Tensor]]
+  private var learner: Learner
   private var bestTensors: [String: Tensor]
   /// The order of the running epoch, which follows from its number.
   private var order: (epoch: Int, indices: [Int]) = (-1, [])
@@ -31,11 +31,9 @@ public struct Trainer {
   public init(_ configuration: RunConfiguration, data: TrainingData) {
     self.data = data
     model = ImageModel(configuration, classNames: data.classNames)
-    let rule = configuration.training.rule
-    optimizerState = model.parameters.map { entry in
-      entry.parameter.isTrainable
-        ? (0..<rule.stateCount).map { _ in .zeros(entry.parameter.value.shape) } : []
-    }
+    learner = Learner(
+      model.parameters.map(\.parameter), rule: configuration.training.rule,
+      clip: configuration.training.clip)
     bestTensors = model.safetensors().tensors
   }
 
@@ -70,21 +68,9 @@ public struct Trainer {
         description: "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
           + "then resume from the last checkpoint.")
     }
-    let gradients = Gradients(of: loss)
-    let parameters = model.parameters.map(\.parameter)
-    var found = parameters.map { tape.leaf(of: $0).flatMap { gradients[$0] } }
-    if settings.clip > 0 { _ = clip(&found, toNorm: settings.clip) }
-    let rate = settings.rate * settings.decline.factor(step: step, total: totalSteps)
-    let rule = settings.rule
-    for (index, parameter) in parameters.enumerated() {
-      guard let gradient = found[index] else { continue }
-      parameter.update { value in
-        rule.update(
-          &value, gradient: gradient, state: &optimizerState[index], rate: rate, step: step + 1,
-          decays: gradient.shape.rank > 1)
-      }
-    }
-    step += 1
+    learner.step(
+      down: loss, on: tape,
+      rate: settings.rate * settings.decline.factor(step: step, total: totalSteps))
     epochLoss += Double(loss.value.scalar)
     return loss.value.scalar
   }
@@ -102,9 +88,13 @@ public struct Trainer {
     let forms = model.canonicalizer.trainingForms(Variable(inputs), on: tape)
     let goals =
       isClassification
-      ? Tensor.concatenated([Tensor](repeating: targets, count: forms.count)) : forms.move(targets)
+      ? Variable(.concatenated([Tensor](repeating: targets, count: forms.count)))
+      : forms.move(Variable(targets))
     let output = model.backbone(forms.forms, on: tape)
     var loss = forms.mixture(configuration.loss.perMember(output, goals)).mean()
+    if isClassification, let alignmentLoss = forms.alignmentLoss {
+      loss = loss + alignmentLoss(targets).mean()
+    }
     if configuration.canonicalizer.prior > 0, let prior = forms.priorLoss {
       loss = loss + prior.mean() * configuration.canonicalizer.prior
     }
@@ -139,7 +129,7 @@ extension Trainer {
   public var checkpoint: Safetensors {
     var file = model.safetensors()
     for (name, tensor) in bestTensors { file.tensors["best/\(name)"] = tensor }
-    for (entry, state) in zip(model.parameters, optimizerState) {
+    for (entry, state) in zip(model.parameters, learner.states) {
       for (index, tensor) in state.enumerated() {
         file.tensors["optimizer/\(index)/\(entry.name)"] = tensor
       }
@@ -165,7 +155,7 @@ extension Trainer {
     }
     try model.assign(file.tensors, path: path)
     var states: [[Tensor]] = []
-    for (entry, state) in zip(model.parameters, optimizerState) {
+    for (entry, state) in zip(model.parameters, learner.states) {
       var loaded: [Tensor] = []
       for index in state.indices {
         guard let tensor = file.tensors["optimizer/\(index)/\(entry.name)"],
@@ -175,7 +165,7 @@ extension Trainer {
       }
       states.append(loaded)
     }
-    optimizerState = states
+    learner.states = states
     for (name, tensor) in file.tensors where name.hasPrefix("best/") {
       bestTensors[String(name.dropFirst(5))] = tensor
     }
@@ -186,7 +176,7 @@ extension Trainer {
       ? Quality(
         error: numbers[0].isNaN ? nil : numbers[0], loss: numbers[1],
         calibrationError: numbers[2].isNaN ? nil : numbers[2]) : nil
-    self.step = step
+    learner.step = step
     epochLoss = Double(bitPattern: bits)
   }
 }

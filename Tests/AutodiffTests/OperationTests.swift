@@ -56,6 +56,23 @@ struct Unary: Sendable, CustomTestStringConvertible {
     #expect(d.value < tolerance && d.gradient < tolerance)
   }
 
+  @Test("The maximum over an axis, and its gradient, shared among equals") func maximum() {
+    for axis in 0..<3 {
+      let d = OperationDeviation(of: [random([2, 3, 4], "maximum")]) {
+        $0[0].maximum(axis)
+      } reference: { v in
+        let steps = [12, 4, 1]
+        let extents = [2, 3, 4]
+        return (0..<24).filter { $0 / steps[axis] % extents[axis] == 0 }.map { start in
+          (0..<extents[axis]).map { v[0][start + $0 * steps[axis]] }.max() ?? 0
+        }
+      }
+      #expect(d.value < tolerance && d.gradient < tolerance)
+    }
+    let x = Variable(Tensor([3, 3, 1], shape: [1, 3]), requiresGradient: true)
+    #expect(Gradients(of: x.maximum(1).sum())[x]?.elements == [0.5, 0.5, 0])
+  }
+
   @Test("Arithmetic with broadcasting, and its gradients") func arithmetic() {
     let d = OperationDeviation(
       of: [random([2, 1, 3], "a"), random([4, 1], "b", from: 1, to: 2), random([3], "c")]

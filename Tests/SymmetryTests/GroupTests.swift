@@ -3,7 +3,7 @@ import TensorCore
 import Testing
 
 /// The axioms, for all triples of some elements.
-private func checkAxioms<G: Group>(
+func checkAxioms<G: Group>(
   _ group: G, _ elements: [G.Element], equal: (G.Element, G.Element) -> Bool
 ) {
   let e = group.identity

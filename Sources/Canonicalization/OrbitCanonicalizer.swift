@@ -1,0 +1,71 @@
+public import Autodiff
+public import Layers
+public import Symmetry
+public import TensorCore
+
+/// A learned canonicalizer without an equivariant network: any network looks at every transformed
+/// copy of an image, and the copy that it likes best is the form (Panigrahi & Mondal, Improved
+/// Canonicalization for Model Agnostic Equivariance, 2024, arXiv 2405.14089).
+///
+/// The score of *g* is the product of the features *f*(*g*⁻¹·*x*) with a reference vector. Its law
+/// follows from the search alone: the orbit of *g*·*x* is that of *x*, relabeled.
+public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanonicalizer {
+  public typealias PoseGroup = Group
+  public let action: ImageAction<Group>
+  public let gradient: PoseGradient
+  public let temperature: Float
+  public let isFrozen: Bool
+  /// From images to features, `[batch, height, width, channels]` → `[batch, features]`.
+  public let network: any Layer
+  private let reference: Parameter
+  public let alignment: ClassAlignment?
+
+  /// Creates a canonicalizer with a random reference vector of length 1.
+  ///
+  /// - Parameters:
+  ///   - network: Any network; it must treat each image on its own.
+  ///   - features: How many numbers it gives for an image.
+  public init(
+    _ group: Group, network: any Layer, features: Int, gradient: PoseGradient = .straightThrough,
+    temperature: Float = 1, isFrozen: Bool = false, alignment: ClassAlignment? = nil,
+    border: BorderPolicy = .zero,
+    using random: inout RandomStream
+  ) {
+    action = ImageAction(group, border: border)
+    self.network = network
+    self.gradient = gradient
+    self.temperature = temperature
+    self.isFrozen = isFrozen
+    self.alignment = alignment
+    let direction = Tensor.normal([features, 1], using: &random)
+    reference = Parameter(direction * direction.squared().sum().squareRoot().reciprocal())
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    [("reference", reference)]
+      + network.parameters.map { ("network.\($0.name)", $0.parameter) }
+      + (alignment.map { [("templates", $0.templates)] } ?? [])
+  }
+
+  /// The features of every transformed copy, `[batch, order, features]`.
+  ///
+  /// - Complexity: `order` passes of the network per image.
+  public func features(_ batch: Variable, on tape: Tape) -> Variable {
+    let masked = batch.value * discMask(height: batch.shape[1], width: batch.shape[2])
+    return network(Variable(action.orbit(of: masked)), on: tape)
+      .reshaped([batch.shape[0], action.group.order, -1])
+  }
+
+  public func scores(_ batch: Variable, on tape: Tape) -> Variable {
+    features(batch, on: tape).matmul(tape(reference)).reshaped([batch.shape[0], -1])
+  }
+}
+
+extension ImageAction where Group: FiniteGroup {
+  /// The copies *g*⁻¹·*x* of each image, for every element in order, `[batch · order, …]`.
+  func orbit(of batch: Tensor) -> Tensor {
+    let inverses = group.elements.map(group.inverse)
+    let rows = (0..<batch.shape[0]).flatMap { [Int](repeating: $0, count: group.order) }
+    return act((0..<batch.shape[0]).flatMap { _ in inverses }, on: batch.gathered(rows))
+  }
+}

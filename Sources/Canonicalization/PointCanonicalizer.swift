@@ -1,0 +1,51 @@
+public import Symmetry
+import TensorCore
+
+/// A canonicalizer of sets whose members have places, vectors and numbers, under isometries of space.
+public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {}
+
+extension PointAction {
+  /// The mean of each set's points, `[batch, 1, d]`: of the first columns of the kind, the origin
+  /// where translations are not of the group.
+  func origins(of batch: Tensor) -> Tensor {
+    let points = parts(of: batch).first { $0.kind == .point }
+    guard group.hasTranslations, let points else {
+      return .zeros([batch.shape[0], 1, group.dimension])
+    }
+    return points.values.mean([1], keepingAxes: true)
+  }
+}
+
+extension Tensor {
+  /// The mean step from each point to its nearest others, `[batch, points, d]` → the same.
+  ///
+  /// - Complexity: O(points²) a set, in parallel over sets.
+  func meanStepToNeighbors(_ count: Int) -> Tensor {
+    let (batch, points, d) = (shape[0], shape[1], shape[2])
+    let values = elements
+    let steps = Parallel.map(Array(0..<batch)) { n -> [Float] in
+      let set = Array(values[n * points * d..<(n + 1) * points * d])
+      var result = [Float](repeating: 0, count: points * d)
+      for i in 0..<points {
+        var nearest: [(square: Float, point: Int)] = []
+        for j in 0..<points where j != i {
+          var square: Float = 0
+          for c in 0..<d {
+            let step = set[j * d + c] - set[i * d + c]
+            square += step * step
+          }
+          if nearest.count == count && square >= nearest[count - 1].square { continue }
+          if nearest.count == count { nearest.removeLast() }
+          let place = nearest.firstIndex { $0.square > square } ?? nearest.count
+          nearest.insert((square, j), at: place)
+        }
+        for c in 0..<d {
+          let sum = nearest.reduce(0) { $0 + set[$1.point * d + c] - set[i * d + c] }
+          result[i * d + c] = sum / Float(max(1, nearest.count))
+        }
+      }
+      return result
+    }
+    return Tensor(steps.flatMap { $0 }, shape: shape)
+  }
+}

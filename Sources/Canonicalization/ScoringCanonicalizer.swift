@@ -1,0 +1,138 @@
+public import Autodiff
+import Layers
+public import Symmetry
+public import TensorCore
+
+/// How the gradient reaches a choice among finitely many poses.
+public enum PoseGradient: Sendable, Hashable {
+  /// One form, of the best pose; the gradient passes through the warp to the matrix that the
+  /// softmax's weights would give, Σᵣ *p*ᵣ *M*ᵣ. Matrices, unlike angles, have no jump at a full turn.
+  case straightThrough
+  /// Forms of the `count` best poses, weighted by their probabilities, in the likelihood of the
+  /// mixture: the gradient reaches the scores without passing through the warp.
+  case mixture(count: Int)
+}
+
+/// A canonicalizer of images that scores every element of a finite group: the best is the pose.
+///
+/// A conformer gives the scores; how a pose is chosen, and how the choice is taught, follows. Of
+/// equal scores the one earliest in `group.elements` wins, read from the image's exact normal form;
+/// the others are reported as ties.
+public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: FiniteGroup {
+  /// How the gradient reaches the choice.
+  var gradient: PoseGradient { get }
+
+  /// Divides the scores in training: small, and the softmax is sharp.
+  var temperature: Float { get }
+
+  /// What pulls images of a class to a common pose in training, if anything.
+  var alignment: ClassAlignment? { get }
+
+  /// Whether the parameters keep their initial values.
+  var isFrozen: Bool { get }
+
+  /// The score of every element for every image of a batch, `[batch, order]`.
+  ///
+  /// **Law.** The scores of *g*·*x* are those of *x*, that of *r* in the place of *g* *r*.
+  func scores(_ batch: Variable, on tape: Tape) -> Variable
+}
+
+extension ScoringCanonicalizer {
+  public func poses(of batch: Tensor) -> [Pose<PoseGroup.Element>] {
+    action.group.exactPoses(of: masked(batch)) { images in
+      let (scores, order) = (scoresInInference(images).elements, action.group.order)
+      let elements = action.group.elements
+      return (0..<images.shape[0]).map { n in
+        Pose(scores: scores[n * order..<(n + 1) * order], of: elements)
+      }
+    }
+  }
+
+  /// The scores of images in exact normal form, and the elements *q* by which each came from it: a
+  /// column *r* is the score of the pose *q* *r*.
+  func exactScores(of batch: Tensor) -> (copies: [[PoseGroup.Element]], scores: Tensor) {
+    let normal = ExactNormalForm(masked(batch), action.group)
+    return (normal.elements, scoresInInference(normal.images))
+  }
+
+  private func masked(_ batch: Tensor) -> Tensor {
+    batch * discMask(height: batch.shape[1], width: batch.shape[2])
+  }
+
+  private func scoresInInference(_ images: Tensor) -> Tensor {
+    scores(Variable(images), on: .inference()).value
+  }
+
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let tape = isFrozen ? Tape.inference() : tape
+    let logProbabilities = (scores(batch, on: tape) * (1 / temperature)).logSoftmax()
+    let alignmentLoss = alignment.map { alignment in
+      { [action] (targets: Tensor) in
+        alignment.loss(of: logProbabilities, batch.value, targets, action, on: tape)
+      }
+    }
+    switch gradient {
+    case .mixture(let count):
+      let best = logProbabilities.value.sortedColumns().map { Array($0.prefix(count)) }
+      return mixture(of: best, logProbabilities, batch, alignmentLoss)
+    case .straightThrough: return straightThrough(logProbabilities, batch, alignmentLoss)
+    }
+  }
+
+  /// The forms of some poses of each image, given by their indices, best first.
+  private func mixture(
+    of best: [[Int]], _ logProbabilities: Variable, _ batch: Variable,
+    _ alignmentLoss: ((Tensor) -> Variable)?
+  ) -> TrainingForms {
+    let (group, action, kept) = (action.group, action, best[0].count)
+    let inverses = group.elements.map(group.inverse)
+    let move = { (images: Tensor) in
+      Tensor.concatenated(
+        (0..<kept).map { rank in action.act(best.map { inverses[$0[rank]] }, on: images) })
+    }
+    let flat = best.enumerated().flatMap { n, columns in columns.map { n * group.order + $0 } }
+    let chosen = logProbabilities.reshaped([-1]).gathered(flat).reshaped([-1, kept])
+    return TrainingForms(
+      forms: Variable(move(batch.value)), count: kept, logWeights: chosen.logSoftmax(),
+      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss
+    ) { Variable(move($0.value)) }
+  }
+
+  private func straightThrough(
+    _ logProbabilities: Variable, _ batch: Variable,
+    _ alignmentLoss: ((Tensor) -> Variable)?
+  ) -> TrainingForms {
+    let (group, border) = (action.group, action.border)
+    let inverses = group.elements.map { group.isometry(group.inverse($0)) }
+    let best = logProbabilities.value.largestColumn().map { inverses[$0].samplingMap }
+    let matrices = Tensor(
+      inverses.flatMap { $0.samplingMap.matrix.map { Float($0) } }, shape: [group.order, 4])
+    let expected = logProbabilities.exp().matmul(Variable(matrices))
+    return TrainingForms(
+      forms: batch.warped(by: expected, exact: best, border: border),
+      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss
+    ) { Variable($0.value.warped(by: best, border: border)) }
+  }
+
+  /// The cross entropy of the pose against the identity, the first element.
+  private func priorLoss(_ logProbabilities: Variable) -> Variable {
+    -logProbabilities.picked([Int](repeating: 0, count: logProbabilities.shape[0]))
+  }
+}
+
+extension Pose {
+  /// The best of some scored elements.
+  ///
+  /// Scores within a millionth of the largest magnitude count as
+  /// equal: sums of floats in another order differ by so much.
+  init(scores: ArraySlice<Float>, of elements: [Element]) {
+    let scores = Array(scores)
+    let order = scores.indices.sorted {
+      scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1
+    }
+    let tolerance = 1e-6 * scores.reduce(0) { max($0, abs($1)) }
+    let tied = order.filter { scores[order[0]] - scores[$0] <= tolerance }.sorted()
+    let margin = order.count > 1 ? scores[order[0]] - scores[order[1]] : .infinity
+    self.init(elements[tied[0]], margin: margin, ties: tied.dropFirst().map { elements[$0] })
+  }
+}

@@ -1,0 +1,65 @@
+public import Autodiff
+import Symmetry
+public import TensorCore
+
+/// A canonicalizer that can stand in front of a backbone in training, whether it learns or not.
+public protocol TrainableCanonicalizer<InputAction>: Canonicalizer {
+  /// The parameters with names that are unique within the canonicalizer.
+  var parameters: [(name: String, parameter: Parameter)] { get }
+
+  /// The forms of a batch on a pass that learns, with what a loss needs to teach the choice.
+  func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms
+}
+
+/// Canonical forms in training: `count` of them per member, each with the logarithm of its weight.
+public struct TrainingForms {
+  /// The forms, `[count · batch, …]`: all members' first, then their second.
+  public let forms: Variable
+  /// How many forms a member has.
+  public let count: Int
+  /// `[batch, count]`; `nil` where there is one form of weight 1.
+  public let logWeights: Variable?
+  /// The prior's loss of each member, `[batch]`: how far its pose is from the identity, for training
+  /// data that are upright (Mondal et al., NeurIPS 2023); `nil` where no pose is learned.
+  public let priorLoss: Variable?
+  /// The loss, for one-hot classes, that pulls images of a class to a common pose; see `ClassAlignment`.
+  public let alignmentLoss: ((Tensor) -> Variable)?
+  /// Moves targets that the group acts on as the inputs were moved, `count` times: the gradient
+  /// reaches the pose through them too.
+  public let move: (Variable) -> Variable
+
+  public init(
+    forms: Variable, count: Int = 1, logWeights: Variable? = nil, priorLoss: Variable? = nil,
+    alignmentLoss: ((Tensor) -> Variable)? = nil, move: @escaping (Variable) -> Variable
+  ) {
+    self.forms = forms
+    self.count = count
+    self.logWeights = logWeights
+    self.priorLoss = priorLoss
+    self.alignmentLoss = alignmentLoss
+    self.move = move
+  }
+
+  /// The loss per member: the negative logarithm of the mixture of the forms' likelihoods,
+  /// −log Σᵣ *w*ᵣ exp(−lossᵣ), which is the plain loss for a single form.
+  ///
+  /// - Parameter losses: `[count · batch]`, in the order of `forms`.
+  public func mixture(_ losses: Variable) -> Variable {
+    guard let logWeights else { return losses }
+    let perForm = losses.reshaped([count, -1]).permuted([1, 0])
+    return -(logWeights - perForm).logSumExp()
+  }
+}
+
+extension TrainableCanonicalizer {
+  public var parameters: [(name: String, parameter: Parameter)] { [] }
+
+  /// For canonicalizers that learn nothing: the forms are constants.
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let canonical = canonicalize(batch.value)
+    let inverses = canonical.poses.map { action.group.inverse($0.element) }
+    return TrainingForms(forms: Variable(canonical.form)) { [action] in
+      Variable(action.act(inverses, on: $0.value))
+    }
+  }
+}

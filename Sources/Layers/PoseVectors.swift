@@ -1,0 +1,53 @@
+public import Autodiff
+public import TensorCore
+
+/// A vector-neuron network from vectors at the members of a set to a few vectors of the set.
+///
+/// Each layer mixes a member's channels and the mean over all members, then bends them; the last mean
+/// is the result. Members' order does not matter, and a turn of all vectors turns the result.
+///
+/// **Shapes.** `[batch, members, d, inputs]` → `[batch, d, outputs]`.
+public struct PoseVectors: Layer {
+  private let own, shared: [VectorLinear]
+  private let bends: [VectorLeakyReLU]
+  private let norms: [VectorBatchNorm]
+  private let head: VectorLinear
+
+  public init(
+    _ inputs: Int, outputs: Int, width: Int = 16, layers: Int = 3, hasBatchNorm: Bool = true,
+    using random: inout RandomStream
+  ) {
+    let widths = [inputs] + [Int](repeating: width, count: layers)
+    var (own, shared, bends): ([VectorLinear], [VectorLinear], [VectorLeakyReLU]) = ([], [], [])
+    for (from, to) in zip(widths, widths.dropFirst()) {
+      own.append(VectorLinear(from, to, using: &random))
+      shared.append(VectorLinear(from, to, using: &random))
+      bends.append(VectorLeakyReLU(to, using: &random))
+    }
+    (self.own, self.shared, self.bends) = (own, shared, bends)
+    norms = hasBatchNorm ? (0..<layers).map { _ in VectorBatchNorm(width) } : []
+    head = VectorLinear(widths[layers], outputs, using: &random)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    let groups: [(String, [any Layer])] = [
+      ("own", own), ("shared", shared), ("bends", bends), ("norms", norms), ("head", [head]),
+    ]
+    return groups.flatMap { name, layers in
+      layers.enumerated().flatMap { i, layer in
+        layer.parameters.map { ("\(name).\(i).\($0.name)", $0.parameter) }
+      }
+    }
+  }
+
+  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    var vectors = input
+    for i in own.indices {
+      let mean = shared[i](vectors.mean([1], keepingAxes: true), on: tape)
+      vectors = own[i](vectors, on: tape) + mean
+      if !norms.isEmpty { vectors = norms[i](vectors, on: tape) }
+      vectors = bends[i](vectors, on: tape)
+    }
+    return head(vectors.mean([1]), on: tape)
+  }
+}

@@ -1,0 +1,50 @@
+public import Autodiff
+public import Optimizers
+import TensorCore
+
+/// Parameters, and the state of the optimizer that changes them.
+///
+///     var learner = Learner(network.parameters.map(\.parameter), rule: AdamW())
+///     for step in 0..<steps {
+///       let tape = Tape.training(random: RandomStream(seed: 0, name: "step/\(step)"))
+///       let loss = myLoss(network(Variable(inputs), on: tape))
+///       learner.step(down: loss, on: tape, rate: 1e-3)
+///     }
+public struct Learner {
+  public let parameters: [Parameter]
+  public let rule: any Optimizer
+  /// The largest norm of the gradient, 0 for any.
+  public let clip: Float
+  /// The optimizer's state of each parameter.
+  var states: [[Tensor]]
+  /// How many steps are done.
+  public internal(set) var step = 0
+
+  public init(_ parameters: [Parameter], rule: any Optimizer, clip: Float = 0) {
+    self.parameters = parameters
+    self.rule = rule
+    self.clip = clip
+    states = parameters.map { parameter in
+      parameter.isTrainable
+        ? (0..<rule.stateCount).map { _ in .zeros(parameter.value.shape) } : []
+    }
+  }
+
+  /// Changes the parameters that a loss was computed from so that it becomes smaller.
+  ///
+  /// - Precondition: The loss is a scalar, computed on `tape`.
+  public mutating func step(down loss: Variable, on tape: Tape, rate: Float) {
+    let gradients = Gradients(of: loss)
+    var found = parameters.map { tape.leaf(of: $0).flatMap { gradients[$0] } }
+    if clip > 0 { _ = Optimizers.clip(&found, toNorm: clip) }
+    step += 1
+    for (index, parameter) in parameters.enumerated() {
+      guard let gradient = found[index] else { continue }
+      parameter.update { value in
+        rule.update(
+          &value, gradient: gradient, state: &states[index], rate: rate, step: step,
+          decays: gradient.shape.rank > 1)
+      }
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import Autodiff
+import Canonicalization
+import Layers
+import Symmetry
+import TensorCore
+import TestSupport
+import Testing
+
+private func images(_ side: Int, count: Int = 3) -> Tensor {
+  var random = RandomStream(seed: 8, name: "images")
+  return .uniform([count, side, side, 1], using: &random)
+}
+
+private func orbit<G: FiniteGroup & PlanarGroup>(
+  _ group: G, side: Int, gradient: PoseGradient = .mixture(count: 2),
+  alignment: ClassAlignment? = nil
+) -> OrbitCanonicalizer<G> {
+  var random = RandomStream(seed: 5, name: "orbit")
+  return OrbitCanonicalizer(
+    group, network: Backbone.scorer(size: side, width: 3, features: 4, using: &random), features: 4,
+    gradient: gradient, alignment: alignment, using: &random)
+}
+
+/// A backbone that knows nothing of poses: `[batch, 2]`.
+private let backbone: @Sendable (Tensor) -> Tensor = { images in
+  let side = images.shape[1]
+  let left = images.sliced(0..<side / 2, axis: 2).squared().mean([1, 2])
+  return .concatenated([left, images.sliced(0..<1, axis: 1).mean([1, 2])], axis: 1)
+}
+
+@Suite struct SymmetrizerTests {
+  @Test("The laws of a searched orbit, bit for bit where elements are") func orbitLaws() {
+    for side in [11, 12] {
+      #expect(orbit(Cyclic(4), side: side).deviations(on: images(side)) == LawDeviations())
+      #expect(orbit(Dihedral(4), side: side).deviations(on: images(side)) == LawDeviations())
+      let fine = orbit(Dihedral(8), side: side)
+      let exact = fine.deviations(on: images(side), under: fine.action.group.exactElements)
+      #expect(exact.form == 0 && exact.pose == 0)
+    }
+  }
+
+  @Test("A searched orbit's score of r is the network's, at r⁻¹·x, along the reference")
+  func orbitScores() {
+    let canonicalizer = orbit(Cyclic(4), side: 12)
+    let x = images(12) * discMask(height: 12, width: 12)
+    let scores = canonicalizer.scores(Variable(x), on: .inference()).value
+    let reference = canonicalizer.parameters[0].parameter.value
+    #expect(abs(reference.squared().sum().scalar - 1) < 1e-5)
+    for (r, element) in Cyclic(4).elements.enumerated() {
+      let copies = [Cyclic.Element](repeating: Cyclic(4).inverse(element), count: 3)
+      let turned = canonicalizer.action.act(copies, on: x)
+      let expected = canonicalizer.network.predict(turned).matmul(reference)
+      let found = scores.sliced(r..<r + 1, axis: 1)
+      #expect(largestDifference(found, expected) < 1e-5)
+    }
+  }
+
+  @Test("A soft frame of the best poses is exactly invariant, and all of it a weighted group mean")
+  func topPoses() {
+    let x = images(12)
+    let base = orbit(Cyclic(8), side: 12)
+    let turns = base.action.group.exactElements
+    for count in [1, 3, 8] {
+      let frames = TopPoses(base, count: count)
+      for frame in frames.frames(of: x) {
+        #expect(frame.count == count && abs(frame.reduce(0) { $0 + $1.weight } - 1) < 1e-5)
+        #expect(zip(frame, frame.dropFirst()).allSatisfy { $0.weight >= $1.weight })
+      }
+      let model = Equivariant(
+        backbone: backbone, symmetrizer: frames, outputAction: Trivial(Cyclic(8)))
+      #expect(model.deviation(on: x, under: turns) == 0)
+    }
+    // One pose is the canonicalizer itself.
+    let one = Equivariant(
+      backbone: backbone, symmetrizer: TopPoses(base, count: 1), outputAction: Trivial(Cyclic(8)))
+    let plain = Equivariant(
+      backbone: backbone, symmetrizer: base, outputAction: Trivial(Cyclic(8)))
+    #expect(one(x) == plain(x))
+    #expect(
+      largestDifference(
+        backbone(x), backbone(base.action.act([turns[1], turns[1], turns[1]], on: x))) > 0.01)
+  }
+
+  @Test("A symmetric input's frame holds its copies, all alike") func symmetricInput() {
+    let half = images(12, count: 1)
+    let action = ImageAction(Cyclic(2))
+    let x = half + action.act([Cyclic.Element(steps: 1)], on: half)
+    let frame = TopPoses(orbit(Cyclic(4), side: 12), count: 1).frames(of: x)[0]
+    #expect(frame.count == 2 && frame[0].weight == frame[1].weight)
+    #expect((frame[0].element.steps - frame[1].element.steps + 4) % 4 == 2)
+  }
+
+  @Test("The best pose per class does not depend on the pose, bit for bit") func adaptive() {
+    let action = ImageAction(Dihedral(4))
+    let model = BestPosePerClass(action: action, backbone: backbone)
+    let x = images(12)
+    let plain = model(x)
+    for g in action.group.elements {
+      #expect(model(action.act([g, g, g], on: x)) == plain)
+      let single = backbone(action.act([g, g, g], on: x))
+      #expect(zip(single.elements, plain.elements).allSatisfy { $0 <= $1 })
+    }
+  }
+
+  @Test("The alignment's loss and gradients are those of its formula") func alignment() {
+    var random = RandomStream(seed: 6, name: "alignment")
+    let alignment = ClassAlignment(classes: 2, size: 12, sharpness: 0.5, using: &random)
+    let canonicalizer = orbit(Cyclic(4), side: 12, alignment: alignment)
+    let x = images(12)
+    let labels = [0, 1, 1]
+    let tape = Tape.training(random: RandomStream(seed: 0, name: "a"))
+    let forms = canonicalizer.trainingForms(Variable(x), on: tape)
+    let loss = forms.alignmentLoss?(.oneHot(labels, classes: 2))
+    let scores = canonicalizer.scores(Variable(x), on: .inference()).value.softmax().elements
+    let templates = alignment.templates.value.elements
+    for (n, label) in labels.enumerated() {
+      var likelihood = 0.0
+      for (r, element) in Cyclic(4).elements.enumerated() {
+        let form = canonicalizer.action.act(
+          [Cyclic(4).inverse(element)], on: x.sliced(n..<n + 1)
+        ).elements
+        let square = form.indices.reduce(0.0) {
+          let apart = Double(form[$1] - templates[2 * $1 + label])
+          return $0 + apart * apart
+        }
+        likelihood +=
+          Double(scores[n * 4 + r]) * Double(Tensor(Float(-0.25 * square)).exponential().scalar)
+      }
+      let expected = -Double(Tensor(Float(likelihood)).logarithm().scalar)
+      #expect(abs(Double(loss?.value.elements[n] ?? .nan) - expected) < 1e-3)
+    }
+    let gradients = loss.map { Gradients(of: $0.sum()) }
+    // What adds the same to every score has no gradient.
+    for (name, parameter) in canonicalizer.parameters where name != "network.5.bias" {
+      let found = tape.leaf(of: parameter).flatMap { gradients?[$0] }
+      #expect(found?.elements.contains { abs($0) > 1e-6 } == true, "\(name)")
+    }
+  }
+}
