@@ -43,6 +43,7 @@ struct Info: ParsableCommand {
       switch c.kind {
       case .learned:
         "\(c.group), kernel \(c.kernel), \(c.layers) layer(s) of \(c.channels) channel(s)"
+      case .steerable: "\(c.group), steerable of width \(c.channels)"
       case .orbit: "\(c.group), orbit scored by a network of width \(c.channels)"
       default: c.kind.rawValue
       }

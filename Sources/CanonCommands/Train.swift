@@ -49,6 +49,7 @@ struct Train: ParsableCommand {
 
   /// A line of metrics.jsonl.
   private struct Line: Codable {
+    var start: Int
     var epoch: Int
     var step: Int
     var loss: Double
@@ -88,28 +89,32 @@ struct Train: ParsableCommand {
           + "\(trainer.totalSteps) steps, to \(folder)")
     }
     catchInterrupt()
-    var lines = resume ? try keptLines(folder, epochs: trainer.epoch) : []
+    var lines =
+      resume ? try keptLines(folder, epochs: trainer.doneSteps / trainer.stepsPerEpoch) : []
     var progress = Progress(
-      total: trainer.totalSteps, unit: "steps", from: trainer.step, isQuiet: common.quiet)
+      total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: common.quiet)
     while !trainer.isFinished && !interrupted.load(ordering: .relaxed) {
       do { try trainer.advance() } catch {
         try trainer.checkpointIfFinite(to: checkpoint)
         throw error
       }
       guard trainer.step % trainer.stepsPerEpoch == 0 else {
-        progress.update(trainer.step)
+        progress.update(trainer.doneSteps)
         continue
       }
+      let (start, epoch, step) = (trainer.start, trainer.epoch, trainer.step)
       let quality = trainer.validate()
       let loss = trainer.epochLoss / Double(trainer.stepsPerEpoch)
       lines.append(
-        Line(epoch: trainer.epoch, step: trainer.step, loss: loss, valid: quality).jsonLine)
+        Line(start: start, epoch: epoch, step: step, loss: loss, valid: quality).jsonLine)
       try writeText(lines.joined(separator: "\n") + "\n", to: "\(folder)/metrics.jsonl")
       try trainer.checkpoint.write(to: checkpoint)
       let valid =
         quality.error.map { "valid error \(($0 * 100).formatted(2)) %" }
         ?? "valid loss \(quality.loss.formatted(5))"
-      progress.update(trainer.step, "epoch \(trainer.epoch), loss \(loss.formatted(4)), \(valid)")
+      let place =
+        settings.training.starts > 1 ? "start \(start + 1), epoch \(epoch)" : "epoch \(epoch)"
+      progress.update(trainer.doneSteps, "\(place), loss \(loss.formatted(4)), \(valid)")
     }
     if interrupted.load(ordering: .relaxed) {
       try trainer.checkpoint.write(to: checkpoint)
@@ -119,7 +124,7 @@ struct Train: ParsableCommand {
     try finish(trainer, folder)
   }
 
-  private func finish(_ trainer: Trainer, _ folder: String) throws {
+  private func finish<Model>(_ trainer: Trainer<Model>, _ folder: String) throws {
     var figures: [String: Double] = [:]
     if let best = trainer.best {
       figures["valid loss"] = best.loss

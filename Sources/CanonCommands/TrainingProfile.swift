@@ -29,7 +29,7 @@ struct TrainingProfile: Codable {
   /// Does some steps, after five to warm up.
   ///
   /// - Throws: `TrainingError`.
-  init(_ trainer: inout Trainer, steps: Int) throws {
+  init<Model>(_ trainer: inout Trainer<Model>, steps: Int) throws {
     for _ in 0..<5 { try trainer.advance() }
     let blocks = TensorCoreStatistics.freshBlocks
     let start = ContinuousClock.now

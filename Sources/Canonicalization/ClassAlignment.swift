@@ -43,4 +43,10 @@ public struct ClassAlignment: Sendable {
     let own = (distances * Variable(targets.reshaped([count, 1, -1]))).sum([2])
     return -(logProbabilities - own * (sharpness / 2)).logSumExp()
   }
+
+  /// The loss of images in the one pose that they were brought to: ½ sharpness · |form − μᵧ|².
+  func loss(of forms: Variable, _ targets: Tensor, on tape: Tape) -> Variable {
+    let own = Variable(targets).matmul(tape(templates).permuted([1, 0]))
+    return (forms.reshaped([targets.shape[0], -1]) - own).squared().sum([1]) * (sharpness / 2)
+  }
 }

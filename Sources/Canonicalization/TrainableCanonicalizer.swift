@@ -24,19 +24,23 @@ public struct TrainingForms {
   public let priorLoss: Variable?
   /// The loss, for one-hot classes, that pulls images of a class to a common pose; see `ClassAlignment`.
   public let alignmentLoss: ((Tensor) -> Variable)?
+  /// What the canonicalizer wants to be small besides, `[batch]`.
+  public let regularization: Variable?
   /// Moves targets that the group acts on as the inputs were moved, `count` times: the gradient
   /// reaches the pose through them too.
   public let move: (Variable) -> Variable
 
   public init(
     forms: Variable, count: Int = 1, logWeights: Variable? = nil, priorLoss: Variable? = nil,
-    alignmentLoss: ((Tensor) -> Variable)? = nil, move: @escaping (Variable) -> Variable
+    alignmentLoss: ((Tensor) -> Variable)? = nil, regularization: Variable? = nil,
+    move: @escaping (Variable) -> Variable
   ) {
     self.forms = forms
     self.count = count
     self.logWeights = logWeights
     self.priorLoss = priorLoss
     self.alignmentLoss = alignmentLoss
+    self.regularization = regularization
     self.move = move
   }
 

@@ -64,8 +64,8 @@ extension ImageModel {
   /// The elements of the canonicalizer's group, or evenly spaced rotations where it is continuous.
   public func groupElements(rotations: Int) -> [PlanarIsometry] {
     let settings = configuration.canonicalizer
-    let order = settings.kind.isLearned ? Int(settings.group.dropFirst()) ?? 1 : rotations
-    if settings.kind.isLearned && settings.group.hasPrefix("D") {
+    let order = settings.kind.isFinite ? Int(settings.group.dropFirst()) ?? 1 : rotations
+    if settings.kind.isFinite && settings.group.hasPrefix("D") {
       let group = Dihedral(order)
       return group.elements.map(group.isometry)
     }

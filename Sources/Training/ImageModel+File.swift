@@ -2,7 +2,7 @@ import Autodiff
 import Foundation
 import TensorCore
 
-extension ImageModel {
+extension TrainableModel {
   /// The tensors and texts that a model file holds.
   ///
   /// - Parameter figures: What is known of the model's quality, kept beside the weights.
@@ -22,6 +22,25 @@ extension ImageModel {
       ])
   }
 
+  /// Sets all parameters.
+  ///
+  /// - Throws: `WeightsError` where one is missing, of another shape, or not a number.
+  func assign(_ tensors: [String: Tensor], path: String) throws(WeightsError) {
+    for (name, parameter) in parameters {
+      guard let tensor = tensors[name] else { throw WeightsError(path, "'\(name)' is missing") }
+      let expected = parameter.value.shape
+      guard tensor.shape == expected else {
+        throw WeightsError(path, "'\(name)' has shape \(tensor.shape), not \(expected)")
+      }
+      guard tensor.elements.allSatisfy(\.isFinite) else {
+        throw WeightsError(path, "'\(name)' holds values that are not numbers")
+      }
+      parameter.value = tensor
+    }
+  }
+}
+
+extension ImageModel {
   /// Reads a model: a file, or a folder of `canon train` with a `model.safetensors`.
   ///
   /// - Returns: The model, and the figures kept with it.
@@ -47,22 +66,5 @@ extension ImageModel {
     let model = ImageModel(configuration, classNames: decode("classes", []))
     try model.assign(content.tensors, path: file)
     return (model, decode("figures", [:]))
-  }
-
-  /// Sets all parameters.
-  ///
-  /// - Throws: `WeightsError` where one is missing, of another shape, or not a number.
-  func assign(_ tensors: [String: Tensor], path: String) throws(WeightsError) {
-    for (name, parameter) in parameters {
-      guard let tensor = tensors[name] else { throw WeightsError(path, "'\(name)' is missing") }
-      let expected = parameter.value.shape
-      guard tensor.shape == expected else {
-        throw WeightsError(path, "'\(name)' has shape \(tensor.shape), not \(expected)")
-      }
-      guard tensor.elements.allSatisfy(\.isFinite) else {
-        throw WeightsError(path, "'\(name)' holds values that are not numbers")
-      }
-      parameter.value = tensor
-    }
   }
 }

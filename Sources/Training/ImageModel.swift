@@ -5,7 +5,7 @@ public import Symmetry
 public import TensorCore
 
 /// A canonicalizer and a backbone for images, as a configuration describes them.
-public struct ImageModel: Sendable {
+public struct ImageModel: TrainableModel {
   public let configuration: RunConfiguration
   public let canonicalizer: any ImageCanonicalizer
   public let backbone: any Layer
@@ -47,6 +47,9 @@ public struct ImageModel: Sendable {
     case .pca: return PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border)
     case .pcaSign: return PrincipalAxis(threshold: 0.5, border: c.border)
     case .gradient: return GradientOrientation(border: c.border)
+    case .steerable:
+      return c.group == "O2"
+        ? steerable(O2(), configuration, classes) : steerable(SO2(), configuration, classes)
     case .learned, .orbit:
       let order = Int(c.group.dropFirst()) ?? 1
       return c.group.hasPrefix("D")
@@ -62,12 +65,7 @@ public struct ImageModel: Sendable {
     var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
     let gradient = c.gradient == .mixture ? PoseGradient.mixture(count: c.poses) : .straightThrough
     let input = configuration.input
-    var templates = RandomStream(seed: UInt64(configuration.seed), name: "templates")
-    let alignment =
-      c.alignment > 0 && classes > 0
-      ? ClassAlignment(
-        classes: classes, size: input.size, channels: input.channels, sharpness: c.alignment,
-        using: &templates) : nil
+    let alignment = alignment(configuration, classes)
     if c.kind == .orbit {
       let network = Backbone.scorer(
         size: input.size, channels: input.channels, width: c.channels, features: 1, using: &random)
@@ -85,6 +83,29 @@ public struct ImageModel: Sendable {
       border: c.border, using: &random)
   }
 
+  private static func steerable<Group: PlanarGroup>(
+    _ group: Group, _ configuration: RunConfiguration, _ classes: Int
+  ) -> any ImageCanonicalizer where Group.Element == PlanarIsometry {
+    let (c, input) = (configuration.canonicalizer, configuration.input)
+    var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
+    return SteerableCanonicalizer(
+      group, size: input.size, channels: input.channels, width: c.channels,
+      nonlinearity: c.nonlinearity, alignment: alignment(configuration, classes),
+      consistency: c.consistency, border: c.border, using: &random)
+  }
+
+  /// The templates of classes, where the configuration wants them.
+  private static func alignment(
+    _ configuration: RunConfiguration, _ classes: Int
+  ) -> ClassAlignment? {
+    let (c, input) = (configuration.canonicalizer, configuration.input)
+    guard c.alignment > 0 && classes > 0 else { return nil }
+    var random = RandomStream(seed: UInt64(configuration.seed), name: "templates")
+    return ClassAlignment(
+      classes: classes, size: input.size, channels: input.channels, sharpness: c.alignment,
+      using: &random)
+  }
+
   /// All parameters with unique names; those of a frozen canonicalizer are kept, not trained.
   public var parameters: [(name: String, parameter: Parameter)] {
     canonicalizer.parameters.map { ("canonicalizer.\($0.name)", $0.parameter) }
@@ -94,6 +115,26 @@ public struct ImageModel: Sendable {
   /// How the canonicalizer's poses act on images.
   public var action: ImageAction<O2> {
     ImageAction(O2(), border: configuration.canonicalizer.border)
+  }
+
+  /// The loss of a batch in training.
+  public func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable {
+    var (inputs, targets) = (inputs, targets)
+    let isClassification = configuration.data.task == .classify
+    if configuration.training.augment {
+      let angles = tape.uniform([inputs.shape[0]]).elements
+      let turns = angles.map { PlanarIsometry(residual: 2 * .pi * Double($0)) }
+      inputs = action.act(turns, on: inputs)
+      if !isClassification { targets = action.act(turns, on: targets) }
+    }
+    let forms = canonicalizer.trainingForms(Variable(inputs), on: tape)
+    let goals =
+      isClassification
+      ? Variable(.concatenated([Tensor](repeating: targets, count: forms.count)))
+      : forms.move(Variable(targets))
+    let output = backbone(forms.forms, on: tape)
+    return total(
+      forms, configuration.loss.perMember(output, goals), isClassification ? targets : nil)
   }
 
   /// What a model says of a batch.

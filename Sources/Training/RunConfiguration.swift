@@ -1,3 +1,4 @@
+public import Canonicalization
 import Foundation
 public import Layers
 public import Optimizers
@@ -57,32 +58,39 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   /// How the pose is found.
   public struct Canonicalizer: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
-      case learned, orbit, pca
+      case learned, orbit, steerable, pca
       case pcaSign = "pca-sign"
       case gradient
       case identity
 
-      /// Whether a network finds the pose, among the elements of a finite group.
-      public var isLearned: Bool { self == .learned || self == .orbit }
+      /// Whether a network finds the pose.
+      public var isLearned: Bool { isFinite || self == .steerable }
+
+      /// Whether a network finds the pose among the elements of a finite group.
+      public var isFinite: Bool { self == .learned || self == .orbit }
     }
     public enum Gradient: String, Codable, Sendable, CaseIterable {
       case straightThrough = "straight-through"
       case mixture
     }
     public var kind = Kind.learned
-    /// `C` or `D` and a number, as in `C8`.
+    /// `C` or `D` and a number, as in `C8`; for `steerable` `SO2` or `O2`.
     public var group = "C8"
     public var kernel = 5
     public var groupKernel = 1
     public var channels = 16
     public var layers = 3
     public var batchNorm = true
+    /// How the features of `steerable` are bent.
+    public var nonlinearity = SteerableNonlinearity.norm
     public var gradient = Gradient.straightThrough
     /// How many poses the mixture has.
     public var poses = 4
     public var temperature: Float = 1
     /// The weight of the prior's cross entropy, for upright training data.
     public var prior: Float = 0
+    /// The weight of the pose's consistency under turns, for `steerable`.
+    public var consistency: Float = 0
     /// How strongly images of a class are pulled to a common pose, 0 for not at all.
     public var alignment: Float = 0
     public var frozen = false
@@ -109,6 +117,10 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       case oneCycle = "one-cycle"
     }
     public var epochs = 20
+    /// From how many random initial states a run begins: the best one on the validation part after
+    /// `startEpochs` goes on.
+    public var starts = 1
+    public var startEpochs = 2
     public var batch = 128
     public var optimizer = Rule.adamw
     public var rate: Float = 1e-3
@@ -223,7 +235,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       backbone.kind == .mlp
       ? input.size * input.size * input.channels * backbone.width
       : 144 * backbone.width * backbone.width
-    return max(c.kind.isLearned ? max(lifting, c.layers > 1 ? between : 0) : 0, hidden)
+    return max(c.kind.isFinite ? max(lifting, c.layers > 1 ? between : 0) : 0, hidden)
   }
 
   private mutating func readCanonicalizer(
@@ -231,10 +243,12 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   ) throws(ConfigurationError) {
     var c = canonicalizer
     c.kind = try section.choice("kind", default: c.kind)
-    c.group = try section.text("group", default: c.group)
+    c.group = try section.text("group", default: c.kind == .steerable ? "SO2" : c.group)
     c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
     c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
-    c.channels = try section.integer("channels", default: c.channels, in: 1...1024)
+    c.channels = try section.integer(
+      "channels", default: c.kind == .learned ? c.channels : 8, in: 1...1024)
+    c.nonlinearity = try section.choice("nonlinearity", default: c.nonlinearity)
     c.layers = try section.integer("layers", default: c.layers, in: 1...16)
     c.batchNorm = try section.flag("batchNorm", default: c.batchNorm)
     c.gradient = try section.choice("gradient", default: c.gradient)
@@ -242,12 +256,24 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     c.temperature = try section.number("temperature", default: c.temperature, in: 1e-4...1e4)
     c.prior = try section.number("prior", default: c.prior, in: 0...1e4)
     c.alignment = try section.number("alignment", default: c.alignment, in: 0...100)
+    c.consistency = try section.number("consistency", default: c.consistency, in: 0...1000)
     c.frozen = try section.flag("frozen", default: c.frozen)
     c.border = try section.choice("border", default: c.border)
     if c.kernel + (c.layers - 1) * (c.groupKernel - 1) > input.size {
       throw section.failure(
         "kernels \(c.kernel) and \(c.groupKernel) in \(c.layers) layers do not fit into "
           + "\(input.size) pixels")
+    }
+    if c.kind == .steerable {
+      guard ["SO2", "O2"].contains(c.group) else {
+        throw section.failure("'group' is '\(c.group)' but must be SO2 or O2 for 'steerable'")
+      }
+      guard input.size >= 17 else {
+        throw section.failure(
+          "'steerable' needs images of at least \(17) pixels")
+      }
+      canonicalizer = c
+      return try section.finish()
     }
     guard let letter = c.group.first, "CD".contains(letter), let order = Int(c.group.dropFirst()),
       (1...256).contains(order)
@@ -261,6 +287,11 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   ) throws(ConfigurationError) {
     var t = training
     t.epochs = try section.integer("epochs", default: t.epochs, in: 1...100_000)
+    t.starts = try section.integer("starts", default: t.starts, in: 1...1000)
+    t.startEpochs = try section.integer("startEpochs", default: t.startEpochs, in: 1...1000)
+    if t.starts > 1 && t.startEpochs >= t.epochs {
+      throw section.failure("'startEpochs' is \(t.startEpochs) of only \(t.epochs) epochs")
+    }
     t.batch = try section.integer("batch", default: t.batch, in: 2...65_536)
     t.optimizer = try section.choice("optimizer", default: t.optimizer)
     t.rate = try section.number("rate", default: t.rate, in: 1e-8...100)

@@ -14,10 +14,10 @@ public struct TrainingError: Error, CustomStringConvertible {
 ///
 /// Order, dropout and augmentation of a step follow from the seed and the step's number alone, so
 /// that a run that is saved and resumed goes on bit for bit, with any number of threads.
-public struct Trainer {
-  public let model: ImageModel
+public struct Trainer<Model: TrainableModel> {
+  public let model: Model
   public let data: TrainingData
-  /// How many steps are done.
+  /// How many steps are done from the present start.
   public var step: Int { learner.step }
   /// The sum of the losses of the running epoch's steps.
   public private(set) var epochLoss = 0.0
@@ -28,12 +28,16 @@ public struct Trainer {
   /// The order of the running epoch, which follows from its number.
   private var order: (epoch: Int, indices: [Int]) = (-1, [])
 
-  public init(_ configuration: RunConfiguration, data: TrainingData) {
-    self.data = data
-    model = ImageModel(configuration, classNames: data.classNames)
+  /// The state after the best start so far, while there are several.
+  private var bestStart: (selection: Double, state: [String: Tensor])?
+  /// Which of the starts the run is in.
+  public private(set) var start = 0
+
+  public init(_ model: Model, data: TrainingData) {
+    (self.model, self.data) = (model, data)
+    let settings = model.configuration.training
     learner = Learner(
-      model.parameters.map(\.parameter), rule: configuration.training.rule,
-      clip: configuration.training.clip)
+      model.parameters.map(\.parameter), rule: settings.rule, clip: settings.clip)
     bestTensors = model.safetensors().tensors
   }
 
@@ -41,10 +45,16 @@ public struct Trainer {
 
   /// How many steps an epoch has; a last incomplete batch is left out.
   public var stepsPerEpoch: Int { max(1, data.train.count / configuration.training.batch) }
-  public var totalSteps: Int { stepsPerEpoch * configuration.training.epochs }
+  /// The steps of a run from one start.
+  private var stepsPerRun: Int { stepsPerEpoch * configuration.training.epochs }
+  private var stepsPerStart: Int { stepsPerEpoch * configuration.training.startEpochs }
+  /// All steps, those of starts that are given up too.
+  public var totalSteps: Int { stepsPerRun + (configuration.training.starts - 1) * stepsPerStart }
+  /// How many of them are done.
+  public var doneSteps: Int { start * stepsPerStart + step }
   /// How many epochs are complete.
   public var epoch: Int { step / stepsPerEpoch }
-  public var isFinished: Bool { step >= totalSteps }
+  public var isFinished: Bool { step >= stepsPerRun }
 
   /// Does one step.
   ///
@@ -62,7 +72,8 @@ public struct Trainer {
     }
     let chosen = Array(order.indices[place * batch..<(place + 1) * batch])
     let tape = Tape.training(random: RandomStream(seed: seed, name: "step/\(step)"))
-    let loss = batchLoss(chosen, tape)
+    let loss = model.loss(
+      data.train.inputs.gathered(chosen), data.train.targets.gathered(chosen), on: tape)
     guard loss.value.scalar.isFinite else {
       throw TrainingError(
         description: "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
@@ -70,45 +81,44 @@ public struct Trainer {
     }
     learner.step(
       down: loss, on: tape,
-      rate: settings.rate * settings.decline.factor(step: step, total: totalSteps))
+      rate: settings.rate * settings.decline.factor(step: step, total: stepsPerRun))
     epochLoss += Double(loss.value.scalar)
     return loss.value.scalar
   }
 
-  private func batchLoss(_ chosen: [Int], _ tape: Tape) -> Variable {
-    var inputs = data.train.inputs.gathered(chosen)
-    var targets = data.train.targets.gathered(chosen)
-    let isClassification = configuration.data.task == .classify
-    if configuration.training.augment {
-      let angles = tape.uniform([chosen.count]).elements
-      let turns = angles.map { PlanarIsometry(residual: 2 * .pi * Double($0)) }
-      inputs = model.action.act(turns, on: inputs)
-      if !isClassification { targets = model.action.act(turns, on: targets) }
-    }
-    let forms = model.canonicalizer.trainingForms(Variable(inputs), on: tape)
-    let goals =
-      isClassification
-      ? Variable(.concatenated([Tensor](repeating: targets, count: forms.count)))
-      : forms.move(Variable(targets))
-    let output = model.backbone(forms.forms, on: tape)
-    var loss = forms.mixture(configuration.loss.perMember(output, goals)).mean()
-    if isClassification, let alignmentLoss = forms.alignmentLoss {
-      loss = loss + alignmentLoss(targets).mean()
-    }
-    if configuration.canonicalizer.prior > 0, let prior = forms.priorLoss {
-      loss = loss + prior.mean() * configuration.canonicalizer.prior
-    }
-    return loss
-  }
-
   /// Measures the model on the validation part, and remembers it if it is the best so far.
+  ///
+  /// At the end of a start, goes on to the next one, or with the best.
   public mutating func validate() -> Quality {
     let quality = model.quality(on: data.valid)
+    defer { order.epoch = -1 }
+    if start < configuration.training.starts - 1 || bestStart != nil, step == stepsPerStart {
+      endStart(quality.selection)
+      return quality
+    }
     if quality.selection <= best?.selection ?? .infinity {
       best = quality
       bestTensors = model.safetensors().tensors
     }
     return quality
+  }
+
+  private mutating func endStart(_ selection: Double) {
+    if selection < bestStart?.selection ?? .infinity { bestStart = (selection, state) }
+    do {
+      if start + 1 < configuration.training.starts {
+        start += 1
+        var other = configuration
+        other.seed = configuration.seed &+ start << 32
+        let fresh = Model(other, classNames: model.classNames)
+        try model.assign(fresh.safetensors().tensors, path: "a new start")
+        learner = Learner(learner.parameters, rule: learner.rule, clip: learner.clip)
+      } else if let best = bestStart {
+        // What follows begins where the best one ended.
+        try restore(best.state, path: "the best start")
+        bestStart = nil
+      }
+    } catch { preconditionFailure("a model's own parameters: \(error)") }
   }
 
   /// The best model so far, by the validation part, as a file holds it.
@@ -124,17 +134,50 @@ public struct Trainer {
   }
 }
 
+extension Trainer where Model == ImageModel {
+  /// A run of a configuration's model of images.
+  public init(_ configuration: RunConfiguration, data: TrainingData) {
+    self.init(ImageModel(configuration, classNames: data.classNames), data: data)
+  }
+}
+
 extension Trainer {
+  /// The parameters and the optimizer's state.
+  private var state: [String: Tensor] {
+    var tensors = model.safetensors().tensors
+    for (entry, state) in zip(model.parameters, learner.states) {
+      for (index, tensor) in state.enumerated() {
+        tensors["optimizer/\(index)/\(entry.name)"] = tensor
+      }
+    }
+    return tensors
+  }
+
+  private mutating func restore(_ tensors: [String: Tensor], path: String) throws(WeightsError) {
+    try model.assign(tensors, path: path)
+    var states: [[Tensor]] = []
+    for (entry, state) in zip(model.parameters, learner.states) {
+      var loaded: [Tensor] = []
+      for index in state.indices {
+        guard let tensor = tensors["optimizer/\(index)/\(entry.name)"],
+          tensor.shape == state[index].shape
+        else { throw WeightsError(path, "the optimizer's state of '\(entry.name)' is missing") }
+        loaded.append(tensor)
+      }
+      states.append(loaded)
+    }
+    learner.states = states
+  }
+
   /// All that is needed to go on: parameters, the optimizer's state, the best model, the position.
   public var checkpoint: Safetensors {
     var file = model.safetensors()
+    file.tensors = state
     for (name, tensor) in bestTensors { file.tensors["best/\(name)"] = tensor }
-    for (entry, state) in zip(model.parameters, learner.states) {
-      for (index, tensor) in state.enumerated() {
-        file.tensors["optimizer/\(index)/\(entry.name)"] = tensor
-      }
-    }
+    for (name, tensor) in bestStart?.state ?? [:] { file.tensors["start/\(name)"] = tensor }
     file.metadata["step"] = "\(step)"
+    file.metadata["start"] = "\(start)"
+    file.metadata["bestStart"] = bestStart.map { "\($0.selection.bitPattern)" }
     file.metadata["epochLoss"] = "\(epochLoss.bitPattern)"
     if let best {
       let numbers = [best.error ?? .nan, best.loss, best.calibrationError ?? .nan]
@@ -148,26 +191,23 @@ extension Trainer {
   /// - Throws: `WeightsError` for one of another model, or damaged.
   public mutating func resume(from file: Safetensors, path: String) throws(WeightsError) {
     guard let step = file.metadata["step"].flatMap({ Int($0) }),
+      let start = file.metadata["start"].flatMap({ Int($0) }),
       let bits = file.metadata["epochLoss"].flatMap({ UInt64($0) })
     else { throw WeightsError(path, "it is not a checkpoint of a training run") }
     guard file.metadata["configuration"] == configuration.yaml else {
       throw WeightsError(path, "it belongs to a run with another configuration")
     }
-    try model.assign(file.tensors, path: path)
-    var states: [[Tensor]] = []
-    for (entry, state) in zip(model.parameters, learner.states) {
-      var loaded: [Tensor] = []
-      for index in state.indices {
-        guard let tensor = file.tensors["optimizer/\(index)/\(entry.name)"],
-          tensor.shape == state[index].shape
-        else { throw WeightsError(path, "the optimizer's state of '\(entry.name)' is missing") }
-        loaded.append(tensor)
-      }
-      states.append(loaded)
+    try restore(file.tensors, path: path)
+    func part(_ prefix: String) -> [String: Tensor] {
+      let names = file.tensors.keys.filter { $0.hasPrefix(prefix) }
+      return Dictionary(
+        uniqueKeysWithValues: names.compactMap { name in
+          file.tensors[name].map { (String(name.dropFirst(prefix.count)), $0) }
+        })
     }
-    learner.states = states
-    for (name, tensor) in file.tensors where name.hasPrefix("best/") {
-      bestTensors[String(name.dropFirst(5))] = tensor
+    bestTensors.merge(part("best/")) { _, new in new }
+    bestStart = file.metadata["bestStart"].flatMap { UInt64($0) }.map {
+      (Double(bitPattern: $0), part("start/"))
     }
     let numbers = (file.metadata["best"] ?? "").split(separator: " ")
       .compactMap { UInt64($0).map(Double.init(bitPattern:)) }
@@ -177,6 +217,7 @@ extension Trainer {
         error: numbers[0].isNaN ? nil : numbers[0], loss: numbers[1],
         calibrationError: numbers[2].isNaN ? nil : numbers[2]) : nil
     learner.step = step
+    self.start = start
     epochLoss = Double(bitPattern: bits)
   }
 }

@@ -82,6 +82,44 @@ private let kinds = [
     #expect(resumed.checkpoint.tensors == whole.checkpoint.tensors)
   }
 
+  @Test("Of several starts the best on the validation part goes on, resumed or not") func starts()
+    throws
+  {
+    let folder = try makeFolder("starts")
+    var settings = try configuration(folder, kinds[0])
+    settings.training.epochs = 3
+    settings.training.starts = 3
+    settings.training.startEpochs = 2
+    let data = try TrainingData(settings)
+    var whole = Trainer(settings, data: data)
+    var (qualities, states): ([Double], [[String: Tensor]]) = ([], [])
+    var saved: Safetensors?
+    while !whole.isFinished {
+      try whole.advance()
+      guard whole.step % whole.stepsPerEpoch == 0 else { continue }
+      let ends = whole.step == 2 * whole.stepsPerEpoch
+      if ends { states.append(whole.model.safetensors().tensors) }
+      let quality = whole.validate()
+      if ends { qualities.append(quality.selection) }
+      if qualities.count == 2 && saved == nil { saved = whole.checkpoint }
+      if qualities.count == 3 && ends {
+        let best = qualities.indices.min { qualities[$0] < qualities[$1] } ?? 0
+        #expect(whole.model.safetensors().tensors == states[best])
+      }
+    }
+    #expect(qualities.count == 3 && states[0] != states[1] && states[0] != states[2])
+    #expect(whole.doneSteps == whole.totalSteps)
+    #expect(whole.totalSteps == 7 * whole.stepsPerEpoch)
+    var resumed = Trainer(settings, data: data)
+    try resumed.resume(from: try #require(saved), path: "saved")
+    #expect(resumed.start == 2)
+    while !resumed.isFinished {
+      try resumed.advance()
+      if resumed.step % resumed.stepsPerEpoch == 0 { _ = resumed.validate() }
+    }
+    #expect(resumed.checkpoint.tensors == whole.checkpoint.tensors)
+  }
+
   @Test("A model that is saved and loaded predicts the same, bit for bit") func saves() throws {
     let folder = try makeFolder("saves")
     let settings = try configuration(folder, kinds[0])

@@ -1,0 +1,39 @@
+public import Autodiff
+import Canonicalization
+public import Layers
+public import TensorCore
+
+/// A canonicalizer and a backbone, as a configuration describes them, that can be trained.
+public protocol TrainableModel: Sendable {
+  var configuration: RunConfiguration { get }
+  var backbone: any Layer { get }
+  /// The names of the classes; empty for other tasks.
+  var classNames: [String] { get }
+  /// All parameters with unique names; those of a frozen part are kept, not trained.
+  var parameters: [(name: String, parameter: Parameter)] { get }
+
+  /// Creates a model with random weights, which follow from the configuration's seed.
+  init(_ configuration: RunConfiguration, classNames: [String])
+
+  /// The loss of a batch in training, a scalar.
+  func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable
+
+  /// The quality of the model's outputs on some examples.
+  func quality(on examples: Examples) -> Quality
+}
+
+extension TrainableModel {
+  /// The mean loss of a batch: the task's, of the mixture of its forms, and the canonicalizer's own.
+  ///
+  /// - Parameter classes: One-hot, where the task is to tell classes apart.
+  func total(_ forms: TrainingForms, _ losses: Variable, _ classes: Tensor?) -> Variable {
+    var loss = forms.mixture(losses).mean()
+    if let classes, let alignmentLoss = forms.alignmentLoss {
+      loss = loss + alignmentLoss(classes).mean()
+    }
+    if let regularization = forms.regularization { loss = loss + regularization.mean() }
+    let prior = configuration.canonicalizer.prior
+    if prior > 0, let priorLoss = forms.priorLoss { loss = loss + priorLoss.mean() * prior }
+    return loss
+  }
+}
