@@ -95,6 +95,11 @@ public final class Tape {
   /// The leaf that a parameter became in this pass, if it was read.
   public func leaf(of parameter: Parameter) -> Variable? { leaves[ObjectIdentifier(parameter)] }
 
+  /// A stream of its own to draw from.
+  public func stream() -> RandomStream {
+    RandomStream(seed: random.next(), name: "tape")
+  }
+
   /// Draws uniform numbers on [0, 1).
   public func uniform(_ shape: Shape) -> Tensor { .uniform(shape, using: &random) }
 }

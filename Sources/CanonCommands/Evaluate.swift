@@ -16,6 +16,7 @@ struct Evaluate: ParsableCommand {
       EXAMPLES
         canon evaluate runs/c8 Benchmarks/Data
         canon evaluate runs/mine photos --json
+        canon evaluate runs/particles test
       """)
 
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
@@ -53,6 +54,9 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     common.apply()
+    if let sets = try PointSets(model: self.model, data: data, limit: limit) {
+      return try sets.evaluate(json: json)
+    }
     let model = try ImageModel.load(self.model).model
     guard model.configuration.data.task == .classify else {
       throw CommandError("\(self.model) makes images; use `canon verify` for it.")

@@ -27,7 +27,7 @@ struct Info: ParsableCommand {
   }
 
   func run() throws {
-    let (model, figures) = try ImageModel.load(self.model)
+    let (model, figures) = try loadModel(self.model)
     let settings = model.configuration
     func count(_ prefix: String) -> Int {
       model.parameters.filter { $0.name.hasPrefix(prefix) && $0.parameter.isTrainable }
@@ -45,12 +45,20 @@ struct Info: ParsableCommand {
         "\(c.group), kernel \(c.kernel), \(c.layers) layer(s) of \(c.channels) channel(s)"
       case .steerable: "\(c.group), steerable of width \(c.channels)"
       case .orbit: "\(c.group), orbit scored by a network of width \(c.channels)"
-      default: c.kind.rawValue
+      case .frame:
+        "\(c.group), frame of vector neurons of width \(c.channels), order \(c.order.rawValue)"
+      default:
+        settings.data.kind.dimension == nil
+          ? c.kind.rawValue : "\(c.group), \(c.kind.rawValue), order \(c.order.rawValue)"
       }
     var rows = [
       ["name", settings.name],
       ["task", settings.data.task.rawValue],
-      ["input", "\(settings.input.size) × \(settings.input.size) × \(settings.input.channels)"],
+      [
+        "input",
+        settings.data.kind.dimension.map { "\(settings.data.points) points in \($0) dimensions" }
+          ?? "\(settings.input.size) × \(settings.input.size) × \(settings.input.channels)",
+      ],
       ["canonicalizer", pose + (c.frozen ? ", frozen" : "")],
       ["  its parameters", "\(report.canonicalizerParameters)"],
       ["backbone", settings.backbone.kind.rawValue],

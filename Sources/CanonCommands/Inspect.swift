@@ -43,6 +43,11 @@ struct Inspect: ParsableCommand {
     guard (1...64).contains(images), (1...64).contains(poses) else {
       throw ValidationError("--images and --poses must be from 1 to 64.")
     }
+    if FileManager.default.fileExists(atPath: canonicalizer),
+      let sets = try PointSets(model: canonicalizer, data: folder, limit: images)
+    {
+      return try sets.inspect(poses: poses, out: out)
+    }
     let choice = try CanonicalizerChoice(canonicalizer)
     let all = try ImageFolder(path: folder)
     // Evenly from the whole folder, so that a folder sorted by class shows several.

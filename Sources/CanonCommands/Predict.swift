@@ -19,6 +19,7 @@ struct Predict: ParsableCommand {
         canon predict runs/c8 my-images/one.png --format json
         canon predict runs/c8 my-images --canonical upright --format csv
         canon predict runs/restore noisy-digits --out clean-digits
+        canon predict runs/particles systems.safetensors --out later.safetensors
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
@@ -26,7 +27,7 @@ struct Predict: ParsableCommand {
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
   var model: String
 
-  @Argument(help: "A folder of PNG files, or one file.")
+  @Argument(help: "A folder of PNG files, or one file; for sets of points a .safetensors file.")
   var folder: String
 
   @Option(help: "How results are printed.")
@@ -35,7 +36,7 @@ struct Predict: ParsableCommand {
   @Flag(help: "The same as --format json: one line of JSON per image.")
   var json = false
 
-  @Option(help: "Where an image-valued model writes its outputs.")
+  @Option(help: "Where a model of images or of positions writes its outputs.")
   var out: String?
 
   @Option(help: "Where to write the images in canonical pose, as `canon canonicalize` does.")
@@ -56,6 +57,9 @@ struct Predict: ParsableCommand {
 
   func run() throws {
     common.apply()
+    if let sets = try PointSets(model: self.model, data: folder, limit: nil) {
+      return try sets.predict(format: json ? .json : format, out: out)
+    }
     let model = try ImageModel.load(self.model).model
     let images = try ImageFolder(path: folder)
     let isClassification = model.configuration.data.task == .classify

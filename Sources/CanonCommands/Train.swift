@@ -66,8 +66,17 @@ struct Train: ParsableCommand {
     var settings = try RunConfiguration(path: config)
     if let seed { settings.seed = seed }
     if let epochs { settings.training.epochs = epochs }
+    if settings.data.kind.dimension == nil {
+      try run(ImageModel.self, settings)
+    } else {
+      try run(PointModel.self, settings)
+    }
+  }
+
+  private func run<Model: TrainableModel>(_: Model.Type, _ settings: RunConfiguration) throws {
+    let data = try TrainingData(settings)
+    var trainer = Trainer(Model(settings, classNames: data.classNames), data: data)
     if profile {
-      var trainer = Trainer(settings, data: try TrainingData(settings))
       let profile = try TrainingProfile(&trainer, steps: 20)
       print(json ? profile.jsonLine : profile.text)
       return
@@ -79,7 +88,6 @@ struct Train: ParsableCommand {
       throw CommandError(
         "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
     }
-    var trainer = Trainer(settings, data: try TrainingData(settings))
     if resume { try trainer.resume(from: Safetensors(path: checkpoint), path: checkpoint) }
     try writeText(settings.yaml, to: "\(folder)/configuration.yaml")
     if !common.quiet {

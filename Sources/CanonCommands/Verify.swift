@@ -18,6 +18,7 @@ struct Verify: ParsableCommand {
       EXAMPLES
         canon verify runs/c8 my-images
         canon verify runs/c64 Benchmarks/Data --limit 500 --json
+        canon verify runs/particles test
       """)
 
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
@@ -29,8 +30,11 @@ struct Verify: ParsableCommand {
   @Option(help: "Use the first so many images only.")
   var limit: Int?
 
-  @Option(help: "The largest deviation allowed for quarter turns and flips.")
-  var tolerance: Float = 0
+  @Option(
+    help:
+      "The largest deviation allowed for quarter turns and flips (default: 0), or of points (0.01)."
+  )
+  var tolerance: Float?
 
   @Option(help: "The largest mean deviation of the output allowed for other elements.")
   var interpolatedTolerance: Float = 0.2
@@ -44,6 +48,14 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     common.apply()
+    if let sets = try PointSets(model: self.model, data: data, limit: limit ?? 256) {
+      guard sets.verify(tolerance: Double(tolerance ?? 1e-2), json: json) else {
+        note("Not equivariant within the tolerance.")
+        throw ExitCode(1)
+      }
+      return
+    }
+    let tolerance = tolerance ?? 0
     let model = try ImageModel.load(self.model).model
     let data = try EvaluationData(self.data, for: model, limit: limit, needsTargets: false)
     let elements = model.groupElements(rotations: 16)

@@ -16,29 +16,31 @@ public import TensorCore
 /// The margin is the smallest part of a vector that is perpendicular to those before it, as a
 /// fraction of the longest vector.
 public struct LearnedFrame: PointCanonicalizer {
-  public let action: PointAction
-  /// How the group acts on targets of the task.
-  public let targetAction: PointAction
+  public let action, targetAction: PointAction
   public let orthonormalization: Orthonormalization
   /// How many nearest neighbors a member looks at; 0 for none.
   public let neighbors: Int
+  /// Whether the network keeps its initial weights.
+  public let isFrozen: Bool
   private let network: PoseVectors
 
   public init(
     _ action: PointAction, targetAction: PointAction? = nil,
     orthonormalization: Orthonormalization = .gramSchmidt, neighbors: Int = 0, width: Int = 16,
-    layers: Int = 3, hasBatchNorm: Bool = true, using random: inout RandomStream
+    layers: Int = 3, hasBatchNorm: Bool = true, dropout: Float = 0, isFrozen: Bool = false,
+    using random: inout RandomStream
   ) {
     precondition((2...3).contains(action.group.dimension), "frames in 2 or 3 dimensions")
     self.action = action
-    self.targetAction = targetAction ?? PointAction(action.group)
+    self.targetAction = targetAction ?? action
     self.orthonormalization = orthonormalization
     self.neighbors = neighbors
+    self.isFrozen = isFrozen
     let d = action.group.dimension
     network = PoseVectors(
       LearnedFrame.channelCount(action, neighbors),
       outputs: action.group.hasReflections ? d : d - 1, width: width, layers: layers,
-      hasBatchNorm: hasBatchNorm, using: &random)
+      hasBatchNorm: hasBatchNorm, dropout: dropout, using: &random)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] { network.parameters }
@@ -94,6 +96,7 @@ public struct LearnedFrame: PointCanonicalizer {
   }
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let tape = isFrozen ? Tape.inference() : tape
     let frames = vectors(of: batch.value, on: tape).orthonormalized(by: orthonormalization)
     let origins = action.origins(of: batch.value)
     func move(_ values: Variable, _ action: PointAction) -> Variable {

@@ -1,8 +1,37 @@
+public import Autodiff
 public import Symmetry
-import TensorCore
+public import TensorCore
 
 /// A canonicalizer of sets whose members have places, vectors and numbers, under isometries of space.
-public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {}
+public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {
+  /// How the group acts on targets of the task, of another width perhaps than the inputs.
+  var targetAction: PointAction { get }
+}
+
+extension PointCanonicalizer {
+  /// For canonicalizers that learn nothing: the forms are constants.
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let canonical = canonicalize(batch.value)
+    let inverses = canonical.poses.map { action.group.inverse($0.element) }
+    return TrainingForms(forms: Variable(canonical.form)) { [targetAction] in
+      Variable(targetAction.act(inverses, on: $0.value))
+    }
+  }
+}
+
+/// The canonicalizer that leaves every set as it is.
+public struct IdentityFrame: PointCanonicalizer {
+  public let action, targetAction: PointAction
+
+  public init(_ action: PointAction, targetAction: PointAction? = nil) {
+    self.action = action
+    self.targetAction = targetAction ?? action
+  }
+
+  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
+    [Pose](repeating: Pose(action.group.identity), count: batch.shape[0])
+  }
+}
 
 extension PointAction {
   /// The mean of each set's points, `[batch, 1, d]`: of the first columns of the kind, the origin

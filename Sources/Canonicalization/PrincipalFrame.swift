@@ -11,12 +11,15 @@ public import TensorCore
 /// The margin is the smallest relative gap between variances; with the signs, at most the smallest
 /// magnitude of a skewness that decides.
 public struct PrincipalFrame: PointCanonicalizer {
-  public let action: PointAction
+  public let action, targetAction: PointAction
   /// Whether the third moments decide between the directions of the axes.
   public let usesThirdMoment: Bool
 
-  public init(_ action: PointAction, usesThirdMoment: Bool = true) {
+  public init(
+    _ action: PointAction, targetAction: PointAction? = nil, usesThirdMoment: Bool = true
+  ) {
     self.action = action
+    self.targetAction = targetAction ?? action
     self.usesThirdMoment = usesThirdMoment
   }
 

@@ -17,10 +17,10 @@ public struct ParticleNetwork: Layer {
     let receiver, sender, edge, message, update: Linear
     let result: Linear
 
-    init(_ width: Int, using random: inout RandomStream) {
+    init(_ width: Int, dimension: Int, using random: inout RandomStream) {
       receiver = Linear(width, width, using: &random)
       sender = Linear(width, width, using: &random)
-      edge = Linear(2, width, using: &random)
+      edge = Linear(dimension + 2, width, using: &random)
       message = Linear(width, width, using: &random)
       update = Linear(2 * width, width, using: &random)
       result = Linear(width, width, using: &random)
@@ -54,9 +54,9 @@ public struct ParticleNetwork: Layer {
     dimension: Int = 3, width: Int = 64, rounds: Int = 4, using random: inout RandomStream
   ) {
     self.dimension = dimension
-    embedding = Linear(2 * dimension, width, using: &random)
+    embedding = Linear(dimension, width, using: &random)
     var made: [Round] = []
-    for _ in 0..<rounds { made.append(Round(width, using: &random)) }
+    for _ in 0..<rounds { made.append(Round(width, dimension: dimension, using: &random)) }
     self.rounds = made
     head = Linear(width, dimension, using: &random)
   }
@@ -75,9 +75,10 @@ public struct ParticleNetwork: Layer {
     func pairs(_ x: Variable, _ combine: (Variable, Variable) -> Variable) -> Variable {
       combine(x.reshaped([batch, members, 1, -1]), x.reshaped([batch, 1, members, -1]))
     }
-    let edges = Variable.concatenated(
-      [pairs(places, -).squared().sum([3], keepingAxes: true), pairs(charges, *)], axis: 3)
-    var features = embedding(input.sliced(0..<2 * d, axis: 2), on: tape)
+    let apart = pairs(places, -)
+    let square = apart.squared().sum([3], keepingAxes: true)
+    let edges = Variable.concatenated([apart, square, pairs(charges, *)], axis: 3)
+    var features = embedding(input.sliced(d..<2 * d, axis: 2), on: tape)
     for round in rounds { features = round(features, edges: edges, on: tape) }
     return head(features, on: tape)
   }

@@ -12,10 +12,13 @@ public struct PoseVectors: Layer {
   private let bends: [VectorLeakyReLU]
   private let norms: [VectorBatchNorm]
   private let head: VectorLinear
+  private let dropout: Float
 
+  /// - Parameter dropout: The fraction of vectors that are zeroed after each layer in training: it shakes
+  ///   the result, and keeps what comes after from learning single poses by heart.
   public init(
     _ inputs: Int, outputs: Int, width: Int = 16, layers: Int = 3, hasBatchNorm: Bool = true,
-    using random: inout RandomStream
+    dropout: Float = 0, using random: inout RandomStream
   ) {
     let widths = [inputs] + [Int](repeating: width, count: layers)
     var (own, shared, bends): ([VectorLinear], [VectorLinear], [VectorLeakyReLU]) = ([], [], [])
@@ -25,6 +28,7 @@ public struct PoseVectors: Layer {
       bends.append(VectorLeakyReLU(to, using: &random))
     }
     (self.own, self.shared, self.bends) = (own, shared, bends)
+    self.dropout = dropout
     norms = hasBatchNorm ? (0..<layers).map { _ in VectorBatchNorm(width) } : []
     head = VectorLinear(widths[layers], outputs, using: &random)
   }
@@ -41,12 +45,17 @@ public struct PoseVectors: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    let s = input.shape
     var vectors = input
     for i in own.indices {
       let mean = shared[i](vectors.mean([1], keepingAxes: true), on: tape)
       vectors = own[i](vectors, on: tape) + mean
       if !norms.isEmpty { vectors = norms[i](vectors, on: tape) }
       vectors = bends[i](vectors, on: tape)
+      if tape.isTraining && dropout > 0 {
+        let kept = (tape.uniform([s[0], s[1], 1, vectors.shape[3]]) - dropout).step()
+        vectors = vectors * Variable(kept * (1 / (1 - dropout)))
+      }
     }
     return head(vectors.mean([1]), on: tape)
   }

@@ -36,8 +36,10 @@ public struct SteerableNormReLU: Layer {
   }
 }
 
-/// A ReLU between samples on the circle: a channel's numbers are the Fourier coefficients of a function
-/// of the angle, which is bent where it is sampled (de Haan et al. 2021, arXiv 2003.05425).
+/// A ReLU of samples on the circle, of which a channel's numbers are the Fourier coefficients.
+///
+/// A channel is a function of the angle, and is bent where it is sampled (de Haan et al. 2021,
+/// arXiv 2003.05425).
 ///
 /// Exact for turns by multiples of 2π/`samples`, and close between them.
 ///

@@ -6,6 +6,7 @@ public import TensorCore
 
 /// A canonicalizer and a backbone for images, as a configuration describes them.
 public struct ImageModel: TrainableModel {
+  public static let takesPoints = false
   public let configuration: RunConfiguration
   public let canonicalizer: any ImageCanonicalizer
   public let backbone: any Layer
@@ -34,6 +35,8 @@ public struct ImageModel: TrainableModel {
           outputs: classes, using: &random)
       case .unet:
         UNet(channels: input.channels, width: wanted.width, using: &random)
+      case .pointnet, .particles:
+        preconditionFailure("\(wanted.kind.rawValue) takes sets of points, not images")
       }
     canonicalizer = ImageModel.canonicalizer(configuration, classNames.count)
   }
@@ -44,6 +47,7 @@ public struct ImageModel: TrainableModel {
     let c = configuration.canonicalizer
     switch c.kind {
     case .identity: return IdentityCanonicalizer()
+    case .frame: preconditionFailure("a frame is for sets of points, not images")
     case .pca: return PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border)
     case .pcaSign: return PrincipalAxis(threshold: 0.5, border: c.border)
     case .gradient: return GradientOrientation(border: c.border)

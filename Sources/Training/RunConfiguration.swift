@@ -29,6 +29,27 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       case folder
       /// Two folders with PNGs of the same names: inputs and targets.
       case pairs
+      /// The digits as sets of points in the plane, upright, or each turned once.
+      case mnistPoints = "mnist-points"
+      case rotatedMNISTPoints = "rotated-mnist-points"
+      /// Noisy points on the surfaces of eight kinds of bodies, each turned once in space.
+      case bodies
+      /// Charged particles in space, of which later positions are to be told.
+      case particles
+
+      /// The dimension of the points' space; `nil` for images.
+      public var dimension: Int? {
+        switch self {
+        case .mnistPoints, .rotatedMNISTPoints: 2
+        case .bodies, .particles: 3
+        default: nil
+        }
+      }
+
+      /// Whether it is made of the folder of MNIST's IDX files.
+      public var isMNIST: Bool {
+        [.rotatedMNIST, .uprightMNIST, .mnistPoints, .rotatedMNISTPoints].contains(self)
+      }
     }
     /// What is to be predicted.
     public enum Task: String, Codable, Sendable, CaseIterable {
@@ -36,6 +57,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       case classify
       /// The image, from a noisy and partly erased one.
       case restore
+      /// The positions of particles ten frames later.
+      case forecast
     }
     public var kind = Kind.rotatedMNIST
     public var task = Task.classify
@@ -45,6 +68,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var targets = ""
     /// The fraction held out for validation, where the data have no split of their own.
     public var valid: Float = 0.1
+    /// How many points a set has; `particles` always have 5.
+    public var points = 100
     /// How many training examples are used, 0 for all.
     public var limit = 0
   }
@@ -58,29 +83,41 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   /// How the pose is found.
   public struct Canonicalizer: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
-      case learned, orbit, steerable, pca
+      case learned, orbit, steerable, frame, pca
       case pcaSign = "pca-sign"
       case gradient
       case identity
 
       /// Whether a network finds the pose.
-      public var isLearned: Bool { isFinite || self == .steerable }
+      public var isLearned: Bool { isFinite || self == .steerable || self == .frame }
 
       /// Whether a network finds the pose among the elements of a finite group.
       public var isFinite: Bool { self == .learned || self == .orbit }
+    }
+    /// The order that the points of a set are brought to, after the frame.
+    public enum Order: String, Codable, Sendable, CaseIterable {
+      case none, lexicographic, norm, hilbert, sort, assignment
     }
     public enum Gradient: String, Codable, Sendable, CaseIterable {
       case straightThrough = "straight-through"
       case mixture
     }
     public var kind = Kind.learned
-    /// `C` or `D` and a number, as in `C8`; for `steerable` `SO2` or `O2`.
+    /// `C` or `D` and a number, as in `C8`; for `steerable` `SO2` or `O2`; for sets of points `SO`, `O`,
+    /// `SE` or `E` and the dimension, as in `E3`.
     public var group = "C8"
     public var kernel = 5
     public var groupKernel = 1
     public var channels = 16
     public var layers = 3
     public var batchNorm = true
+    public var order = Order.none
+    /// How many nearest points a learned `frame` looks at from each, 0 for none.
+    public var neighbors = 0
+    /// The fraction of a `frame`'s vectors that are dropped in training.
+    public var dropout: Float = 0
+    /// How the vectors of a `frame` are made orthonormal.
+    public var orthonormalization = Orthonormalization.gramSchmidt
     /// How the features of `steerable` are bent.
     public var nonlinearity = SteerableNonlinearity.norm
     public var gradient = Gradient.straightThrough
@@ -102,7 +139,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
       case paperCNN = "paper-cnn"
       case smallCNN = "small-cnn"
-      case mlp, unet
+      case mlp, unet, pointnet, particles
     }
     public var kind = Kind.paperCNN
     /// The channels of the first stage, for `small-cnn` and `unet`; hidden units for `mlp`.
@@ -174,7 +211,12 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
 
     var section = try top.section("data")
     data.kind = try section.choice("kind", default: data.kind)
-    data.task = try section.choice("task", default: data.kind == .pairs ? .restore : .classify)
+    data.task = try section.choice(
+      "task",
+      default: data.kind == .pairs ? .restore : data.kind == .particles ? .forecast : .classify)
+    data.points = try section.integer(
+      "points", default: data.kind == .particles ? 5 : data.kind == .bodies ? 256 : 100,
+      in: data.kind == .particles ? 5...5 : 4...4096)
     data.path = try section.text("path", default: data.path)
     data.targets = try section.text("targets", default: data.targets)
     data.valid = try section.number("valid", default: data.valid, in: 0.01...0.9)
@@ -183,7 +225,9 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       throw section.failure("data of kind '\(data.kind.rawValue)' need 'targets' beside 'path'")
     }
     if (data.kind == .folder && data.task == .restore)
-      || (data.kind == .pairs && data.task == .classify)
+      || (data.kind == .pairs && data.task != .restore)
+      || (data.kind == .particles) != (data.task == .forecast)
+      || (data.kind.dimension != nil && data.task == .restore)
     {
       throw section.failure(
         "data of kind '\(data.kind.rawValue)' cannot serve the task '\(data.task.rawValue)'")
@@ -201,12 +245,21 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
 
     section = try top.section("backbone")
     backbone.kind = try section.choice(
-      "kind", default: data.task == .restore ? .unet : backbone.kind)
-    let usualWidth = [.mlp: 512, .unet: 16][backbone.kind] ?? 32
+      "kind",
+      default: data.task == .restore
+        ? .unet
+        : data.task == .forecast
+          ? .particles : data.kind.dimension == nil ? backbone.kind : .pointnet)
+    let usualWidth = [.mlp: 512, .unet: 16, .particles: 64][backbone.kind] ?? 32
     backbone.width = try section.integer("width", default: usualWidth, in: 1...4096)
-    if (backbone.kind == .unet) != (data.task == .restore) {
+    let takesPoints = [.pointnet, .particles].contains(backbone.kind)
+    if (backbone.kind == .unet) != (data.task == .restore)
+      || (backbone.kind == .particles) != (data.task == .forecast)
+      || backbone.kind != .mlp && takesPoints != (data.kind.dimension != nil)
+    {
       throw section.failure(
-        "backbone '\(backbone.kind.rawValue)' cannot serve the task '\(data.task.rawValue)'")
+        "backbone '\(backbone.kind.rawValue)' cannot serve the task '\(data.task.rawValue)' on "
+          + "'\(data.kind.rawValue)'")
     }
     if backbone.kind == .paperCNN && input.size < 22 {
       throw section.failure("'paper-cnn' needs images of at least 22 pixels, not \(input.size)")
@@ -242,15 +295,23 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     _ section: inout ConfigurationReader
   ) throws(ConfigurationError) {
     var c = canonicalizer
-    c.kind = try section.choice("kind", default: c.kind)
-    c.group = try section.text("group", default: c.kind == .steerable ? "SO2" : c.group)
+    let dimension = data.kind.dimension
+    c.kind = try section.choice("kind", default: dimension == nil ? c.kind : .frame)
+    let usualGroup =
+      dimension.map { "\(data.kind == .particles ? "E" : "SO")\($0)" }
+      ?? (c.kind == .steerable ? "SO2" : c.group)
+    c.group = try section.text("group", default: usualGroup)
     c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
     c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
     c.channels = try section.integer(
-      "channels", default: c.kind == .learned ? c.channels : 8, in: 1...1024)
-    c.nonlinearity = try section.choice("nonlinearity", default: c.nonlinearity)
+      "channels", default: [.orbit, .steerable].contains(c.kind) ? 8 : c.channels, in: 1...1024)
     c.layers = try section.integer("layers", default: c.layers, in: 1...16)
-    c.batchNorm = try section.flag("batchNorm", default: c.batchNorm)
+    c.batchNorm = try section.flag("batchNorm", default: data.kind != .particles)
+    c.order = try section.choice("order", default: c.order)
+    c.neighbors = try section.integer("neighbors", default: c.neighbors, in: 0...64)
+    c.dropout = try section.number("dropout", default: c.dropout, in: 0...0.9)
+    c.orthonormalization = try section.choice("orthonormalization", default: c.orthonormalization)
+    c.nonlinearity = try section.choice("nonlinearity", default: c.nonlinearity)
     c.gradient = try section.choice("gradient", default: c.gradient)
     c.poses = try section.integer("poses", default: c.poses, in: 1...256)
     c.temperature = try section.number("temperature", default: c.temperature, in: 1e-4...1e4)
@@ -259,27 +320,51 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     c.consistency = try section.number("consistency", default: c.consistency, in: 0...1000)
     c.frozen = try section.flag("frozen", default: c.frozen)
     c.border = try section.choice("border", default: c.border)
-    if c.kernel + (c.layers - 1) * (c.groupKernel - 1) > input.size {
-      throw section.failure(
-        "kernels \(c.kernel) and \(c.groupKernel) in \(c.layers) layers do not fit into "
-          + "\(input.size) pixels")
+    canonicalizer = c
+    if let problem = dimension.map(pointProblem) ?? imageProblem {
+      throw section.failure(problem)
+    }
+    try section.finish()
+  }
+
+  /// What is wrong with the canonicalizer of a model of images, if anything.
+  private var imageProblem: String? {
+    let c = canonicalizer
+    if c.kind == .frame || c.order != .none {
+      return "'frame' and 'order' are for sets of points, not for images"
     }
     if c.kind == .steerable {
-      guard ["SO2", "O2"].contains(c.group) else {
-        throw section.failure("'group' is '\(c.group)' but must be SO2 or O2 for 'steerable'")
+      if !["SO2", "O2"].contains(c.group) {
+        return "'group' is '\(c.group)' but must be SO2 or O2 for 'steerable'"
       }
-      guard input.size >= 17 else {
-        throw section.failure(
-          "'steerable' needs images of at least \(17) pixels")
-      }
-      canonicalizer = c
-      return try section.finish()
+      return input.size < 17 ? "'steerable' needs images of at least 17 pixels" : nil
+    }
+    if c.kernel + (c.layers - 1) * (c.groupKernel - 1) > input.size {
+      return "kernels \(c.kernel) and \(c.groupKernel) in \(c.layers) layers do not fit into "
+        + "\(input.size) pixels"
     }
     guard let letter = c.group.first, "CD".contains(letter), let order = Int(c.group.dropFirst()),
       (1...256).contains(order)
-    else { throw section.failure("'group' is '\(c.group)' but must be like C8 or D4") }
-    canonicalizer = c
-    try section.finish()
+    else { return "'group' is '\(c.group)' but must be like C8 or D4" }
+    return nil
+  }
+
+  /// What is wrong with the canonicalizer of a model of sets of points, if anything.
+  private func pointProblem(_ dimension: Int) -> String? {
+    let c = canonicalizer
+    guard [.identity, .frame, .pca, .pcaSign].contains(c.kind) else {
+      return
+        "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
+        + "points"
+    }
+    guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
+      return "'group' is '\(c.group)' but must be like E\(dimension) or SO\(dimension)"
+    }
+    if c.order != .none && data.kind == .particles {
+      return "'particles' need no 'order': their backbone has none"
+    }
+    if c.neighbors >= data.points { return "\(c.neighbors) 'neighbors' of \(data.points) points" }
+    return nil
   }
 
   private mutating func readTraining(

@@ -12,6 +12,9 @@ public protocol TrainableModel: Sendable {
   /// All parameters with unique names; those of a frozen part are kept, not trained.
   var parameters: [(name: String, parameter: Parameter)] { get }
 
+  /// Whether models of this type are for sets of points, not for images.
+  static var takesPoints: Bool { get }
+
   /// Creates a model with random weights, which follow from the configuration's seed.
   init(_ configuration: RunConfiguration, classNames: [String])
 

@@ -48,6 +48,13 @@ public struct TrainingData: Sendable {
   public init(_ configuration: RunConfiguration) throws {
     let data = configuration.data
     let seed = UInt64(configuration.seed)
+    if data.kind.dimension != nil {
+      let parts = try PointData(configuration)
+      let all = parts.examples(.train)
+      train = data.limit > 0 ? all.selecting(0..<min(data.limit, all.count)) : all
+      (valid, classNames) = (parts.examples(.valid), parts.classNames)
+      return
+    }
     switch data.kind {
     case .rotatedMNIST, .uprightMNIST:
       let digits = try Digits(folder: data.path)
@@ -55,7 +62,7 @@ public struct TrainingData: Sendable {
       let all = Examples(digits, .train, configuration)
       train = data.limit > 0 ? all.selecting(0..<min(data.limit, all.count)) : all
       valid = Examples(digits, .valid, configuration)
-    case .idx, .folder, .pairs:
+    default:
       let (all, names) = try TrainingData.load(configuration)
       var random = RandomStream(seed: seed, name: "split")
       let order = Array(0..<all.count).shuffled(using: &random)
@@ -82,7 +89,10 @@ public struct TrainingData: Sendable {
   ///
   /// - Throws: `DatasetError`.
   public static func test(_ configuration: RunConfiguration) throws -> Examples? {
-    guard [.rotatedMNIST, .uprightMNIST].contains(configuration.data.kind) else { return nil }
+    if configuration.data.kind.dimension != nil {
+      return try PointData(configuration).examples(.test)
+    }
+    guard configuration.data.kind.isMNIST else { return nil }
     return Examples(try Digits(folder: configuration.data.path), .test, configuration)
   }
 

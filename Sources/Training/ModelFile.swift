@@ -40,14 +40,16 @@ extension TrainableModel {
   }
 }
 
-extension ImageModel {
-  /// Reads a model: a file, or a folder of `canon train` with a `model.safetensors`.
-  ///
-  /// - Returns: The model, and the figures kept with it.
-  /// - Throws: `WeightsError`.
-  public static func load(
-    _ path: String
-  ) throws(WeightsError) -> (model: ImageModel, figures: [String: Double]) {
+/// What a model file holds.
+private struct ModelFile {
+  let path: String
+  let content: Safetensors
+  let configuration: RunConfiguration
+  let classNames: [String]
+  let figures: [String: Double]
+
+  /// Reads a file, or a folder of `canon train` with a `model.safetensors`.
+  init(_ path: String) throws(WeightsError) {
     var isFolder: ObjCBool = false
     _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
@@ -55,7 +57,6 @@ extension ImageModel {
     guard let yaml = content.metadata["configuration"] else {
       throw WeightsError(file, "it carries no configuration of a canon model")
     }
-    let configuration: RunConfiguration
     do { configuration = try RunConfiguration(text: yaml, source: file) } catch {
       throw WeightsError(file, "its configuration is wrong: \(error)")
     }
@@ -63,8 +64,46 @@ extension ImageModel {
       let json = content.metadata[key].map { Data($0.utf8) }
       return json.flatMap { try? JSONDecoder().decode(Value.self, from: $0) } ?? fallback
     }
-    let model = ImageModel(configuration, classNames: decode("classes", []))
-    try model.assign(content.tensors, path: file)
-    return (model, decode("figures", [:]))
+    (self.path, self.content) = (file, content)
+    classNames = decode("classes", [])
+    figures = decode("figures", [:])
   }
+
+  func model<Model: TrainableModel>(_: Model.Type) throws(WeightsError) -> Model {
+    guard (configuration.data.kind.dimension != nil) == Model.takesPoints else {
+      throw WeightsError(
+        path,
+        Model.takesPoints
+          ? "its model is for images" : "its model is for sets of points, not images")
+    }
+    let model = Model(configuration, classNames: classNames)
+    try model.assign(content.tensors, path: path)
+    return model
+  }
+}
+
+extension TrainableModel {
+  /// Reads a model: a file, or a folder of `canon train` with a `model.safetensors`.
+  ///
+  /// - Returns: The model, and the figures kept with it.
+  /// - Throws: `WeightsError`.
+  public static func load(
+    _ path: String
+  ) throws(WeightsError) -> (model: Self, figures: [String: Double]) {
+    let file = try ModelFile(path)
+    return (try file.model(Self.self), file.figures)
+  }
+}
+
+/// Reads a model of any kind: a file, or a folder of `canon train`.
+///
+/// - Throws: `WeightsError`.
+public func loadModel(
+  _ path: String
+) throws(WeightsError) -> (model: any TrainableModel, figures: [String: Double]) {
+  let file = try ModelFile(path)
+  let takesPoints = file.configuration.data.kind.dimension != nil
+  let model: any TrainableModel =
+    takesPoints ? try file.model(PointModel.self) : try file.model(ImageModel.self)
+  return (model, file.figures)
 }

@@ -1,0 +1,211 @@
+public import Autodiff
+public import Canonicalization
+public import Layers
+public import Symmetry
+public import TensorCore
+
+/// A canonicalizer and a backbone for sets of points, as a configuration describes them.
+public struct PointModel: TrainableModel {
+  public static let takesPoints = true
+  public let configuration: RunConfiguration
+  public let backbone: any Layer
+  public let classNames: [String]
+  /// What brings the points to a canonical frame.
+  public let frame: any PointCanonicalizer
+  /// The frame, and after it the order.
+  public let canonicalizer: any TrainableCanonicalizer
+
+  /// - Precondition: The configuration's data are sets of points.
+  public init(_ configuration: RunConfiguration, classNames: [String]) {
+    let (data, c) = (configuration.data, configuration.canonicalizer)
+    guard let dimension = data.kind.dimension else {
+      preconditionFailure("\(data.kind.rawValue) are not sets of points")
+    }
+    self.configuration = configuration
+    self.classNames = classNames
+    let seed = UInt64(configuration.seed)
+    var random = RandomStream(seed: seed, name: "backbone")
+    let action = PointModel.action(configuration, dimension)
+    let width = configuration.backbone.width
+    backbone =
+      switch configuration.backbone.kind {
+      case .particles: ParticleNetwork(dimension: dimension, width: width, using: &random)
+      case .pointnet:
+        PointNet(
+          action.width, outputs: classNames.count, widths: [2 * width, 4 * width, 8 * width],
+          hidden: 4 * width, using: &random)
+      default:
+        Backbone.mlp(
+          inputs: data.points * action.width, hidden: [width, width], outputs: classNames.count,
+          using: &random)
+      }
+    let frame = PointModel.frame(c, action, seed)
+    self.frame = frame
+    if let order = PointModel.order(c, data.points, features: action.width, seed) {
+      canonicalizer = PointModel.composed(frame, order)
+    } else {
+      canonicalizer = frame
+    }
+  }
+
+  private static func action(_ configuration: RunConfiguration, _ dimension: Int) -> PointAction {
+    let name = configuration.canonicalizer.group
+    let group = Euclidean(
+      dimension, hasReflections: !name.hasPrefix("S"), hasTranslations: name.contains("E"))
+    return PointAction(
+      group,
+      columns: configuration.data.kind == .particles ? [.point, .vector, .scalars(1)] : [.point])
+  }
+
+  private static func frame(
+    _ c: RunConfiguration.Canonicalizer, _ action: PointAction, _ seed: UInt64
+  ) -> any PointCanonicalizer {
+    let targets = PointAction(action.group, columns: [.vector])
+    switch c.kind {
+    case .frame:
+      var random = RandomStream(seed: seed, name: "canonicalizer")
+      return LearnedFrame(
+        action, targetAction: targets,
+        orthonormalization: c.orthonormalization, neighbors: c.neighbors, width: c.channels,
+        layers: c.layers, hasBatchNorm: c.batchNorm, dropout: c.dropout, isFrozen: c.frozen,
+        using: &random)
+    case .pca, .pcaSign:
+      return PrincipalFrame(
+        action, targetAction: targets, usesThirdMoment: c.kind == .pcaSign)
+    default: return IdentityFrame(action, targetAction: targets)
+    }
+  }
+
+  private static func order(
+    _ c: RunConfiguration.Canonicalizer, _ points: Int, features: Int, _ seed: UInt64
+  ) -> (any SetCanonicalizer)? {
+    var random = RandomStream(seed: seed, name: "order")
+    func learned(_ head: OrderingHead) -> LearnedPermutation {
+      LearnedPermutation(Symmetric(points), features: features, head: head, using: &random)
+    }
+    switch c.order {
+    case .none: return nil
+    case .sort: return learned(.sort(temperature: c.temperature))
+    case .assignment: return learned(.assignment(regularization: c.temperature))
+    case .lexicographic, .norm, .hilbert:
+      let rule = SortingRule(rawValue: c.order.rawValue) ?? .lexicographic
+      return SortedSet(Symmetric(points), rule: rule, coordinates: features)
+    }
+  }
+
+  private static func composed(
+    _ frame: some PointCanonicalizer, _ order: some SetCanonicalizer
+  ) -> any TrainableCanonicalizer { ComposedCanonicalizer(frame, then: order) }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    canonicalizer.parameters.map { ("canonicalizer.\($0.name)", $0.parameter) }
+      + backbone.parameters.map { ("backbone.\($0.name)", $0.parameter) }
+  }
+
+  public func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable {
+    var (inputs, targets) = (inputs, targets)
+    if configuration.training.augment {
+      var random = tape.stream()
+      let group = frame.action.group
+      let turns = (0..<inputs.shape[0]).map { _ in group.sample(using: &random) }
+      inputs = frame.action.act(turns, on: inputs)
+      if isForecast { targets = outputAction.act(turns, on: targets) }
+    }
+    let forms = canonicalizer.trainingForms(Variable(inputs), on: tape)
+    let output = backbone(forms.forms, on: tape)
+    guard isForecast else {
+      let loss = Loss.crossEntropy(labelSmoothing: configuration.training.labelSmoothing)
+      return total(forms, loss.perMember(output, targets), targets)
+    }
+    let goals = forms.move(Variable(targets))
+    return total(forms, Loss.meanSquaredError.perMember(output, goals), nil)
+  }
+
+  private var isForecast: Bool { configuration.data.task == .forecast }
+
+  /// Elements of the group, always the same: the identity first.
+  public func elements(_ count: Int) -> [AffineMap] {
+    [frame.action.group.identity] + frame.sampled(max(0, count - 1))
+  }
+
+  /// How the group acts on displacements.
+  public var outputAction: PointAction { PointAction(frame.action.group, columns: [.vector]) }
+
+  /// What a model says of a batch.
+  public struct Prediction: Sendable {
+    /// Class probabilities `[batch, classes]`, or later displacements `[batch, members, d]`.
+    public let output: Tensor
+    /// The inputs in canonical form.
+    public let forms: Tensor
+  }
+
+  /// Canonicalizes, predicts and restores a batch of sets.
+  public func predict(_ batch: Tensor) -> Prediction {
+    if isForecast {
+      let canonical = frame.canonicalForm(of: batch)
+      let raw = backbone.predict(canonical.form)
+      return Prediction(
+        output: outputAction.act(canonical.elements, on: raw), forms: canonical.form)
+    }
+    let form = canonicalizer.form(of: batch)
+    return Prediction(output: backbone.predict(form).softmax(), forms: form)
+  }
+
+  /// Calls `body` with the predictions for consecutive ranges of sets.
+  public func forEachBatch(
+    of sets: Tensor, size: Int = 256, _ body: (Range<Int>, Prediction) -> Void
+  ) {
+    for start in stride(from: 0, to: sets.shape[0], by: size) {
+      let range = start..<min(sets.shape[0], start + size)
+      body(range, predict(sets.sliced(range)))
+    }
+  }
+
+  public func quality(on examples: Examples) -> Quality {
+    var meter = QualityMeter()
+    forEachBatch(of: examples.inputs) { range, prediction in
+      if isForecast {
+        meter.add(images: prediction.output, targets: examples.targets.sliced(range))
+      } else {
+        meter.add(probabilities: prediction.output, labels: Array(examples.labels[range]))
+      }
+    }
+    return meter.quality
+  }
+
+  /// How far the canonicalizer is from its laws, and the output from equivariance, on a batch under
+  /// so many drawn elements.
+  public func deviations(
+    on batch: Tensor, samples: Int
+  ) -> (laws: LawDeviations, output: Double) {
+    let laws = canonicalizer.sampledDeviations(on: batch, samples)
+    let plain = predict(batch).output
+    var worst = 0.0
+    for g in frame.sampled(samples) {
+      let copies = [AffineMap](repeating: g, count: batch.shape[0])
+      let moved = predict(frame.action.act(copies, on: batch)).output
+      let expected = isForecast ? outputAction.act(copies, on: plain) : plain
+      let difference = (moved - expected).absolute().elements.max() ?? 0
+      worst = max(worst, Double(difference))
+    }
+    return (laws, worst)
+  }
+}
+
+// Openings of existential canonicalizers.
+extension TrainableCanonicalizer {
+  fileprivate func form(of batch: Tensor) -> Tensor { canonicalize(batch).form }
+
+  fileprivate func sampledDeviations(on batch: Tensor, _ count: Int) -> LawDeviations {
+    deviations(on: batch, under: sampledElements(count))
+  }
+}
+
+extension PointCanonicalizer {
+  fileprivate func canonicalForm(of batch: Tensor) -> (form: Tensor, elements: [AffineMap]) {
+    let canonical = canonicalize(batch)
+    return (canonical.form, canonical.poses.map(\.element))
+  }
+
+  fileprivate func sampled(_ count: Int) -> [AffineMap] { sampledElements(count) }
+}
