@@ -1,0 +1,114 @@
+import Glibc
+public import Symmetry
+public import TensorCore
+
+/// What of an image's moments makes a pose.
+public enum ImageMoment: String, Sendable, CaseIterable, Codable {
+  /// The center of mass: where the image is.
+  case center
+  /// The root of the mean square distance from the middle: how large it is.
+  case scale
+}
+
+/// A canonicalizer of images by moments of their intensities: shifts them so that their mass is
+/// centered, or scales them so that it spreads as far as wished.
+///
+/// For shifts and scalings that keep all of the image in the frame the law holds within the sampling
+/// error. An empty image has the identity as its pose, with margin 0.
+public struct MomentNormalization: Canonicalizer {
+  public let action: AffineImageAction
+  public let moment: ImageMoment
+  /// The spread of a canonical image, in halves of the smaller side.
+  public let spread: Double
+
+  public init(_ moment: ImageMoment, spread: Double = 0.4, border: BorderPolicy = .zero) {
+    action = AffineImageAction(moment == .center ? .translations : .scalings, border: border)
+    self.moment = moment
+    self.spread = spread
+  }
+
+  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    let gray = batch.mean([3]).contiguous
+    let unit = Double(min(height, width)) / 2
+    return (0..<batch.shape[0]).map { n in
+      let pixels = gray[n].elements
+      var (mass, x, y, square) = (0.0, 0.0, 0.0, 0.0)
+      for (i, value) in pixels.enumerated() where value > 0 {
+        let dx = (Double(i % width) - Double(width - 1) / 2) / unit
+        let dy = (Double(i / width) - Double(height - 1) / 2) / unit
+        let m = Double(value)
+        mass += m
+        x += m * dx
+        y += m * dy
+        square += m * (dx * dx + dy * dy)
+      }
+      guard mass > 0, moment == .center || square > 0 else {
+        return Pose(action.group.identity, margin: 0)
+      }
+      if moment == .center {
+        return Pose(AffineMap(matrix: [1, 0, 0, 1], translation: [x / mass, y / mass]))
+      }
+      let scale = (square / mass).squareRoot() / spread
+      return Pose(AffineMap(matrix: [scale, 0, 0, scale]))
+    }
+  }
+}
+
+/// Canonicalizers of images one after the other, as one: each looks at the form of those before it, the
+/// poses are composed, and the image itself is sampled once.
+///
+/// **Law.** A canonicalizer of the composed group where each one's pose moves along with what later ones
+/// undo: a center turns with the image, then the angle is found about it.
+///
+///     // SE(2): centered, then turned upright.
+///     let canonicalizer = NormalizationChain([
+///       MomentNormalization(.center), AffinePoses(PrincipalAxis()),
+///     ], .rigidMotions)
+public struct NormalizationChain: Canonicalizer {
+  public let action: AffineImageAction
+  public let steps: [any Canonicalizer<AffineImageAction>]
+
+  public init(
+    _ steps: [any Canonicalizer<AffineImageAction>], _ group: PlanarAffine,
+    interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero
+  ) {
+    self.steps = steps
+    action = AffineImageAction(group, interpolation: interpolation, border: border)
+  }
+
+  /// Margins are the smallest of all steps'; ties are those of the last step.
+  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
+    var found = [Pose](repeating: Pose(action.group.identity), count: batch.shape[0])
+    for step in steps {
+      let forms = action.act(found.map { $0.element.inverse }, on: batch)
+      found = zip(found, step.poses(of: forms)).map { outer, inner in
+        Pose(
+          outer.element.after(inner.element), margin: min(outer.margin, inner.margin),
+          ties: inner.ties.map { outer.element.after($0) })
+      }
+    }
+    return found
+  }
+}
+
+/// A canonicalizer for rotations and reflections of images, with its poses as affine maps.
+public struct AffinePoses<Base: ImageCanonicalizer>: Canonicalizer {
+  public let base: Base
+  public let action: AffineImageAction
+
+  public init(_ base: Base) {
+    self.base = base
+    action = AffineImageAction(
+      PlanarAffine([.rotation]), interpolation: base.action.interpolation,
+      border: base.action.border)
+  }
+
+  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
+    base.planarPoses(of: batch).map { pose in
+      Pose(
+        AffineMap(matrix: pose.element.matrix), margin: pose.margin,
+        ties: pose.ties.map { AffineMap(matrix: $0.matrix) })
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import Glibc
+public import TensorCore
+
+/// A Lie group of affine maps of the plane: those that its generators reach.
+///
+/// Coordinates are those of images, *x* to the right and *y* down from the center; a length of 1 is half
+/// the smaller side.
+public struct PlanarAffine: LieGroup {
+  /// A direction in which to begin.
+  public enum Generator: Sendable, Hashable, CaseIterable {
+    /// Counterclockwise as an image is seen, in radians.
+    case rotation
+    case horizontalShift, verticalShift
+    /// The logarithm of the scale.
+    case scaling
+    /// Longer along one axis, shorter along the other, straight or diagonal.
+    case stretch, diagonalStretch
+
+    /// The 2 × 3 matrix (*A*, *t*) of the tangent vector, row-major.
+    fileprivate var tangent: [Double] {
+      switch self {
+      case .rotation: [0, 1, 0, -1, 0, 0]
+      case .horizontalShift: [0, 0, 1, 0, 0, 0]
+      case .verticalShift: [0, 0, 0, 0, 0, 1]
+      case .scaling: [1, 0, 0, 0, 1, 0]
+      case .stretch: [1, 0, 0, 0, -1, 0]
+      case .diagonalStretch: [0, 1, 0, 1, 0, 0]
+      }
+    }
+  }
+
+  public let generators: [Generator]
+
+  /// - Precondition: The generators span a Lie algebra: with a shift and anything else, both shifts.
+  public init(_ generators: [Generator]) { self.generators = generators }
+
+  public static let translations = PlanarAffine([.horizontalShift, .verticalShift])
+  public static let scalings = PlanarAffine([.scaling])
+  /// Rotations and translations, SE(2).
+  public static let rigidMotions = PlanarAffine([.rotation, .horizontalShift, .verticalShift])
+  /// Rotations, translations and scalings.
+  public static let similarities = PlanarAffine([
+    .rotation, .horizontalShift, .verticalShift, .scaling,
+  ])
+  /// All maps of positive determinant.
+  public static let all = PlanarAffine(Generator.allCases)
+
+  public var identity: AffineMap { .identity(2) }
+  public func compose(_ g: AffineMap, _ h: AffineMap) -> AffineMap { g.after(h) }
+  public func inverse(_ g: AffineMap) -> AffineMap { g.inverse }
+
+  /// The length of the shortest tangent vector from one to the other.
+  public func distance(_ g: AffineMap, _ h: AffineMap) -> Double {
+    log(compose(inverse(g), h)).reduce(0) { $0 + $1 * $1 }.squareRoot()
+  }
+
+  /// The groups with shifts or scalings have no uniform distribution: rotations are uniform, all else
+  /// normal with a deviation of 0.1.
+  public func sample(using random: inout RandomStream) -> AffineMap {
+    exp(
+      generators.map {
+        $0 == .rotation ? .pi * (2 * random.uniformDouble() - 1) : 0.1 * random.normal()
+      })
+  }
+
+  public var dimension: Int { generators.count }
+
+  /// The matrix exponential, by scaling and squaring of its series.
+  public func exp(_ tangent: [Double]) -> AffineMap {
+    let scaled = sum(tangent).map { $0 / 256 }
+    var power = [1.0, 0, 0, 0, 1, 0]
+    var result = power
+    for k in 1...12 {
+      // Rows of (A, t): the last row of the 3 × 3 tangent is zero, and the identity's is (0, 0, 1).
+      let isFirst = k == 1
+      power = (0..<6).map { i in
+        let (row, column) = (i / 3 * 3, i % 3)
+        let linear = power[row] * scaled[column] + power[row + 1] * scaled[3 + column]
+        return isFirst ? scaled[i] : linear / Double(k)
+      }
+      for i in 0..<6 { result[i] += power[i] }
+    }
+    var map = AffineMap(
+      matrix: [result[0], result[1], result[3], result[4]], translation: [result[2], result[5]])
+    for _ in 0..<8 { map = map.after(map) }
+    return map
+  }
+
+  /// The logarithm, by repeated square roots (Denman & Beavers 1976) and its series; for maps that turn
+  /// by less than half around.
+  public func log(_ g: AffineMap) -> [Double] {
+    var map = g
+    for _ in 0..<8 { map = map.squareRoot }
+    let x = [
+      map.matrix[0] - 1, map.matrix[1], map.translation[0], map.matrix[2], map.matrix[3] - 1,
+      map.translation[1],
+    ]
+    var (power, result) = (x, x)
+    for k in 2...12 {
+      power = (0..<6).map { i in
+        let (row, column) = (i / 3 * 3, i % 3)
+        return power[row] * x[column] + power[row + 1] * x[3 + column]
+      }
+      for i in 0..<6 { result[i] += (k % 2 == 0 ? -1 : 1) * power[i] / Double(k) }
+    }
+    return generators.map { generator in
+      let t = generator.tangent
+      let along = zip(t, result).reduce(0) { $0 + $1.0 * $1.1 }
+      return 256 * along / t.reduce(0) { $0 + $1 * $1 }
+    }
+  }
+
+  private func sum(_ tangent: [Double]) -> [Double] {
+    zip(generators, tangent).reduce([0, 0, 0, 0, 0, 0]) { sum, part in
+      zip(sum, part.0.tangent).map { $0 + part.1 * $1 }
+    }
+  }
+}
+
+extension AffineMap {
+  /// The map that twice in a row is this one.
+  fileprivate var squareRoot: AffineMap {
+    var (y, z) = (self, AffineMap.identity(2))
+    for _ in 0..<30 {
+      func mean(_ a: AffineMap, _ b: AffineMap) -> AffineMap {
+        AffineMap(
+          matrix: zip(a.matrix, b.matrix).map { ($0 + $1) / 2 },
+          translation: zip(a.translation, b.translation).map { ($0 + $1) / 2 })
+      }
+      let next = (mean(y, z.inverse), mean(z, y.inverse))
+      let change = zip(next.0.matrix, y.matrix).map { abs($0 - $1) }.max() ?? 0
+      (y, z) = next
+      if change < 1e-15 { break }
+    }
+    return y
+  }
+}
