@@ -1,31 +1,37 @@
 public import TensorCore
 
 extension Variable {
-  /// Each image resampled under a linear map of its own about the center.
+  /// Each image resampled under an affine map of its own about the center.
   ///
-  /// **Shapes.** self `[batch, height, width, channels]`; `matrices` `[batch, 4]`, row-major: where
-  /// an output pixel looks in the input, *x* to the right and *y* down.
+  /// **Shapes.** self `[batch, height, width, channels]`; `maps` `[batch, 4]`, the matrix row-major, or
+  /// `[batch, 6]`, the offset after it in pixels: where an output pixel looks in the input, *x* to the
+  /// right and *y* down.
   ///
   /// `exact` is what to sample with, where a group element is known more exactly than the `Float`
-  /// matrices say; the gradient still goes to `matrices`.
+  /// numbers say; the gradient still goes to `maps`.
   public func warped(
-    by matrices: Variable, exact: [SamplingMap]? = nil, _ interpolation: Interpolation = .bilinear,
+    by maps: Variable, exact: [SamplingMap]? = nil, _ interpolation: Interpolation = .bilinear,
     border: BorderPolicy = .zero
   ) -> Variable {
-    let entries = matrices.value.elements
-    let maps =
+    let (entries, width) = (maps.value.elements, maps.shape[1])
+    precondition(width == 4 || width == 6, "maps of shape \(maps.shape)")
+    let sampling =
       exact
       ?? (0..<shape[0]).map { n in
-        SamplingMap(matrix: entries[4 * n..<4 * n + 4].map(Double.init))
+        let numbers = entries[width * n..<width * (n + 1)].map { Double($0) }
+        return SamplingMap(
+          matrix: Array(numbers.prefix(4)), offset: width == 6 ? Array(numbers.suffix(2)) : [0, 0])
       }
     return Variable(
-      value.warped(by: maps, interpolation, border: border), inputs: [self, matrices]
+      value.warped(by: sampling, interpolation, border: border), inputs: [self, maps]
     ) {
-      [x = value, nx = requiresGradient, nm = matrices.requiresGradient] dy in
+      [x = value, nx = requiresGradient, nm = maps.requiresGradient] dy in
       let gradients = dy.warpGradients(
-        images: x, maps: maps, interpolation, border: border, ofImages: nx, ofMaps: nm)
-      let byMatrix = gradients.maps.flatMap { $0.matrix.map { Float($0) } }
-      return [gradients.images, nm ? Tensor(byMatrix, shape: [maps.count, 4]) : nil]
+        images: x, maps: sampling, interpolation, border: border, ofImages: nx, ofMaps: nm)
+      let byMap = gradients.maps.flatMap { map in
+        (map.matrix + (width == 6 ? map.offset : [])).map { Float($0) }
+      }
+      return [gradients.images, nm ? Tensor(byMap, shape: [sampling.count, width]) : nil]
     }
   }
 }

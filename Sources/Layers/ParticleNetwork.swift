@@ -20,7 +20,7 @@ public struct ParticleNetwork: Layer {
     init(_ width: Int, dimension: Int, using random: inout RandomStream) {
       receiver = Linear(width, width, using: &random)
       sender = Linear(width, width, using: &random)
-      edge = Linear(dimension + 2, width, using: &random)
+      edge = Linear(2 * dimension + 2, width, using: &random)
       message = Linear(width, width, using: &random)
       update = Linear(2 * width, width, using: &random)
       result = Linear(width, width, using: &random)
@@ -77,7 +77,10 @@ public struct ParticleNetwork: Layer {
     }
     let apart = pairs(places, -)
     let square = apart.squared().sum([3], keepingAxes: true)
-    let edges = Variable.concatenated([apart, square, pairs(charges, *)], axis: 3)
+    let softened = square + 0.01
+    let pull = apart / (softened * softened.squareRoot())
+    let edges = Variable.concatenated(
+      [apart, square, pairs(charges, *), pull * pairs(charges, *)], axis: 3)
     var features = embedding(input.sliced(d..<2 * d, axis: 2), on: tape)
     for round in rounds { features = round(features, edges: edges, on: tape) }
     return head(features, on: tape)

@@ -110,6 +110,17 @@ public struct PlanarAffine: LieGroup {
     }
   }
 
+  /// How *g* exp(ξ) changes with each number of ξ at 0: for each generator the change of (*A*, *t*), first
+  /// the four numbers of the matrix.
+  public func differential(at g: AffineMap) -> [[Double]] {
+    generators.map { generator in
+      let t = generator.tangent
+      let linear = AffineMap(matrix: g.matrix).after(
+        AffineMap(matrix: [t[0], t[1], t[3], t[4]], translation: [t[2], t[5]]))
+      return linear.matrix + linear.translation
+    }
+  }
+
   private func sum(_ tangent: [Double]) -> [Double] {
     zip(generators, tangent).reduce([0, 0, 0, 0, 0, 0]) { sum, part in
       zip(sum, part.0.tangent).map { $0 + part.1 * $1 }

@@ -30,8 +30,9 @@ import Testing
       let half = group.exp(tangent.map { $0 / 2 })
       #expect(equal(group.compose(half, half), group.exp(tangent)))
       #expect(
-        abs(group.distance(elements[0], group.compose(elements[0], group.exp(tangent)))
-          - tangent.reduce(0) { $0 + $1 * $1 }.squareRoot()) < 1e-8)
+        abs(
+          group.distance(elements[0], group.compose(elements[0], group.exp(tangent)))
+            - tangent.reduce(0) { $0 + $1 * $1 }.squareRoot()) < 1e-8)
     }
   }
 
