@@ -4,12 +4,12 @@ public import Layers
 public import Symmetry
 public import TensorCore
 
-/// A canonicalizer of images by energy, over a Lie group of affine maps: gradient descent in the group's
-/// algebra, from several starts, to the copy that a network or function likes best.
+/// A canonicalizer of images by energy, over a Lie group of affine maps.
 ///
 ///     h(x) = argmin over g of E(g⁻¹·x),   g ← g exp(−rate ∇E)
 ///
-/// (Kaba et al., ICML 2023; for affine maps Shumaylov et al. 2024, arXiv 2410.02698). The law holds as far
+/// Gradient descent in the group's algebra, from several starts, to the copy that a network or function
+/// likes best (Kaba et al., ICML 2023; for affine maps Shumaylov et al. 2024, arXiv 2410.02698). The law holds as far
 /// as the descent finds the same minimum from an input and from its copies: more starts, a better law.
 ///
 /// In training the task's gradient reaches the energy's parameters through the minimum by the implicit

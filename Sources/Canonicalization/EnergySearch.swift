@@ -1,12 +1,12 @@
 public import Symmetry
 public import TensorCore
 
-/// A canonicalizer by energy, over all elements of a finite group: the form is the copy that a function
-/// of one's own likes best,
+/// A canonicalizer by energy, over all elements of a finite group.
 ///
 ///     h(x) = argmin over g of E(g⁻¹·x)
 ///
-/// (Kaba et al., ICML 2023, the optimization approach). Any function will do, and its law follows from
+/// The form is the copy that a function of one's own likes best (Kaba et al., ICML 2023, the
+/// optimization approach). Any function will do, and its law follows from
 /// the search: the copies of *g*·*x* are those of *x*, relabeled.
 ///
 /// With a `gate` above 0 an input whose energy is within it of the best is left alone, as one that is
