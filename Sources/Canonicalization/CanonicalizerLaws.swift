@@ -21,8 +21,8 @@ extension Canonicalizer {
   ///     let deviations = MyCanonicalizer().deviations(on: inputs, under: group.elements)
   ///     assert(deviations.form == 0)
   ///
-  /// - Parameter elements: What the inputs are moved by: all elements of a finite group, or a sample
-  ///   (`sampledElements`).
+  /// The inputs are moved by `elements`: all of a finite group, or a sample (`sampledElements`).
+  ///
   /// - Complexity: As many canonicalizations of the batch as there are elements.
   public func deviations(on batch: Tensor, under elements: [Element]) -> LawDeviations {
     let group = action.group

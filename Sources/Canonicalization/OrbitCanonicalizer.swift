@@ -22,9 +22,7 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
 
   /// Creates a canonicalizer with a random reference vector of length 1.
   ///
-  /// - Parameters:
-  ///   - network: Any network; it must treat each image on its own.
-  ///   - features: How many numbers it gives for an image.
+  /// The network gives `features` numbers for an image, and treats each image on its own.
   public init(
     _ group: Group, network: any Layer, features: Int, gradient: PoseGradient = .straightThrough,
     temperature: Float = 1, isFrozen: Bool = false, alignment: ClassAlignment? = nil,

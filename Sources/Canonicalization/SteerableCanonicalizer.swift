@@ -38,11 +38,8 @@ where Group.Element == PlanarIsometry {
 
   /// Creates a canonicalizer with random weights.
   ///
-  /// - Parameters:
-  ///   - group: `SO2()` or `O2()`.
-  ///   - size: The side of the images.
-  ///   - width: Channels of every layer, each of frequencies 0…`largestFrequency`.
-  ///   - kernels: Of the layers, without padding.
+  /// The group is `SO2()` or `O2()`, `size` the side of the images; every layer has `width` channels, each of
+  /// frequencies 0…`largestFrequency`, and one of the `kernels`, without padding.
   public init(
     _ group: Group, size: Int, channels: Int = 1, width: Int = 6, largestFrequency: Int = 2,
     kernels: [Int] = [9, 5, 5], nonlinearity: SteerableNonlinearity = .norm,

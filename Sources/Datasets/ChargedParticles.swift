@@ -20,6 +20,7 @@ public struct ChargedParticles: Sendable {
   ///
   /// - Parameters:
   ///   - count: How many systems; the first are the same whatever their number.
+  ///   - particles: How many are in a system.
   ///   - first: The frame that `states` shows.
   ///   - last: The frame that `targets` shows.
   ///   - seed: What the systems follow from.

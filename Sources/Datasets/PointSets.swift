@@ -16,9 +16,7 @@ public struct LabeledPoints: Sendable {
 
   /// Points drawn from images, as many from a pixel as it is bright, and uniform within it.
   ///
-  /// Coordinates are *x* to the right and *y* up, −1…1 over the image.
-  ///
-  /// - Parameter perImage: How many points are drawn from each image.
+  /// Coordinates are *x* to the right and *y* up, −1…1 over the image; `perImage` points are drawn from each.
   public init(_ images: LabeledImages, perImage: Int = 100, seed: UInt64 = 0) {
     let (height, width) = (images.images.shape[1], images.images.shape[2])
     let (size, pixels) = (height * width, images.images.mean([3]).elements)

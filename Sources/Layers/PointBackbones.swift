@@ -44,7 +44,7 @@ public struct PointNet: Layer {
 public struct DeepSets: Layer {
   private let own, shared: [Linear]
 
-  /// - Parameter widths: The features after each layer; between layers there is a ReLU.
+  /// Creates layers of `widths` features, with a ReLU between each two.
   public init(_ features: Int, widths: [Int], using random: inout RandomStream) {
     let inputs = [features] + widths.dropLast()
     own = zip(inputs, widths).map { Linear($0, $1, using: &random) }

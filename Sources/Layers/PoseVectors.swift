@@ -14,8 +14,10 @@ public struct PoseVectors: Layer {
   private let head: VectorLinear
   private let dropout: Float
 
-  /// - Parameter dropout: The fraction of vectors that are zeroed after each layer in training: it shakes
-  ///   the result, and keeps what comes after from learning single poses by heart.
+  /// Creates a network with random weights.
+  ///
+  /// In training, the fraction `dropout` of vectors is zeroed after each layer: it shakes the result, and
+  /// keeps what comes after from learning single poses by heart.
   public init(
     _ inputs: Int, outputs: Int, width: Int = 16, layers: Int = 3, hasBatchNorm: Bool = true,
     dropout: Float = 0, using random: inout RandomStream
