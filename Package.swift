@@ -82,6 +82,6 @@ let package = Package(
     tests(
       "Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
     tests("Training", ["Training", "Images", "Symmetry", "TensorCore"]),
-    tests("CanonCommands", ["Images", "TensorCore", "canon"]),
+    tests("CanonCommands", ["Training", "Images", "TensorCore", "canon"]),
   ]
 )

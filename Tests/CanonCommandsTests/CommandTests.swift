@@ -6,14 +6,14 @@ import Testing
 private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
   .deletingLastPathComponent().deletingLastPathComponent().path
 private let model = root + "/demo/model.safetensors"
-private let digits = root + "/demo/digits"
+let digits = root + "/demo/digits"
 
 /// The built command, beside the tests.
 private let command = URL(fileURLWithPath: CommandLine.arguments[0])
   .deletingLastPathComponent().appendingPathComponent("canon")
 
 /// Runs the built command, and returns its status, output and errors.
-private func canon(_ arguments: String...) throws -> (status: Int32, out: String, err: String) {
+func canon(_ arguments: String...) throws -> (status: Int32, out: String, err: String) {
   let process = Process()
   process.executableURL = command
   process.arguments = arguments
@@ -29,7 +29,7 @@ private func canon(_ arguments: String...) throws -> (status: Int32, out: String
   )
 }
 
-private func temporary(_ name: String) -> String {
+func temporary(_ name: String) -> String {
   let path = FileManager.default.temporaryDirectory.path + "/canon-command-\(name)"
   try? FileManager.default.removeItem(atPath: path)
   return path

@@ -1,0 +1,93 @@
+import Canonicalization
+import TensorCore
+
+extension RunConfiguration {
+  /// How many numbers the largest layer holds, about: a foreign file must not exhaust memory.
+  var largestWeight: Int {
+    let c = canonicalizer
+    let order = (Int(c.group.dropFirst()) ?? 1) * (c.group.hasPrefix("D") ? 2 : 1)
+    let lifting = c.kernel * c.kernel * input.channels * c.channels * order
+    let between = c.groupKernel * c.groupKernel * c.channels * c.channels * order * order
+    let hidden =
+      backbone.kind == .mlp
+      ? input.size * input.size * input.channels * backbone.width
+      : 144 * backbone.width * backbone.width
+    return max(c.kind.isFinite ? max(lifting, c.layers > 1 ? between : 0) : 0, hidden)
+  }
+
+  mutating func readCanonicalizer(
+    _ section: inout ConfigurationReader
+  ) throws(ConfigurationError) {
+    var c = canonicalizer
+    let dimension = data.kind.dimension
+    c.kind = try section.choice("kind", default: dimension == nil ? c.kind : .frame)
+    let usualGroup =
+      dimension.map { "\(data.kind == .particles ? "E" : "SO")\($0)" }
+      ?? (c.kind == .steerable ? "SO2" : c.group)
+    c.group = try section.text("group", default: usualGroup)
+    c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
+    c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
+    c.channels = try section.integer(
+      "channels", default: [.orbit, .steerable].contains(c.kind) ? 8 : c.channels, in: 1...1024)
+    c.layers = try section.integer("layers", default: c.layers, in: 1...16)
+    c.batchNorm = try section.flag("batchNorm", default: data.kind != .particles)
+    c.order = try section.choice("order", default: c.order)
+    c.neighbors = try section.integer("neighbors", default: c.neighbors, in: 0...64)
+    c.dropout = try section.number("dropout", default: c.dropout, in: 0...0.9)
+    c.orthonormalization = try section.choice("orthonormalization", default: c.orthonormalization)
+    c.nonlinearity = try section.choice("nonlinearity", default: c.nonlinearity)
+    c.gradient = try section.choice("gradient", default: c.gradient)
+    c.poses = try section.integer("poses", default: c.poses, in: 1...256)
+    c.temperature = try section.number("temperature", default: c.temperature, in: 1e-4...1e4)
+    c.prior = try section.number("prior", default: c.prior, in: 0...1e4)
+    c.alignment = try section.number("alignment", default: c.alignment, in: 0...100)
+    c.consistency = try section.number("consistency", default: c.consistency, in: 0...1000)
+    c.frozen = try section.flag("frozen", default: c.frozen)
+    c.border = try section.choice("border", default: c.border)
+    canonicalizer = c
+    if let problem = dimension.map(pointProblem) ?? imageProblem {
+      throw section.failure(problem)
+    }
+    try section.finish()
+  }
+
+  /// What is wrong with the canonicalizer of a model of images, if anything.
+  private var imageProblem: String? {
+    let c = canonicalizer
+    if c.kind == .frame || c.order != .none {
+      return "'frame' and 'order' are for sets of points, not for images"
+    }
+    if c.kind == .steerable {
+      if !["SO2", "O2"].contains(c.group) {
+        return "'group' is '\(c.group)' but must be SO2 or O2 for 'steerable'"
+      }
+      return input.size < 17 ? "'steerable' needs images of at least 17 pixels" : nil
+    }
+    if c.kernel + (c.layers - 1) * (c.groupKernel - 1) > input.size {
+      return "kernels \(c.kernel) and \(c.groupKernel) in \(c.layers) layers do not fit into "
+        + "\(input.size) pixels"
+    }
+    guard let letter = c.group.first, "CD".contains(letter), let order = Int(c.group.dropFirst()),
+      (1...256).contains(order)
+    else { return "'group' is '\(c.group)' but must be like C8 or D4" }
+    return nil
+  }
+
+  /// What is wrong with the canonicalizer of a model of sets of points, if anything.
+  private func pointProblem(_ dimension: Int) -> String? {
+    let c = canonicalizer
+    guard [.identity, .frame, .pca, .pcaSign].contains(c.kind) else {
+      return
+        "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
+        + "points"
+    }
+    guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
+      return "'group' is '\(c.group)' but must be like E\(dimension) or SO\(dimension)"
+    }
+    if c.order != .none && data.kind == .particles {
+      return "'particles' need no 'order': their backbone has none"
+    }
+    if c.neighbors >= data.points { return "\(c.neighbors) 'neighbors' of \(data.points) points" }
+    return nil
+  }
+}
