@@ -4,7 +4,7 @@ import Training
 
 /// The model that the peer is timed with: a Cₙ canonicalizer of a 5×5 lifting and two 1×1 group
 /// convolutions of 16 channels, a straight-through choice, and the small CNN; random images and labels.
-func benchmarkTrainer(order: Int, size: Int = 28, batch: Int = 128) throws -> Trainer {
+func benchmarkTrainer(order: Int, size: Int = 28, batch: Int = 128) throws -> Trainer<ImageModel> {
   let settings = try RunConfiguration(
     text: """
       input: {size: \(size)}
