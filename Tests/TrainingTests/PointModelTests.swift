@@ -11,18 +11,23 @@ private func settings(_ text: String) throws -> RunConfiguration {
   try RunConfiguration(text: text, source: "test")
 }
 
-/// Sets of two classes that no single point tells apart: points on a line, and on a ring.
+/// Sets of two classes, turned anyhow: points along a stick that begins at the origin, and on a ring
+/// beside it.
 private func data(points: Int) -> TrainingData {
   var random = RandomStream(seed: 1, name: "sets")
   func part(_ count: Int) -> Examples {
     let labels = (0..<count).map { $0 % 2 }
     let numbers = labels.flatMap { label -> [Float] in
       let turn = 2 * Float.pi * random.uniform()
+      let (c, d) = (cos(turn), sin(turn))
       return (0..<points).flatMap { _ -> [Float] in
-        let s = 2 * random.uniform() - 1
-        let angle = label == 0 ? turn : .pi * s
-        let radius = label == 0 ? s : 0.6
-        return [radius * cos(angle), radius * sin(angle)]
+        let angle = 2 * Float.pi * random.uniform()
+        // Along the direction and across it; both classes tell the direction from its opposite.
+        let place =
+          label == 0
+          ? (random.uniform() * 1.4, 0.1 * random.uniform())
+          : (0.6 + 0.5 * cos(angle), 0.5 * sin(angle))
+        return [place.0 * c - place.1 * d, place.0 * d + place.1 * c]
       }
     }
     return Examples(
@@ -60,7 +65,9 @@ private func data(points: Int) -> TrainingData {
     }
     try trainer.restoreBest()
     let after = model.quality(on: data.valid)
-    #expect((after.error ?? 1) < 0.3 && (after.error ?? 1) < (before.error ?? 0))
+    // Without a frame the turned sets are hard to tell apart from so few.
+    let limit = canonicalizer.contains("identity") ? 0.45 : 0.3
+    #expect((after.error ?? 1) < limit && after.loss < before.loss)
     let path =
       FileManager.default.temporaryDirectory.path
       + "/canon-points-\(canonicalizer.count).safetensors"
