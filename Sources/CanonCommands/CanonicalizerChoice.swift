@@ -39,7 +39,11 @@ struct CanonicalizerChoice {
         "\(name) is neither a model nor one of the heuristics "
           + "\(CanonicalizerChoice.heuristics.joined(separator: ", ")).")
     }
-    let model = try ImageModel.load(name).model
+    self = CanonicalizerChoice(try ImageModel.load(name).model)
+  }
+
+  /// A trained model's canonicalizer.
+  init(_ model: ImageModel) {
     canonicalizer = model.canonicalizer
     input = model.configuration.input
     border = model.configuration.canonicalizer.border

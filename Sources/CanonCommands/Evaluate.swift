@@ -54,10 +54,14 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     common.apply()
-    if let sets = try PointSets(model: self.model, data: data, limit: limit) {
-      return try sets.evaluate(json: json)
+    switch try LoadedModel(self.model) {
+    case .points(let model):
+      try PointSets(model, data: data, limit: limit).evaluate(json: json)
+    case .images(let model): try evaluate(model)
     }
-    let model = try ImageModel.load(self.model).model
+  }
+
+  private func evaluate(_ model: ImageModel) throws {
     guard model.configuration.data.task == .classify else {
       throw CommandError("\(self.model) makes images; use `canon verify` for it.")
     }

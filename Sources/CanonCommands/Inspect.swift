@@ -43,12 +43,19 @@ struct Inspect: ParsableCommand {
     guard (1...64).contains(images), (1...64).contains(poses) else {
       throw ValidationError("--images and --poses must be from 1 to 64.")
     }
-    if FileManager.default.fileExists(atPath: canonicalizer),
-      let sets = try PointSets(model: canonicalizer, data: folder, limit: images)
+    if !CanonicalizerChoice.heuristics.contains(canonicalizer),
+      FileManager.default.fileExists(atPath: canonicalizer)
     {
-      return try sets.inspect(poses: poses, out: out)
+      switch try LoadedModel(canonicalizer) {
+      case .points(let model):
+        return try PointSets(model, data: folder, limit: images).inspect(poses: poses, out: out)
+      case .images(let model): return try inspect(CanonicalizerChoice(model))
+      }
     }
-    let choice = try CanonicalizerChoice(canonicalizer)
+    try inspect(CanonicalizerChoice(canonicalizer))
+  }
+
+  private func inspect(_ choice: CanonicalizerChoice) throws {
     let all = try ImageFolder(path: folder)
     // Evenly from the whole folder, so that a folder sorted by class shows several.
     let count = min(images, all.files.count)

@@ -6,17 +6,34 @@ import Symmetry
 import TensorCore
 import Training
 
+/// A model of a command, read once, whichever it is for.
+enum LoadedModel {
+  case images(ImageModel)
+  case points(PointModel)
+
+  /// - Throws: `WeightsError`.
+  init(_ path: String) throws {
+    let model = try loadModel(path).model
+    if let points = model as? PointModel {
+      self = .points(points)
+    } else if let images = model as? ImageModel {
+      self = .images(images)
+    } else {
+      throw CommandError("\(path) is a model of a kind that this command does not know.")
+    }
+  }
+}
+
 /// What the commands do with models for sets of points.
 struct PointSets {
   let model: PointModel
   let examples: Examples
 
-  /// The model at a path, if it is for sets of points, with sets for it: the tensor `points` of a
-  /// safetensors file; or, from MNIST's folder or the word `test`, the test part of the model's data.
+  /// A model with sets for it: the tensor `points` of a safetensors file; or, from MNIST's folder or the
+  /// word `test`, the test part of the model's data.
   ///
   /// - Throws: `WeightsError`, `DatasetError` or `CommandError`.
-  init?(model path: String, data: String, limit: Int?) throws {
-    guard let model = try loadModel(path).model as? PointModel else { return nil }
+  init(_ model: PointModel, data: String, limit: Int?) throws {
     self.model = model
     var configuration = model.configuration
     let all: Examples

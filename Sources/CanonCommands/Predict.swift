@@ -57,10 +57,15 @@ struct Predict: ParsableCommand {
 
   func run() throws {
     common.apply()
-    if let sets = try PointSets(model: self.model, data: folder, limit: nil) {
-      return try sets.predict(format: json ? .json : format, out: out)
+    switch try LoadedModel(self.model) {
+    case .points(let model):
+      try PointSets(model, data: folder, limit: nil).predict(
+        format: json ? .json : format, out: out)
+    case .images(let model): try predict(model)
     }
-    let model = try ImageModel.load(self.model).model
+  }
+
+  private func predict(_ model: ImageModel) throws {
     let images = try ImageFolder(path: folder)
     let isClassification = model.configuration.data.task == .classify
     if !isClassification {

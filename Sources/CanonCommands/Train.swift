@@ -74,19 +74,21 @@ struct Train: ParsableCommand {
   }
 
   private func run<Model: TrainableModel>(_: Model.Type, _ settings: RunConfiguration) throws {
+    let folder = out ?? "runs/\(settings.name)"
+    let checkpoint = "\(folder)/checkpoint.safetensors"
+    if !profile {
+      try prepareFolder(folder)
+      if !resume && FileManager.default.fileExists(atPath: checkpoint) {
+        throw CommandError(
+          "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
+      }
+    }
     let data = try TrainingData(settings)
     var trainer = Trainer(Model(settings, classNames: data.classNames), data: data)
     if profile {
       let profile = try TrainingProfile(&trainer, steps: 20)
       print(json ? profile.jsonLine : profile.text)
       return
-    }
-    let folder = out ?? "runs/\(settings.name)"
-    let checkpoint = "\(folder)/checkpoint.safetensors"
-    try prepareFolder(folder)
-    if !resume && FileManager.default.fileExists(atPath: checkpoint) {
-      throw CommandError(
-        "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
     }
     if resume { try trainer.resume(from: Safetensors(path: checkpoint), path: checkpoint) }
     try writeText(settings.yaml, to: "\(folder)/configuration.yaml")

@@ -48,15 +48,18 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     common.apply()
-    if let sets = try PointSets(model: self.model, data: data, limit: limit ?? 256) {
+    switch try LoadedModel(self.model) {
+    case .points(let model):
+      let sets = try PointSets(model, data: data, limit: limit ?? 256)
       guard sets.verify(tolerance: Double(tolerance ?? 1e-2), json: json) else {
         note("Not equivariant within the tolerance.")
         throw ExitCode(1)
       }
-      return
+    case .images(let model): try verify(model, tolerance: tolerance ?? 0)
     }
-    let tolerance = tolerance ?? 0
-    let model = try ImageModel.load(self.model).model
+  }
+
+  private func verify(_ model: ImageModel, tolerance: Float) throws {
     let data = try EvaluationData(self.data, for: model, limit: limit, needsTargets: false)
     let elements = model.groupElements(rotations: 16)
     var rows: [EquivarianceReport.Row] = []

@@ -26,6 +26,9 @@ public struct ClassAlignment: Sendable {
     self.sharpness = sharpness
   }
 
+  /// The templates, by name.
+  public var parameters: [(name: String, parameter: Parameter)] { [("templates", templates)] }
+
   /// The loss of each image.
   ///
   /// - Parameters:

@@ -41,7 +41,7 @@ public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCan
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
-    network.parameters + (alignment.map { [("templates", $0.templates)] } ?? [])
+    network.parameters + (alignment?.parameters ?? [])
   }
 
   /// - Precondition: Images have the architecture's size and channels.

@@ -30,12 +30,6 @@ extension Variable {
 }
 
 extension AffineMap {
-  /// The transpose of the matrix.
-  fileprivate var transposed: AffineMap {
-    let d = dimension
-    return AffineMap(matrix: (0..<d * d).map { matrix[$0 % d * d + $0 / d] })
-  }
-
   /// The orthogonal factor of the matrix; a rotation of no meaning where it is singular.
   var orthogonalFactor: AffineMap {
     var x = self

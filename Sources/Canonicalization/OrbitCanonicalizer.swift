@@ -42,7 +42,7 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   public var parameters: [(name: String, parameter: Parameter)] {
     [("reference", reference)]
       + network.parameters.map { ("network.\($0.name)", $0.parameter) }
-      + (alignment.map { [("templates", $0.templates)] } ?? [])
+      + (alignment?.parameters ?? [])
   }
 
   /// The features of every transformed copy, `[batch, order, features]`.

@@ -19,8 +19,7 @@ public enum SteerableNonlinearity: String, Sendable, CaseIterable, Codable {
 /// reflection (Gram–Schmidt). Directions are projected from the plane without its origin, so that the
 /// pose follows every turn once around (winding number 1). The gradient passes through the warp.
 ///
-/// The margin is the length of the first vector, relative to the mean length over the pixels; for O(2) at
-/// most the part of the second across it.
+/// The margin is the length of the first vector; for O(2) at most the part of the second across it.
 public struct SteerableCanonicalizer<Group: PlanarGroup>: ImageCanonicalizer
 where Group.Element == PlanarIsometry {
   public typealias PoseGroup = Group
@@ -76,7 +75,7 @@ where Group.Element == PlanarIsometry {
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
-    network.parameters + (alignment.map { [("templates", $0.templates)] } ?? [])
+    network.parameters + (alignment?.parameters ?? [])
   }
 
   /// The vectors of each image, components *x* to the right and *y* up, averaged over the pixels and not

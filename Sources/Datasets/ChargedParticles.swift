@@ -5,6 +5,7 @@ public import TensorCore
 ///
 /// The N-body task of the literature on equivariant networks (Kipf et al. 2018, arXiv 1802.04687, in
 /// space as by Satorras et al. 2021, arXiv 2102.09844).
+///
 /// Charges are ±1, places normal with deviation 1, velocities of length 0.5 in a uniform direction;
 /// the force between two is *q* *q*′ *r* / |*r*|³, and a component of the sum at most 100. Leapfrog
 /// steps of 0.001; a frame is 100 steps.

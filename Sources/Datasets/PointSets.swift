@@ -1,4 +1,3 @@
-import Glibc
 public import TensorCore
 
 /// Sets of points with classes.

@@ -1,5 +1,3 @@
-import Glibc
-
 /// An invertible affine map of *d*-dimensional space, *x* ↦ *A* *x* + *t*.
 ///
 /// Maps whose matrices hold only 0 and ±1, such as quarter turns, compose and invert without
@@ -43,6 +41,12 @@ public struct AffineMap: Hashable, Sendable {
       for column in 0..<dimension { sum += matrix[row * dimension + column] * vector[column] }
       return sum
     }
+  }
+
+  /// The linear map of the transposed matrix.
+  public var transposed: AffineMap {
+    let d = dimension
+    return AffineMap(matrix: (0..<d * d).map { matrix[$0 % d * d + $0 / d] })
   }
 
   /// First `other`, then this map.

@@ -38,8 +38,7 @@ public struct Euclidean: Group {
 
   /// The transpose of the matrix, which for an isometry is its inverse.
   public func inverse(_ g: AffineMap) -> AffineMap {
-    let d = dimension
-    let back = AffineMap(matrix: (0..<d * d).map { g.matrix[$0 % d * d + $0 / d] })
+    let back = g.transposed
     return AffineMap(matrix: back.matrix, translation: back.linear(g.translation).map { -$0 })
   }
 

@@ -50,9 +50,7 @@ public struct PointAction: Action {
     let (d, count) = (group.dimension, elements.count)
     precondition(batch.shape[0] == count, "\(count) isometries on \(batch.shape)")
     // Rows are points: y = x Aᵀ + t.
-    let transposed = elements.flatMap { g in
-      (0..<d * d).map { Float(g.matrix[$0 % d * d + $0 / d]) }
-    }
+    let transposed = elements.flatMap { $0.transposed.matrix.map { Float($0) } }
     let matrices = Tensor(transposed, shape: [count, d, d])
     let shifts = Tensor(
       elements.flatMap { $0.translation.map { Float($0) } }, shape: [count, 1, d])

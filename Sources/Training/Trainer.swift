@@ -91,7 +91,6 @@ public struct Trainer<Model: TrainableModel> {
   /// At the end of a start, goes on to the next one, or with the best.
   public mutating func validate() -> Quality {
     let quality = model.quality(on: data.valid)
-    defer { order.epoch = -1 }
     if start < configuration.training.starts - 1 || bestStart != nil, step == stepsPerStart {
       endStart(quality.selection)
       return quality
