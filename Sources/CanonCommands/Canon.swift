@@ -20,7 +20,7 @@ public struct Canon: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self, Verify.self,
-      Inspect.self, Info.self,
+      Inspect.self, Poses.self, Info.self,
     ])
 
   public init() {}

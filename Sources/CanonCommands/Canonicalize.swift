@@ -57,7 +57,7 @@ struct Canonicalize: ParsableCommand {
       let lot = Lot(items)
       let poses =
         lot.files.isEmpty
-        ? [] : choice.canonicalizer.planarPoses(of: lot.inputs(choice.input))
+        ? [] : choice.poses(lot.inputs(choice.input))
       let entries = try lot.writeCanonical(poses, action, to: out)
       return (count: items.count, entries: entries, errors: lot.errors)
     } use: { lot in

@@ -5,7 +5,8 @@ import Training
 
 /// A trained model's canonicalizer, or a heuristic by name.
 struct CanonicalizerChoice {
-  let canonicalizer: any ImageCanonicalizer
+  /// Finds the poses of a batch.
+  let poses: @Sendable (Tensor) -> [ImagePose]
   let input: RunConfiguration.Input
   let border: BorderPolicy
   /// The whole model, where it makes images.
@@ -25,13 +26,14 @@ struct CanonicalizerChoice {
       configuration.input.size = 64
       (border, imageModel) = (.zero, nil)
       input = configuration.input
-      canonicalizer =
+      let canonicalizer: any ImageCanonicalizer =
         switch kind {
         case .pca: PrincipalAxis(usesThirdMoment: false)
         case .pcaSign: PrincipalAxis()
         case .gradient: GradientOrientation()
         default: IdentityCanonicalizer()
         }
+      poses = { canonicalizer.planarPoses(of: $0).map { ImagePose($0) } }
       return
     }
     guard FileManager.default.fileExists(atPath: name) else {
@@ -44,7 +46,7 @@ struct CanonicalizerChoice {
 
   /// A trained model's canonicalizer.
   init(_ model: ImageModel) {
-    canonicalizer = model.canonicalizer
+    poses = { model.poses(of: $0) }
     input = model.configuration.input
     border = model.configuration.canonicalizer.border
     imageModel = model.configuration.data.task == .restore ? model : nil

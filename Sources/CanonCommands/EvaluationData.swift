@@ -11,7 +11,9 @@ struct EvaluationData {
   let names: [String]
 
   /// - Throws: `DatasetError`, `ImageError` or `CommandError`.
-  init(_ path: String, for model: ImageModel, limit: Int?, needsTargets: Bool) throws {
+  init(
+    _ path: String, for model: ImageModel, limit: Int?, needsTargets: Bool, isUpright: Bool = false
+  ) throws {
     var configuration = model.configuration
     configuration.data.path = path
     let manager = FileManager.default
@@ -19,7 +21,9 @@ struct EvaluationData {
       manager.fileExists(atPath: "\(path)/train-images-idx3-ubyte\($0)")
     }
     if isMNIST {
-      if configuration.data.kind != .uprightMNIST { configuration.data.kind = .rotatedMNIST }
+      if configuration.data.kind != .uprightMNIST {
+        configuration.data.kind = isUpright ? .uprightMNIST : .rotatedMNIST
+      }
       guard let test = try TrainingData.test(configuration) else {
         throw CommandError("\(path) has no test part.")
       }

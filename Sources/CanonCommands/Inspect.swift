@@ -87,8 +87,7 @@ struct Inspect: ParsableCommand {
     _ turned: Tensor, _ choice: CanonicalizerChoice, _ action: ImageAction<O2>,
     on sheet: inout ContactSheet, row: Int
   ) {
-    let found = choice.canonicalizer.planarPoses(of: turned)
-    let forms = action.act(found.map { O2().inverse($0.element) }, on: turned)
+    let forms = action.canonicalize(turned, by: choice.poses(turned))
     let outputs = choice.imageModel?.predict(turned).output
     let contrast = max(1e-6, forms[0].mean().scalar)
     for n in 0..<poses {

@@ -33,17 +33,23 @@ struct Lot: Sendable {
         Parallel.map(images) { $0.modelInput(size: input.size, channels: input.channels) })
   }
 
-  /// Moves the images, of any size, by an isometry each, and writes them under the same names.
-  ///
-  /// - Parameter sizes: The sizes to write, where they are not to follow from the isometries.
-  func write(
-    movedBy isometries: [PlanarIsometry], _ action: ImageAction<O2>,
-    sizes: [(height: Int, width: Int)]? = nil, to folder: String
-  ) throws {
+  /// Moves the images, of any size, and writes them under the same names.
+  private func write(to folder: String, _ move: (Int, Tensor) -> Tensor) throws {
     try prepareParents(of: files, in: folder)
     for (n, image) in images.enumerated() {
-      let moved = action.act([isometries[n]], on: image.tensor, size: sizes?[n])
-      try Image(moved[0], bitDepth: image.bitDepth).write(to: "\(folder)/\(files[n])")
+      try Image(move(n, image.tensor)[0], bitDepth: image.bitDepth).write(to: "\(folder)/\(files[n])")
+    }
+  }
+
+  /// Writes canonical images in the poses, and sizes, of the entries of a manifest.
+  func writeRestored(
+    _ entries: [Manifest.Entry], _ action: ImageAction<O2>, to folder: String
+  ) throws {
+    try write(to: folder) { n, image in
+      let entry = entries[n]
+      return entry.map == nil
+        ? action.act([entry.isometry], on: image, size: (entry.height, entry.width))
+        : action.restore(image, by: [entry.pose])
     }
   }
 
@@ -51,16 +57,17 @@ struct Lot: Sendable {
   ///
   /// - Returns: What a manifest says of them.
   func writeCanonical(
-    _ poses: [Pose<PlanarIsometry>], _ action: ImageAction<O2>, to folder: String
+    _ poses: [ImagePose], _ action: ImageAction<O2>, to folder: String
   ) throws -> [Manifest.Entry] {
-    try write(movedBy: poses.map { O2().inverse($0.element) }, action, to: folder)
+    try write(to: folder) { n, image in action.canonicalize(image, by: [poses[n]]) }
     return poses.indices.map { n in
       let g = poses[n].element
       return Manifest.Entry(
         file: files[n], width: images[n].width, height: images[n].height,
         quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
+        map: poses[n].map.map { $0.matrix + $0.translation },
         degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
-        isExact: g.isExact)
+        isExact: g.isExact && poses[n].map == nil)
     }
   }
 }

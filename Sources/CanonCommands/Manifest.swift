@@ -1,3 +1,4 @@
+import Canonicalization
 import Foundation
 import Symmetry
 
@@ -21,6 +22,8 @@ struct Manifest {
     /// What remains of the angle, in radians, counterclockwise.
     var residual: Double
     var isReflected: Bool
+    /// The whole pose where it is more than that: matrix and translation, in halves of the smaller side.
+    var map: [Double]?
     var degrees: Double
     var margin: Double
     var ties: Int
@@ -29,6 +32,18 @@ struct Manifest {
 
     var isometry: PlanarIsometry {
       PlanarIsometry(quarterTurns: quarterTurns, residual: residual, isReflected: isReflected)
+    }
+
+    /// Whether the pose can be undone: a foreign file may hold anything.
+    var isInvertible: Bool {
+      guard let m = map else { return true }
+      return m.count == 6 && m.allSatisfy(\.isFinite) && abs(m[0] * m[3] - m[1] * m[2]) > 1e-12
+    }
+
+    var pose: ImagePose {
+      ImagePose(
+        Pose(map == nil ? isometry : PlanarIsometry()),
+        after: map.map { AffineMap(matrix: Array($0[..<4]), translation: Array($0[4...])) })
     }
   }
 
@@ -55,6 +70,7 @@ struct Manifest {
       entries.allSatisfy({
         !$0.file.hasPrefix("/") && !$0.file.split(separator: "/").contains("..")
           && $0.residual.isFinite && $0.width > 0 && $0.height > 0
+          && $0.isInvertible
       })
     else {
       throw CommandError("\(path) is not a manifest of `canon canonicalize`; write it anew.")

@@ -144,7 +144,7 @@ private func imageRows(
 }
 
 private func row(
-  _ file: String, _ pose: Pose<PlanarIsometry>, name: String? = nil, probability: Double? = nil
+  _ file: String, _ pose: ImagePose, name: String? = nil, probability: Double? = nil
 ) -> Predict.Row {
   Predict.Row(
     file: file, class: name, probability: probability,

@@ -45,8 +45,7 @@ struct Restore: ParsableCommand {
       guard areSane else {
         throw CommandError("\(folder) holds images of other sizes than its manifest says.")
       }
-      try lot.write(
-        movedBy: poses.map(\.isometry), action, sizes: poses.map { ($0.height, $0.width) }, to: out)
+      try lot.writeRestored(poses, action, to: out)
       return (count: items.count, errors: lot.errors)
     } use: { lot in
       failures.report(lot.errors)

@@ -84,7 +84,9 @@ struct Train: ParsableCommand {
       }
     }
     let data = try TrainingData(settings)
-    var trainer = Trainer(Model(settings, classNames: data.classNames), data: data)
+    let model = Model(settings, classNames: data.classNames)
+    try model.loadBackbone()
+    var trainer = Trainer(model, data: data)
     if profile {
       let profile = try TrainingProfile(&trainer, steps: 20)
       print(json ? profile.jsonLine : profile.text)

@@ -5,9 +5,20 @@ public import TensorCore
 public protocol ImageCanonicalizer: TrainableCanonicalizer
 where InputAction == ImageAction<PoseGroup> {
   associatedtype PoseGroup: PlanarGroup
+
+  /// The frame of each image, of at most `count` poses, as isometries of the plane: the poses that it scores
+  /// highest, where it scores them, or the pose and its ties.
+  func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]]
 }
 
 extension ImageCanonicalizer {
+  public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
+    planarPoses(of: batch).map { pose in
+      let elements = ([pose.element] + pose.ties).prefix(count)
+      return elements.map { WeightedPose($0, weight: 1 / Float(elements.count)) }
+    }
+  }
+
   /// The poses as isometries of the plane.
   public func planarPoses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
     poses(of: batch).map { pose in

@@ -65,7 +65,7 @@ public struct MomentNormalization: Canonicalizer {
 ///     let canonicalizer = NormalizationChain([
 ///       MomentNormalization(.center), AffinePoses(PrincipalAxis()),
 ///     ], .rigidMotions)
-public struct NormalizationChain: Canonicalizer {
+public struct NormalizationChain: TrainableCanonicalizer {
   public let action: AffineImageAction
   public let steps: [any Canonicalizer<AffineImageAction>]
 

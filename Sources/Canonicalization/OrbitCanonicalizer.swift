@@ -18,6 +18,9 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   /// From images to features, `[batch, height, width, channels]` → `[batch, features]`.
   public let network: any Layer
   private let reference: Parameter
+  /// The weight, in training, of the contrastive orbit loss, the mean of |⟨*f*(*g*⁻¹·*x*), *f*(*h*⁻¹·*x*)⟩| over
+  /// different *g*, *h*: features of different poses are to be perpendicular.
+  public let contrast: Float
   public let alignment: ClassAlignment?
 
   /// Creates a canonicalizer with a random reference vector of length 1.
@@ -25,9 +28,8 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   /// The network gives `features` numbers for an image, and treats each image on its own.
   public init(
     _ group: Group, network: any Layer, features: Int, gradient: PoseGradient = .straightThrough,
-    temperature: Float = 1, isFrozen: Bool = false, alignment: ClassAlignment? = nil,
-    border: BorderPolicy = .zero,
-    using random: inout RandomStream
+    temperature: Float = 1, isFrozen: Bool = false, contrast: Float = 0,
+    alignment: ClassAlignment? = nil, border: BorderPolicy = .zero, using random: inout RandomStream
   ) {
     action = ImageAction(group, border: border)
     self.network = network
@@ -35,6 +37,7 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
     self.temperature = temperature
     self.isFrozen = isFrozen
     self.alignment = alignment
+    self.contrast = contrast
     let direction = Tensor.normal([features, 1], using: &random)
     reference = Parameter(direction * direction.squared().sum().squareRoot().reciprocal())
   }
@@ -55,7 +58,25 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   }
 
   public func scores(_ batch: Variable, on tape: Tape) -> Variable {
-    features(batch, on: tape).matmul(tape(reference)).reshaped([batch.shape[0], -1])
+    scores(of: features(batch, on: tape), on: tape)
+  }
+
+  private func scores(of features: Variable, on tape: Tape) -> Variable {
+    features.matmul(tape(reference)).reshaped([features.shape[0], -1])
+  }
+
+  public func scoresWithRegularization(
+    _ batch: Variable, on tape: Tape
+  ) -> (scores: Variable, regularization: Variable?) {
+    let features = features(batch, on: tape)
+    let order = action.group.order
+    guard contrast > 0, order > 1 else { return (scores(of: features, on: tape), nil) }
+    let products = features.matmul(features.permuted([0, 2, 1]))
+    let different = (0..<order * order).map { $0 % (order + 1) == 0 ? Float(0) : 1 }
+    let magnitudes = (products.relu() + (-products).relu())
+      * Variable(Tensor(different, shape: [1, order, order]))
+    let mean = magnitudes.sum([1, 2]) * (contrast / Float(order * (order - 1)))
+    return (scores(of: features, on: tape), mean)
   }
 }
 

@@ -1,23 +1,8 @@
-public import Autodiff
 public import Symmetry
 public import TensorCore
 
 /// A canonicalizer of sets whose members have places, vectors and numbers, under isometries of space.
-public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {
-  /// How the group acts on targets of the task, of another width perhaps than the inputs.
-  var targetAction: PointAction { get }
-}
-
-extension PointCanonicalizer {
-  /// For canonicalizers that learn nothing: the forms are constants.
-  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    let canonical = canonicalize(batch.value)
-    let inverses = canonical.poses.map { action.group.inverse($0.element) }
-    return TrainingForms(forms: Variable(canonical.form)) { [targetAction] in
-      Variable(targetAction.act(inverses, on: $0.value))
-    }
-  }
-}
+public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {}
 
 /// The canonicalizer that leaves every set as it is.
 public struct IdentityFrame: PointCanonicalizer {

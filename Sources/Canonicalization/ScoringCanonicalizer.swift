@@ -31,6 +31,11 @@ public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: Finite
   /// Whether the parameters keep their initial values.
   var isFrozen: Bool { get }
 
+  /// The scores, and what the canonicalizer wants to be small besides, `[batch]`.
+  func scoresWithRegularization(
+    _ batch: Variable, on tape: Tape
+  ) -> (scores: Variable, regularization: Variable?)
+
   /// The score of every element for every image of a batch, `[batch, order]`.
   ///
   /// **Law.** The scores of *g*·*x* are those of *x*, that of *r* in the place of *g* *r*.
@@ -38,6 +43,10 @@ public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: Finite
 }
 
 extension ScoringCanonicalizer {
+  public func scoresWithRegularization(
+    _ batch: Variable, on tape: Tape
+  ) -> (scores: Variable, regularization: Variable?) { (scores(batch, on: tape), nil) }
+
   public func poses(of batch: Tensor) -> [Pose<PoseGroup.Element>] {
     action.group.exactPoses(of: masked(batch)) { images in
       let (scores, order) = (scoresInInference(images).elements, action.group.order)
@@ -45,6 +54,12 @@ extension ScoringCanonicalizer {
       return (0..<images.shape[0]).map { n in
         Pose(scores: scores[n * order..<(n + 1) * order], of: elements)
       }
+    }
+  }
+
+  public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
+    TopPoses(self, count: count).frames(of: batch).map { frame in
+      frame.map { WeightedPose(action.group.isometry($0.element), weight: $0.weight) }
     }
   }
 
@@ -65,7 +80,8 @@ extension ScoringCanonicalizer {
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let tape = isFrozen ? Tape.inference() : tape
-    let logProbabilities = (scores(batch, on: tape) * (1 / temperature)).logSoftmax()
+    let (scores, regularization) = scoresWithRegularization(batch, on: tape)
+    let logProbabilities = (scores * (1 / temperature)).logSoftmax()
     let alignmentLoss = alignment.map { alignment in
       { [action] (targets: Tensor) in
         alignment.loss(of: logProbabilities, batch.value, targets, action, on: tape)
@@ -74,15 +90,16 @@ extension ScoringCanonicalizer {
     switch gradient {
     case .mixture(let count):
       let best = logProbabilities.value.sortedColumns().map { Array($0.prefix(count)) }
-      return mixture(of: best, logProbabilities, batch, alignmentLoss)
-    case .straightThrough: return straightThrough(logProbabilities, batch, alignmentLoss)
+      return mixture(of: best, logProbabilities, batch, alignmentLoss, regularization)
+    case .straightThrough:
+      return straightThrough(logProbabilities, batch, alignmentLoss, regularization)
     }
   }
 
   /// The forms of some poses of each image, given by their indices, best first.
   private func mixture(
     of best: [[Int]], _ logProbabilities: Variable, _ batch: Variable,
-    _ alignmentLoss: ((Tensor) -> Variable)?
+    _ alignmentLoss: ((Tensor) -> Variable)?, _ regularization: Variable?
   ) -> TrainingForms {
     let (group, action, kept) = (action.group, action, best[0].count)
     let inverses = group.elements.map(group.inverse)
@@ -94,13 +111,14 @@ extension ScoringCanonicalizer {
     let chosen = logProbabilities.reshaped([-1]).gathered(flat).reshaped([-1, kept])
     return TrainingForms(
       forms: Variable(move(batch.value)), count: kept, logWeights: chosen.logSoftmax(),
-      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss
+      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss,
+      regularization: regularization
     ) { Variable(move($0.value)) }
   }
 
   private func straightThrough(
     _ logProbabilities: Variable, _ batch: Variable,
-    _ alignmentLoss: ((Tensor) -> Variable)?
+    _ alignmentLoss: ((Tensor) -> Variable)?, _ regularization: Variable?
   ) -> TrainingForms {
     let (group, border) = (action.group, action.border)
     let inverses = group.elements.map { group.isometry(group.inverse($0)) }
@@ -110,7 +128,8 @@ extension ScoringCanonicalizer {
     let expected = logProbabilities.exp().matmul(Variable(matrices))
     return TrainingForms(
       forms: batch.warped(by: expected, exact: best, border: border),
-      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss
+      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss,
+      regularization: regularization
     ) { Variable($0.value.warped(by: best, border: border)) }
   }
 

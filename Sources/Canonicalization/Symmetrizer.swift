@@ -32,6 +32,36 @@ public protocol Symmetrizer<InputAction>: Sendable {
 extension Symmetrizer {
   /// The type of group elements.
   public typealias Element = InputAction.Group.Element
+
+  /// The weighted mean, over the frame of each member of a batch, of outputs of its forms.
+  ///
+  /// - Parameter outputs: Gives the outputs of forms, in the poses that the inputs came in, which it is
+  ///   given too.
+  public func average(
+    over batch: Tensor, _ outputs: (_ forms: Tensor, _ poses: [Element]) -> Tensor
+  ) -> Tensor {
+    frames(of: batch).average(of: batch) { inputs, poses in
+      outputs(action.act(poses.map(action.group.inverse), on: inputs), poses)
+    }
+  }
+}
+
+extension Array {
+  /// The weighted mean, for each member of a batch, of outputs for the weighted poses of its frame.
+  ///
+  /// - Parameter outputs: Gives the outputs for inputs, each repeated for its poses, and the poses.
+  public func average<G>(
+    of batch: Tensor, _ outputs: (_ inputs: Tensor, _ poses: [G]) -> Tensor
+  ) -> Tensor where Element == [WeightedPose<G>] {
+    let rows = enumerated().flatMap { n, frame in frame.map { _ in n } }
+    let poses = flatMap { $0 }
+    let all = outputs(batch.gathered(rows), poses.map(\.element))
+    if rows.count == batch.shape[0] { return all }
+    let weights = Tensor(poses.map(\.weight), shape: [rows.count, 1])
+    return (all.reshaped([rows.count, -1]) * weights)
+      .scattered(rows, count: batch.shape[0])
+      .reshaped([batch.shape[0]] + all.shape.extents.dropFirst())
+  }
 }
 
 /// A backbone made equivariant: φ(*x*) = Σ *w* *h*·*p*(*h*⁻¹·*x*) over the frame of *x*, for a canonicalizer
@@ -60,18 +90,7 @@ where OutputAction.Group.Element == S.InputAction.Group.Element {
   ///
   /// - Complexity: One pass of the backbone on as many members as the frames have elements.
   public func callAsFunction(_ batch: Tensor) -> Tensor {
-    let frames = symmetrizer.frames(of: batch)
-    let rows = frames.enumerated().flatMap { n, frame in frame.map { _ in n } }
-    let poses = frames.flatMap { $0 }
-    let action = symmetrizer.action
-    let forms = action.act(
-      poses.map { action.group.inverse($0.element) }, on: batch.gathered(rows))
-    let outputs = outputAction.act(poses.map(\.element), on: backbone(forms))
-    if rows.count == batch.shape[0] { return outputs }
-    let weights = Tensor(poses.map(\.weight), shape: [rows.count, 1])
-    let weighted = outputs.reshaped([rows.count, -1]) * weights
-    return weighted.scattered(rows, count: batch.shape[0])
-      .reshaped([batch.shape[0]] + outputs.shape.extents.dropFirst())
+    symmetrizer.average(over: batch) { outputAction.act($1, on: backbone($0)) }
   }
 
   /// The largest difference between φ(*g*·*x*) and *g*·φ(*x*), over a batch and some elements.
@@ -137,33 +156,5 @@ public struct TopPoses<Base: ScoringCanonicalizer>: Symmetrizer {
         }
       }
     }
-  }
-}
-
-/// Adaptive canonicalization: each class is scored in the pose that suits it best.
-///
-///     φ(x)_c = max over g of p(g⁻¹·x)_c
-///
-/// It is invariant and, other than a chosen pose, continuous (Lin & Levie, ICLR 2026).
-public struct BestPosePerClass<InputAction: Action>: Sendable where InputAction.Group: FiniteGroup {
-  /// From inputs to scores, `[batch, classes]`.
-  public let backbone: @Sendable (Tensor) -> Tensor
-  public let action: InputAction
-
-  public init(action: InputAction, backbone: @escaping @Sendable (Tensor) -> Tensor) {
-    self.backbone = backbone
-    self.action = action
-  }
-
-  /// The scores of a batch, `[batch, classes]`.
-  ///
-  /// - Complexity: As many passes of the backbone as the group has elements.
-  public func callAsFunction(_ batch: Tensor) -> Tensor {
-    action.group.elements.reduce(nil as Tensor?) { best, g in
-      let copies = [InputAction.Group.Element](
-        repeating: action.group.inverse(g), count: batch.shape[0])
-      let scores = backbone(action.act(copies, on: batch))
-      return best.map { Tensor.maximum($0, scores) } ?? scores
-    } ?? batch
   }
 }

@@ -1,4 +1,5 @@
 public import Autodiff
+import Glibc
 import Symmetry
 public import TensorCore
 
@@ -6,6 +7,10 @@ public import TensorCore
 public protocol TrainableCanonicalizer<InputAction>: Canonicalizer {
   /// The parameters with names that are unique within the canonicalizer.
   var parameters: [(name: String, parameter: Parameter)] { get }
+
+  /// How the group acts on targets of the task, of another width perhaps than the inputs; by default as
+  /// on the inputs.
+  var targetAction: InputAction { get }
 
   /// The forms of a batch on a pass that learns, with what a loss needs to teach the choice.
   func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms
@@ -58,12 +63,36 @@ public struct TrainingForms {
 extension TrainableCanonicalizer {
   public var parameters: [(name: String, parameter: Parameter)] { [] }
 
+  public var targetAction: InputAction { action }
+
   /// For canonicalizers that learn nothing: the forms are constants.
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let canonical = canonicalize(batch.value)
     let inverses = canonical.poses.map { action.group.inverse($0.element) }
-    return TrainingForms(forms: Variable(canonical.form)) { [action] in
-      Variable(action.act(inverses, on: $0.value))
+    return TrainingForms(forms: Variable(canonical.form)) { [targetAction] in
+      Variable(targetAction.act(inverses, on: $0.value))
     }
+  }
+}
+
+extension TrainableCanonicalizer {
+  /// The forms of a pose and its ties, all of the same weight, for canonicalizers that learn nothing: in
+  /// training too the output is that of the whole frame.
+  public func frameForms(_ batch: Variable) -> TrainingForms {
+    let frames = TiesAveraged(self).frames(of: batch.value)
+    let count = frames.map(\.count).max() ?? 1
+    let inverses = (0..<count).map { rank in
+      frames.map { action.group.inverse($0[min(rank, $0.count - 1)].element) }
+    }
+    let logWeights = frames.flatMap { frame in
+      (0..<count).map { $0 < frame.count ? -log(Float(frame.count)) : -1e9 }
+    }
+    func move(_ values: Tensor, _ action: InputAction) -> Variable {
+      Variable(.concatenated(inverses.map { action.act($0, on: values) }))
+    }
+    return TrainingForms(
+      forms: move(batch.value, action), count: count,
+      logWeights: Variable(Tensor(logWeights, shape: [frames.count, count]))
+    ) { [targetAction] in move($0.value, targetAction) }
   }
 }

@@ -86,16 +86,38 @@ public struct Digits: Sendable {
   /// uniform on the circle, bilinearly.
   ///
   /// Order and angles follow from the seed alone. With `isUpright` the digits are left as they are,
-  /// in the same order: the floor.
-  public func rotated(_ part: Part, seed: UInt64 = 0, isUpright: Bool = false) -> LabeledImages {
+  /// in the same order: the floor. A `variant` changes them, in ways that follow from the seed too.
+  public func rotated(
+    _ part: Part, seed: UInt64 = 0, isUpright: Bool = false, variant: DigitVariant = .plain
+  ) -> LabeledImages {
     var shuffle = RandomStream(seed: seed, name: "rotated-mnist/order")
     var angles = RandomStream(seed: seed, name: "rotated-mnist/angles")
     let order = Array(labels.indices.shuffled(using: &shuffle))
     let elements = order.map { _ in SO2().sample(using: &angles) }
-    let chosen = images(Array(order[part.range]))
+    let classNames = variant.classNames
+    let kept = part.range.filter { classNames.contains("\(labels[order[$0]])") }
     let action = ImageAction(SO2())
+    var changes = RandomStream(seed: seed, name: "rotated-mnist/\(variant)/\(part)")
+    var chosen = images(kept.map { order[$0] })
+    if variant != .plain {
+      chosen = changed(chosen) { digit in
+        variant.change(digit, 28, using: &changes) { random in
+          let place = part.range.lowerBound + Int(random.uniform() * Float(part.range.count - 1))
+          return images([order[place]]).elements
+        }
+      }
+    }
+    var moved = isUpright ? chosen : action.act(kept.map { elements[$0] }, on: chosen)
+    if variant == .offCenter { moved = changed(moved) { variant.shift($0, 28, using: &changes) } }
     return LabeledImages(
-      images: isUpright ? chosen : action.act(Array(elements[part.range]), on: chosen),
-      labels: order[part.range].map { labels[$0] }, classNames: Digits.classNames)
+      images: moved, labels: kept.map { classNames.firstIndex(of: "\(labels[order[$0]])") ?? 0 },
+      classNames: classNames)
+  }
+
+  /// Images with each one's pixels changed, one after the other.
+  private func changed(_ images: Tensor, _ change: ([Float]) -> [Float]) -> Tensor {
+    let (pixels, size) = (images.elements, 28 * 28)
+    let all = (0..<images.shape[0]).flatMap { n in change(Array(pixels[n * size..<(n + 1) * size])) }
+    return Tensor(all, shape: images.shape)
   }
 }

@@ -23,14 +23,23 @@ extension RunConfiguration {
     c.kind = try section.choice("kind", default: dimension == nil ? c.kind : .frame)
     let usualGroup =
       dimension.map { "\(data.kind == .particles ? "E" : "SO")\($0)" }
-      ?? (c.kind == .steerable ? "SO2" : c.group)
+      ?? ([.steerable, .energy].contains(c.kind) ? "SO2" : c.group)
     c.group = try section.text("group", default: usualGroup)
     c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
     c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
     c.channels = try section.integer(
-      "channels", default: [.orbit, .steerable].contains(c.kind) ? 8 : c.channels, in: 1...1024)
+      "channels", default: [.orbit, .steerable, .energy].contains(c.kind) ? 8 : c.channels, in: 1...1024)
     c.layers = try section.integer("layers", default: c.layers, in: 1...16)
     c.batchNorm = try section.flag("batchNorm", default: data.kind != .particles)
+    c.center = try section.flag("center", default: c.center)
+    c.scale = try section.flag("scale", default: c.scale)
+    c.refine = try section.flag("refine", default: c.refine)
+    c.frame = try section.integer("frame", default: c.frame, in: 1...256)
+    c.turn = try section.number("turn", default: c.turn, in: -360...360)
+    c.features = try section.integer("features", default: c.features, in: 1...1024)
+    c.contrast = try section.number("contrast", default: c.contrast, in: 0...1000)
+    c.starts = try section.integer("starts", default: c.starts, in: 1...256)
+    c.steps = try section.integer("steps", default: c.steps, in: 1...1000)
     c.order = try section.choice("order", default: c.order)
     c.neighbors = try section.integer("neighbors", default: c.neighbors, in: 0...64)
     c.dropout = try section.number("dropout", default: c.dropout, in: 0...0.9)
@@ -57,6 +66,22 @@ extension RunConfiguration {
     if c.kind == .frame || c.order != .none {
       return "'frame' and 'order' are for sets of points, not for images"
     }
+    if c.refine && !c.kind.isFinite {
+      return "only poses of 'learned' and 'orbit' can be refined"
+    }
+    if (c.features > 1 || c.contrast > 0) && c.kind != .orbit {
+      return "'features' and 'contrast' are for 'orbit'"
+    }
+    if c.frame > 1 && ![.learned, .orbit, .pca].contains(c.kind) {
+      return "a 'frame' of several poses is for 'learned', 'orbit' and 'pca'"
+    }
+    if c.turn != 0 && c.kind == .adaptive { return "'adaptive' has no 'turn'" }
+    if c.frame > 1 && c.refine { return "a pose is refined, a 'frame' of several is not" }
+    if c.kind == .energy {
+      return ["SO2", "SE2", "similarity", "affine"].contains(c.group)
+        ? nil
+        : "'group' is '\(c.group)' but must be SO2, SE2, similarity or affine for 'energy'"
+    }
     if c.kind == .steerable {
       if !["SO2", "O2"].contains(c.group) {
         return "'group' is '\(c.group)' but must be SO2 or O2 for 'steerable'"
@@ -77,12 +102,17 @@ extension RunConfiguration {
   private func pointProblem(_ dimension: Int) -> String? {
     let c = canonicalizer
     guard [.identity, .frame, .pca, .pcaSign].contains(c.kind) else {
-      return
-        "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
+      return "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
         + "points"
     }
     guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
       return "'group' is '\(c.group)' but must be like E\(dimension) or SO\(dimension)"
+    }
+    if c.center || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1 {
+      return "'center', 'scale', 'refine', 'turn', 'features' and 'contrast' are for images"
+    }
+    if c.frame > 1 && (c.kind != .pca || c.order != .none) {
+      return "a 'frame' of several poses of points is that of 'pca', without an order"
     }
     if c.order != .none && data.kind == .particles {
       return "'particles' need no 'order': their backbone has none"

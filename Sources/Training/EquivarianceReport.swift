@@ -64,8 +64,9 @@ extension ImageModel {
   /// The elements of the canonicalizer's group, or evenly spaced rotations where it is continuous.
   public func groupElements(rotations: Int) -> [PlanarIsometry] {
     let settings = configuration.canonicalizer
-    let order = settings.kind.isFinite ? Int(settings.group.dropFirst()) ?? 1 : rotations
-    if settings.kind.isFinite && settings.group.hasPrefix("D") {
+    let isFinite = settings.kind.isFinite || settings.kind == .adaptive
+    let order = isFinite ? Int(settings.group.dropFirst()) ?? 1 : rotations
+    if isFinite && settings.group.hasPrefix("D") {
       let group = Dihedral(order)
       return group.elements.map(group.isometry)
     }

@@ -8,7 +8,12 @@ public import TensorCore
 public struct ImageModel: TrainableModel {
   public static let takesPoints = false
   public let configuration: RunConfiguration
+  /// What brings an image's center, size or energy to a normal form first, if anything.
+  public let normalizer: (any TrainableCanonicalizer<AffineImageAction>)?
   public let canonicalizer: any ImageCanonicalizer
+  /// The same with forms turned upright, where the model was recentered: what is told of poses, and
+  /// shown, is of this one; the backbone sees the forms that it was trained with.
+  private let recentered: (any ImageCanonicalizer)?
   public let backbone: any Layer
   /// The names of the classes; empty for an image-valued task.
   public let classNames: [String]
@@ -39,80 +44,15 @@ public struct ImageModel: TrainableModel {
         preconditionFailure("\(wanted.kind.rawValue) takes sets of points, not images")
       }
     canonicalizer = ImageModel.canonicalizer(configuration, classNames.count)
-  }
-
-  private static func canonicalizer(
-    _ configuration: RunConfiguration, _ classes: Int
-  ) -> any ImageCanonicalizer {
-    let c = configuration.canonicalizer
-    switch c.kind {
-    case .identity: return IdentityCanonicalizer()
-    case .frame: preconditionFailure("a frame is for sets of points, not images")
-    case .pca: return PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border)
-    case .pcaSign: return PrincipalAxis(threshold: 0.5, border: c.border)
-    case .gradient: return GradientOrientation(border: c.border)
-    case .steerable:
-      return c.group == "O2"
-        ? steerable(O2(), configuration, classes) : steerable(SO2(), configuration, classes)
-    case .learned, .orbit:
-      let order = Int(c.group.dropFirst()) ?? 1
-      return c.group.hasPrefix("D")
-        ? learned(Dihedral(order), configuration, classes)
-        : learned(Cyclic(order), configuration, classes)
-    }
-  }
-
-  private static func learned<Group: FiniteGroup & PlanarGroup>(
-    _ group: Group, _ configuration: RunConfiguration, _ classes: Int
-  ) -> any ImageCanonicalizer {
-    let c = configuration.canonicalizer
-    var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
-    let gradient = c.gradient == .mixture ? PoseGradient.mixture(count: c.poses) : .straightThrough
-    let input = configuration.input
-    let alignment = alignment(configuration, classes)
-    if c.kind == .orbit {
-      let network = Backbone.scorer(
-        size: input.size, channels: input.channels, width: c.channels, features: 1, using: &random)
-      return OrbitCanonicalizer(
-        group, network: network, features: 1, gradient: gradient, temperature: c.temperature,
-        isFrozen: c.frozen, alignment: alignment, border: c.border, using: &random)
-    }
-    return LearnedCanonicalizer(
-      group,
-      .init(
-        size: input.size, inputChannels: input.channels,
-        kernel: c.kernel, groupKernel: c.groupKernel, channels: c.channels, layers: c.layers,
-        hasBatchNorm: c.batchNorm),
-      gradient: gradient, temperature: c.temperature, isFrozen: c.frozen, alignment: alignment,
-      border: c.border, using: &random)
-  }
-
-  private static func steerable<Group: PlanarGroup>(
-    _ group: Group, _ configuration: RunConfiguration, _ classes: Int
-  ) -> any ImageCanonicalizer where Group.Element == PlanarIsometry {
-    let (c, input) = (configuration.canonicalizer, configuration.input)
-    var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
-    return SteerableCanonicalizer(
-      group, size: input.size, channels: input.channels, width: c.channels,
-      nonlinearity: c.nonlinearity, alignment: alignment(configuration, classes),
-      consistency: c.consistency, border: c.border, using: &random)
-  }
-
-  /// The templates of classes, where the configuration wants them.
-  private static func alignment(
-    _ configuration: RunConfiguration, _ classes: Int
-  ) -> ClassAlignment? {
-    let (c, input) = (configuration.canonicalizer, configuration.input)
-    guard c.alignment > 0 && classes > 0 else { return nil }
-    var random = RandomStream(seed: UInt64(configuration.seed), name: "templates")
-    return ClassAlignment(
-      classes: classes, size: input.size, channels: input.channels, sharpness: c.alignment,
-      using: &random)
+    normalizer = ImageModel.normalizer(configuration)
+    let turn = Double(configuration.canonicalizer.turn) * .pi / 180
+    recentered = turn == 0 ? nil : canonicalizer.recentered(PlanarIsometry(residual: turn))
   }
 
   /// All parameters with unique names; those of a frozen canonicalizer are kept, not trained.
   public var parameters: [(name: String, parameter: Parameter)] {
-    canonicalizer.parameters.map { ("canonicalizer.\($0.name)", $0.parameter) }
+    (normalizer?.parameters ?? []).map { ("normalizer.\($0.name)", $0.parameter) }
+      + canonicalizer.parameters.map { ("canonicalizer.\($0.name)", $0.parameter) }
       + backbone.parameters.map { ("backbone.\($0.name)", $0.parameter) }
   }
 
@@ -131,14 +71,36 @@ public struct ImageModel: TrainableModel {
       inputs = action.act(turns, on: inputs)
       if !isClassification { targets = action.act(turns, on: targets) }
     }
-    let forms = canonicalizer.trainingForms(Variable(inputs), on: tape)
+    let classes = isClassification ? targets : nil
+    if let group = adaptiveGroup {
+      let scores = BestPosePerClass.scores(
+        of: Variable(inputs), ImageAction(group, border: action.border), network: backbone, on: tape)
+      return configuration.loss.perMember(scores, Variable(targets)).mean()
+    }
+    let forms = trainingForms(Variable(inputs), on: tape)
+    if configuration.backbone.frozen { return forms.ownLoss(configuration.canonicalizer.prior, classes) }
     let goals =
       isClassification
       ? Variable(.concatenated([Tensor](repeating: targets, count: forms.count)))
       : forms.move(Variable(targets))
     let output = backbone(forms.forms, on: tape)
-    return total(
-      forms, configuration.loss.perMember(output, goals), isClassification ? targets : nil)
+    return total(forms, configuration.loss.perMember(output, goals), classes)
+  }
+
+  /// The forms of a batch in training, after all steps.
+  private func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let before = normalizer?.trainingForms(batch, on: tape)
+    let seen = before?.forms ?? batch
+    let isFrame = configuration.canonicalizer.frame > 1 && !configuration.canonicalizer.kind.isLearned
+    let forms =
+      isFrame ? canonicalizer.frameForms(seen) : canonicalizer.trainingForms(seen, on: tape)
+    return before.map { forms.after($0) } ?? forms
+  }
+
+  /// The group over which each class is scored in its best pose, where the model does so.
+  private var adaptiveGroup: Cyclic? {
+    let c = configuration.canonicalizer
+    return c.kind == .adaptive ? Cyclic(Int(c.group.dropFirst()) ?? 1) : nil
   }
 
   /// What a model says of a batch.
@@ -147,7 +109,7 @@ public struct ImageModel: TrainableModel {
     public let output: Tensor
     /// The inputs in canonical pose.
     public let forms: Tensor
-    public let poses: [Pose<PlanarIsometry>]
+    public let poses: [ImagePose]
   }
 
   /// Canonicalizes, predicts and restores a batch of images of the model's input size.
@@ -166,14 +128,69 @@ public struct ImageModel: TrainableModel {
       poses: parts.flatMap(\.poses))
   }
 
+  /// The pose of each image of a batch.
+  public func poses(of batch: Tensor) -> [ImagePose] {
+    if let adaptive { return adaptive.imagePoses(adaptive.best(of: batch).poses) }
+    return poses(of: batch, by: recentered ?? canonicalizer)
+  }
+
+  private func poses(of batch: Tensor, by canonicalizer: any ImageCanonicalizer) -> [ImagePose] {
+    let (seen, normalizations) = normalized(batch)
+    return zip(canonicalizer.planarPoses(of: seen), normalizations).map { ImagePose($0, after: $1) }
+  }
+
+  /// A batch after the first step, with that step's pose for each image.
+  private func normalized(_ batch: Tensor) -> (seen: Tensor, maps: [AffineMap?]) {
+    guard let normalizer else {
+      return (batch, [AffineMap?](repeating: nil, count: batch.shape[0]))
+    }
+    let (form, elements) = normalizer.formsAndElements(of: batch)
+    return (form, elements)
+  }
+
+  /// The model that scores each class in its best pose, where it is of that kind.
+  private var adaptive: BestPosePerClass<ImageAction<Cyclic>>? {
+    adaptiveGroup.map { group in
+      BestPosePerClass(action: ImageAction(group, border: action.border)) { [backbone] in
+        backbone.predict($0)
+      }
+    }
+  }
+
   private func predictTogether(_ batch: Tensor) -> Prediction {
-    let poses = canonicalizer.planarPoses(of: batch)
-    let forms = action.act(poses.map { O2().inverse($0.element) }, on: batch)
-    let raw = backbone.predict(forms)
+    if let adaptive {
+      let (scores, found) = adaptive.best(of: batch)
+      let poses = adaptive.imagePoses(found)
+      return Prediction(
+        output: scores.softmax(), forms: action.canonicalize(batch, by: poses), poses: poses)
+    }
+    let poses = poses(of: batch, by: canonicalizer)
+    let forms = action.canonicalize(batch, by: poses)
     let output =
-      configuration.data.task == .classify
-      ? raw.softmax() : action.act(poses.map(\.element), on: raw.sigmoid())
-    return Prediction(output: output, forms: forms, poses: poses)
+      configuration.canonicalizer.frame > 1
+      ? averaged(batch) : outputs(ofForms: forms, by: poses)
+    guard recentered != nil else { return Prediction(output: output, forms: forms, poses: poses) }
+    let shown = self.poses(of: batch)
+    return Prediction(
+      output: output, forms: action.canonicalize(batch, by: shown), poses: shown)
+  }
+
+  /// The backbone's outputs, in the poses that the inputs came in.
+  private func outputs(ofForms forms: Tensor, by poses: [ImagePose]) -> Tensor {
+    let raw = backbone.predict(forms)
+    return configuration.data.task == .classify
+      ? raw.softmax() : action.restore(raw.sigmoid(), by: poses)
+  }
+
+  /// The outputs averaged over the frame of each image.
+  private func averaged(_ batch: Tensor) -> Tensor {
+    let (seen, normalizations) = normalized(batch)
+    let frames = canonicalizer.planarFrames(of: seen, count: configuration.canonicalizer.frame)
+    let maps = zip(frames, normalizations).flatMap { frame, map in frame.map { _ in map } }
+    return frames.average(of: batch) { inputs, elements in
+      let poses = zip(elements, maps).map { ImagePose(Pose($0), after: $1) }
+      return outputs(ofForms: action.canonicalize(inputs, by: poses), by: poses)
+    }
   }
 
   /// Calls `body` with the predictions for consecutive ranges of images.
@@ -184,5 +201,30 @@ public struct ImageModel: TrainableModel {
       let range = start..<min(images.shape[0], start + size)
       body(range, predict(images.sliced(range)))
     }
+  }
+}
+
+extension BestPosePerClass where InputAction == ImageAction<Cyclic> {
+  fileprivate func imagePoses(_ poses: [Pose<Element>]) -> [ImagePose] {
+    let group = action.group
+    return poses.map { pose in
+      ImagePose(
+        Pose<PlanarIsometry>(
+          group.isometry(pose.element), margin: pose.margin, ties: pose.ties.map(group.isometry)))
+    }
+  }
+}
+
+// Openings of existential canonicalizers.
+extension ImageCanonicalizer {
+  fileprivate func recentered(_ mean: PlanarIsometry) -> any ImageCanonicalizer {
+    RecenteredPoses(self, mean: mean)
+  }
+}
+
+extension Canonicalizer where InputAction == AffineImageAction {
+  fileprivate func formsAndElements(of batch: Tensor) -> (Tensor, [AffineMap]) {
+    let canonical = canonicalize(batch)
+    return (canonical.form, canonical.poses.map(\.element))
   }
 }

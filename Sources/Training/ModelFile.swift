@@ -1,5 +1,6 @@
 import Autodiff
 import Foundation
+import Layers
 import TensorCore
 
 extension TrainableModel {
@@ -34,6 +35,24 @@ extension TrainableModel {
       }
       guard tensor.elements.allSatisfy(\.isFinite) else {
         throw WeightsError(path, "'\(name)' holds values that are not numbers")
+      }
+      parameter.value = tensor
+    }
+  }
+}
+
+extension TrainableModel {
+  /// Gives the backbone the weights of the model that the configuration names, if it does.
+  ///
+  /// - Throws: `WeightsError`.
+  public func loadBackbone() throws(WeightsError) {
+    let path = configuration.backbone.from
+    if path.isEmpty { return }
+    let file = try ModelFile(path)
+    for (name, parameter) in backbone.parameters {
+      let tensor = file.content.tensors["backbone.\(name)"]
+      guard let tensor, tensor.shape == parameter.value.shape else {
+        throw WeightsError(file.path, "its backbone has no '\(name)' of \(parameter.value.shape)")
       }
       parameter.value = tensor
     }

@@ -33,9 +33,10 @@ struct PointData {
       }
     default:
       let digits = try Digits(folder: data.path)
-      classNames = Digits.classNames
+      classNames = data.variant.classNames
       make = { part in
-        let images = digits.rotated(part, isUpright: data.kind == .mnistPoints)
+        let images = digits.rotated(
+          part, isUpright: data.kind == .mnistPoints, variant: data.variant)
         let sets = LabeledPoints(
           images, perImage: data.points, seed: [.train: 1, .valid: 2, .test: 3][part] ?? 0)
         return Examples(sets, points: sets.points)

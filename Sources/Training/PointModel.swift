@@ -111,11 +111,16 @@ public struct PointModel: TrainableModel {
       inputs = frame.action.act(turns, on: inputs)
       if isForecast { targets = outputAction.act(turns, on: targets) }
     }
-    let forms = canonicalizer.trainingForms(Variable(inputs), on: tape)
+    let isFrame = configuration.canonicalizer.frame > 1
+    let forms =
+      isFrame
+      ? frame.frameForms(Variable(inputs))
+      : canonicalizer.trainingForms(Variable(inputs), on: tape)
     let output = backbone(forms.forms, on: tape)
     guard isForecast else {
       let loss = Loss.crossEntropy(labelSmoothing: configuration.training.labelSmoothing)
-      return total(forms, loss.perMember(output, targets), targets)
+      let goals = Tensor.concatenated([Tensor](repeating: targets, count: forms.count))
+      return total(forms, loss.perMember(output, goals), targets)
     }
     let goals = forms.move(Variable(targets))
     return total(forms, Loss.meanSquaredError.perMember(output, goals), nil)
@@ -141,14 +146,21 @@ public struct PointModel: TrainableModel {
 
   /// Canonicalizes, predicts and restores a batch of sets.
   public func predict(_ batch: Tensor) -> Prediction {
+    if configuration.canonicalizer.frame > 1 {
+      return Prediction(output: frame.frameAverage(batch, outputs), forms: frame.form(of: batch))
+    }
     if isForecast {
-      let canonical = frame.canonicalForm(of: batch)
-      let raw = backbone.predict(canonical.form)
-      return Prediction(
-        output: outputAction.act(canonical.elements, on: raw), forms: canonical.form)
+      let (form, elements) = frame.canonicalForm(of: batch)
+      return Prediction(output: outputs(of: form, by: elements), forms: form)
     }
     let form = canonicalizer.form(of: batch)
-    return Prediction(output: backbone.predict(form).softmax(), forms: form)
+    return Prediction(output: outputs(of: form, by: []), forms: form)
+  }
+
+  /// The outputs for canonical forms of some poses.
+  private func outputs(of forms: Tensor, by elements: [AffineMap]) -> Tensor {
+    let raw = backbone.predict(forms)
+    return isForecast ? outputAction.act(elements, on: raw) : raw.softmax()
   }
 
   /// Calls `body` with the predictions for consecutive ranges of sets.
@@ -208,4 +220,11 @@ extension PointCanonicalizer {
   }
 
   fileprivate func sampled(_ count: Int) -> [AffineMap] { sampledElements(count) }
+
+  /// The average of outputs over the pose and its ties.
+  fileprivate func frameAverage(
+    _ batch: Tensor, _ outputs: (Tensor, [AffineMap]) -> Tensor
+  ) -> Tensor {
+    TiesAveraged(self).average(over: batch, outputs)
+  }
 }

@@ -1,4 +1,5 @@
 public import Canonicalization
+public import Datasets
 import Foundation
 public import Layers
 public import Optimizers
@@ -61,6 +62,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       case forecast
     }
     public var kind = Kind.rotatedMNIST
+    /// What makes the images of MNIST harder, if anything.
+    public var variant = DigitVariant.plain
     public var task = Task.classify
     /// Folder, or images file for `idx`, or folder of inputs for `pairs`.
     public var path = "Benchmarks/Data"
@@ -83,15 +86,17 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
   /// How the pose is found.
   public struct Canonicalizer: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
-      case learned, orbit, steerable, frame, pca
+      case learned, orbit, steerable, energy, adaptive, frame, pca
       case pcaSign = "pca-sign"
       case gradient
       case identity
 
       /// Whether a network finds the pose.
-      public var isLearned: Bool { isFinite || self == .steerable || self == .frame }
+      public var isLearned: Bool {
+        isFinite || [.steerable, .energy, .adaptive, .frame].contains(self)
+      }
 
-      /// Whether a network finds the pose among the elements of a finite group.
+      /// Whether a network scores the elements of a finite group.
       public var isFinite: Bool { self == .learned || self == .orbit }
     }
     /// The order that the points of a set are brought to, after the frame.
@@ -103,14 +108,31 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       case mixture
     }
     public var kind = Kind.learned
-    /// `C` or `D` and a number, as in `C8`; for `steerable` `SO2` or `O2`; for sets of points `SO`, `O`,
-    /// `SE` or `E` and the dimension, as in `E3`.
+    /// `C` or `D` and a number, as in `C8`; for `steerable` `SO2` or `O2`; for `energy` `SO2`, `SE2`,
+    /// `similarity` or `affine`; for sets of points `SO`, `O`, `SE` or `E` and the dimension, as in `E3`.
     public var group = "C8"
     public var kernel = 5
     public var groupKernel = 1
     public var channels = 16
     public var layers = 3
     public var batchNorm = true
+    /// Whether an image is first shifted to its center of mass, and scaled to a common size.
+    public var center = false
+    public var scale = false
+    /// Whether the pose is refined between the elements of a finite group.
+    public var refine = false
+    /// Over how many poses outputs are averaged: the best ones, or, of a heuristic, its ties.
+    public var frame = 1
+    /// The mean pose of upright images, in degrees: forms are shown turned by it, as the command `poses`
+    /// measures it.
+    public var turn: Float = 0
+    /// How many features `orbit` compares with its reference, and the weight that keeps those of an
+    /// image's different poses apart.
+    public var features = 1
+    public var contrast: Float = 0
+    /// From how many angles an `energy` is descended, and in how many steps.
+    public var starts = 4
+    public var steps = 10
     public var order = Order.none
     /// How many nearest points a learned `frame` looks at from each, 0 for none.
     public var neighbors = 0
@@ -144,6 +166,10 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var kind = Kind.paperCNN
     /// The channels of the first stage, for `small-cnn` and `unet`; hidden units for `mlp`.
     public var width = 32
+    /// A model, the backbone of which is the start; empty for random weights.
+    public var from = ""
+    /// Whether it stays as it was: then only the canonicalizer learns, from its own losses alone.
+    public var frozen = false
   }
 
   /// How it is trained.
@@ -211,6 +237,10 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
 
     var section = try top.section("data")
     data.kind = try section.choice("kind", default: data.kind)
+    data.variant = try section.choice("variant", default: data.variant)
+    if data.variant != .plain && !data.kind.isMNIST {
+      throw section.failure("'variant' is for the digits of MNIST")
+    }
     data.task = try section.choice(
       "task",
       default: data.kind == .pairs ? .restore : data.kind == .particles ? .forecast : .classify)
@@ -252,6 +282,12 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
           ? .particles : data.kind.dimension == nil ? backbone.kind : .pointnet)
     let usualWidth = [.mlp: 512, .unet: 16, .particles: 64][backbone.kind] ?? 32
     backbone.width = try section.integer("width", default: usualWidth, in: 1...4096)
+    backbone.from = try section.text("from", default: backbone.from)
+    backbone.frozen = try section.flag("frozen", default: backbone.frozen)
+    if backbone.frozen && (backbone.from.isEmpty || !teachesItself) {
+      throw section.failure(
+        "a 'frozen' backbone needs a model to come 'from', and a canonicalizer with a 'prior'")
+    }
     let takesPoints = [.pointnet, .particles].contains(backbone.kind)
     if (backbone.kind == .unet) != (data.task == .restore)
       || (backbone.kind == .particles) != (data.task == .forecast)
@@ -306,6 +342,9 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     encoder.options.sortKeys = false
     return (try? encoder.encode(self)) ?? ""
   }
+
+  /// Whether the canonicalizer has a loss of its own.
+  private var teachesItself: Bool { canonicalizer.kind.isLearned && canonicalizer.prior > 0 }
 
   /// The loss of the task.
   public var loss: Loss {

@@ -30,13 +30,30 @@ extension TrainableModel {
   ///
   /// - Parameter classes: One-hot, where the task is to tell classes apart.
   func total(_ forms: TrainingForms, _ losses: Variable, _ classes: Tensor?) -> Variable {
-    var loss = forms.mixture(losses).mean()
-    if let classes, let alignmentLoss = forms.alignmentLoss {
-      loss = loss + alignmentLoss(classes).mean()
-    }
-    if let regularization = forms.regularization { loss = loss + regularization.mean() }
-    let prior = configuration.canonicalizer.prior
-    if prior > 0, let priorLoss = forms.priorLoss { loss = loss + priorLoss.mean() * prior }
+    forms.mixture(losses).mean() + forms.ownLoss(configuration.canonicalizer.prior, classes)
+  }
+}
+
+extension TrainingForms {
+  /// The mean of the canonicalizer's own losses.
+  ///
+  /// - Parameter classes: One-hot, where the task is to tell classes apart.
+  func ownLoss(_ prior: Float, _ classes: Tensor?) -> Variable {
+    var loss = Variable(.zeros([]))
+    if let classes, let alignmentLoss { loss = loss + alignmentLoss(classes).mean() }
+    if let regularization { loss = loss + regularization.mean() }
+    if prior > 0, let priorLoss { loss = loss + priorLoss.mean() * prior }
     return loss
+  }
+
+  /// These forms, of inputs that are themselves the one form of another step.
+  func after(_ first: TrainingForms) -> TrainingForms {
+    precondition(first.count == 1, "a first step with \(first.count) forms")
+    let own = [first.regularization, regularization].compactMap { $0 }
+    return TrainingForms(
+      forms: forms, count: count, logWeights: logWeights, priorLoss: priorLoss,
+      alignmentLoss: alignmentLoss,
+      regularization: own.first.map { own.dropFirst().reduce($0, +) }
+    ) { move(first.move($0)) }
   }
 }

@@ -92,7 +92,8 @@ public struct Trainer<Model: TrainableModel> {
   public mutating func validate() -> Quality {
     let quality = model.quality(on: data.valid)
     if start < configuration.training.starts - 1 || bestStart != nil, step == stepsPerStart {
-      endStart(quality.selection)
+      // The loss, not the error: of a few hundred errors a tenth is chance.
+      endStart(quality.loss)
       return quality
     }
     if quality.selection <= best?.selection ?? .infinity {
@@ -111,6 +112,7 @@ public struct Trainer<Model: TrainableModel> {
         other.seed = configuration.seed &+ start << 32
         let fresh = Model(other, classNames: model.classNames)
         try model.assign(fresh.safetensors().tensors, path: "a new start")
+        try model.loadBackbone()
         learner = Learner(learner.parameters, rule: learner.rule, clip: learner.clip)
       } else if let best = bestStart {
         // What follows begins where the best one ended.

@@ -58,7 +58,7 @@ public struct TrainingData: Sendable {
     switch data.kind {
     case .rotatedMNIST, .uprightMNIST:
       let digits = try Digits(folder: data.path)
-      classNames = data.task == .classify ? Digits.classNames : []
+      classNames = data.task == .classify ? data.variant.classNames : []
       let all = Examples(digits, .train, configuration)
       train = data.limit > 0 ? all.selecting(0..<min(data.limit, all.count)) : all
       valid = Examples(digits, .valid, configuration)
@@ -155,7 +155,9 @@ extension Examples {
 
   /// A part of MNIST, as a configuration wants it.
   fileprivate init(_ digits: Digits, _ part: Digits.Part, _ configuration: RunConfiguration) {
-    let labeled = digits.rotated(part, isUpright: configuration.data.kind == .uprightMNIST)
+    let data = configuration.data
+    let labeled = digits.rotated(
+      part, isUpright: data.kind == .uprightMNIST, variant: data.variant)
     if configuration.data.task == .classify {
       self.init(labeled)
     } else {

@@ -1,0 +1,65 @@
+public import Autodiff
+public import Symmetry
+public import TensorCore
+
+/// A scoring canonicalizer with poses between the elements of its finite group: the best one, moved to
+/// the top of the parabola through its score and those of its two neighbors.
+///
+/// It learns as its base does. The margin is the base's; a tie of the base is one here.
+public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
+  public typealias PoseGroup = O2
+  public let base: Base
+
+  public init(_ base: Base) { self.base = base }
+
+  public var action: ImageAction<O2> {
+    ImageAction(O2(), interpolation: base.action.interpolation, border: base.action.border)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] { base.parameters }
+
+  public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
+    let group = base.action.group
+    let elements = group.elements.map(group.isometry)
+    let (copies, scores) = base.exactScores(of: batch)
+    let numbers = scores.elements
+    let sides = elements.map { neighbors(of: $0, elements) }
+    return copies.indices.map { n in
+      let row = Array(numbers[n * elements.count..<(n + 1) * elements.count])
+      let best = Pose(scores: row[...], of: elements)
+      func refined(_ g: PlanarIsometry) -> PlanarIsometry {
+        guard let i = elements.firstIndex(of: g), let (left, right, step) = sides[i] else {
+          return g
+        }
+        let curvature = row[left] - 2 * row[i] + row[right]
+        guard curvature < 0 else { return g }
+        let offset = Double((row[left] - row[right]) / (2 * curvature))
+        return O2().compose(g, PlanarIsometry(residual: step * min(max(offset, -0.5), 0.5)))
+      }
+      let all = copies[n].flatMap { copy in
+        ([best.element] + best.ties).map { O2().compose(group.isometry(copy), refined($0)) }
+      }
+      return Pose(all[0], margin: best.margin, ties: Array(all.dropFirst()))
+    }
+  }
+
+  /// The elements a step to both sides, in the element's own frame, and the step; `nil` where a step is as
+  /// large as a quarter turn, and a parabola is no guess.
+  private func neighbors(
+    of g: PlanarIsometry, _ elements: [PlanarIsometry]
+  ) -> (left: Int, right: Int, step: Double)? {
+    let rotations = elements.filter { !$0.isReflected }.count
+    guard rotations > 4 else { return nil }
+    let step = 2 * .pi / Double(rotations)
+    func index(_ angle: Double) -> Int {
+      let wanted = O2().compose(g, PlanarIsometry(residual: angle))
+      let distances = elements.map { O2().distance($0, wanted) }
+      return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
+    }
+    return (index(-step), index(step), step)
+  }
+
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    base.trainingForms(batch, on: tape)
+  }
+}
