@@ -12,7 +12,9 @@ struct Poses: ParsableCommand {
       DATA is a folder with one subfolder of upright PNG files per class, or the folder of MNIST's IDX
       files (then its upright test digits). For each class: the mean pose, and how far poses spread
       about it (circular standard deviation). A model that knows which way is up has the same mean for
-      all classes and a small spread. With --recenter a copy of the model is written whose canonical
+      all classes and a small spread. The error is how far, as a median over a random turn of each image, the
+      pose of the turned image is from the turned pose; and of the first images it is counted whose pose
+      goes once around (winding number 1) as they are turned once around. With --recenter a copy of the model is written whose canonical
       forms are turned by the mean over all classes, so that they are upright; what it predicts stays.
 
       EXAMPLES
@@ -40,10 +42,12 @@ struct Poses: ParsableCommand {
   private struct Line: Codable {
     var `class`: String
     var count: Int
-    var meanDegrees, deviationDegrees, resultant: Double
+    var meanDegrees, deviationDegrees, resultant, medianErrorDegrees: Double
 
-    init(_ name: String, _ spread: PoseSpread) {
+    init(_ name: String, _ poses: [(found: PlanarIsometry, error: Double)]) {
+      let spread = PoseSpread(poses.map(\.found))
       (self.class, count, resultant) = (name, spread.count, spread.resultant)
+      medianErrorDegrees = poses.map(\.error).sorted()[poses.count / 2] * 180 / .pi
       meanDegrees = spread.mean.angle * 180 / .pi
       deviationDegrees = spread.deviation * 180 / .pi
     }
@@ -58,27 +62,64 @@ struct Poses: ParsableCommand {
     let examples = try EvaluationData(
       data, for: model, limit: limit, needsTargets: true, isUpright: true
     ).examples
-    var found: [PlanarIsometry] = []
-    model.forEachBatch(of: examples.inputs) { found += $1.poses.map(\.element) }
-    let lines = model.classNames.indices.compactMap { label -> Line? in
-      let own = zip(found, examples.labels).filter { $0.1 == label }.map(\.0)
-      return own.isEmpty ? nil : Line(model.classNames[label], PoseSpread(own))
+    let poses = measured(model, examples.inputs)
+    var lines = model.classNames.indices.compactMap { label -> Line? in
+      let own = zip(poses, examples.labels).filter { $0.1 == label }.map(\.0)
+      return own.isEmpty ? nil : Line(model.classNames[label], own)
     }
-    let all = PoseSpread(found)
+    lines.append(Line("all", poses))
     if json {
-      print(jsonLines(lines + [Line("all", all)]).joined(separator: "\n"))
+      print(jsonLines(lines).joined(separator: "\n"))
     } else {
       print(
         table(
-          ["class", "images", "mean pose", "deviation", "resultant"],
-          (lines + [Line("all", all)]).map { line in
+          ["class", "images", "mean pose", "deviation", "resultant", "median error"],
+          lines.map { line in
             [
               line.class, "\(line.count)", "\(line.meanDegrees.formatted(1))°",
               "\(line.deviationDegrees.formatted(1))°", line.resultant.formatted(3),
+              "\(line.medianErrorDegrees.formatted(2))°",
             ]
           }))
     }
+    let few = examples.inputs.sliced(0..<min(100, examples.count))
+    let winding = (0..<few.shape[0]).count { self.winding(model, few.sliced($0..<$0 + 1)) == 1 }
+    if !common.quiet {
+      note("The poses of \(winding) of \(few.shape[0]) images go once around as the images do.")
+    }
+    let all = PoseSpread(poses.map(\.found))
     if let recenter { try write(model, all.mean, to: recenter) }
+  }
+
+  /// The pose of each image, and how far that of a turned copy is from the turned one, in radians.
+  private func measured(
+    _ model: ImageModel, _ images: Tensor
+  ) -> [(found: PlanarIsometry, error: Double)] {
+    var random = RandomStream(seed: 0, name: "poses")
+    var result: [(found: PlanarIsometry, error: Double)] = []
+    for start in stride(from: 0, to: images.shape[0], by: 256) {
+      let part = images.sliced(start..<min(images.shape[0], start + 256))
+      let turns = (0..<part.shape[0]).map { _ in SO2().sample(using: &random) }
+      let plain = model.poses(of: part).map(\.element)
+      let moved = model.poses(of: model.action.act(turns, on: part)).map(\.element)
+      for n in plain.indices {
+        let expected = O2().compose(turns[n], plain[n])
+        result.append((plain[n], O2().distance(moved[n], expected)))
+      }
+    }
+    return result
+  }
+
+  /// How often the pose goes around as an image is turned once around.
+  private func winding(_ model: ImageModel, _ image: Tensor) -> Int {
+    let steps = 36
+    let turns = (0..<steps).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(steps)) }
+    let copies = Tensor.concatenated([Tensor](repeating: image, count: steps))
+    let angles = model.poses(of: model.action.act(turns, on: copies)).map(\.element.angle)
+    let way = (0..<steps).reduce(0.0) {
+      $0 + (angles[($1 + 1) % steps] - angles[$1]).remainder(dividingBy: 2 * .pi)
+    }
+    return Int((way / (2 * .pi)).rounded())
   }
 
   private func write(_ model: ImageModel, _ mean: PlanarIsometry, to path: String) throws {

@@ -1,4 +1,3 @@
-import Glibc
 public import Symmetry
 public import TensorCore
 
@@ -21,15 +20,10 @@ public struct ImagePose: Hashable, Sendable {
       (element, ties) = (pose.element, pose.ties)
       return
     }
-    element = map.nearestRotation
-    ties = pose.ties.map { outer.after(AffineMap(matrix: $0.matrix)).nearestRotation }
-  }
-}
-
-extension AffineMap {
-  /// The rotation nearest to the matrix: that of its polar decomposition.
-  fileprivate var nearestRotation: PlanarIsometry {
-    PlanarIsometry(residual: atan2(matrix[1] - matrix[2], matrix[0] + matrix[3]))
+    element = PlanarIsometry(residual: map.nearestAngle)
+    ties = pose.ties.map {
+      PlanarIsometry(residual: outer.after(AffineMap(matrix: $0.matrix)).nearestAngle)
+    }
   }
 }
 

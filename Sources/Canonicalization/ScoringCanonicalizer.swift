@@ -25,9 +25,6 @@ public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: Finite
   /// Divides the scores in training: small, and the softmax is sharp.
   var temperature: Float { get }
 
-  /// What pulls images of a class to a common pose in training, if anything.
-  var alignment: ClassAlignment? { get }
-
   /// Whether the parameters keep their initial values.
   var isFrozen: Bool { get }
 

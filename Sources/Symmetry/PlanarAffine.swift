@@ -49,9 +49,15 @@ public struct PlanarAffine: LieGroup {
   public func compose(_ g: AffineMap, _ h: AffineMap) -> AffineMap { g.after(h) }
   public func inverse(_ g: AffineMap) -> AffineMap { g.inverse }
 
-  /// The length of the shortest tangent vector from one to the other.
+  /// The length of the shortest tangent vector from one to the other; for maps that turn about half
+  /// around, which have no logarithm, that of the turn and of what remains.
   public func distance(_ g: AffineMap, _ h: AffineMap) -> Double {
-    log(compose(inverse(g), h)).reduce(0) { $0 + $1 * $1 }.squareRoot()
+    func length(_ g: AffineMap) -> Double { log(g).reduce(0) { $0 + $1 * $1 }.squareRoot() }
+    let step = compose(inverse(g), h)
+    let turn = step.nearestAngle
+    guard abs(turn) > 3 else { return length(step) }
+    let back = AffineMap(matrix: PlanarIsometry(residual: -turn).matrix)
+    return hypot(turn, length(back.after(step)))
   }
 
   /// The groups with shifts or scalings have no uniform distribution: rotations are uniform, all else
@@ -129,6 +135,9 @@ public struct PlanarAffine: LieGroup {
 }
 
 extension AffineMap {
+  /// The angle of the rotation nearest to the matrix, that of its polar decomposition, in −π…π.
+  public var nearestAngle: Double { atan2(matrix[1] - matrix[2], matrix[0] + matrix[3]) }
+
   /// The map that twice in a row is this one.
   fileprivate var squareRoot: AffineMap {
     var (y, z) = (self, AffineMap.identity(2))

@@ -38,6 +38,7 @@ public struct Trainer<Model: TrainableModel> {
     let settings = model.configuration.training
     learner = Learner(
       model.parameters.map(\.parameter), rule: settings.rule, clip: settings.clip)
+    model.prepare(on: data.train)
     bestTensors = model.safetensors().tensors
   }
 

@@ -39,7 +39,7 @@ func temporary(_ name: String) -> String {
   @Test(
     "Every command explains itself with examples",
     arguments: [
-      "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "info",
+      "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses", "info",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")
@@ -238,5 +238,33 @@ func temporary(_ name: String) -> String {
     #expect(image.width == 5 * 60 + 4 && image.height == 6 * 60 + 4)
     let info = try canon("info", model)
     #expect(info.status == 0 && info.out.contains("C64") && info.out.contains("351914"))
+  }
+
+  @Test("Poses are measured by class, and a recentered model predicts the same, upright")
+  func poses() throws {
+    let upright = temporary("poses")
+    let again = temporary("recentered.safetensors")
+    let manager = FileManager.default
+    try manager.createDirectory(atPath: upright, withIntermediateDirectories: true)
+    let shipped = try manager.subpathsOfDirectory(atPath: digits).filter { $0.hasSuffix(".png") }
+    for (n, file) in shipped.prefix(12).enumerated() {
+      let folder = "\(upright)/\(n % 3)"
+      try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      try manager.copyItem(atPath: "\(digits)/\(file)", toPath: "\(folder)/\(n).png")
+    }
+    let (status, out, err) = try canon("poses", model, upright, "--json", "--recenter", again)
+    #expect(status == 0, "\(err)")
+    let lines = out.split(separator: "\n")
+    #expect(lines.count == 4 && lines[3].contains("\"all\"") && lines[3].contains("\"count\":12"))
+    let (plain, moved) = (
+      try canon("predict", model, upright, "--format", "csv").out.split(separator: "\n"),
+      try canon("predict", again, upright, "--format", "csv").out.split(separator: "\n")
+    )
+    #expect(plain.count == 13 && moved.count == 13)
+    for (a, b) in zip(plain.dropFirst(), moved.dropFirst()) {
+      #expect(a.split(separator: ",").prefix(3) == b.split(separator: ",").prefix(3))
+    }
+    #expect(try canon("poses", model, upright + "/none").status == 1)
+    #expect(try canon("poses", model, upright, "--limit", "0").status == 64)
   }
 }

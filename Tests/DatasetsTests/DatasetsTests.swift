@@ -77,4 +77,40 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     #expect(upright.images == digits.images(Array(order[12_000..<62_000])))
     #expect(Set(order).count == 70_000)
   }
+
+  @Test("Harder digits are those that their names say") func variants() throws {
+    let digits = try Digits(folder: root + "/Benchmarks/Data")
+    let plain = digits.rotated(.valid, isUpright: true)
+    func variant(_ v: DigitVariant) -> LabeledImages {
+      digits.rotated(.valid, isUpright: true, variant: v)
+    }
+    for v in DigitVariant.allCases { #expect(variant(v).images == variant(v).images) }
+    #expect(variant(.plain).images == plain.images)
+    let cluttered = variant(.cluttered).images
+    #expect(zip(cluttered.elements, plain.images.elements).allSatisfy { $0 >= $1 })
+    #expect(cluttered.mean().scalar > 1.05 * plain.images.mean().scalar)
+    let occluded = variant(.occluded).images
+    #expect(zip(occluded.elements, plain.images.elements).allSatisfy { $0 == $1 || $0 == 0 })
+    #expect(occluded.mean().scalar < 0.8 * plain.images.mean().scalar)
+    let symmetric = variant(.nearSymmetric)
+    #expect(symmetric.classNames == ["0", "1", "2", "5", "8"])
+    let kept = plain.labels.filter { [0, 1, 2, 5, 8].contains($0) }
+    #expect(symmetric.labels.map { [0, 1, 2, 5, 8][$0] } == kept)
+    // Every shifted digit is the digit at one of the 81 places.
+    let shifted = variant(.offCenter).images
+    var offsets: Set<Int> = []
+    for n in 0..<20 {
+      let (moved, own) = (shifted[n].elements, plain.images[n].elements)
+      let found = (-4...4).flatMap { dy in (-4...4).map { (dy, $0) } }.first { dy, dx in
+        (0..<784).allSatisfy { i in
+          let (x, y) = (i % 28 - dx, i / 28 - dy)
+          let isInside = (0..<28).contains(x) && (0..<28).contains(y)
+          return moved[i] == (isInside ? own[y * 28 + x] : 0)
+        }
+      }
+      #expect(found != nil)
+      if let found { offsets.insert(found.0 * 9 + found.1) }
+    }
+    #expect(offsets.count > 8)
+  }
 }

@@ -63,4 +63,14 @@ import Testing
     let large = action.act([AffineMap(matrix: [2, 0, 0, 2])], on: .ones([1, 8, 8, 1]))
     #expect(large == .ones([1, 8, 8, 1]))
   }
+
+  @Test("The distance to a half turn is π, and with a shift more") func halfTurn() {
+    let group = PlanarAffine.rigidMotions
+    let half = AffineMap(matrix: PlanarIsometry(quarterTurns: 2).matrix)
+    #expect(abs(group.distance(group.identity, half) - .pi) < 1e-9)
+    let shifted = AffineMap(matrix: half.matrix, translation: [0.5, 0])
+    #expect(group.distance(group.identity, shifted) > .pi)
+    let nearly = AffineMap(matrix: PlanarIsometry(residual: 2.9).matrix)
+    #expect(abs(group.distance(half, nearly) - (.pi - 2.9)) < 1e-9)
+  }
 }

@@ -43,6 +43,10 @@ private let kinds = [
   "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, gradient: mixture, poses: 2}",
   "{kind: learned, group: D4, kernel: 5, layers: 2, channels: 3, prior: 0.1}",
   "{kind: pca-sign}",
+  "{kind: pca, frame: 2, center: true}",
+  "{kind: adaptive, group: C4}",
+  "{kind: energy, group: SO2, starts: 2, steps: 3, channels: 2}",
+  "{kind: orbit, group: C8, channels: 2, features: 3, contrast: 0.1, refine: true, alignment: 0.1}",
   "{kind: learned, group: C4, kernel: 5, layers: 3, channels: 8, batchNorm: false}",
 ]
 
@@ -100,7 +104,7 @@ private let kinds = [
       let ends = whole.step == 2 * whole.stepsPerEpoch
       if ends { states.append(whole.model.safetensors().tensors) }
       let quality = whole.validate()
-      if ends { qualities.append(quality.selection) }
+      if ends { qualities.append(quality.loss) }
       if qualities.count == 2 && saved == nil { saved = whole.checkpoint }
       if qualities.count == 3 && ends {
         let best = qualities.indices.min { qualities[$0] < qualities[$1] } ?? 0

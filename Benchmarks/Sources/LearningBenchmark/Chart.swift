@@ -1,0 +1,156 @@
+import Foundation
+
+/// A plot as SVG, in the colors of a page or of paper.
+struct Chart {
+  /// Points of one method, from left to right.
+  struct Series {
+    let name: String
+    let points: [(x: Double, mean: Double, deviation: Double)]
+  }
+
+  enum Content {
+    /// A bar a method, with its standard deviation, and what kind of method it is.
+    case bars([(name: String, kind: MethodKind, value: Statistic)])
+    case lines([Series], isLogarithmic: Bool)
+  }
+
+  let id, title, xLabel, yLabel: String
+  let content: Content
+
+  /// Where colors come from: the page's style, which follows its reader's light or dark, or fixed ones.
+  enum Theme {
+    case page, paper
+
+    func color(_ name: String) -> String {
+      if self == .page { return "var(--\(name))" }
+      return Theme.paperColors[name] ?? "#000000"
+    }
+
+    private static let paperColors = [
+      "text": "#1c1e21", "faint": "#d4d7db", "ground": "#ffffff", "c0": "#8a8f98", "c1": "#b9770e",
+      "c2": "#c0392b", "c3": "#7d5ba6", "c4": "#1f6fb2", "c5": "#1e8449", "c6": "#0e7c86",
+    ]
+  }
+
+  /// The color of each kind of method, the same in all pictures.
+  static func color(_ kind: MethodKind) -> String {
+    "c\(MethodKind.allCases.firstIndex(of: kind) ?? 0)"
+  }
+
+  func svg(_ theme: Theme) -> String {
+    switch content {
+    case .bars(let bars): barsSVG(bars, theme)
+    case .lines(let series, let isLogarithmic): linesSVG(series, isLogarithmic, theme)
+    }
+  }
+
+  private func frame(_ width: Int, _ height: Int, _ theme: Theme, _ body: String) -> String {
+    let ground =
+      theme == .paper ? "<rect width=\"100%\" height=\"100%\" fill=\"\(theme.color("ground"))\"/>" : ""
+    return """
+      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(width) \(height)" role="img" \
+      aria-label="\(escaped(title))" font-family="DejaVu Sans, Helvetica, Arial, sans-serif" font-size="13" \
+      fill="\(theme.color("text"))">\(ground)<text x="12" y="22" font-size="15" font-weight="bold">\
+      \(escaped(title))</text>\(body)</svg>
+      """
+  }
+
+  // MARK: Bars
+
+  private func barsSVG(
+    _ bars: [(name: String, kind: MethodKind, value: Statistic)], _ theme: Theme
+  ) -> String {
+    let (left, right, top, row) = (210.0, 690.0, 44.0, 26.0)
+    let largest = bars.map { $0.value.mean + $0.value.deviation }.max() ?? 1
+    let ticks = niceTicks(0, largest)
+    let scale = { (v: Double) in left + (right - left) * v / max(ticks.last ?? 1, largest) }
+    let bottom = top + row * Double(bars.count)
+    var body = grid(ticks, theme) { "x1=\"\(scale($0).short)\" x2=\"\(scale($0).short)\" y1=\"\(top)\" y2=\"\(bottom.short)\"" }
+    for tick in ticks {
+      body += text(tick.label, scale(tick), bottom + 18, "middle")
+    }
+    for (i, bar) in bars.enumerated() {
+      let y = top + row * Double(i)
+      let (from, to) = (bar.value.mean - bar.value.deviation, bar.value.mean + bar.value.deviation)
+      body += text(bar.name, left - 8, y + 18, "end")
+      body +=
+        "<rect x=\"\(left)\" y=\"\((y + 4).short)\" width=\"\((scale(bar.value.mean) - left).short)\" height=\"\((row - 8).short)\" fill=\"\(theme.color(Chart.color(bar.kind)))\"/>"
+      body +=
+        "<path d=\"M\(scale(max(0, from)).short) \((y + row / 2).short)H\(scale(to).short)\" stroke=\"\(theme.color("text"))\" stroke-width=\"2\"/>"
+      body += text(bar.value.mean.label3, scale(to) + 8, y + 18, "start")
+    }
+    body += text(xLabel, (left + right) / 2, bottom + 40, "middle")
+    return frame(780, Int(bottom) + 54, theme, body)
+  }
+
+  // MARK: Lines
+
+  private func linesSVG(_ series: [Series], _ isLogarithmic: Bool, _ theme: Theme) -> String {
+    let (left, right, top, bottom) = (70.0, 560.0, 48.0, 330.0)
+    let all = series.flatMap(\.points)
+    let xs = Array(Set(all.map(\.x))).sorted()
+    let place = { (x: Double) in isLogarithmic ? log2(x) : x }
+    let (first, last) = (place(xs.first ?? 0), place(xs.last ?? 1))
+    let x = { (v: Double) in left + (right - left) * (place(v) - first) / max(last - first, 1e-9) }
+    let ticks = niceTicks(0, all.map { $0.mean + $0.deviation }.max() ?? 1)
+    let y = { (v: Double) in bottom - (bottom - top) * v / max(ticks.last ?? 1, 1e-12) }
+    var body = grid(ticks, theme) { "x1=\"\(left)\" x2=\"\(right)\" y1=\"\(y($0).short)\" y2=\"\(y($0).short)\"" }
+    for tick in ticks { body += text(tick.label, left - 8, y(tick) + 4, "end") }
+    let shown = xs.count > 8 ? niceTicks(xs[0], xs[xs.count - 1]).filter { $0 <= xs[xs.count - 1] } : xs
+    for tick in shown { body += text(tick.label, x(tick), bottom + 18, "middle") }
+    for (i, one) in series.enumerated() {
+      let color = theme.color("c\(i % 7)")
+      let dash = ["", "6 3", "2 3", "9 3 2 3"][i % 4]
+      let path = one.points.enumerated().map { k, p in
+        "\(k == 0 ? "M" : "L")\(x(p.x).short) \(y(p.mean).short)"
+      }.joined()
+      body += "<path d=\"\(path)\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"2.5\" stroke-dasharray=\"\(dash)\"/>"
+      for p in one.points where p.deviation > 0 {
+        body +=
+          "<path d=\"M\(x(p.x).short) \(y(max(0, p.mean - p.deviation)).short)V\(y(p.mean + p.deviation).short)\" stroke=\"\(color)\" stroke-width=\"1.5\"/>"
+      }
+      if one.points.count < 10 {
+        for p in one.points { body += "<circle cx=\"\(x(p.x).short)\" cy=\"\(y(p.mean).short)\" r=\"3.5\" fill=\"\(color)\"/>" }
+      }
+      let line = top + 10 + 22 * Double(i)
+      body +=
+        "<path d=\"M\(right + 20) \(line.short)h26\" stroke=\"\(color)\" stroke-width=\"2.5\" stroke-dasharray=\"\(dash)\"/>"
+      body += text(one.name, right + 54, line + 4, "start")
+    }
+    body += text(xLabel, (left + right) / 2, bottom + 42, "middle")
+    body += "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
+    return frame(780, 385, theme, body)
+  }
+
+  private func grid(_ ticks: [Double], _ theme: Theme, _ ends: (Double) -> String) -> String {
+    ticks.map { "<line \(ends($0)) stroke=\"\(theme.color("faint"))\"/>" }.joined()
+  }
+
+  private func text(_ string: String, _ x: Double, _ y: Double, _ anchor: String) -> String {
+    "<text x=\"\(x.short)\" y=\"\(y.short)\" text-anchor=\"\(anchor)\">\(escaped(string))</text>"
+  }
+}
+
+/// Round numbers from at most `low` to at least `high`.
+func niceTicks(_ low: Double, _ high: Double) -> [Double] {
+  let span = max(high - low, 1e-12)
+  let rough = pow(10, (log10(span / 5)).rounded(.down))
+  let step = [1, 2, 2.5, 5, 10].map { $0 * rough }.first { span / $0 <= 6 } ?? rough * 10
+  let from = (low / step).rounded(.down)
+  return (0...Int((high / step).rounded(.up) - from)).map { (from + Double($0)) * step }
+}
+
+extension Double {
+  /// With one decimal, for coordinates.
+  fileprivate var short: String { String(format: "%.1f", self) }
+  /// As short as it is exact, for ticks.
+  fileprivate var label: String { String(format: "%g", (self * 1e9).rounded() / 1e9) }
+  /// With three digits.
+  var label3: String { String(format: "%.3g", self) }
+}
+
+/// A text as HTML and SVG want it.
+func escaped(_ text: String) -> String {
+  text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
+    .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
+}

@@ -1,0 +1,178 @@
+import Canonicalization
+import Foundation
+import Images
+import Symmetry
+import TensorCore
+import Training
+
+/// The tasks that are measured for the curves alone.
+enum Curves {
+  static let orders = [4, 8, 16, 32, 64]
+
+  static func tasks(_ size: Size, digits: String) -> [Task] {
+    let isFull = size == .full
+    let data = "kind: rotated-mnist, path: \(digits)"
+    let backbone = isFull ? "kind: paper-cnn" : "kind: mlp, width: 256"
+    let order = Task(
+      id: "group-order", title: "Group order", text: "", data: data + ", limit: \(isFull ? 0 : 2000)",
+      backbone: backbone,
+      training: isFull ? "epochs: 20" : "epochs: 10, batch: 64, rate: 0.002",
+      methods: orders.map { template($0) })
+    let counts = isFull ? [500, 1000, 2500, 5000, 10_000] : [250, 500, 1000, 2000]
+    // As many steps for few images as for many.
+    let steps = isFull ? 1500 : 300
+    let images = counts.map { count in
+      Task(
+        id: "images-\(count)", title: "\(count) training images", text: "",
+        data: data + ", limit: \(count)", backbone: backbone,
+        training: "epochs: \(steps * 64 / count), batch: 64, rate: 0.002",
+        methods: [none, augmentation, pcaSign, template(64)])
+    }
+    return [order] + images
+  }
+
+  /// The curves that can be drawn of some results.
+  static func charts(_ tasks: [Task], _ results: [Result], models: String, digits: String) throws
+    -> [Chart]
+  {
+    var charts: [Chart] = []
+    func statistic(_ task: String, _ method: String) -> Statistic {
+      Statistic(results.filter { $0.task == task && $0.method == method }.map { $0.figure * 100 })
+    }
+    func point(_ x: Int, _ task: String, _ method: String) -> (Double, Double, Double)? {
+      let s = statistic(task, method)
+      return s.count > 0 ? (Double(x), s.mean, s.deviation) : nil
+    }
+    let byOrder = orders.compactMap { point($0, "group-order", template($0).name) }
+    if !byOrder.isEmpty {
+      charts.append(
+        Chart(
+          id: "error-by-order", title: "Error against the order of the group, learned template",
+          xLabel: "order", yLabel: "test error, %",
+          content: .lines([.init(name: "template", points: byOrder)], isLogarithmic: true)))
+    }
+    let sizes = tasks.filter { $0.id.hasPrefix("images-") }
+    let byImages = (sizes.first?.methods ?? []).map { method in
+      Chart.Series(
+        name: method.name,
+        points: sizes.compactMap { task in
+          Int(task.id.dropFirst(7)).flatMap { point($0, task.id, method.name) }
+        })
+    }.filter { !$0.points.isEmpty }
+    if !byImages.isEmpty {
+      charts.append(
+        Chart(
+          id: "error-by-images", title: "Error against the number of training images",
+          xLabel: "training images", yLabel: "test error, %",
+          content: .lines(byImages, isLogarithmic: true)))
+    }
+    if let task = tasks.first(where: { $0.isTestTurned }) {
+      let series = task.methods.compactMap { method -> Chart.Series? in
+        let rows = results.filter { $0.task == task.id && $0.method == method.name }
+          .compactMap(\.byAngle)
+        guard !rows.isEmpty, !["PCA", "gradients"].contains(method.name) else { return nil }
+        return Chart.Series(
+          name: method.name,
+          points: measuredAngles.indices.map { i in
+            (measuredAngles[i], Statistic(rows.map { $0[i] * 100 }).mean, 0)
+          })
+      }
+      if !series.isEmpty {
+        charts.append(
+          Chart(
+            id: "error-by-angle", title: "Error against the angle of the test, trained upright",
+            xLabel: "degrees", yLabel: "test error, %",
+            content: .lines(series, isLogarithmic: false)))
+      }
+    }
+    if let task = tasks.first(where: { $0.id == "rotated-cnn" }) {
+      charts += try histogram(task, models: models, digits: digits)
+    }
+    return charts
+  }
+
+  /// The models of the first seed of which forms and poses are shown.
+  static func shown(_ task: Task, models: String) throws -> [(name: String, model: ImageModel)] {
+    try task.methods.filter {
+      if case .scratch = $0.start { return $0.kind == .heuristic || $0.kind == .learned }
+      return false
+    }.compactMap { method in
+      let path = savedModel(models, task.id, method.name, 0)
+      guard FileManager.default.fileExists(atPath: path) else { return nil }
+      return (method.name, try ImageModel.load(path).model)
+    }
+  }
+
+  /// How the poses of upright digits spread, about the mean of their class.
+  private static func histogram(_ task: Task, models: String, digits: String) throws -> [Chart] {
+    let examples = try upright(task, 1000)
+    let bins = 36
+    let series = try shown(task, models: models).map { name, model -> Chart.Series in
+      let poses = model.poses(of: examples.inputs).map(\.element)
+      var counts = [Int](repeating: 0, count: bins)
+      for label in Set(examples.labels) {
+        let own = zip(poses, examples.labels).filter { $0.1 == label }.map(\.0)
+        let mean = PoseSpread(own).mean
+        for pose in own {
+          let angle = SO2().log(SO2().compose(SO2().inverse(mean), pose))[0]
+          counts[min(bins - 1, Int((angle + .pi) / (2 * .pi) * Double(bins)))] += 1
+        }
+      }
+      return Chart.Series(
+        name: name,
+        points: counts.enumerated().map { i, n in
+          ((Double(i) + 0.5) * 360 / Double(bins) - 180, Double(n) / Double(poses.count) * 100, 0)
+        })
+    }
+    if series.isEmpty { return [] }
+    return [
+      Chart(
+        id: "poses", title: "Poses of upright digits about the mean of their class",
+        xLabel: "degrees", yLabel: "% of digits", content: .lines(series, isLogarithmic: false))
+    ]
+  }
+
+  private static func upright(_ task: Task, _ count: Int) throws -> Examples {
+    var configuration = try RunConfiguration(text: task.yaml(none, seed: 0), source: task.id)
+    configuration.data.kind = .uprightMNIST
+    guard let test = try TrainingData.test(configuration) else {
+      throw BenchmarkError(description: "\(task.id) has no test part")
+    }
+    return test.selecting(0..<count)
+  }
+
+  /// Contact sheets: digits in several poses, above the forms that each method brings them to.
+  static func sheets(
+    _ tasks: [Task], models: String, to folder: String
+  ) throws -> [(title: String, path: String)] {
+    guard let task = tasks.first(where: { $0.id == "rotated-cnn" }) else { return [] }
+    let (digits, poses) = ([3, 2, 1, 18], 12)
+    let examples = try upright(task, 100)
+    let turns = (0..<poses).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses) + 0.1) }
+    return try shown(task, models: models).map { name, model in
+      var sheet = ContactSheet(rows: 2 * digits.count, columns: poses)
+      for (row, n) in digits.enumerated() {
+        let copies = [Tensor](repeating: examples.inputs.sliced(n..<n + 1), count: poses)
+        let turned = model.action.act(turns, on: .concatenated(copies))
+        let forms = model.predict(turned).forms
+        for column in 0..<poses {
+          sheet.place(Image(turned[column]), row: 2 * row, column: column)
+          sheet.place(Image(forms[column]), row: 2 * row + 1, column: column)
+        }
+      }
+      let path = "\(folder)/forms-\(fileName(name)).png"
+      try sheet.image.write(to: path)
+      return ("\(name): digits in \(poses) poses, above their canonical forms", path)
+    }
+  }
+}
+
+/// Where the model of a method and seed is kept.
+func savedModel(_ folder: String, _ task: String, _ method: String, _ seed: Int) -> String {
+  "\(folder)/\(task)-\(fileName(method))-\(seed).safetensors"
+}
+
+/// A method's name as part of a file's.
+private func fileName(_ method: String) -> String {
+  method.lowercased().map { $0.isLetter || $0.isNumber ? String($0) : "-" }.joined()
+}

@@ -1,0 +1,106 @@
+import Foundation
+
+/// The report as one HTML file that needs nothing else.
+struct Page {
+  let report: Report
+  let sheets: [(title: String, path: String)]
+
+  var html: String {
+    """
+    <!doctype html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>canon: learned against heuristic canonicalization</title>
+    <style>\(Page.style)</style>
+    </head>
+    <body>
+    <main>
+    <h1>Learned against heuristic canonicalization</h1>
+    <p>\(escaped(report.summary))</p>
+    \(outcomes)
+    <p class="note">\(escaped(report.preface))</p>
+    \(report.sections.map(section).joined(separator: "\n"))
+    <section><h2>Curves</h2>
+    \(report.curves.map { "<figure>\($0.svg(.page))</figure>" }.joined(separator: "\n"))
+    </section>
+    <section><h2>Canonical forms</h2>
+    \(sheets.map(sheet).joined(separator: "\n"))
+    </section>
+    </main>
+    </body>
+    </html>
+
+    """
+  }
+
+  private var outcomes: String {
+    let rows = report.verdicts.map { v in
+      let mark = [Verdict.Outcome.learned: "learned", .heuristic: "heuristic"][v.outcome] ?? "–"
+      return "<tr><td>\(escaped(v.task))</td><td class=\"\(v.outcome.rawValue)\">\(mark)</td>"
+        + "<td>\(escaped(v.learned))</td><td class=\"number\">\(figure(v.learnedFigure, v))</td>"
+        + "<td>\(escaped(v.heuristic))</td><td class=\"number\">\(figure(v.heuristicFigure, v))</td></tr>"
+    }
+    return "<div class=\"wide\"><table><thead><tr><th>task</th><th>ahead</th><th>best learned</th><th></th>"
+      + "<th>best heuristic</th><th></th></tr></thead><tbody>\(rows.joined(separator: "\n"))</tbody></table></div>"
+  }
+
+  private func figure(_ value: Statistic, _ verdict: Verdict) -> String {
+    let isError = report.sections.first { $0.task.title == verdict.task }?.summaries.first?.isError ?? true
+    return isError
+      ? String(format: "%.2f ± %.2f %%", value.mean * 100, value.deviation * 100)
+      : String(format: "%.5f ± %.5f", value.mean, value.deviation)
+  }
+
+  private func section(_ section: Report.Section) -> String {
+    let header = Report.Section.header.enumerated().map { i, name in
+      "<th\(i > 1 ? " class=\"number\"" : "")>\(name)</th>"
+    }.joined()
+    let rows = section.rows.map { row in
+      let cells = row.cells.enumerated().map { i, cell in
+        "<td\(i > 1 ? " class=\"number\"" : "")>\(escaped(cell))</td>"
+      }.joined()
+      return "<tr\(row.isBest ? " class=\"best\"" : "")>\(cells)</tr>"
+    }
+    let verdict = section.verdict.map { "<p><strong>Outcome:</strong> \(escaped($0.text)).</p>" } ?? ""
+    return """
+      <section><h2>\(escaped(section.task.title))</h2>
+      <p>\(escaped(section.task.text))</p>
+      \(verdict)
+      <figure>\(section.chart.svg(.page))</figure>
+      <div class="wide"><table><thead><tr>\(header)</tr></thead>
+      <tbody>\(rows.joined(separator: "\n"))</tbody></table></div>
+      </section>
+      """
+  }
+
+  private func sheet(_ sheet: (title: String, path: String)) -> String {
+    let data = (try? Data(contentsOf: URL(fileURLWithPath: sheet.path))) ?? Data()
+    return "<figure><figcaption>\(escaped(sheet.title))</figcaption><img alt=\"\(escaped(sheet.title))\" "
+      + "src=\"data:image/png;base64,\(data.base64EncodedString())\"></figure>"
+  }
+
+  private static let style = """
+    :root { color-scheme: light dark; --text: #1c1e21; --ground: #ffffff; --faint: #d4d7db; --soft: #f4f5f7;
+      --c0: #8a8f98; --c1: #b9770e; --c2: #c0392b; --c3: #7d5ba6; --c4: #1f6fb2; --c5: #1e8449; --c6: #0e7c86; }
+    @media (prefers-color-scheme: dark) { :root { --text: #e4e6ea; --ground: #16181c; --faint: #3b4048;
+      --soft: #20242a; --c0: #8f959f; --c1: #e0a030; --c2: #e86a5c; --c3: #b494dd; --c4: #5aaae8; --c5: #52b97c;
+      --c6: #4fc3cf; } }
+    * { box-sizing: border-box; }
+    body { margin: 0; background: var(--ground); color: var(--text);
+      font: 16px/1.5 system-ui, "DejaVu Sans", Helvetica, Arial, sans-serif; }
+    main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+    h1 { font-size: 1.7rem; line-height: 1.2; } h2 { margin-top: 2.5rem; font-size: 1.25rem; }
+    .note { color: var(--text); opacity: .75; font-size: .9rem; }
+    .wide { overflow-x: auto; }
+    table { border-collapse: collapse; font-size: .87rem; width: 100%; }
+    th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--faint); text-align: left; white-space: nowrap; }
+    thead th { border-bottom-width: 2px; }
+    .number { text-align: right; font-variant-numeric: tabular-nums; }
+    .best td { background: var(--soft); font-weight: 600; }
+    td.learned { color: var(--c4); font-weight: 600; } td.heuristic { color: var(--c2); font-weight: 600; }
+    figure { margin: 1rem 0; overflow-x: auto; } figure svg { display: block; width: 100%; min-width: 34rem; max-width: 50rem; height: auto; }
+    figcaption { margin-bottom: .4rem; } img { max-width: 100%; image-rendering: pixelated; }
+    """
+}

@@ -1,0 +1,106 @@
+import Foundation
+
+/// What was measured of one model: a method, trained from one seed.
+struct Result: Codable {
+  var task, method: String
+  var kind: MethodKind
+  var seed: Int
+  /// The whole configuration: a result is used again only where it is the same.
+  var configuration: String
+  /// The fraction of wrong classes; `nil` where outputs are images or positions.
+  var error: Double?
+  /// Cross entropy, or mean squared error.
+  var loss: Double
+  /// The expected calibration error.
+  var calibration: Double?
+  /// The fraction of predictions that change when the input is moved, or the root mean square of how far
+  /// φ(g·x) is from g·φ(x).
+  var invariance: Double
+  /// Seconds of one core, another one at work beside it.
+  var trainSeconds: Double
+  /// Microseconds of one core an example.
+  var inferenceMicroseconds: Double
+  /// Trainable parameters before and in the backbone.
+  var canonicalizerParameters, backboneParameters: Int
+  /// The error on upright digits, where those were learned.
+  var uprightError: Double?
+  /// The error at each of some angles, in degrees.
+  var byAngle: [Double]?
+
+  /// What methods are compared by: the error, or the mean squared error.
+  var figure: Double { error ?? loss }
+}
+
+/// A mean with the standard deviation over seeds.
+struct Statistic: Codable {
+  let mean, deviation: Double
+  let count: Int
+
+  init(_ values: [Double]) {
+    count = values.count
+    let mean = values.reduce(0, +) / Double(max(1, values.count))
+    self.mean = mean
+    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : 0
+  }
+
+  var range: ClosedRange<Double> { mean - deviation...mean + deviation }
+}
+
+/// All seeds of one method on one task.
+struct Summary {
+  let method: String
+  let kind: MethodKind
+  let results: [Result]
+
+  var figure: Statistic { statistic { $0.figure } }
+  var isError: Bool { results.first?.error != nil }
+
+  func statistic(_ value: (Result) -> Double?) -> Statistic { Statistic(results.compactMap(value)) }
+
+  /// The methods of a task in the order in which they are listed there.
+  static func all(of task: Task, _ results: [Result]) -> [Summary] {
+    task.methods.compactMap { method in
+      let own = results.filter { $0.task == task.id && $0.method == method.name }
+      return own.isEmpty ? nil : Summary(method: method.name, kind: method.kind, results: own)
+    }
+  }
+}
+
+/// Which of learned and heuristic is ahead on a task.
+struct Verdict: Codable {
+  enum Outcome: String, Codable {
+    case learned, heuristic
+    /// Their means are within a standard deviation of each other.
+    case undecided
+  }
+
+  let task, learned, heuristic: String
+  let learnedFigure, heuristicFigure: Statistic
+  let outcome: Outcome
+
+  init?(_ task: Task, _ summaries: [Summary]) {
+    func best(_ kind: MethodKind) -> Summary? {
+      summaries.filter { $0.kind == kind }.min { $0.figure.mean < $1.figure.mean }
+    }
+    guard let learned = best(.learned), let heuristic = best(.heuristic) else { return nil }
+    self.task = task.title
+    (self.learned, self.heuristic) = (learned.method, heuristic.method)
+    (learnedFigure, heuristicFigure) = (learned.figure, heuristic.figure)
+    outcome =
+      learned.figure.range.overlaps(heuristic.figure.range)
+      ? .undecided : learned.figure.mean < heuristic.figure.mean ? .learned : .heuristic
+  }
+
+  /// In a sentence.
+  var text: String {
+    let ratio = (1 - learnedFigure.mean / heuristicFigure.mean) * 100
+    let figures =
+      "\(learned) against \(heuristic), the best heuristic: \(String(format: "%+.0f", -ratio)) % errors"
+    return switch outcome {
+    case .learned: "learned is ahead. \(figures)"
+    case .heuristic: "the heuristic is ahead. \(figures)"
+    case .undecided: "no difference beyond the seeds' spread. \(figures)"
+    }
+  }
+}

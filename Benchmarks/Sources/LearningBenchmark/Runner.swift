@@ -1,0 +1,190 @@
+import Foundation
+import Layers
+import Synchronization
+import TensorCore
+import Training
+
+/// Data that all methods and seeds of a task share.
+private struct Shared: Sendable {
+  let training: TrainingData
+  let test: Examples
+  /// Upright digits of the test part, where training ones are upright and the test's are not.
+  let upright: Examples?
+}
+
+/// A method of a task, from one seed.
+private struct Job: Sendable {
+  let task: Task
+  let method: Method
+  let seed: Int
+}
+
+/// Does all that is not done yet, two models at a time, each on a core of its own.
+final class Runner: Sendable {
+  private let out: String
+  private let size: Size
+  private let results = Mutex<[Result]>([])
+  private let failure = Mutex<String?>(nil)
+  private let progress: Mutex<(done: Int, total: Int, began: Date, seconds: Double)>
+
+  init(out: String, size: Size) {
+    (self.out, self.size) = (out, size)
+    progress = Mutex((0, 0, Date(), 0))
+  }
+
+  private var path: String { "\(out)/results.jsonl" }
+
+  /// Runs the tasks for some seeds.
+  ///
+  /// Results of an earlier run in the same folder are used again where their configurations are the same.
+  func run(_ tasks: [Task], seeds: Int) throws -> [Result] {
+    try FileManager.default.createDirectory(
+      atPath: "\(out)/models", withIntermediateDirectories: true)
+    let lines = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
+    let kept = lines.split(separator: "\n").compactMap {
+      try? JSONDecoder().decode(Result.self, from: Data($0.utf8))
+    }
+    let jobs = tasks.flatMap { task in
+      (0..<seeds).flatMap { seed in task.methods.map { Job(task: task, method: $0, seed: seed) } }
+    }
+    let wanted = Dictionary(
+      jobs.map { ("\($0.task.id)/\($0.method.name)/\($0.seed)", yaml($0)) },
+      uniquingKeysWith: { first, _ in first })
+    let usable = kept.filter { wanted["\($0.task)/\($0.method)/\($0.seed)"] == $0.configuration }
+    results.withLock { $0 = usable }
+    let done = Set(usable.map { "\($0.task)/\($0.method)/\($0.seed)" })
+    let open = jobs.filter { !done.contains("\($0.task.id)/\($0.method.name)/\($0.seed)") }
+    progress.withLock { $0 = (0, open.count, Date(), 0) }
+    for task in tasks where open.contains(where: { $0.task.id == task.id }) {
+      let shared = try shared(task)
+      let own = open.filter { $0.task.id == task.id }
+      // Methods that begin with the model of another one come after it.
+      for isLate in [false, true] {
+        let part = own.filter { if case .scratch = $0.method.start { !isLate } else { isLate } }
+        // The longest first, so that no core waits at the end.
+        Parallel.forEach(part.count) { self.run(part[$0], shared) }
+        if let failure = failure.withLock({ $0 }) { throw BenchmarkError(description: failure) }
+      }
+    }
+    return results.withLock { $0 }
+  }
+
+  private func modelPath(_ task: Task, _ method: String, _ seed: Int) -> String {
+    savedModel("\(out)/models", task.id, method, seed)
+  }
+
+  private func yaml(_ job: Job) -> String {
+    if case .backbone(let other) = job.method.start {
+      return job.task.yaml(
+        job.method, seed: job.seed, backboneFrom: modelPath(job.task, other, job.seed))
+    }
+    return job.task.yaml(job.method, seed: job.seed)
+  }
+
+  private func shared(_ task: Task) throws -> Shared {
+    let text = task.yaml(none, seed: 0)
+    var configuration = try RunConfiguration(text: text, source: task.id)
+    let all = try TrainingData(configuration)
+    let (validCount, testCount) = size == .full ? (Int.max, Int.max) : (1000, 5000)
+    func first(_ examples: Examples?, _ count: Int) -> Examples? {
+      examples.map { $0.selecting(0..<min($0.count, count)) }
+    }
+    let isForecast = configuration.data.task == .forecast
+    let training =
+      isForecast
+      ? all
+      : TrainingData(
+        train: all.train, valid: first(all.valid, validCount) ?? all.valid,
+        classNames: all.classNames)
+    let own = first(try TrainingData.test(configuration), testCount)
+    var (test, upright) = (own, nil as Examples?)
+    if task.isTestTurned {
+      upright = own
+      configuration.data.kind = .rotatedMNIST
+      test = first(try TrainingData.test(configuration), testCount)
+    }
+    guard let test else { throw BenchmarkError(description: "\(task.id) has no test part") }
+    return Shared(training: training, test: test, upright: upright)
+  }
+
+  private func run(_ job: Job, _ shared: Shared) {
+    if failure.withLock({ $0 != nil }) { return }
+    do {
+      let text = yaml(job)
+      let configuration = try RunConfiguration(text: text, source: "\(job.task.id), \(job.method.name)")
+      let result =
+        configuration.data.kind.dimension == nil
+        ? try result(job, ImageModel.self, configuration, text, shared)
+        : try result(job, PointModel.self, configuration, text, shared)
+      try keep(result)
+    } catch {
+      failure.withLock { $0 = "\(job.task.id), \(job.method.name), seed \(job.seed): \(error)" }
+    }
+  }
+
+  private func result<Model: Measurable>(
+    _ job: Job, _: Model.Type, _ configuration: RunConfiguration, _ text: String, _ shared: Shared
+  ) throws -> Result {
+    let began = Date()
+    let model: Model
+    if case .trained(let other) = job.method.start {
+      var file = try Safetensors(path: modelPath(job.task, other, job.seed))
+      file.metadata["configuration"] = configuration.yaml
+      let path = modelPath(job.task, job.method.name, job.seed)
+      try file.write(to: path)
+      model = try Model.load(path).model
+    } else {
+      model = Model(configuration, classNames: shared.training.classNames)
+      try model.loadBackbone()
+      var trainer = Trainer(model, data: shared.training)
+      while !trainer.isFinished {
+        try trainer.advance()
+        if trainer.step % trainer.stepsPerEpoch == 0 { _ = trainer.validate() }
+      }
+      try trainer.restoreBest()
+      try trainer.bestModel().write(to: modelPath(job.task, job.method.name, job.seed))
+    }
+    let trainSeconds = Date().timeIntervalSince(began)
+    let start = Date()
+    let quality = model.quality(on: shared.test)
+    let seconds = Date().timeIntervalSince(start)
+    let few = shared.test.selecting(0..<min(1000, shared.test.count))
+    let fewUpright = shared.upright.map { $0.selecting(0..<min(500, $0.count)) }
+    return Result(
+      task: job.task.id, method: job.method.name, kind: job.method.kind, seed: job.seed,
+      configuration: text, error: quality.error, loss: quality.loss,
+      calibration: quality.calibrationError, invariance: model.invarianceError(on: few.inputs),
+      trainSeconds: trainSeconds,
+      inferenceMicroseconds: seconds / Double(shared.test.count) * 1e6,
+      canonicalizerParameters: model.canonicalizerParameters,
+      backboneParameters: model.backbone.trainableCount,
+      uprightError: shared.upright.flatMap { model.quality(on: $0).error },
+      byAngle: fewUpright.flatMap { (model as? ImageModel)?.errors(onUpright: $0) })
+  }
+
+  /// Keeps a result, on the disk too: what is done is not lost when the benchmark is stopped.
+  private func keep(_ result: Result) throws {
+    let all = results.withLock {
+      $0.append(result)
+      return $0
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let lines = try all.map { String(decoding: try encoder.encode($0), as: UTF8.self) + "\n" }
+    try lines.joined().write(toFile: path, atomically: true, encoding: .utf8)
+    let (done, total, left) = progress.withLock {
+      $0.done += 1
+      let elapsed = Date().timeIntervalSince($0.began)
+      return ($0.done, $0.total, elapsed / Double($0.done) * Double($0.total - $0.done))
+    }
+    let figure = result.error.map { String(format: "%.2f %%", $0 * 100) }
+      ?? String(format: "%.5f", result.loss)
+    let time = String(format: "%d:%02d", Int(left) / 60, Int(left) % 60)
+    FileHandle.standardError.write(
+      Data(
+        "\(done)/\(total), \(time) left: \(result.task), \(result.method), seed \(result.seed): \(figure), \(String(format: "%.0f", result.trainSeconds)) s\n"
+          .utf8))
+  }
+}
+
+struct BenchmarkError: Error, CustomStringConvertible { let description: String }

@@ -1,0 +1,70 @@
+import ArgumentParser
+import Foundation
+import TensorCore
+
+/// Compares learned with heuristic canonicalization on seven kinds of tasks.
+struct LearningBenchmark: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Learned against heuristic canonicalization: tables, pictures, and one page to read.",
+    discussion: """
+      Every method is trained from each seed on the same training part, chosen on the same validation part and
+      measured once on the same test part. Writes results.jsonl as it goes (a run that was stopped goes on from
+      there), learning.json, learning.csv, learning.md, plots as PNG, and learning.html.
+
+      EXAMPLES
+        make bench
+        make bench-full
+        LearningBenchmark Benchmarks/Data --only particles --only bodies --out my-results
+      """)
+
+  @Argument(help: "The folder of MNIST's IDX files.")
+  var data: String
+
+  @Option(help: "The folder to write to.")
+  var out = "Benchmarks/Results/learning"
+
+  @Option(help: "From how many seeds each method is trained.")
+  var seeds = 3
+
+  @Flag(help: "The paper's sizes: hours instead of half an hour.")
+  var full = false
+
+  @Option(help: "These tasks only, by their names; --list prints them.")
+  var only: [String] = []
+
+  @Flag(help: "Print the names of tasks and methods, and end.")
+  var list = false
+
+  func run() throws {
+    let size: Size = full ? .full : .quick
+    let all = Task.all(size, digits: data)
+    if list {
+      for task in all { print("\(task.id): \(task.methods.map(\.name).joined(separator: ", "))") }
+      return
+    }
+    if let unknown = only.first(where: { name in !all.contains { $0.id == name } }) {
+      throw ValidationError("No task is called '\(unknown)'; --list prints their names.")
+    }
+    guard seeds > 0 else { throw ValidationError("--seeds must be at least 1.") }
+    let tasks = all.filter { only.isEmpty || only.contains($0.id) }
+    // Curves belong to the whole.
+    let curves = only.isEmpty ? Curves.tasks(size, digits: data) : []
+    let began = Date()
+    let results = try Runner(out: out, size: size).run(tasks + curves, seeds: seeds)
+    let models = "\(out)/models"
+    let report = Report(
+      tasks: tasks,
+      curves: try Curves.charts(tasks + curves, results, models: models, digits: data),
+      results: results, size: size, minutes: Date().timeIntervalSince(began) / 60)
+    try report.write(to: out, sheets: try Curves.sheets(tasks, models: models, to: out))
+    for section in report.sections {
+      print("\n\(section.task.title)")
+      print(section.rows.map { "  " + $0.cells.joined(separator: "  ") }.joined(separator: "\n"))
+      if let verdict = section.verdict { print("  → \(verdict.text).") }
+    }
+    print("\n\(report.summary)")
+    print("The page to read: \(out)/learning.html")
+  }
+}
+
+LearningBenchmark.main()
