@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test check build format lint docs benchmarks bench-speed needs-swift packages
+.PHONY: help demo test check build format lint docs benchmarks bench bench-full bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -61,5 +61,19 @@ benchmarks: build
 bench-speed: benchmarks ## Every speed beside the machine's roof; PEER=python (with equiadapt) times it too, in turn
 	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --canon .build/release/canon \
 	  --runs $(RUNS) --out Benchmarks/Results $(if $(PEER),--peer $(PEER))
+
+bench-packages:
+	@command -v rsvg-convert >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Missing: rsvg-convert, of librsvg; install it with this system's package manager."; exit 1; }; \
+	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq librsvg2-bin fonts-dejavu-core; }
+
+LEARNING = env -u OPENBLAS_CORETYPE $(BENCH)/LearningBenchmark Benchmarks/Data
+
+bench: benchmarks bench-packages ## Learned against heuristic canonicalization, seven kinds of tasks: half an hour
+	$(LEARNING) --out Benchmarks/Results/learning
+
+bench-full: benchmarks bench-packages ## The same with the paper's sizes: a day
+	$(LEARNING) --full --out Benchmarks/Results/learning-full
 
 check: lint build docs test ## Everything

@@ -6,17 +6,12 @@ public protocol ImageCanonicalizer: TrainableCanonicalizer
 where InputAction == ImageAction<PoseGroup> {
   associatedtype PoseGroup: PlanarGroup
 
-  /// What pulls images of a class to a common pose in training, if anything.
-  var alignment: ClassAlignment? { get }
-
   /// The frame of each image, of at most `count` poses, as isometries of the plane: the poses that it scores
   /// highest, where it scores them, or the pose and its ties.
   func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]]
 }
 
 extension ImageCanonicalizer {
-  public var alignment: ClassAlignment? { nil }
-
   public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
     planarPoses(of: batch).map { pose in
       let elements = ([pose.element] + pose.ties).prefix(count)

@@ -82,9 +82,26 @@ public struct LearnedFrame: PointCanonicalizer {
   }
 
   public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
+    poses(of: batch, by: vectors(of: batch, on: .inference()))
+  }
+
+  /// Poses of networks that are left when channels are dropped as in training, always the same ones, all of the
+  /// same weight: each turns with the set, so that what is averaged over them is exactly equivariant
+  /// (a sample of Kim et al., NeurIPS 2023, arXiv 2306.02866, with the noise held fixed).
+  public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]] {
+    var random = RandomStream(seed: 0, name: "frame")
+    let features = Variable(LearnedFrame.features(of: batch, action, neighbors))
+    let all = (0..<count).map { _ in
+      poses(of: batch, by: network.thinned(features, on: .inference(), using: &random))
+    }
+    return (0..<batch.shape[0]).map { n in
+      all.map { WeightedPose($0[n].element, weight: 1 / Float(count)) }
+    }
+  }
+
+  private func poses(of batch: Tensor, by vectors: Variable) -> [Pose<AffineMap>] {
     let d = action.group.dimension
     let origins = action.origins(of: batch).elements.map { Double($0) }
-    let vectors = vectors(of: batch, on: .inference())
     let frames = vectors.orthonormalized(by: orthonormalization).value.elements.map { Double($0) }
     return zip(0..., vectors.value.frameMargins).map { n, margin in
       let frame = AffineMap(matrix: Array(frames[n * d * d..<(n + 1) * d * d]))

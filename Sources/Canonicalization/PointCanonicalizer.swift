@@ -2,7 +2,16 @@ public import Symmetry
 public import TensorCore
 
 /// A canonicalizer of sets whose members have places, vectors and numbers, under isometries of space.
-public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {}
+public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {
+  /// The frame of each set, of at most `count` poses; by default the pose and its ties.
+  func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]]
+}
+
+extension PointCanonicalizer {
+  public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]] {
+    TiesAveraged(self).frames(of: batch)
+  }
+}
 
 /// The canonicalizer that leaves every set as it is.
 public struct IdentityFrame: PointCanonicalizer {

@@ -67,7 +67,7 @@ public struct PrincipalFrame: PointCanonicalizer {
       let product = signs.reduce(plain.determinant < 0 ? -1 : 1, *)
       return element(signs + [product])
     }
-    let decided = skews.prefix(free).map { $0 < 0 ? -1.0 : 1.0 }
+    let decided = skews.prefix(free).map { usesThirdMoment && $0 < 0 ? -1.0 : 1.0 }
     let choices = (0..<1 << free).map { bits in
       decided.indices.map { bits >> $0 & 1 == 1 ? -decided[$0] : decided[$0] }
     }

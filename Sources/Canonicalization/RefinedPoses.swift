@@ -18,8 +18,6 @@ public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
 
   public var parameters: [(name: String, parameter: Parameter)] { base.parameters }
 
-  public var alignment: ClassAlignment? { base.alignment }
-
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
     let group = base.action.group
     let elements = group.elements.map(group.isometry)

@@ -25,6 +25,9 @@ public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: Finite
   /// Divides the scores in training: small, and the softmax is sharp.
   var temperature: Float { get }
 
+  /// What pulls images of a class to a common pose in training, if anything.
+  var alignment: ClassAlignment? { get }
+
   /// Whether the parameters keep their initial values.
   var isFrozen: Bool { get }
 
@@ -40,6 +43,8 @@ public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: Finite
 }
 
 extension ScoringCanonicalizer {
+  public var alignment: ClassAlignment? { nil }
+
   public func scoresWithRegularization(
     _ batch: Variable, on tape: Tape
   ) -> (scores: Variable, regularization: Variable?) { (scores(batch, on: tape), nil) }

@@ -135,15 +135,7 @@ where Group.Element == PlanarIsometry {
     let away = matrices - Variable(Tensor([1, 0, 0, 1]))
     return TrainingForms(
       forms: forms, priorLoss: away.squared().mean([1]),
-      alignmentLoss: alignment.map { alignment in
-        { [hasReflections] classes in
-          let goal =
-            hasReflections
-            ? alignment.direction(batch.value, classes, over: Dihedral(64))
-            : alignment.direction(batch.value, classes, over: Cyclic(64))
-          return (unit - Variable(goal)).squared().sum([1])
-        }
-      },
+      alignmentLoss: alignment.map { alignment in { alignment.loss(of: forms, $0, on: tape) } },
       regularization: consistency > 0 ? inconsistency(of: unit, batch, on: tape) : nil
     ) { [border = action.border] targets in
       let exact = (0..<count).map { n in

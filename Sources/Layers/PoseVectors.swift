@@ -16,8 +16,9 @@ public struct PoseVectors: Layer {
 
   /// Creates a network with random weights.
   ///
-  /// In training, the fraction `dropout` of vectors is zeroed after each layer: it shakes the result, and
-  /// keeps what comes after from learning single poses by heart.
+  /// In training, the fraction `dropout` of a set's channels is zeroed after each layer: it shakes the result,
+  /// and keeps what comes after from learning single poses by heart. All members lose the same channels, so
+  /// that what is left is a network of the same kind.
   public init(
     _ inputs: Int, outputs: Int, width: Int = 16, layers: Int = 3, hasBatchNorm: Bool = true,
     dropout: Float = 0, using random: inout RandomStream
@@ -47,16 +48,31 @@ public struct PoseVectors: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    let s = input.shape
+    let rows = input.shape[0]
+    return vectors(of: input, on: tape) { channels in
+      tape.isTraining && dropout > 0 ? tape.uniform([rows, 1, 1, channels]) : nil
+    }
+  }
+
+  /// The result of the network that is left when some channels are dropped, the same for all sets.
+  ///
+  /// It turns with the set as the whole network's does: several such are a frame.
+  public func thinned(_ input: Variable, on tape: Tape, using random: inout RandomStream) -> Variable {
+    vectors(of: input, on: tape) { channels in .uniform([1, 1, 1, channels], using: &random) }
+  }
+
+  /// - Parameter draw: Gives, for so many channels, numbers in 0…1: those below `dropout` are dropped.
+  private func vectors(
+    of input: Variable, on tape: Tape, _ draw: (Int) -> Tensor?
+  ) -> Variable {
     var vectors = input
     for i in own.indices {
       let mean = shared[i](vectors.mean([1], keepingAxes: true), on: tape)
       vectors = own[i](vectors, on: tape) + mean
       if !norms.isEmpty { vectors = norms[i](vectors, on: tape) }
       vectors = bends[i](vectors, on: tape)
-      if tape.isTraining && dropout > 0 {
-        let kept = (tape.uniform([s[0], s[1], 1, vectors.shape[3]]) - dropout).step()
-        vectors = vectors * Variable(kept * (1 / (1 - dropout)))
+      if let drawn = draw(vectors.shape[3]) {
+        vectors = vectors * Variable((drawn - dropout).step() * (1 / (1 - dropout)))
       }
     }
     return head(vectors.mean([1]), on: tape)

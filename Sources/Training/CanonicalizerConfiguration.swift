@@ -111,8 +111,9 @@ extension RunConfiguration {
     if c.center || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1 {
       return "'center', 'scale', 'refine', 'turn', 'features' and 'contrast' are for images"
     }
-    if c.frame > 1 && (c.kind != .pca || c.order != .none) {
-      return "a 'frame' of several poses of points is that of 'pca', without an order"
+    if c.frame > 1 && (!(c.kind == .pca || c.kind == .frame && c.dropout > 0) || c.order != .none) {
+      return "a 'frame' of several poses of points is that of 'pca', or of 'frame' with 'dropout', without an "
+        + "order"
     }
     if c.order != .none && data.kind == .particles {
       return "'particles' need no 'order': their backbone has none"

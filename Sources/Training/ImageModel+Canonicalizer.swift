@@ -102,8 +102,10 @@ extension ImageModel {
   ) -> ClassAlignment? {
     let (c, input) = (configuration.canonicalizer, configuration.input)
     guard c.alignment > 0 && classes > 0 else { return nil }
+    var random = RandomStream(seed: UInt64(configuration.seed), name: "templates")
     return ClassAlignment(
-      classes: classes, size: input.size, channels: input.channels, sharpness: c.alignment)
+      classes: classes, size: input.size, channels: input.channels, sharpness: c.alignment,
+      using: &random)
   }
 }
 

@@ -61,19 +61,6 @@ public struct ImageModel: TrainableModel {
     ImageAction(O2(), border: configuration.canonicalizer.border)
   }
 
-  /// Finds the templates of the classes, where the canonicalizer wants them.
-  public func prepare(on train: Examples) {
-    guard let alignment = canonicalizer.alignment else { return }
-    let c = configuration.canonicalizer
-    var random = RandomStream(seed: UInt64(configuration.seed), name: "templates")
-    let seen = normalized(train.inputs.sliced(0..<min(train.count, 6000))).seen
-    if c.group.hasPrefix("D") || c.group.hasPrefix("O") {
-      alignment.congeal(seen, labels: train.labels, over: Dihedral(32), using: &random)
-    } else {
-      alignment.congeal(seen, labels: train.labels, over: Cyclic(32), using: &random)
-    }
-  }
-
   /// The loss of a batch in training.
   public func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable {
     var (inputs, targets) = (inputs, targets)

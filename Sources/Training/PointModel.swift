@@ -106,12 +106,22 @@ public struct PointModel: TrainableModel {
     var (inputs, targets) = (inputs, targets)
     if configuration.training.augment {
       var random = tape.stream()
-      let group = frame.action.group
-      let turns = (0..<inputs.shape[0]).map { _ in group.sample(using: &random) }
-      inputs = frame.action.act(turns, on: inputs)
-      if isForecast { targets = outputAction.act(turns, on: targets) }
+      let count = inputs.shape[0]
+      // Upright data are turned by nothing, and forecasts are per member.
+      if configuration.data.kind != .mnistPoints {
+        let group = frame.action.group
+        let turns = (0..<count).map { _ in group.sample(using: &random) }
+        inputs = frame.action.act(turns, on: inputs)
+        if isForecast { targets = outputAction.act(turns, on: targets) }
+      }
+      if !isForecast {
+        let orders = Symmetric(inputs.shape[1])
+        let shuffles = (0..<count).map { _ in orders.sample(using: &random) }
+        inputs = PermutationAction(orders).act(shuffles, on: inputs)
+      }
     }
-    let isFrame = configuration.canonicalizer.frame > 1
+    let c = configuration.canonicalizer
+    let isFrame = c.frame > 1 && !c.kind.isLearned
     let forms =
       isFrame
       ? frame.frameForms(Variable(inputs))
@@ -147,7 +157,11 @@ public struct PointModel: TrainableModel {
   /// Canonicalizes, predicts and restores a batch of sets.
   public func predict(_ batch: Tensor) -> Prediction {
     if configuration.canonicalizer.frame > 1 {
-      return Prediction(output: frame.frameAverage(batch, outputs), forms: frame.form(of: batch))
+      let frames = frame.frames(of: batch, count: configuration.canonicalizer.frame)
+      let output = frames.average(of: batch) { sets, poses in
+        outputs(of: frame.action.act(poses.map(\.inverse), on: sets), by: poses)
+      }
+      return Prediction(output: output, forms: frame.form(of: batch))
     }
     if isForecast {
       let (form, elements) = frame.canonicalForm(of: batch)
@@ -220,11 +234,4 @@ extension PointCanonicalizer {
   }
 
   fileprivate func sampled(_ count: Int) -> [AffineMap] { sampledElements(count) }
-
-  /// The average of outputs over the pose and its ties.
-  fileprivate func frameAverage(
-    _ batch: Tensor, _ outputs: (Tensor, [AffineMap]) -> Tensor
-  ) -> Tensor {
-    TiesAveraged(self).average(over: batch, outputs)
-  }
 }

@@ -18,9 +18,6 @@ public protocol TrainableModel: Sendable {
   /// Creates a model with random weights, which follow from the configuration's seed.
   init(_ configuration: RunConfiguration, classNames: [String])
 
-  /// Learns what is learned from the training part before the first step.
-  func prepare(on train: Examples)
-
   /// The loss of a batch in training, a scalar.
   func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable
 
@@ -29,8 +26,6 @@ public protocol TrainableModel: Sendable {
 }
 
 extension TrainableModel {
-  public func prepare(on train: Examples) {}
-
   /// The mean loss of a batch: the task's, of the mixture of its forms, and the canonicalizer's own.
   ///
   /// - Parameter classes: One-hot, where the task is to tell classes apart.

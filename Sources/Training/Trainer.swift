@@ -38,7 +38,6 @@ public struct Trainer<Model: TrainableModel> {
     let settings = model.configuration.training
     learner = Learner(
       model.parameters.map(\.parameter), rule: settings.rule, clip: settings.clip)
-    model.prepare(on: data.train)
     bestTensors = model.safetensors().tensors
   }
 

@@ -281,7 +281,6 @@ private struct FixedScores: ScoringCanonicalizer {
   let gradient = PoseGradient.straightThrough
   let temperature: Float = 1
   let isFrozen = false
-  let alignment: ClassAlignment? = nil
   func scores(_ batch: Variable, on tape: Tape) -> Variable { Variable(rows) }
 }
 

@@ -96,7 +96,7 @@ struct Chart {
     let y = { (v: Double) in bottom - (bottom - top) * v / max(ticks.last ?? 1, 1e-12) }
     var body = grid(ticks, theme) { "x1=\"\(left)\" x2=\"\(right)\" y1=\"\(y($0).short)\" y2=\"\(y($0).short)\"" }
     for tick in ticks { body += text(tick.label, left - 8, y(tick) + 4, "end") }
-    let shown = xs.count > 8 ? niceTicks(xs[0], xs[xs.count - 1]).filter { $0 <= xs[xs.count - 1] } : xs
+    let shown = xs.count > 8 ? niceTicks(xs[0], xs[xs.count - 1]).filter { $0 >= xs[0] && $0 <= xs[xs.count - 1] } : xs
     for tick in shown { body += text(tick.label, x(tick), bottom + 18, "middle") }
     for (i, one) in series.enumerated() {
       let color = theme.color("c\(i % 7)")

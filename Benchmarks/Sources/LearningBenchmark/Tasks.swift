@@ -34,6 +34,10 @@ struct Task {
   /// Whether the digits of training are upright, and those of the test turned.
   var isTestTurned = false
 
+  private var trainingWithoutEpochs: String {
+    training.split(separator: ", ").filter { !$0.hasPrefix("epochs") }.joined(separator: ", ")
+  }
+
   /// The configuration of a method.
   func yaml(_ method: Method, seed: Int, backboneFrom path: String? = nil) -> String {
     let frozen = path.map { ", from: \($0), frozen: true" } ?? ""
@@ -44,7 +48,7 @@ struct Task {
       data: {\(joined(data, method.data))}
       canonicalizer: \(method.canonicalizer)
       backbone: {\(backbone)\(frozen)}
-      training: {\(joined(training, method.training))}
+      training: {\(joined(method.training.contains("epochs") ? trainingWithoutEpochs : training, method.training))}
       """
   }
 }
@@ -96,14 +100,14 @@ extension Task {
     let data = "kind: rotated-mnist, path: \(digits), limit: \(isFull ? 0 : 2000)"
     let upright = "kind: upright-mnist, path: \(digits), limit: \(isFull ? 0 : 2000)"
     let cnn = isFull ? "kind: paper-cnn" : "kind: small-cnn, width: 16"
-    let training = isFull ? "epochs: 20" : "epochs: 10, batch: 64, rate: 0.002"
+    let training = isFull ? "epochs: 20" : "epochs: 6, batch: 64, rate: 0.002"
     let order = isFull ? 32 : 16
     let finest = template(64)
     let adaptive = Method(
       name: "adaptive C8", kind: .frame, canonicalizer: "{kind: adaptive, group: C8}")
     let steerable = Method(
       name: "steerable SO(2)", kind: .learned,
-      canonicalizer: "{kind: steerable, group: SO2, channels: 6, alignment: 0.12, consistency: 1}")
+      canonicalizer: "{kind: steerable, group: SO2, channels: 6, alignment: 0.12, consistency: 5}")
     let energy = Method(
       name: "energy SO(2)", kind: .learned,
       canonicalizer: "{kind: energy, group: SO2, starts: 2, steps: 5, channels: 4}",
@@ -153,9 +157,10 @@ extension Task {
           plain + heuristics + (isOff ? [center] : []) + [finest, best]
             + (isOff ? [orbit(order, ", center: true", name: "center, orbit C\(order)")] : [])))
     }
-    func prior(_ name: String, _ canonicalizer: String) -> Method {
+    // The backbone does not run: many epochs cost little.
+    func prior(_ name: String, _ canonicalizer: String, epochs: Int) -> Method {
       Method(
-        name: name, kind: .learned, canonicalizer: canonicalizer,
+        name: name, kind: .learned, canonicalizer: canonicalizer, training: "epochs: \(epochs)",
         start: .backbone(none.name))
     }
     tasks.append(
@@ -168,12 +173,15 @@ extension Task {
         methods: plain + heuristics + [
           prior(
             "template C64, prior",
-            "{kind: learned, group: C64, kernel: 28, layers: 1, channels: 1, prior: 1}"),
+            "{kind: learned, group: C64, kernel: 28, layers: 1, channels: 1, prior: 1}",
+            epochs: isFull ? 30 : 40),
           prior(
-            "orbit C\(order), prior", "{kind: orbit, group: C\(order), channels: 8, prior: 1}"),
+            "orbit C\(order), prior", "{kind: orbit, group: C\(order), channels: 8, prior: 1}",
+            epochs: isFull ? 20 : 30),
           prior(
             "steerable SO(2), prior",
-            "{kind: steerable, group: SO2, channels: 6, prior: 10, consistency: 1}"),
+            "{kind: steerable, group: SO2, channels: 6, prior: 10, consistency: 5}",
+            epochs: isFull ? 20 : 15),
         ], isTestTurned: true))
     tasks.append(
       Task(
@@ -195,9 +203,13 @@ extension Task {
 
   private static func points(_ size: Size, _ digits: String) -> [Task] {
     let isFull = size == .full
-    let training = isFull ? "epochs: 40" : "epochs: 12, batch: 64, rate: 0.002"
+    let training = isFull ? "epochs: 40" : "epochs: 20, batch: 64, rate: 0.002"
+    // Exact assignments take a while.
+    let few = isFull ? "" : "epochs: 10"
     func sorted(_ order: String, _ kind: MethodKind, _ frame: String = "kind: identity") -> Method {
-      Method(name: order, kind: kind, canonicalizer: "{\(frame), order: \(order)}")
+      Method(
+        name: order, kind: kind, canonicalizer: "{\(frame), order: \(order)}",
+        training: order == "assignment" ? few : "")
     }
     let frame = Method(
       name: "learned frame", kind: .learned, canonicalizer: "{kind: frame, neighbors: 8}")
@@ -222,8 +234,8 @@ extension Task {
         ]),
       Task(
         id: "points-rotated-mlp", title: "Rotated sets of points, MLP",
-        text: "The same turned by any angle: a frame first, then an order.",
-        data: "kind: rotated-mnist-points, \(data)", backbone: mlp, training: training,
+        text: "\(isFull ? 100 : 64) points of turned digits: a frame first, then an order.",
+        data: "kind: rotated-mnist-points, points: \(isFull ? 100 : 64), \(data)", backbone: mlp, training: training,
         methods: [
           none, augmentation,
           Method(
@@ -231,16 +243,13 @@ extension Task {
             canonicalizer: "{kind: pca-sign, order: hilbert}"),
           Method(
             name: "PCA + sign, assignment", kind: .learned,
-            canonicalizer: "{kind: pca-sign, order: assignment}"),
+            canonicalizer: "{kind: pca-sign, order: assignment}", training: few),
           Method(
             name: "frozen frame, hilbert", kind: .frozen,
             canonicalizer: "{kind: frame, neighbors: 8, frozen: true, order: hilbert}"),
           Method(
             name: "learned frame, hilbert", kind: .learned,
             canonicalizer: "{kind: frame, neighbors: 8, order: hilbert}"),
-          Method(
-            name: "learned frame, assignment", kind: .learned,
-            canonicalizer: "{kind: frame, neighbors: 8, order: assignment}"),
         ]),
       Task(
         id: "points-rotated-pointnet", title: "Rotated sets of points, PointNet",
@@ -248,13 +257,13 @@ extension Task {
         data: "kind: rotated-mnist-points, \(data)", backbone: pointnet, training: training,
         methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaFrame(4)]),
     ]
-    let learned = "kind: frame, channels: 16, layers: 4, dropout: 0.5"
+    let learned = "kind: frame, channels: 16, layers: 4, dropout: 0.3"
     tasks.append(
       Task(
         id: "particles", title: "N-body",
         text: "Five charges in space; their places 10 frames later. 3,000 / 2,000 / 2,000 systems.",
-        data: "kind: particles", backbone: "kind: particles",
-        training: "epochs: \(isFull ? 600 : 30), batch: 100, rate: 0.002, weightDecay: 0.00001",
+        data: "kind: particles", backbone: "kind: particles\(isFull ? "" : ", width: 32")",
+        training: "epochs: \(isFull ? 400 : 35), batch: 100, rate: 0.002, weightDecay: 0.00001",
         methods: [
           none, augmentation, pca, pcaSign,
           Method(
@@ -264,6 +273,9 @@ extension Task {
           Method(
             name: "learned frame, SVD", kind: .learned,
             canonicalizer: "{\(learned), orthonormalization: svd}"),
+          Method(
+            name: "learned frame, 8 poses", kind: .frame, canonicalizer: "{\(learned), frame: 8}",
+            start: .trained("learned frame")),
           pcaFrame(8),
         ]))
     tasks.append(
