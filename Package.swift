@@ -81,7 +81,7 @@ let package = Package(
     tests("Datasets", ["Datasets", "Images", "TensorCore"]),
     tests(
       "Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
-    tests("Training", ["Training", "Images", "Symmetry", "TensorCore"]),
+    tests("Training", ["Training", "Images", "Symmetry", "Autodiff", "TensorCore"]),
     tests("CanonCommands", ["Training", "Images", "TensorCore", "canon"]),
   ]
 )

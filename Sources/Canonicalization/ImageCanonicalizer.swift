@@ -1,3 +1,4 @@
+public import Autodiff
 public import Symmetry
 public import TensorCore
 
@@ -17,6 +18,13 @@ extension ImageCanonicalizer {
       let elements = ([pose.element] + pose.ties).prefix(count)
       return elements.map { WeightedPose($0, weight: 1 / Float(elements.count)) }
     }
+  }
+
+  public func act(_ elements: [PoseGroup.Element], on batch: Variable) -> Variable {
+    guard batch.requiresGradient else { return Variable(action.act(elements, on: batch.value)) }
+    return batch.warped(
+      exactly: elements.map { action.group.isometry($0).samplingMap }, action.interpolation,
+      border: action.border)
   }
 
   /// The poses as isometries of the plane.

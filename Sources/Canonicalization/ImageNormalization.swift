@@ -1,3 +1,4 @@
+public import Autodiff
 import Glibc
 public import Symmetry
 public import TensorCore
@@ -15,7 +16,7 @@ public enum ImageMoment: String, Sendable, CaseIterable, Codable {
 ///
 /// For shifts and scalings that keep all of the image in the frame the law holds within the sampling
 /// error. An empty image has the identity as its pose, with margin 0.
-public struct MomentNormalization: Canonicalizer {
+public struct MomentNormalization: TrainableCanonicalizer {
   public let action: AffineImageAction
   public let moment: ImageMoment
   /// The spread of a canonical image, in halves of the smaller side.
@@ -67,14 +68,20 @@ public struct MomentNormalization: Canonicalizer {
 ///     ], .rigidMotions)
 public struct NormalizationChain: TrainableCanonicalizer {
   public let action: AffineImageAction
-  public let steps: [any Canonicalizer<AffineImageAction>]
+  public let steps: [any TrainableCanonicalizer<AffineImageAction>]
 
   public init(
-    _ steps: [any Canonicalizer<AffineImageAction>], _ group: PlanarAffine,
+    _ steps: [any TrainableCanonicalizer<AffineImageAction>], _ group: PlanarAffine,
     interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero
   ) {
     self.steps = steps
     action = AffineImageAction(group, interpolation: interpolation, border: border)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    steps.enumerated().flatMap { i, step in
+      step.parameters.map { ("\(i).\($0.name)", $0.parameter) }
+    }
   }
 
   /// Margins are the smallest of all steps'; ties are those of the last step.
@@ -90,10 +97,18 @@ public struct NormalizationChain: TrainableCanonicalizer {
     }
     return found
   }
+
+  /// Where a step learns, each samples the form of the one before, so that gradients reach them all.
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    guard let first = steps.first, !parameters.isEmpty else { return formsAtConstantPoses(batch) }
+    return steps.dropFirst().reduce(first.trainingForms(batch, on: tape)) { forms, step in
+      step.trainingForms(forms.forms, on: tape).after(forms)
+    }
+  }
 }
 
 /// A canonicalizer for rotations and reflections of images, with its poses as affine maps.
-public struct AffinePoses<Base: ImageCanonicalizer>: Canonicalizer {
+public struct AffinePoses<Base: ImageCanonicalizer>: TrainableCanonicalizer {
   public let base: Base
   public let action: AffineImageAction
 
@@ -110,5 +125,11 @@ public struct AffinePoses<Base: ImageCanonicalizer>: Canonicalizer {
         AffineMap(matrix: pose.element.matrix), margin: pose.margin,
         ties: pose.ties.map { AffineMap(matrix: $0.matrix) })
     }
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] { base.parameters }
+
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    base.trainingForms(batch, on: tape)
   }
 }

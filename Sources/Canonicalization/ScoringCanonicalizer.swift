@@ -103,19 +103,19 @@ extension ScoringCanonicalizer {
     of best: [[Int]], _ logProbabilities: Variable, _ batch: Variable,
     _ alignmentLoss: ((Tensor) -> Variable)?, _ regularization: Variable?
   ) -> TrainingForms {
-    let (group, action, kept) = (action.group, action, best[0].count)
+    let (group, kept) = (action.group, best[0].count)
     let inverses = group.elements.map(group.inverse)
-    let move = { (images: Tensor) in
-      Tensor.concatenated(
-        (0..<kept).map { rank in action.act(best.map { inverses[$0[rank]] }, on: images) })
+    let move = { (images: Variable) in
+      Variable.concatenated(
+        (0..<kept).map { rank in act(best.map { inverses[$0[rank]] }, on: images) })
     }
     let flat = best.enumerated().flatMap { n, columns in columns.map { n * group.order + $0 } }
     let chosen = logProbabilities.reshaped([-1]).gathered(flat).reshaped([-1, kept])
     return TrainingForms(
-      forms: Variable(move(batch.value)), count: kept, logWeights: chosen.logSoftmax(),
+      forms: move(batch), count: kept, logWeights: chosen.logSoftmax(),
       priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss,
       regularization: regularization
-    ) { Variable(move($0.value)) }
+    ) { move($0) }
   }
 
   private func straightThrough(

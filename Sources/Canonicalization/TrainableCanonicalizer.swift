@@ -1,6 +1,6 @@
 public import Autodiff
 import Glibc
-import Symmetry
+public import Symmetry
 public import TensorCore
 
 /// A canonicalizer that can stand in front of a backbone in training, whether it learns or not.
@@ -11,6 +11,10 @@ public protocol TrainableCanonicalizer<InputAction>: Canonicalizer {
   /// How the group acts on targets of the task, of another width perhaps than the inputs; by default as
   /// on the inputs.
   var targetAction: InputAction { get }
+
+  /// The action on inputs on a pass that learns: the gradient reaches inputs that are themselves the forms
+  /// of another canonicalizer. By default they are data, and it does not.
+  func act(_ elements: [InputAction.Group.Element], on batch: Variable) -> Variable
 
   /// The forms of a batch on a pass that learns, with what a loss needs to teach the choice.
   func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms
@@ -65,13 +69,54 @@ extension TrainableCanonicalizer {
 
   public var targetAction: InputAction { action }
 
-  /// For canonicalizers that learn nothing: the forms are constants.
+  public func act(_ elements: [InputAction.Group.Element], on batch: Variable) -> Variable {
+    Variable(action.act(elements, on: batch.value))
+  }
+
+  /// For canonicalizers that learn nothing: the poses are constants.
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    let canonical = canonicalize(batch.value)
-    let inverses = canonical.poses.map { action.group.inverse($0.element) }
-    return TrainingForms(forms: Variable(canonical.form)) { [targetAction] in
+    formsAtConstantPoses(batch)
+  }
+
+  func formsAtConstantPoses(_ batch: Variable) -> TrainingForms {
+    let inverses = poses(of: batch.value).map { action.group.inverse($0.element) }
+    return TrainingForms(forms: act(inverses, on: batch)) { [targetAction] in
       Variable(targetAction.act(inverses, on: $0.value))
     }
+  }
+}
+
+extension TrainableCanonicalizer where InputAction == AffineImageAction {
+  public func act(_ elements: [AffineMap], on batch: Variable) -> Variable {
+    guard batch.requiresGradient else { return Variable(action.act(elements, on: batch.value)) }
+    let maps = action.samplingMaps(elements, height: batch.shape[1], width: batch.shape[2])
+    return batch.warped(exactly: maps, action.interpolation, border: action.border)
+  }
+}
+
+extension Variable {
+  /// Images resampled by maps that are constants.
+  func warped(
+    exactly maps: [SamplingMap], _ interpolation: Interpolation, border: BorderPolicy
+  ) -> Variable {
+    let constants = Variable(.zeros([maps.count, 6]))
+    return warped(by: constants, exact: maps, interpolation, border: border)
+  }
+}
+
+extension TrainingForms {
+  /// These forms, of inputs that are themselves the one form of another canonicalizer.
+  public func after(_ first: TrainingForms) -> TrainingForms {
+    precondition(first.count == 1, "a first step with \(first.count) forms")
+    func sum(_ losses: Variable?...) -> Variable? {
+      let all = losses.compactMap { $0 }
+      return all.first.map { all.dropFirst().reduce($0, +) }
+    }
+    return TrainingForms(
+      forms: forms, count: count, logWeights: logWeights,
+      priorLoss: sum(first.priorLoss, priorLoss), alignmentLoss: alignmentLoss,
+      regularization: sum(first.regularization, regularization)
+    ) { move(first.move($0)) }
   }
 }
 
@@ -87,12 +132,11 @@ extension TrainableCanonicalizer {
     let logWeights = frames.flatMap { frame in
       (0..<count).map { $0 < frame.count ? -log(Float(frame.count)) : -1e9 }
     }
-    func move(_ values: Tensor, _ action: InputAction) -> Variable {
-      Variable(.concatenated(inverses.map { action.act($0, on: values) }))
-    }
     return TrainingForms(
-      forms: move(batch.value, action), count: count,
+      forms: .concatenated(inverses.map { act($0, on: batch) }), count: count,
       logWeights: Variable(Tensor(logWeights, shape: [frames.count, count]))
-    ) { [targetAction] in move($0.value, targetAction) }
+    ) { [targetAction] targets in
+      Variable(.concatenated(inverses.map { targetAction.act($0, on: targets.value) }))
+    }
   }
 }

@@ -20,11 +20,16 @@ public struct AffineImageAction: Action {
   }
 
   public func act(_ elements: [AffineMap], on batch: Tensor) -> Tensor {
-    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
-    let maps = elements.map { g in
+    let maps = samplingMaps(elements, height: batch.shape[1], width: batch.shape[2])
+    return batch.warped(by: maps, interpolation, border: border)
+  }
+
+  /// Where the pixels of images moved by elements look in the images.
+  public func samplingMaps(_ elements: [AffineMap], height: Int, width: Int) -> [SamplingMap] {
+    let unit = Double(min(height, width)) / 2
+    return elements.map { g in
       let back = g.inverse
       return SamplingMap(matrix: back.matrix, offset: back.translation.map { $0 * unit })
     }
-    return batch.warped(by: maps, interpolation, border: border)
   }
 }

@@ -31,7 +31,7 @@ extension RunConfiguration {
       "channels", default: [.orbit, .steerable, .energy].contains(c.kind) ? 8 : c.channels, in: 1...1024)
     c.layers = try section.integer("layers", default: c.layers, in: 1...16)
     c.batchNorm = try section.flag("batchNorm", default: data.kind != .particles)
-    c.center = try section.flag("center", default: c.center)
+    c.center = try section.choice("center", default: c.center)
     c.scale = try section.flag("scale", default: c.scale)
     c.refine = try section.flag("refine", default: c.refine)
     c.frame = try section.integer("frame", default: c.frame, in: 1...256)
@@ -77,6 +77,9 @@ extension RunConfiguration {
     }
     if c.turn != 0 && c.kind == .adaptive { return "'adaptive' has no 'turn'" }
     if c.frame > 1 && c.refine { return "a pose is refined, a 'frame' of several is not" }
+    if (c.center != .none || c.scale) && [.energy, .adaptive].contains(c.kind) {
+      return "'center' and 'scale' do not go with '\(c.kind.rawValue)'"
+    }
     if c.kind == .energy {
       return ["SO2", "SE2", "similarity", "affine"].contains(c.group)
         ? nil
@@ -108,7 +111,7 @@ extension RunConfiguration {
     guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
       return "'group' is '\(c.group)' but must be like E\(dimension) or SO\(dimension)"
     }
-    if c.center || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1 {
+    if c.center != .none || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1 {
       return "'center', 'scale', 'refine', 'turn', 'features' and 'contrast' are for images"
     }
     if c.frame > 1 && (!(c.kind == .pca || c.kind == .frame && c.dropout > 0) || c.order != .none) {

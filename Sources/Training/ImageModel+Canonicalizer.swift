@@ -52,8 +52,14 @@ extension ImageModel {
           using: &random),
         starts: EnergyDescent.turns(c.starts), steps: c.steps)
     }
-    var steps: [any Canonicalizer<AffineImageAction>] = []
-    if c.center { steps.append(MomentNormalization(.center, border: c.border)) }
+    var steps: [any TrainableCanonicalizer<AffineImageAction>] = []
+    switch c.center {
+    case .none: break
+    case .mass: steps.append(MomentNormalization(.center, border: c.border))
+    case .learned:
+      var random = RandomStream(seed: UInt64(configuration.seed), name: "center")
+      steps.append(LearnedCenter(channels: input.channels, border: c.border, using: &random))
+    }
     if c.scale { steps.append(MomentNormalization(.scale, border: c.border)) }
     return steps.isEmpty ? nil : NormalizationChain(steps, .similarities, border: c.border)
   }

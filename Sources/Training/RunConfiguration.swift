@@ -103,6 +103,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public enum Order: String, Codable, Sendable, CaseIterable {
       case none, lexicographic, norm, hilbert, sort, assignment
     }
+    /// Where the middle of an image is: as it came, its center of mass, or what a network finds.
+    public enum Center: String, Codable, Sendable, CaseIterable { case none, mass, learned }
     public enum Gradient: String, Codable, Sendable, CaseIterable {
       case straightThrough = "straight-through"
       case mixture
@@ -116,8 +118,9 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var channels = 16
     public var layers = 3
     public var batchNorm = true
-    /// Whether an image is first shifted to its center of mass, and scaled to a common size.
-    public var center = false
+    /// Where an image is first shifted to have in the middle.
+    public var center = Center.none
+    /// Whether an image is first scaled to a common size.
     public var scale = false
     /// Whether the pose is refined between the elements of a finite group.
     public var refine = false

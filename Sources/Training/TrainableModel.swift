@@ -45,15 +45,4 @@ extension TrainingForms {
     if prior > 0, let priorLoss { loss = loss + priorLoss.mean() * prior }
     return loss
   }
-
-  /// These forms, of inputs that are themselves the one form of another step.
-  func after(_ first: TrainingForms) -> TrainingForms {
-    precondition(first.count == 1, "a first step with \(first.count) forms")
-    let own = [first.regularization, regularization].compactMap { $0 }
-    return TrainingForms(
-      forms: forms, count: count, logWeights: logWeights, priorLoss: priorLoss,
-      alignmentLoss: alignmentLoss,
-      regularization: own.first.map { own.dropFirst().reduce($0, +) }
-    ) { move(first.move($0)) }
-  }
 }

@@ -1,9 +1,28 @@
+import Autodiff
 import Canonicalization
 import Foundation
 import Symmetry
 import TensorCore
 import TestSupport
 import Testing
+
+/// Gaussian blobs, given by place from the middle and width in pixels.
+private func blobs(_ all: [(x: Double, y: Double, r: Double)], side: Int = 25) -> Tensor {
+  let middle = Double(side - 1) / 2
+  let pixels = (0..<side * side).map { i -> Float in
+    let (x, y) = (Double(i % side) - middle, Double(i / side) - middle)
+    return Float(
+      all.reduce(0) { sum, b in
+        sum + 0.9
+          * Foundation.exp(-((x - b.x) * (x - b.x) + (y - b.y) * (y - b.y)) / (2 * b.r * b.r))
+      })
+  }
+  return Tensor(pixels, shape: [1, side, side, 1])
+}
+
+extension Double {
+  fileprivate var sign: Double { self < 0 ? -1 : 1 }
+}
 
 /// A smooth figure without symmetry, far from the borders, somewhat off the middle.
 private func figure(_ side: Int = 41) -> Tensor {
@@ -53,6 +72,70 @@ private func figure(_ side: Int = 41) -> Tensor {
       let moved = center.canonicalize(center.action.act([g], on: x))
       #expect(largestDifference(moved.form, plain.form) < 1e-5)
     }
+  }
+
+  @Test("A learned center starts as that of mass, and learns to leave out what does not belong")
+  func learnedCenter() {
+    var random = RandomStream(seed: 3, name: "center")
+    let learned = LearnedCenter(width: 4, kernel: 5, using: &random)
+    let mass = MomentNormalization(.center)
+    // A wide blob, and a small one somewhere about it.
+    let places = (0..<8).map { _ in (0..<4).map { _ in Double.random(in: -1...1, using: &random) } }
+    let x = Tensor.concatenated(
+      places.map { p in
+        blobs([(2 * p[0], 2 * p[1], 2.5), (7 * p[2].sign, 7 * p[3], 0.9)])
+      })
+    let goal = Variable(.concatenated(places.map { _ in blobs([(0, 0, 2.5)]) }))
+    func error(_ poses: [Pose<AffineMap>]) -> Double {
+      zip(poses, places).map { pose, p in
+        hypot(pose.element.translation[0] * 12.5 - 2 * p[0], pose.element.translation[1] * 12.5 - 2 * p[1])
+      }.reduce(0, +) / Double(places.count)
+    }
+    let before = error(learned.poses(of: x))
+    #expect(abs(before - error(mass.poses(of: x))) < 1e-4)
+    for step in 0..<60 {
+      let tape = Tape.training(random: RandomStream(seed: 0, name: "step/\(step)"))
+      let forms = learned.trainingForms(Variable(x), on: tape).forms
+      let gradients = Gradients(of: (forms - goal).squared().sum())
+      for (_, parameter) in learned.parameters {
+        guard let gradient = tape.leaf(of: parameter).flatMap({ gradients[$0] }) else { continue }
+        let length = 0.02 / (gradient.squared().sum().scalar + 1e-12).squareRoot()
+        parameter.update { $0 = $0 - gradient * length }
+      }
+    }
+    let after = error(learned.poses(of: x))
+    #expect(after < 0.5 * before, "\(before) → \(after) pixels")
+    // As the center of mass: bilinear sampling alone.
+    let y = figure()
+    let shifts = learned.deviations(on: y, under: learned.sampledElements(8))
+    #expect(shifts.pose < 0.01 && shifts.form < 0.06 && shifts.restoration < 0.06, "\(shifts)")
+    let rigid = NormalizationChain([learned, AffinePoses(PrincipalAxis())], .rigidMotions)
+    let motions = rigid.deviations(on: y, under: rigid.sampledElements(8))
+    #expect(motions.pose < 0.05 && motions.form < 0.1, "\(motions)")
+    #expect(learned.poses(of: .zeros([1, 9, 9, 1]))[0].margin == 0)
+  }
+
+  @Test("The gradient reaches a learned center through the warp, in a chain too") func gradient() throws {
+    var random = RandomStream(seed: 4, name: "center")
+    let learned = LearnedCenter(width: 2, kernel: 5, using: &random)
+    let chain = NormalizationChain(
+      [learned, MomentNormalization(.scale, spread: 0.3)], .similarities)
+    let x = figure(21)
+    let aside = AffineMap(matrix: [1, 0, 0, 1], translation: [0.1, -0.2])
+    let goal = Variable(chain.action.act([aside], on: chain.canonicalize(x).form))
+    func loss(_ tape: Tape) -> Variable {
+      ((chain.trainingForms(Variable(x), on: tape).forms - goal).squared()).sum()
+    }
+    let weight = learned.parameters.last { $0.name.hasSuffix("weight") }!.parameter
+    let tape = Tape.training(random: RandomStream(seed: 0, name: "center"))
+    let gradient = Gradients(of: loss(tape))[try #require(tape.leaf(of: weight))]!
+    #expect(gradient.squared().sum().scalar > 0)
+    // A step down lowers the loss.
+    let before = loss(tape).value.scalar
+    let length = 0.02 / gradient.squared().sum().scalar.squareRoot()
+    weight.update { $0 = $0 - gradient * length }
+    let after = loss(.training(random: RandomStream(seed: 0, name: "center"))).value.scalar
+    #expect(after < before)
   }
 
   @Test("Of an empty image the pose is the identity, without margin") func empty() {

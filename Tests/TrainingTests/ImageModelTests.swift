@@ -73,7 +73,7 @@ private let pictures: Tensor = {
 
   @Test("A center, a size and an angle make one map, that restores what it canonicalized")
   func similarity() throws {
-    let model = try model("{kind: pca-sign, center: true, scale: true}")
+    let model = try model("{kind: pca-sign, center: mass, scale: true}")
     let plain = model.predict(pictures)
     // A shift by a pixel each way and a quarter turn move pixels; the form stays.
     let motion = AffineMap(
@@ -93,7 +93,7 @@ private let pictures: Tensor = {
   }
 
   @Test("An image-valued output moves with the input, by an affine pose too") func restoring() throws {
-    let model = try model("{kind: pca-sign, center: true}", ", targets: nowhere")
+    let model = try model("{kind: pca-sign, center: mass}", ", targets: nowhere")
     let plain = model.predict(pictures)
     let turn = [PlanarIsometry](repeating: PlanarIsometry(quarterTurns: 1), count: 3)
     let moved = model.predict(model.action.act(turn, on: pictures))

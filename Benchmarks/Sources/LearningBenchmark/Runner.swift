@@ -24,6 +24,8 @@ final class Runner: Sendable {
   private let out: String
   private let size: Size
   private let results = Mutex<[Result]>([])
+  /// Lines of other tasks and settings, which stay in the file.
+  private let others = Mutex<[Result]>([])
   private let failure = Mutex<String?>(nil)
   private let progress: Mutex<(done: Int, total: Int, began: Date, seconds: Double)>
 
@@ -47,11 +49,13 @@ final class Runner: Sendable {
     let jobs = tasks.flatMap { task in
       (0..<seeds).flatMap { seed in task.methods.map { Job(task: task, method: $0, seed: seed) } }
     }
-    let wanted = Dictionary(
+    let configurations = Dictionary(
       jobs.map { ("\($0.task.id)/\($0.method.name)/\($0.seed)", yaml($0)) },
       uniquingKeysWith: { first, _ in first })
-    let usable = kept.filter { wanted["\($0.task)/\($0.method)/\($0.seed)"] == $0.configuration }
+    func wanted(_ result: Result) -> String? { configurations["\(result.task)/\(result.method)/\(result.seed)"] }
+    let usable = kept.filter { wanted($0) == $0.configuration }
     results.withLock { $0 = usable }
+    others.withLock { $0 = kept.filter { wanted($0) == nil } }
     let done = Set(usable.map { "\($0.task)/\($0.method)/\($0.seed)" })
     let open = jobs.filter { !done.contains("\($0.task.id)/\($0.method.name)/\($0.seed)") }
     progress.withLock { $0 = (0, open.count, Date(), 0) }
@@ -170,7 +174,7 @@ final class Runner: Sendable {
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let lines = try all.map { String(decoding: try encoder.encode($0), as: UTF8.self) + "\n" }
+    let lines = try (others.withLock { $0 } + all).map { String(decoding: try encoder.encode($0), as: UTF8.self) + "\n" }
     try lines.joined().write(toFile: path, atomically: true, encoding: .utf8)
     let (done, total, left) = progress.withLock {
       $0.done += 1

@@ -143,7 +143,7 @@ extension Task {
         ]),
     ]
     let center = Method(
-      name: "center, PCA + sign", kind: .heuristic, canonicalizer: "{kind: pca-sign, center: true}")
+      name: "center, PCA + sign", kind: .heuristic, canonicalizer: "{kind: pca-sign, center: mass}")
     for (variant, text) in [
       ("off-center", "Shifted by up to 4 pixels each way after the turn."),
       ("cluttered", "With pieces of four other digits around it, turned with it."),
@@ -155,7 +155,10 @@ extension Task {
         digitsTask(
           "rotated-\(variant)", "Rotated MNIST, \(variant)", text, ", variant: \(variant)", cnn,
           plain + heuristics + (isOff ? [center] : []) + [finest, best]
-            + (isOff ? [orbit(order, ", center: true", name: "center, orbit C\(order)")] : [])))
+            + (isOff ? [
+              orbit(order, ", center: mass", name: "center, orbit C\(order)"),
+              orbit(order, ", center: learned", name: "learned center, orbit C\(order)"),
+            ] : [])))
     }
     // The backbone does not run: many epochs cost little.
     func prior(_ name: String, _ canonicalizer: String, epochs: Int) -> Method {

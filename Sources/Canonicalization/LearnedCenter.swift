@@ -1,0 +1,88 @@
+public import Autodiff
+import Layers
+public import Symmetry
+public import TensorCore
+
+/// A learned canonicalizer for shifts of images: the center of what a network finds worth looking at.
+///
+///     h(x) = Σₚ wₚ p / Σₚ wₚ,   w = x · σ(s(x))
+///
+/// *s* is one number a pixel, of a steerable network, so that the center turns with the image, and a rotation
+/// found about it makes a canonicalizer for SE(2). Before it has learned it is the center of mass; it can
+/// learn to leave out what does not belong to the object. The gradient passes through the warp.
+///
+/// For shifts that keep all of the image in the frame the law holds within the sampling error. The margin is
+/// the part of the intensity that counts; an empty image has the identity as its pose, with margin 0.
+public struct LearnedCenter: TrainableCanonicalizer {
+  public let action: AffineImageAction
+  private let network: Sequential
+  private let last: SteerableConvolution
+
+  /// - Parameters:
+  ///   - width: Channels of the hidden layer, each of frequencies 0, 1 and 2.
+  ///   - kernel: Of both convolutions; what is within `kernel` − 1 pixels decides on a pixel.
+  public init(
+    channels: Int = 1, width: Int = 8, kernel: Int = 9, border: BorderPolicy = .zero,
+    using random: inout RandomStream
+  ) {
+    action = AffineImageAction(.translations, border: border)
+    let hidden = SteerableField(channels: width, largestFrequency: 2)
+    last = SteerableConvolution(
+      hidden, .scalars(1), kernel: kernel, padding: kernel / 2, using: &random)
+    last.weight.update { $0 = $0 * 0 }
+    network = Sequential([
+      SteerableConvolution(
+        .scalars(channels), hidden, kernel: kernel, padding: kernel / 2, using: &random),
+      SteerableNormReLU(hidden), last,
+    ])
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] { network.parameters }
+
+  /// The weight of each pixel, not negative, `[batch, height, width, 1]`.
+  public func weights(of batch: Variable, on tape: Tape) -> Variable {
+    batch.mean([3], keepingAxes: true).relu() * network(batch, on: tape).sigmoid()
+  }
+
+  /// The centers in pixels from the middle, *x* to the right and *y* down, `[batch, 2]`.
+  private func centers(of weights: Variable) -> Variable {
+    let (height, width) = (weights.shape[1], weights.shape[2])
+    let (middleX, middleY) = (Float(width - 1) / 2, Float(height - 1) / 2)
+    let places = (0..<height * width).flatMap { i -> [Float] in
+      [Float(i % width) - middleX, Float(i / width) - middleY]
+    }
+    let flat = weights.reshaped([-1, height * width])
+    let sums = flat.matmul(Variable(Tensor(places, shape: [height * width, 2])))
+    return sums / (flat.sum([1], keepingAxes: true) + 1e-12)
+  }
+
+  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
+    let weights = weights(of: Variable(batch), on: .inference())
+    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
+    let centers = centers(of: weights).value.elements.map { Double($0) / unit }
+    let parts = weights.value.sum([1, 2, 3]).elements
+    let masses = batch.mean([3]).relu().sum([1, 2]).elements
+    return masses.indices.map { n in
+      guard parts[n] > 0 else { return Pose(.identity(2), margin: 0) }
+      return Pose(
+        AffineMap(matrix: [1, 0, 0, 1], translation: [centers[2 * n], centers[2 * n + 1]]),
+        margin: parts[n] / masses[n])
+    }
+  }
+
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let centers = centers(of: weights(of: batch, on: tape))
+    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
+    let turns = Tensor(
+      (0..<batch.shape[0]).flatMap { _ in [1, 0, 0, 1] as [Float] }, shape: [batch.shape[0], 4])
+    let maps = Variable.concatenated([Variable(turns), centers], axis: 1)
+    let shifts = centers.value.elements.map { Double($0) / unit }
+    let inverses = (0..<batch.shape[0]).map { n in
+      AffineMap(matrix: [1, 0, 0, 1], translation: [-shifts[2 * n], -shifts[2 * n + 1]])
+    }
+    return TrainingForms(
+      forms: batch.warped(by: maps, action.interpolation, border: action.border),
+      priorLoss: (centers * Float(1 / unit)).squared().sum([1])
+    ) { [action] in Variable(action.act(inverses, on: $0.value)) }
+  }
+}
