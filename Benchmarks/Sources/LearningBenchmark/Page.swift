@@ -54,7 +54,7 @@ struct Page {
   }
 
   private func section(_ section: Report.Section) -> String {
-    let header = Report.Section.header.enumerated().map { i, name in
+    let header = section.header.enumerated().map { i, name in
       "<th\(i > 1 ? " class=\"number\"" : "")>\(name)</th>"
     }.joined()
     let rows = section.rows.map { row in

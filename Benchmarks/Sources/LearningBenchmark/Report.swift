@@ -28,9 +28,18 @@ struct Report {
           }))
     }
 
-    static let header = [
-      "method", "kind", "test error", "invariance error", "ECE", "training", "inference", "parameters",
-    ]
+    var header: [String] {
+      let common = [
+        "method", "kind", "test error", "invariance error", "ECE", "training", "inference", "parameters",
+      ]
+      return uprightAccuracy == nil ? common : common + ["of upright accuracy"]
+    }
+
+    /// How often the first method, the backbone alone, is right on upright digits, where those were learned.
+    private var uprightAccuracy: Double? {
+      guard let first = summaries.first, first.results[0].uprightError != nil else { return nil }
+      return 1 - first.statistic { $0.uprightError }.mean
+    }
 
     /// The table's rows, of the texts of its cells; the best mean of all is marked.
     var rows: [(cells: [String], isBest: Bool)] {
@@ -39,6 +48,7 @@ struct Report {
         let ece = s.statistic { $0.calibration.map { $0 * 100 } }
         let invariance = s.statistic { $0.invariance }.mean
         let parameters = s.results[0].canonicalizerParameters
+        let kept = uprightAccuracy.map { String(format: "%.1f %%", (1 - s.figure.mean) / $0 * 100) }
         let cells = [
           s.method, s.kind.rawValue, s.text,
           s.isError ? String(format: "%.1f %%", invariance * 100) : String(format: "%.1e", invariance),
@@ -46,7 +56,7 @@ struct Report {
           String(format: "%.0f s", s.statistic { $0.trainSeconds }.mean),
           String(format: "%.0f µs", s.statistic { $0.inferenceMicroseconds }.mean),
           "\(parameters) + \(s.results[0].backboneParameters)",
-        ]
+        ] + (kept.map { [$0] } ?? [])
         return (cells, s.figure.mean == best)
       }
     }
@@ -83,11 +93,12 @@ struct Report {
 
   var csv: String {
     let header =
-      "task,method,kind,seed,error,loss,calibration,invariance,train_seconds,inference_microseconds,"
-      + "canonicalizer_parameters,backbone_parameters\n"
+      "task,method,kind,seed,error,loss,valid,calibration,invariance,train_seconds,"
+      + "inference_microseconds,upright_error,canonicalizer_parameters,backbone_parameters\n"
     let lines = results.map { r -> String in
       let numbers: [Double?] = [
-        r.error, r.loss, r.calibration, r.invariance, r.trainSeconds, r.inferenceMicroseconds,
+        r.error, r.loss, r.valid, r.calibration, r.invariance, r.trainSeconds,
+        r.inferenceMicroseconds, r.uprightError,
       ]
       let cells = numbers.map { $0.map { "\($0)" } ?? "" }
       return ([r.task, "\"\(r.method)\"", r.kind.rawValue, "\(r.seed)"] + cells
@@ -101,8 +112,8 @@ struct Report {
   var markdown: String {
     let parts = sections.map { section -> String in
       let table =
-        "| \(Section.header.joined(separator: " | ")) |\n"
-        + "|\(Section.header.map { _ in "---" }.joined(separator: "|"))|\n"
+        "| \(section.header.joined(separator: " | ")) |\n"
+        + "|\(section.header.map { _ in "---" }.joined(separator: "|"))|\n"
         + section.rows.map { row in
           let cells = row.isBest ? row.cells.map { "**\($0)**" } : row.cells
           return "| \(cells.joined(separator: " | ")) |\n"
@@ -117,8 +128,8 @@ struct Report {
   /// How to read the figures.
   var preface: String {
     let seeds = Set(results.map(\.seed)).count
-    return "Mean ± standard deviation over \(seeds) seeds (\(size.rawValue) size); chosen on the validation part "
-      + "only, measured once on the test part. Times are of one core, another at work beside it. Parameters "
+    return "Mean ± standard deviation over \(seeds) seeds (\(size.rawValue) size); models, and the best method of a "
+      + "kind, are chosen on the validation part only, and measured once on the test part. Times are of one core, another at work beside it. Parameters "
       + "are those that are trained, before and in the backbone. The invariance error is the fraction of "
       + "predictions that change when the input is moved, or the root mean square of how far the output of a "
       + "moved input is from the moved output."

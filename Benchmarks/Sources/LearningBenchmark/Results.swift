@@ -11,6 +11,8 @@ struct Result: Codable {
   var error: Double?
   /// Cross entropy, or mean squared error.
   var loss: Double
+  /// Error or loss on the validation part: it chooses the best method of a kind.
+  var valid: Double
   /// The expected calibration error.
   var calibration: Double?
   /// The fraction of predictions that change when the input is moved, or the root mean square of how far
@@ -67,7 +69,8 @@ struct Summary {
   }
 }
 
-/// Which of learned and heuristic is ahead on a task.
+/// Which of learned and heuristic is ahead on a task: of each kind the method that did best on the
+/// validation part, by what it does on the test part.
 struct Verdict: Codable {
   enum Outcome: String, Codable {
     case learned, heuristic
@@ -81,7 +84,8 @@ struct Verdict: Codable {
 
   init?(_ task: Task, _ summaries: [Summary]) {
     func best(_ kind: MethodKind) -> Summary? {
-      summaries.filter { $0.kind == kind }.min { $0.figure.mean < $1.figure.mean }
+      summaries.filter { $0.kind == kind }
+        .min { $0.statistic { $0.valid }.mean < $1.statistic { $0.valid }.mean }
     }
     guard let learned = best(.learned), let heuristic = best(.heuristic) else { return nil }
     self.task = task.title

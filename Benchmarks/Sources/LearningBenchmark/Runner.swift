@@ -149,6 +149,7 @@ final class Runner: Sendable {
       try trainer.bestModel().write(to: modelPath(job.task, job.method.name, job.seed))
     }
     let trainSeconds = Date().timeIntervalSince(began)
+    let valid = model.quality(on: shared.training.valid)
     let start = Date()
     let quality = model.quality(on: shared.test)
     let seconds = Date().timeIntervalSince(start)
@@ -156,7 +157,7 @@ final class Runner: Sendable {
     let fewUpright = shared.upright.map { $0.selecting(0..<min(500, $0.count)) }
     return Result(
       task: job.task.id, method: job.method.name, kind: job.method.kind, seed: job.seed,
-      configuration: text, error: quality.error, loss: quality.loss,
+      configuration: text, error: quality.error, loss: quality.loss, valid: valid.error ?? valid.loss,
       calibration: quality.calibrationError, invariance: model.invarianceError(on: few.inputs),
       trainSeconds: trainSeconds,
       inferenceMicroseconds: seconds / Double(shared.test.count) * 1e6,

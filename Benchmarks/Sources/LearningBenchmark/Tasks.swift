@@ -100,7 +100,7 @@ extension Task {
     let data = "kind: rotated-mnist, path: \(digits), limit: \(isFull ? 0 : 2000)"
     let upright = "kind: upright-mnist, path: \(digits), limit: \(isFull ? 0 : 2000)"
     let cnn = isFull ? "kind: paper-cnn" : "kind: small-cnn, width: 16"
-    let training = isFull ? "epochs: 20" : "epochs: 6, batch: 64, rate: 0.002"
+    let training = isFull ? "epochs: 20" : "epochs: 8, batch: 64, rate: 0.003"
     let order = isFull ? 32 : 16
     let finest = template(64)
     let adaptive = Method(
@@ -142,23 +142,22 @@ extension Task {
           frozen, finest, best, refined, pcaFrame, topPoses(of: finest, 8), topPoses(of: best, 8),
         ]),
     ]
-    let center = Method(
-      name: "center, PCA + sign", kind: .heuristic, canonicalizer: "{kind: pca-sign, center: mass}")
+    let centered = [
+      Method(
+        name: "center, PCA + sign", kind: .heuristic, canonicalizer: "{kind: pca-sign, center: mass}"),
+      orbit(order, ", center: mass", name: "center, orbit C\(order)"),
+      orbit(order, ", center: learned", name: "learned center, orbit C\(order)"),
+    ]
     for (variant, text) in [
       ("off-center", "Shifted by up to 4 pixels each way after the turn."),
       ("cluttered", "With pieces of four other digits around it, turned with it."),
       ("occluded", "With a square of 9 pixels near the middle erased."),
       ("near-symmetric", "The digits 0, 1, 2, 5 and 8 alone, much alike when turned half around."),
     ] {
-      let isOff = variant == "off-center"
       tasks.append(
         digitsTask(
           "rotated-\(variant)", "Rotated MNIST, \(variant)", text, ", variant: \(variant)", cnn,
-          plain + heuristics + (isOff ? [center] : []) + [finest, best]
-            + (isOff ? [
-              orbit(order, ", center: mass", name: "center, orbit C\(order)"),
-              orbit(order, ", center: learned", name: "learned center, orbit C\(order)"),
-            ] : [])))
+          plain + heuristics + (variant == "off-center" ? centered : [finest]) + [best]))
     }
     // The backbone does not run: many epochs cost little.
     func prior(_ name: String, _ canonicalizer: String, epochs: Int) -> Method {
@@ -180,18 +179,18 @@ extension Task {
             epochs: isFull ? 30 : 40),
           prior(
             "orbit C\(order), prior", "{kind: orbit, group: C\(order), channels: 8, prior: 1}",
-            epochs: isFull ? 20 : 30),
+            epochs: 20),
           prior(
             "steerable SO(2), prior",
             "{kind: steerable, group: SO2, channels: 6, prior: 10, consistency: 5}",
-            epochs: isFull ? 20 : 15),
+            epochs: isFull ? 20 : 10),
         ], isTestTurned: true))
     tasks.append(
       Task(
         id: "restore", title: "Restoring images",
         text: "Noisy and partly erased turned digits in, clean ones out, in the pose that they came in.",
         data: data + ", task: restore", backbone: "kind: unet, width: \(isFull ? 16 : 8)",
-        training: training,
+        training: isFull ? training : "epochs: 6, batch: 64, rate: 0.002",
         methods: plain + heuristics + [
           Method(
             name: "frozen C4", kind: .frozen,
@@ -208,7 +207,7 @@ extension Task {
     let isFull = size == .full
     let training = isFull ? "epochs: 40" : "epochs: 20, batch: 64, rate: 0.002"
     // Exact assignments take a while.
-    let few = isFull ? "" : "epochs: 10"
+    let few = isFull ? "" : "epochs: 8"
     func sorted(_ order: String, _ kind: MethodKind, _ frame: String = "kind: identity") -> Method {
       Method(
         name: order, kind: kind, canonicalizer: "{\(frame), order: \(order)}",
@@ -266,7 +265,7 @@ extension Task {
         id: "particles", title: "N-body",
         text: "Five charges in space; their places 10 frames later. 3,000 / 2,000 / 2,000 systems.",
         data: "kind: particles", backbone: "kind: particles\(isFull ? "" : ", width: 32")",
-        training: "epochs: \(isFull ? 400 : 35), batch: 100, rate: 0.002, weightDecay: 0.00001",
+        training: "epochs: \(isFull ? 400 : 30), batch: 100, rate: 0.002, weightDecay: 0.00001",
         methods: [
           none, augmentation, pca, pcaSign,
           Method(
