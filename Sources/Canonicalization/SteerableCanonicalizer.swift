@@ -29,6 +29,9 @@ where Group.Element == PlanarIsometry {
   /// The weight, in training, of how far the pose of a turned copy is from the turned pose: sampling
   /// leaves an error that the network can learn to make small.
   public let consistency: Float
+  /// How many copies of an image, turned by parts of a quarter turn, poses are averaged over where nothing is
+  /// learned: what sampling on a square grid adds to a direction changes its sign between them.
+  public let copies: Int
   private let network: Sequential
   private let hasReflections: Bool
   private let mask: Tensor
@@ -42,14 +45,15 @@ where Group.Element == PlanarIsometry {
   public init(
     _ group: Group, size: Int, channels: Int = 1, width: Int = 6, largestFrequency: Int = 2,
     kernels: [Int] = [9, 5, 5], nonlinearity: SteerableNonlinearity = .norm,
-    alignment: ClassAlignment? = nil, consistency: Float = 0, border: BorderPolicy = .zero,
+    alignment: ClassAlignment? = nil, consistency: Float = 0, copies: Int = 1,
+    border: BorderPolicy = .zero,
     using random: inout RandomStream
   ) {
     precondition(
       kernels.reduce(size) { $0 - $1 + 1 } > 0, "kernels \(kernels) on images of \(size)")
     action = ImageAction(group, border: border)
     (self.size, self.channels, self.alignment) = (size, channels, alignment)
-    self.consistency = consistency
+    (self.consistency, self.copies) = (consistency, copies)
     hasReflections = group.exactElements.contains { $0.isReflected }
     mask = discMask(height: size, width: size)
     let row: [Float] = [1, 4, 6, 4, 1].map { $0 / 16 }
@@ -91,9 +95,21 @@ where Group.Element == PlanarIsometry {
       .reshaped([batch.shape[0], -1, 3]).sliced(1..<3, axis: 2)
   }
 
+  /// The vectors averaged over the turned copies, each turned back.
+  private func averagedVectors(of images: Tensor) -> Tensor {
+    (0..<copies).map { k -> Tensor in
+      let angle = .pi / 2 * Double(k) / Double(copies)
+      let turns = [PlanarIsometry](repeating: .init(residual: angle), count: images.shape[0])
+      let copy = k == 0 ? images : ImageAction(SO2()).act(turns, on: images)
+      let (c, s) = (Float(cos(angle)), Float(sin(angle)))
+      return vectors(of: Variable(copy), on: .inference()).value
+        .matmul(Tensor([c, -s, s, c], shape: [2, 2]))
+    }.reduce(.zeros([])) { $0 + $1 }
+  }
+
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
     action.group.exactPoses(of: batch * mask) { images in
-      let vectors = vectors(of: Variable(images), on: .inference()).value
+      let vectors = averagedVectors(of: images)
       let numbers = vectors.elements.map { Double($0) }
       let stride = vectors.shape[1] * 2
       return (0..<images.shape[0]).map { n in pose(Array(numbers[n * stride..<(n + 1) * stride])) }

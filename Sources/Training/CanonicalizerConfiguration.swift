@@ -51,6 +51,7 @@ extension RunConfiguration {
     c.prior = try section.number("prior", default: c.prior, in: 0...1e4)
     c.alignment = try section.number("alignment", default: c.alignment, in: 0...100)
     c.consistency = try section.number("consistency", default: c.consistency, in: 0...1000)
+    c.copies = try section.integer("copies", default: c.copies, in: 1...64)
     c.frozen = try section.flag("frozen", default: c.frozen)
     c.border = try section.choice("border", default: c.border)
     canonicalizer = c
@@ -75,6 +76,7 @@ extension RunConfiguration {
     if c.frame > 1 && ![.learned, .orbit, .pca].contains(c.kind) {
       return "a 'frame' of several poses is for 'learned', 'orbit' and 'pca'"
     }
+    if c.copies > 1 && c.kind != .steerable { return "'copies' are for 'steerable'" }
     if c.turn != 0 && c.kind == .adaptive { return "'adaptive' has no 'turn'" }
     if c.frame > 1 && c.refine { return "a pose is refined, a 'frame' of several is not" }
     if (c.center != .none || c.scale) && [.energy, .adaptive].contains(c.kind) {
@@ -111,8 +113,10 @@ extension RunConfiguration {
     guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
       return "'group' is '\(c.group)' but must be like E\(dimension) or SO\(dimension)"
     }
-    if c.center != .none || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1 {
-      return "'center', 'scale', 'refine', 'turn', 'features' and 'contrast' are for images"
+    if c.center != .none || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1
+      || c.copies > 1
+    {
+      return "'center', 'scale', 'refine', 'turn', 'features', 'contrast' and 'copies' are for images"
     }
     if c.frame > 1 && (!(c.kind == .pca || c.kind == .frame && c.dropout > 0) || c.order != .none) {
       return "a 'frame' of several poses of points is that of 'pca', or of 'frame' with 'dropout', without an "

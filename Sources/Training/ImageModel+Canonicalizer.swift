@@ -99,7 +99,7 @@ extension ImageModel {
     return SteerableCanonicalizer(
       group, size: input.size, channels: input.channels, width: c.channels,
       nonlinearity: c.nonlinearity, alignment: alignment(configuration, classes),
-      consistency: c.consistency, border: c.border, using: &random)
+      consistency: c.consistency, copies: c.copies, border: c.border, using: &random)
   }
 
   /// The templates of classes, where the configuration wants them.

@@ -153,6 +153,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var prior: Float = 0
     /// The weight of the pose's consistency under turns, for `steerable`.
     public var consistency: Float = 0
+    /// How many turned copies poses of `steerable` are averaged over, not in training.
+    public var copies = 1
     /// How strongly images of a class are pulled to a common pose, 0 for not at all.
     public var alignment: Float = 0
     public var frozen = false

@@ -28,11 +28,12 @@ private func picture(_ side: Int, seed: UInt64) -> Tensor {
 private let pictures = Tensor.concatenated((0..<4).map { picture(21, seed: $0) })
 
 private func steerable<G: PlanarGroup>(
-  _ group: G, _ nonlinearity: SteerableNonlinearity = .norm
+  _ group: G, _ nonlinearity: SteerableNonlinearity = .norm, copies: Int = 1
 ) -> SteerableCanonicalizer<G> where G.Element == PlanarIsometry {
   var random = RandomStream(seed: 2, name: "steerable")
   return SteerableCanonicalizer(
-    group, size: 21, width: 3, kernels: [7, 5, 5], nonlinearity: nonlinearity, using: &random)
+    group, size: 21, width: 3, kernels: [7, 5, 5], nonlinearity: nonlinearity, copies: copies,
+    using: &random)
 }
 
 @Suite struct SteerableCanonicalizerTests {
@@ -71,6 +72,23 @@ private func steerable<G: PlanarGroup>(
     let found = flips.deviations(
       on: more.gathered(Array(sure)), under: flips.sampledElements(12))
     #expect(found.pose < 20 * .pi / 180, "\(found.pose * 180 / .pi)°")
+  }
+
+  @Test("Averaged over turned copies, poses follow turns more closely, and quarter turns exactly")
+  func copies() {
+    let (one, four) = (steerable(SO2()), steerable(SO2(), copies: 4))
+    let exact = four.deviations(on: pictures, under: SO2().exactElements)
+    #expect(exact.form == 0 && exact.pose < 1e-12)
+    func mean(_ canonicalizer: SteerableCanonicalizer<SO2>) -> Double {
+      let elements = canonicalizer.sampledElements(12)
+      return elements.map { canonicalizer.deviations(on: pictures, under: [$0]).pose }.reduce(0, +)
+        / Double(elements.count)
+    }
+    #expect(mean(four) < 0.7 * mean(one), "\(mean(one)) → \(mean(four))")
+    // The same poses, but for what is averaged out.
+    for (a, b) in zip(one.poses(of: pictures), four.poses(of: pictures)) {
+      #expect(SO2().distance(a.element, b.element) < 8 * .pi / 180)
+    }
   }
 
   @Test("The pose winds once around as the image does") func winding() {
