@@ -37,10 +37,12 @@ test: needs-swift packages ## All tests, in debug and in release; in release on 
 	./Tests/run release
 
 lint: needs-swift ## Format, strictly
-	swift format lint --strict --recursive Sources Tests Snippets Package.swift
+	swift format lint --strict --recursive Sources Tests Snippets Package.swift \
+	  Benchmarks/Sources Benchmarks/Package.swift
 
 format: needs-swift
-	swift format --in-place --recursive Sources Tests Snippets Package.swift
+	swift format --in-place --recursive Sources Tests Snippets Package.swift \
+	  Benchmarks/Sources Benchmarks/Package.swift
 
 MODULES = TensorCore Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training CanonCommands
 

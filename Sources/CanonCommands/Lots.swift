@@ -37,7 +37,8 @@ struct Lot: Sendable {
   private func write(to folder: String, _ move: (Int, Tensor) -> Tensor) throws {
     try prepareParents(of: files, in: folder)
     for (n, image) in images.enumerated() {
-      try Image(move(n, image.tensor)[0], bitDepth: image.bitDepth).write(to: "\(folder)/\(files[n])")
+      try Image(move(n, image.tensor)[0], bitDepth: image.bitDepth).write(
+        to: "\(folder)/\(files[n])")
     }
   }
 

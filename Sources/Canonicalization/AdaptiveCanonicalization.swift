@@ -28,7 +28,8 @@ public struct BestPosePerClass<InputAction: Action>: Sendable where InputAction.
   public func best(of batch: Tensor) -> (scores: Tensor, poses: [Pose<Element>]) {
     let elements = action.group.elements
     let all = elements.map { g in
-      backbone(action.act([Element](repeating: action.group.inverse(g), count: batch.shape[0]), on: batch))
+      backbone(
+        action.act([Element](repeating: action.group.inverse(g), count: batch.shape[0]), on: batch))
     }
     let scores = all.dropFirst().reduce(all[0]) { Tensor.maximum($0, $1) }
     let (numbers, classes) = (all.map(\.elements), scores.shape[1])

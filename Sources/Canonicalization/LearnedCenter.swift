@@ -18,9 +18,10 @@ public struct LearnedCenter: TrainableCanonicalizer {
   private let network: Sequential
   private let last: SteerableConvolution
 
-  /// - Parameters:
-  ///   - width: Channels of the hidden layer, each of frequencies 0, 1 and 2.
-  ///   - kernel: Of both convolutions; what is within `kernel` − 1 pixels decides on a pixel.
+  /// Creates a center with random weights in its first layer, and zeros in its last.
+  ///
+  /// The hidden layer has `width` channels, each of frequencies 0, 1 and 2; with two convolutions of
+  /// `kernel` pixels, what is within `kernel` − 1 pixels decides on a pixel.
   public init(
     channels: Int = 1, width: Int = 8, kernel: Int = 9, border: BorderPolicy = .zero,
     using random: inout RandomStream

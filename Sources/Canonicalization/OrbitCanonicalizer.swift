@@ -73,7 +73,8 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
     guard contrast > 0, order > 1 else { return (scores(of: features, on: tape), nil) }
     let products = features.matmul(features.permuted([0, 2, 1]))
     let different = (0..<order * order).map { $0 % (order + 1) == 0 ? Float(0) : 1 }
-    let magnitudes = (products.relu() + (-products).relu())
+    let magnitudes =
+      (products.relu() + (-products).relu())
       * Variable(Tensor(different, shape: [1, order, order]))
     let mean = magnitudes.sum([1, 2]) * (contrast / Float(order * (order - 1)))
     return (scores(of: features, on: tape), mean)

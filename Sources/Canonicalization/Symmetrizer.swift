@@ -35,8 +35,7 @@ extension Symmetrizer {
 
   /// The weighted mean, over the frame of each member of a batch, of outputs of its forms.
   ///
-  /// - Parameter outputs: Gives the outputs of forms, in the poses that the inputs came in, which it is
-  ///   given too.
+  /// `outputs` gives the outputs of forms, in the poses that the inputs came in, which it is given too.
   public func average(
     over batch: Tensor, _ outputs: (_ forms: Tensor, _ poses: [Element]) -> Tensor
   ) -> Tensor {
@@ -49,7 +48,7 @@ extension Symmetrizer {
 extension Array {
   /// The weighted mean, for each member of a batch, of outputs for the weighted poses of its frame.
   ///
-  /// - Parameter outputs: Gives the outputs for inputs, each repeated for its poses, and the poses.
+  /// `outputs` gives the outputs for inputs, each repeated for its poses, and the poses.
   public func average<G>(
     of batch: Tensor, _ outputs: (_ inputs: Tensor, _ poses: [G]) -> Tensor
   ) -> Tensor where Element == [WeightedPose<G>] {

@@ -117,7 +117,8 @@ public struct Digits: Sendable {
   /// Images with each one's pixels changed, one after the other.
   private func changed(_ images: Tensor, _ change: ([Float]) -> [Float]) -> Tensor {
     let (pixels, size) = (images.elements, 28 * 28)
-    let all = (0..<images.shape[0]).flatMap { n in change(Array(pixels[n * size..<(n + 1) * size])) }
+    let all = (0..<images.shape[0]).flatMap { n in change(Array(pixels[n * size..<(n + 1) * size]))
+    }
     return Tensor(all, shape: images.shape)
   }
 }

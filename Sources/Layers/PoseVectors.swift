@@ -57,7 +57,9 @@ public struct PoseVectors: Layer {
   /// The result of the network that is left when some channels are dropped, the same for all sets.
   ///
   /// It turns with the set as the whole network's does: several such are a frame.
-  public func thinned(_ input: Variable, on tape: Tape, using random: inout RandomStream) -> Variable {
+  public func thinned(_ input: Variable, on tape: Tape, using random: inout RandomStream)
+    -> Variable
+  {
     vectors(of: input, on: tape) { channels in .uniform([1, 1, 1, channels], using: &random) }
   }
 

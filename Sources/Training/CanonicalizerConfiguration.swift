@@ -28,7 +28,8 @@ extension RunConfiguration {
     c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
     c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
     c.channels = try section.integer(
-      "channels", default: [.orbit, .steerable, .energy].contains(c.kind) ? 8 : c.channels, in: 1...1024)
+      "channels", default: [.orbit, .steerable, .energy].contains(c.kind) ? 8 : c.channels,
+      in: 1...1024)
     c.layers = try section.integer("layers", default: c.layers, in: 1...16)
     c.batchNorm = try section.flag("batchNorm", default: data.kind != .particles)
     c.center = try section.choice("center", default: c.center)
@@ -107,7 +108,8 @@ extension RunConfiguration {
   private func pointProblem(_ dimension: Int) -> String? {
     let c = canonicalizer
     guard [.identity, .frame, .pca, .pcaSign].contains(c.kind) else {
-      return "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
+      return
+        "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
         + "points"
     }
     guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
@@ -116,10 +118,12 @@ extension RunConfiguration {
     if c.center != .none || c.scale || c.refine || c.turn != 0 || c.contrast > 0 || c.features > 1
       || c.copies > 1
     {
-      return "'center', 'scale', 'refine', 'turn', 'features', 'contrast' and 'copies' are for images"
+      return
+        "'center', 'scale', 'refine', 'turn', 'features', 'contrast' and 'copies' are for images"
     }
     if c.frame > 1 && (!(c.kind == .pca || c.kind == .frame && c.dropout > 0) || c.order != .none) {
-      return "a 'frame' of several poses of points is that of 'pca', or of 'frame' with 'dropout', without an "
+      return
+        "a 'frame' of several poses of points is that of 'pca', or of 'frame' with 'dropout', without an "
         + "order"
     }
     if c.order != .none && data.kind == .particles {

@@ -77,7 +77,8 @@ extension ImageModel {
         size: input.size, channels: input.channels, width: c.channels, features: c.features,
         using: &random)
       return OrbitCanonicalizer(
-        group, network: network, features: c.features, gradient: gradient, temperature: c.temperature,
+        group, network: network, features: c.features, gradient: gradient,
+        temperature: c.temperature,
         isFrozen: c.frozen, contrast: c.contrast, alignment: alignment, border: c.border,
         using: &random)
     }

@@ -74,11 +74,14 @@ public struct ImageModel: TrainableModel {
     let classes = isClassification ? targets : nil
     if let group = adaptiveGroup {
       let scores = BestPosePerClass.scores(
-        of: Variable(inputs), ImageAction(group, border: action.border), network: backbone, on: tape)
+        of: Variable(inputs), ImageAction(group, border: action.border), network: backbone, on: tape
+      )
       return configuration.loss.perMember(scores, Variable(targets)).mean()
     }
     let forms = trainingForms(Variable(inputs), on: tape)
-    if configuration.backbone.frozen { return forms.ownLoss(configuration.canonicalizer.prior, classes) }
+    if configuration.backbone.frozen {
+      return forms.ownLoss(configuration.canonicalizer.prior, classes)
+    }
     let goals =
       isClassification
       ? Variable(.concatenated([Tensor](repeating: targets, count: forms.count)))
@@ -91,7 +94,8 @@ public struct ImageModel: TrainableModel {
   private func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let before = normalizer?.trainingForms(batch, on: tape)
     let seen = before?.forms ?? batch
-    let isFrame = configuration.canonicalizer.frame > 1 && !configuration.canonicalizer.kind.isLearned
+    let isFrame =
+      configuration.canonicalizer.frame > 1 && !configuration.canonicalizer.kind.isLearned
     let forms =
       isFrame ? canonicalizer.frameForms(seen) : canonicalizer.trainingForms(seen, on: tape)
     return before.map { forms.after($0) } ?? forms

@@ -39,7 +39,8 @@ func temporary(_ name: String) -> String {
   @Test(
     "Every command explains itself with examples",
     arguments: [
-      "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses", "info",
+      "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses",
+      "info",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")

@@ -88,7 +88,9 @@ private func figure(_ side: Int = 41) -> Tensor {
     let goal = Variable(.concatenated(places.map { _ in blobs([(0, 0, 2.5)]) }))
     func error(_ poses: [Pose<AffineMap>]) -> Double {
       zip(poses, places).map { pose, p in
-        hypot(pose.element.translation[0] * 12.5 - 2 * p[0], pose.element.translation[1] * 12.5 - 2 * p[1])
+        hypot(
+          pose.element.translation[0] * 12.5 - 2 * p[0],
+          pose.element.translation[1] * 12.5 - 2 * p[1])
       }.reduce(0, +) / Double(places.count)
     }
     let before = error(learned.poses(of: x))
@@ -115,7 +117,9 @@ private func figure(_ side: Int = 41) -> Tensor {
     #expect(learned.poses(of: .zeros([1, 9, 9, 1]))[0].margin == 0)
   }
 
-  @Test("The gradient reaches a learned center through the warp, in a chain too") func gradient() throws {
+  @Test("The gradient reaches a learned center through the warp, in a chain too") func gradient()
+    throws
+  {
     var random = RandomStream(seed: 4, name: "center")
     let learned = LearnedCenter(width: 2, kernel: 5, using: &random)
     let chain = NormalizationChain(

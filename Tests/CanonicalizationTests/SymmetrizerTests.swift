@@ -145,12 +145,15 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
       features: 4, contrast: 0.5, using: &random)
     let x = Variable(images(12))
     let features = canonicalizer.features(x, on: .inference()).value
-    let found = canonicalizer.trainingForms(x, on: .inference()).regularization?.value.elements ?? []
+    let found =
+      canonicalizer.trainingForms(x, on: .inference()).regularization?.value.elements ?? []
     for n in 0..<3 {
       let rows = (0..<4).map { features[n][$0].elements }
       var sum: Float = 0
       for i in 0..<4 {
-        for j in 0..<4 where i != j { sum += abs(zip(rows[i], rows[j]).reduce(0) { $0 + $1.0 * $1.1 }) }
+        for j in 0..<4 where i != j {
+          sum += abs(zip(rows[i], rows[j]).reduce(0) { $0 + $1.0 * $1.1 })
+        }
       }
       #expect(abs(found[n] - 0.5 * sum / 12) < 1e-4 * max(1, sum))
     }

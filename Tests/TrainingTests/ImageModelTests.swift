@@ -37,7 +37,8 @@ private let pictures: Tensor = {
   @Test(
     "Outputs do not depend on quarter turns, bit for bit, for one pose, frames, and best poses a class",
     arguments: [
-      "{kind: orbit, group: C8, channels: 2}", "{kind: orbit, group: C8, channels: 2, refine: true}",
+      "{kind: orbit, group: C8, channels: 2}",
+      "{kind: orbit, group: C8, channels: 2, refine: true}",
       "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, frame: 3}",
       "{kind: pca, frame: 2}", "{kind: adaptive, group: C4}",
       "{kind: orbit, group: C8, channels: 2, turn: 30}",
@@ -92,7 +93,9 @@ private let pictures: Tensor = {
     #expect(abs(center.0 / center.1) < 0.1)
   }
 
-  @Test("An image-valued output moves with the input, by an affine pose too") func restoring() throws {
+  @Test("An image-valued output moves with the input, by an affine pose too") func restoring()
+    throws
+  {
     let model = try model("{kind: pca-sign, center: mass}", ", targets: nowhere")
     let plain = model.predict(pictures)
     let turn = [PlanarIsometry](repeating: PlanarIsometry(quarterTurns: 1), count: 3)

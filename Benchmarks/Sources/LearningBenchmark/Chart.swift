@@ -46,7 +46,8 @@ struct Chart {
 
   private func frame(_ width: Int, _ height: Int, _ theme: Theme, _ body: String) -> String {
     let ground =
-      theme == .paper ? "<rect width=\"100%\" height=\"100%\" fill=\"\(theme.color("ground"))\"/>" : ""
+      theme == .paper
+      ? "<rect width=\"100%\" height=\"100%\" fill=\"\(theme.color("ground"))\"/>" : ""
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(width) \(height)" role="img" \
       aria-label="\(escaped(title))" font-family="DejaVu Sans, Helvetica, Arial, sans-serif" font-size="13" \
@@ -65,7 +66,9 @@ struct Chart {
     let ticks = niceTicks(0, largest)
     let scale = { (v: Double) in left + (right - left) * v / max(ticks.last ?? 1, largest) }
     let bottom = top + row * Double(bars.count)
-    var body = grid(ticks, theme) { "x1=\"\(scale($0).short)\" x2=\"\(scale($0).short)\" y1=\"\(top)\" y2=\"\(bottom.short)\"" }
+    var body = grid(ticks, theme) {
+      "x1=\"\(scale($0).short)\" x2=\"\(scale($0).short)\" y1=\"\(top)\" y2=\"\(bottom.short)\""
+    }
     for tick in ticks {
       body += text(tick.label, scale(tick), bottom + 18, "middle")
     }
@@ -94,9 +97,13 @@ struct Chart {
     let x = { (v: Double) in left + (right - left) * (place(v) - first) / max(last - first, 1e-9) }
     let ticks = niceTicks(0, all.map { $0.mean + $0.deviation }.max() ?? 1)
     let y = { (v: Double) in bottom - (bottom - top) * v / max(ticks.last ?? 1, 1e-12) }
-    var body = grid(ticks, theme) { "x1=\"\(left)\" x2=\"\(right)\" y1=\"\(y($0).short)\" y2=\"\(y($0).short)\"" }
+    var body = grid(ticks, theme) {
+      "x1=\"\(left)\" x2=\"\(right)\" y1=\"\(y($0).short)\" y2=\"\(y($0).short)\""
+    }
     for tick in ticks { body += text(tick.label, left - 8, y(tick) + 4, "end") }
-    let shown = xs.count > 8 ? niceTicks(xs[0], xs[xs.count - 1]).filter { $0 >= xs[0] && $0 <= xs[xs.count - 1] } : xs
+    let shown =
+      xs.count > 8
+      ? niceTicks(xs[0], xs[xs.count - 1]).filter { $0 >= xs[0] && $0 <= xs[xs.count - 1] } : xs
     for tick in shown { body += text(tick.label, x(tick), bottom + 18, "middle") }
     for (i, one) in series.enumerated() {
       let color = theme.color("c\(i % 7)")
@@ -104,13 +111,17 @@ struct Chart {
       let path = one.points.enumerated().map { k, p in
         "\(k == 0 ? "M" : "L")\(x(p.x).short) \(y(p.mean).short)"
       }.joined()
-      body += "<path d=\"\(path)\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"2.5\" stroke-dasharray=\"\(dash)\"/>"
+      body +=
+        "<path d=\"\(path)\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"2.5\" stroke-dasharray=\"\(dash)\"/>"
       for p in one.points where p.deviation > 0 {
         body +=
           "<path d=\"M\(x(p.x).short) \(y(max(0, p.mean - p.deviation)).short)V\(y(p.mean + p.deviation).short)\" stroke=\"\(color)\" stroke-width=\"1.5\"/>"
       }
       if one.points.count < 10 {
-        for p in one.points { body += "<circle cx=\"\(x(p.x).short)\" cy=\"\(y(p.mean).short)\" r=\"3.5\" fill=\"\(color)\"/>" }
+        for p in one.points {
+          body +=
+            "<circle cx=\"\(x(p.x).short)\" cy=\"\(y(p.mean).short)\" r=\"3.5\" fill=\"\(color)\"/>"
+        }
       }
       let line = top + 10 + 22 * Double(i)
       body +=
@@ -118,7 +129,8 @@ struct Chart {
       body += text(one.name, right + 54, line + 4, "start")
     }
     body += text(xLabel, (left + right) / 2, bottom + 42, "middle")
-    body += "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
+    body +=
+      "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
     return frame(780, 385, theme, body)
   }
 

@@ -14,7 +14,8 @@ enum Curves {
     let data = "kind: rotated-mnist, path: \(digits)"
     let backbone = isFull ? "kind: paper-cnn" : "kind: mlp, width: 256"
     let order = Task(
-      id: "group-order", title: "Group order", text: "", data: data + ", limit: \(isFull ? 0 : 2000)",
+      id: "group-order", title: "Group order", text: "",
+      data: data + ", limit: \(isFull ? 0 : 2000)",
       backbone: backbone,
       training: isFull ? "epochs: 20" : "epochs: 6, batch: 64, rate: 0.002",
       methods: orders.map { template($0) })
@@ -148,7 +149,9 @@ enum Curves {
     guard let task = tasks.first(where: { $0.id == "rotated-cnn" }) else { return [] }
     let (digits, poses) = ([3, 2, 1, 18], 12)
     let examples = try upright(task, 100)
-    let turns = (0..<poses).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses) + 0.1) }
+    let turns = (0..<poses).map {
+      PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses) + 0.1)
+    }
     return try shown(task, models: models).map { name, model in
       var sheet = ContactSheet(rows: 2 * digits.count, columns: poses)
       for (row, n) in digits.enumerated() {

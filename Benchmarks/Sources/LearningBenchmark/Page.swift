@@ -42,12 +42,14 @@ struct Page {
         + "<td>\(escaped(v.learned))</td><td class=\"number\">\(figure(v.learnedFigure, v))</td>"
         + "<td>\(escaped(v.heuristic))</td><td class=\"number\">\(figure(v.heuristicFigure, v))</td></tr>"
     }
-    return "<div class=\"wide\"><table><thead><tr><th>task</th><th>ahead</th><th>best learned</th><th></th>"
+    return
+      "<div class=\"wide\"><table><thead><tr><th>task</th><th>ahead</th><th>best learned</th><th></th>"
       + "<th>best heuristic</th><th></th></tr></thead><tbody>\(rows.joined(separator: "\n"))</tbody></table></div>"
   }
 
   private func figure(_ value: Statistic, _ verdict: Verdict) -> String {
-    let isError = report.sections.first { $0.task.title == verdict.task }?.summaries.first?.isError ?? true
+    let isError =
+      report.sections.first { $0.task.title == verdict.task }?.summaries.first?.isError ?? true
     return isError
       ? String(format: "%.2f ± %.2f %%", value.mean * 100, value.deviation * 100)
       : String(format: "%.5f ± %.5f", value.mean, value.deviation)
@@ -63,7 +65,8 @@ struct Page {
       }.joined()
       return "<tr\(row.isBest ? " class=\"best\"" : "")>\(cells)</tr>"
     }
-    let verdict = section.verdict.map { "<p><strong>Outcome:</strong> \(escaped($0.text)).</p>" } ?? ""
+    let verdict =
+      section.verdict.map { "<p><strong>Outcome:</strong> \(escaped($0.text)).</p>" } ?? ""
     return """
       <section><h2>\(escaped(section.task.title))</h2>
       <p>\(escaped(section.task.text))</p>
@@ -77,7 +80,8 @@ struct Page {
 
   private func sheet(_ sheet: (title: String, path: String)) -> String {
     let data = (try? Data(contentsOf: URL(fileURLWithPath: sheet.path))) ?? Data()
-    return "<figure><figcaption>\(escaped(sheet.title))</figcaption><img alt=\"\(escaped(sheet.title))\" "
+    return
+      "<figure><figcaption>\(escaped(sheet.title))</figcaption><img alt=\"\(escaped(sheet.title))\" "
       + "src=\"data:image/png;base64,\(data.base64EncodedString())\"></figure>"
   }
 

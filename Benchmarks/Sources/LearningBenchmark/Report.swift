@@ -30,7 +30,8 @@ struct Report {
 
     var header: [String] {
       let common = [
-        "method", "kind", "test error", "invariance error", "ECE", "training", "inference", "parameters",
+        "method", "kind", "test error", "invariance error", "ECE", "training", "inference",
+        "parameters",
       ]
       return uprightAccuracy == nil ? common : common + ["of upright accuracy"]
     }
@@ -49,14 +50,16 @@ struct Report {
         let invariance = s.statistic { $0.invariance }.mean
         let parameters = s.results[0].canonicalizerParameters
         let kept = uprightAccuracy.map { String(format: "%.1f %%", (1 - s.figure.mean) / $0 * 100) }
-        let cells = [
-          s.method, s.kind.rawValue, s.text,
-          s.isError ? String(format: "%.1f %%", invariance * 100) : String(format: "%.1e", invariance),
-          ece.count > 0 ? String(format: "%.1f %%", ece.mean) : "–",
-          String(format: "%.0f s", s.statistic { $0.trainSeconds }.mean),
-          String(format: "%.0f µs", s.statistic { $0.inferenceMicroseconds }.mean),
-          "\(parameters) + \(s.results[0].backboneParameters)",
-        ] + (kept.map { [$0] } ?? [])
+        let cells =
+          [
+            s.method, s.kind.rawValue, s.text,
+            s.isError
+              ? String(format: "%.1f %%", invariance * 100) : String(format: "%.1e", invariance),
+            ece.count > 0 ? String(format: "%.1f %%", ece.mean) : "–",
+            String(format: "%.0f s", s.statistic { $0.trainSeconds }.mean),
+            String(format: "%.0f µs", s.statistic { $0.inferenceMicroseconds }.mean),
+            "\(parameters) + \(s.results[0].backboneParameters)",
+          ] + (kept.map { [$0] } ?? [])
         return (cells, s.figure.mean == best)
       }
     }
@@ -101,7 +104,8 @@ struct Report {
         r.inferenceMicroseconds, r.uprightError,
       ]
       let cells = numbers.map { $0.map { "\($0)" } ?? "" }
-      return ([r.task, "\"\(r.method)\"", r.kind.rawValue, "\(r.seed)"] + cells
+      return
+        ([r.task, "\"\(r.method)\"", r.kind.rawValue, "\(r.seed)"] + cells
         + ["\(r.canonicalizerParameters)", "\(r.backboneParameters)"]).joined(separator: ",")
     }
     return header + lines.joined(separator: "\n") + "\n"
@@ -128,7 +132,8 @@ struct Report {
   /// How to read the figures.
   var preface: String {
     let seeds = Set(results.map(\.seed)).count
-    return "Mean ± standard deviation over \(seeds) seeds (\(size.rawValue) size); models, and the best method of a "
+    return
+      "Mean ± standard deviation over \(seeds) seeds (\(size.rawValue) size); models, and the best method of a "
       + "kind, are chosen on the validation part only, and measured once on the test part. Times are of one core, another at work beside it. Parameters "
       + "are those that are trained, before and in the backbone. The invariance error is the fraction of "
       + "predictions that change when the input is moved, or the root mean square of how far the output of a "
@@ -138,7 +143,8 @@ struct Report {
   /// How often which was ahead.
   var summary: String {
     func count(_ outcome: Verdict.Outcome) -> Int { verdicts.count { $0.outcome == outcome } }
-    return "Of \(verdicts.count) tasks the best learned canonicalizer is ahead of the best heuristic on "
+    return
+      "Of \(verdicts.count) tasks the best learned canonicalizer is ahead of the best heuristic on "
       + "\(count(.learned)), the heuristic on \(count(.heuristic)), and on \(count(.undecided)) their means ± "
       + "standard deviations overlap."
   }
@@ -157,7 +163,8 @@ struct Report {
       let process = Process()
       process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
       process.arguments = [
-        "rsvg-convert", "--zoom", "2", "\(folder)/\(chart.id).svg", "-o", "\(folder)/\(chart.id).png",
+        "rsvg-convert", "--zoom", "2", "\(folder)/\(chart.id).svg", "-o",
+        "\(folder)/\(chart.id).png",
       ]
       try process.run()
       process.waitUntilExit()

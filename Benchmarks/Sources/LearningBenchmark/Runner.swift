@@ -52,7 +52,9 @@ final class Runner: Sendable {
     let configurations = Dictionary(
       jobs.map { ("\($0.task.id)/\($0.method.name)/\($0.seed)", yaml($0)) },
       uniquingKeysWith: { first, _ in first })
-    func wanted(_ result: Result) -> String? { configurations["\(result.task)/\(result.method)/\(result.seed)"] }
+    func wanted(_ result: Result) -> String? {
+      configurations["\(result.task)/\(result.method)/\(result.seed)"]
+    }
     let usable = kept.filter { wanted($0) == $0.configuration }
     results.withLock { $0 = usable }
     others.withLock { $0 = kept.filter { wanted($0) == nil } }
@@ -115,7 +117,8 @@ final class Runner: Sendable {
     if failure.withLock({ $0 != nil }) { return }
     do {
       let text = yaml(job)
-      let configuration = try RunConfiguration(text: text, source: "\(job.task.id), \(job.method.name)")
+      let configuration = try RunConfiguration(
+        text: text, source: "\(job.task.id), \(job.method.name)")
       let result =
         configuration.data.kind.dimension == nil
         ? try result(job, ImageModel.self, configuration, text, shared)
@@ -157,7 +160,8 @@ final class Runner: Sendable {
     let fewUpright = shared.upright.map { $0.selecting(0..<min(500, $0.count)) }
     return Result(
       task: job.task.id, method: job.method.name, kind: job.method.kind, seed: job.seed,
-      configuration: text, error: quality.error, loss: quality.loss, valid: valid.error ?? valid.loss,
+      configuration: text, error: quality.error, loss: quality.loss,
+      valid: valid.error ?? valid.loss,
       calibration: quality.calibrationError, invariance: model.invarianceError(on: few.inputs),
       trainSeconds: trainSeconds,
       inferenceMicroseconds: seconds / Double(shared.test.count) * 1e6,
@@ -175,14 +179,17 @@ final class Runner: Sendable {
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let lines = try (others.withLock { $0 } + all).map { String(decoding: try encoder.encode($0), as: UTF8.self) + "\n" }
+    let lines = try (others.withLock { $0 } + all).map {
+      String(decoding: try encoder.encode($0), as: UTF8.self) + "\n"
+    }
     try lines.joined().write(toFile: path, atomically: true, encoding: .utf8)
     let (done, total, left) = progress.withLock {
       $0.done += 1
       let elapsed = Date().timeIntervalSince($0.began)
       return ($0.done, $0.total, elapsed / Double($0.done) * Double($0.total - $0.done))
     }
-    let figure = result.error.map { String(format: "%.2f %%", $0 * 100) }
+    let figure =
+      result.error.map { String(format: "%.2f %%", $0 * 100) }
       ?? String(format: "%.5f", result.loss)
     let time = String(format: "%d:%02d", Int(left) / 60, Int(left) % 60)
     FileHandle.standardError.write(

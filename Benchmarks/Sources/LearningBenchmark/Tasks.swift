@@ -41,7 +41,9 @@ struct Task {
   /// The configuration of a method.
   func yaml(_ method: Method, seed: Int, backboneFrom path: String? = nil) -> String {
     let frozen = path.map { ", from: \($0), frozen: true" } ?? ""
-    func joined(_ parts: String...) -> String { parts.filter { !$0.isEmpty }.joined(separator: ", ") }
+    func joined(_ parts: String...) -> String {
+      parts.filter { !$0.isEmpty }.joined(separator: ", ")
+    }
     return """
       name: \(id)
       seed: \(seed)
@@ -144,7 +146,8 @@ extension Task {
     ]
     let centered = [
       Method(
-        name: "center, PCA + sign", kind: .heuristic, canonicalizer: "{kind: pca-sign, center: mass}"),
+        name: "center, PCA + sign", kind: .heuristic,
+        canonicalizer: "{kind: pca-sign, center: mass}"),
       orbit(order, ", center: mass", name: "center, orbit C\(order)"),
       orbit(order, ", center: learned", name: "learned center, orbit C\(order)"),
     ]
@@ -168,7 +171,8 @@ extension Task {
     tasks.append(
       Task(
         id: "upright-to-rotated", title: "Upright training, rotated test",
-        text: "The prior alone teaches the canonicalizer on upright digits; the backbone was trained on "
+        text:
+          "The prior alone teaches the canonicalizer on upright digits; the backbone was trained on "
           + "them before, and stays as it is. The heuristics' backbones are trained on upright digits "
           + "behind them.",
         data: upright, backbone: cnn, training: training,
@@ -188,7 +192,8 @@ extension Task {
     tasks.append(
       Task(
         id: "restore", title: "Restoring images",
-        text: "Noisy and partly erased turned digits in, clean ones out, in the pose that they came in.",
+        text:
+          "Noisy and partly erased turned digits in, clean ones out, in the pose that they came in.",
         data: data + ", task: restore", backbone: "kind: unet, width: \(isFull ? 16 : 8)",
         training: isFull ? training : "epochs: 6, batch: 64, rate: 0.002",
         methods: plain + heuristics + [
@@ -237,7 +242,8 @@ extension Task {
       Task(
         id: "points-rotated-mlp", title: "Rotated sets of points, MLP",
         text: "\(isFull ? 100 : 64) points of turned digits: a frame first, then an order.",
-        data: "kind: rotated-mnist-points, points: \(isFull ? 100 : 64), \(data)", backbone: mlp, training: training,
+        data: "kind: rotated-mnist-points, points: \(isFull ? 100 : 64), \(data)", backbone: mlp,
+        training: training,
         methods: [
           none, augmentation,
           Method(
@@ -283,7 +289,8 @@ extension Task {
     tasks.append(
       Task(
         id: "bodies", title: "Bodies in space",
-        text: "\(isFull ? "1,024" : "128") noisy points on the surfaces of eight kinds of bodies, turned in "
+        text:
+          "\(isFull ? "1,024" : "128") noisy points on the surfaces of eight kinds of bodies, turned in "
           + "space.",
         data: "kind: bodies, points: \(isFull ? 1024 : 128)", backbone: pointnet,
         training: isFull ? "epochs: 40" : "epochs: 12, batch: 64, rate: 0.002",

@@ -63,7 +63,9 @@ func compare(
     let time = try steady { try seconds(body) } ?? 0
     if run >= 3 { own.append(time) }
     for command in commands {
-      if let time = steady({ peer?.time(command) }), run >= 3 { others[command, default: []].append(time) }
+      if let time = steady({ peer?.time(command) }), run >= 3 {
+        others[command, default: []].append(time)
+      }
     }
   }
   var row = Row(name: name, canon: Times(own), bar: bar)
@@ -72,6 +74,8 @@ func compare(
     (row.peer, row.ratio) = (best.times, best.times.median / row.canon.median)
     row.note = best.command
   }
-  FileHandle.standardError.write(Data("\(name): \(row.canon.text)\(row.ratio.map { String(format: ", %.2f×", $0) } ?? "")\n".utf8))
+  FileHandle.standardError.write(
+    Data(
+      "\(name): \(row.canon.text)\(row.ratio.map { String(format: ", %.2f×", $0) } ?? "")\n".utf8))
   return row
 }

@@ -114,7 +114,8 @@ func rotationRows(runs: Int, peer: Peer?) -> [Row] {
   let images = Tensor.uniform([128, 224, 224, 3], using: &random)
   let action = ImageAction(SO2())
   let turns = (0..<128).map { _ in action.group.sample(using: &random) }
-  return [("grid_sample", "0", 2.0), ("affine_grid + grid_sample", "1", nil)].map { name, grid, bar in
+  return [("grid_sample", "0", 2.0), ("affine_grid + grid_sample", "1", nil)].map {
+    name, grid, bar in
     compare(
       "rotation, 128 × 224 × 224 × 3, \(name)", runs: runs, bar: bar, peer: peer,
       ["rotate 0 \(grid)", "rotate 1 \(grid)"]

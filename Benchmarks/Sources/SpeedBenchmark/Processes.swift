@@ -55,7 +55,8 @@ struct ProcessRows {
     threads: Int
   ) throws {
     let place = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "canon-benchmark-\(ProcessInfo.processInfo.processIdentifier)").path
+      "canon-benchmark-\(ProcessInfo.processInfo.processIdentifier)"
+    ).path
     defer { try? FileManager.default.removeItem(atPath: place) }
     let (source, model) = ("\(place)/in", "\(place)/model.safetensors")
     try FileManager.default.createDirectory(atPath: source, withIntermediateDirectories: true)
@@ -76,7 +77,8 @@ struct ProcessRows {
         [folder, source]
       ),
       (
-        "one PNG, cold start", 100.0, [canon, "predict", model, one, "--canonical"], [folder, single]
+        "one PNG, cold start", 100.0, [canon, "predict", model, one, "--canonical"],
+        [folder, single]
       ),
     ]
     for (name, bar, own, peer) in jobs {
@@ -85,7 +87,9 @@ struct ProcessRows {
         // A new folder each time: some file systems are slow where files were just deleted.
         let out = "\(place)/out-\(UUID().uuidString)"
         mine.append(try run(own + [out]))
-        if let python, round < rounds { others.append(try run(["env", python] + peer + [out + "-peer"])) }
+        if let python, round < rounds {
+          others.append(try run(["env", python] + peer + [out + "-peer"]))
+        }
       }
       times.append(ProcessRows.row(name, mine.map(\.seconds), others.map(\.seconds), bar))
       let memoryBar = name.hasPrefix("folder") ? 5.0 : nil
@@ -104,7 +108,9 @@ struct ProcessRows {
     }
   }
 
-  private static func row(_ name: String, _ own: [Double], _ others: [Double], _ bar: Double?) -> Row {
+  private static func row(_ name: String, _ own: [Double], _ others: [Double], _ bar: Double?)
+    -> Row
+  {
     var row = Row(name: name, canon: Times(own), bar: bar)
     if !others.isEmpty {
       let times = Times(others)

@@ -28,7 +28,8 @@ func scalingCurves(runs: Int) throws -> [Curve] {
       name: name, axis: axis, unit: unit,
       points: try values.map { value in
         let y = try time(value)
-        FileHandle.standardError.write(Data("\(name), \(axis) \(value): \(String(format: "%.3f", y)) \(unit)\n".utf8))
+        FileHandle.standardError.write(
+          Data("\(name), \(axis) \(value): \(String(format: "%.3f", y)) \(unit)\n".utf8))
         return Curve.Point(x: Double(value), y: y)
       })
   }
@@ -65,7 +66,8 @@ extension Curve {
     func scale(_ values: [Double], _ from: Int, _ to: Int) -> [Int] {
       let (low, high) = (values.min() ?? 0, values.max() ?? 1)
       return values.map { value in
-        from + Int((Double(to - from) * (high > low ? (value - low) / (high - low) : 0.5)).rounded())
+        from
+          + Int((Double(to - from) * (high > low ? (value - low) / (high - low) : 0.5)).rounded())
       }
     }
     let px = scale(xs, left + 30, width - 90), py = scale(ys, height - bottom - 30, top + 30)

@@ -8,7 +8,8 @@ import TensorCore
 struct SpeedBenchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times training, inference, folders and kernels, beside the peer where it is there.",
-    discussion: "Writes speed.md, speed.json and scaling-*.png. Run it on an idle machine: make bench-speed")
+    discussion:
+      "Writes speed.md, speed.json and scaling-*.png. Run it on an idle machine: make bench-speed")
 
   @Argument(help: "The folder of MNIST's IDX files.")
   var data: String
@@ -16,7 +17,8 @@ struct SpeedBenchmark: ParsableCommand {
   @Option(help: "The command canon, for whole processes; without it they are left out.")
   var canon: String?
 
-  @Option(help: "A Python interpreter that has torch and equiadapt; without it the peer is left out.")
+  @Option(
+    help: "A Python interpreter that has torch and equiadapt; without it the peer is left out.")
   var peer: String?
 
   @Option(help: "The script that times the peer.")
@@ -69,7 +71,8 @@ struct SpeedBenchmark: ParsableCommand {
     }
     let report = Report(
       date: Date().formatted(.iso8601.year().month().day()), machine: machine,
-      blasCore: String(cString: reference_blas_core()), instructionSet: TensorCoreStatistics.instructionSet,
+      blasCore: String(cString: reference_blas_core()),
+      instructionSet: TensorCoreStatistics.instructionSet,
       threads: threads, roof: Roof(), times: times, memory: memory,
       convolutions: wants("convolutions") ? convolutionRows(runs: runs) : [],
       curves: wants("scaling") ? try scalingCurves(runs: runs) : [])
@@ -86,7 +89,8 @@ struct SpeedBenchmark: ParsableCommand {
 
   /// The processor's name.
   private var machine: String {
-    let lines = ((try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "").split(separator: "\n")
+    let lines = ((try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "").split(
+      separator: "\n")
     let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last
     return name.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
   }
@@ -101,7 +105,9 @@ struct SpeedBenchmark: ParsableCommand {
       values.map { String(format: "%.0f (%.0f %%)", $0 / 1e9, 100 * $0 / report.roof.arithmetic) }
         .joined(separator: ", ")
     }
-    func bytes(_ times: Times?) -> String { times.map { String(format: "%.0f MB", $0.median / 1e6) } ?? "" }
+    func bytes(_ times: Times?) -> String {
+      times.map { String(format: "%.0f MB", $0.median / 1e6) } ?? ""
+    }
     let timeRows = report.times.map { row in
       [row.name, row.canon.text, row.peer?.text ?? "", ratio(row.ratio), ratio(row.bar), row.note]
     }
@@ -109,8 +115,10 @@ struct SpeedBenchmark: ParsableCommand {
       [row.name, bytes(row.canon), bytes(row.peer), ratio(row.ratio), ratio(row.bar)]
     }
     let convolutions = report.convolutions.map { row in
-      [row.name, giga(row.direct), giga(row.winograd), String(format: "%.0e", row.directError),
-        row.winograd.isEmpty ? "" : String(format: "%.0e", row.winogradError)]
+      [
+        row.name, giga(row.direct), giga(row.winograd), String(format: "%.0e", row.directError),
+        row.winograd.isEmpty ? "" : String(format: "%.0e", row.winogradError),
+      ]
     }
     let curves = report.curves.map { curve in
       [curve.axis, curve.unit]
