@@ -42,7 +42,8 @@ public struct PointModel: TrainableModel {
     let frame = PointModel.frame(c, action, seed)
     self.frame = frame
     if let order = PointModel.order(c, data.points, features: action.width, seed) {
-      canonicalizer = PointModel.composed(frame, order)
+      // Without a frame nothing is claimed of motions in space.
+      canonicalizer = c.kind == .identity ? order : PointModel.composed(frame, order)
     } else {
       canonicalizer = frame
     }
@@ -200,17 +201,24 @@ public struct PointModel: TrainableModel {
   }
 
   /// How far the canonicalizer is from its laws, and the output from equivariance, on a batch under
-  /// so many drawn elements.
+  /// so many drawn elements: motions of the frame's group, unless there is an order alone, and shuffles.
   public func deviations(
     on batch: Tensor, samples: Int
   ) -> (laws: LawDeviations, output: Double) {
     let laws = canonicalizer.sampledDeviations(on: batch, samples)
     let plain = predict(batch).output
+    let (c, count) = (configuration.canonicalizer, batch.shape[0])
+    let isOrderAlone = c.kind == .identity && c.order != .none
+    let orders = PermutationAction(Symmetric(batch.shape[1]))
+    var random = RandomStream(seed: 0, name: "deviations")
     var worst = 0.0
     for g in frame.sampled(samples) {
-      let copies = [AffineMap](repeating: g, count: batch.shape[0])
-      let moved = predict(frame.action.act(copies, on: batch)).output
-      let expected = isForecast ? outputAction.act(copies, on: plain) : plain
+      let shuffles = [Permutation](repeating: orders.group.sample(using: &random), count: count)
+      let copies = [AffineMap](
+        repeating: isOrderAlone ? frame.action.group.identity : g, count: count)
+      let moved = predict(orders.act(shuffles, on: frame.action.act(copies, on: batch))).output
+      let expected =
+        isForecast ? orders.act(shuffles, on: outputAction.act(copies, on: plain)) : plain
       let difference = (moved - expected).absolute().elements.max() ?? 0
       worst = max(worst, Double(difference))
     }
