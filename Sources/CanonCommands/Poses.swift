@@ -13,9 +13,10 @@ struct Poses: ParsableCommand {
       files (then its upright test digits). For each class: the mean pose, and how far poses spread
       about it (circular standard deviation). A model that knows which way is up has the same mean for
       all classes and a small spread. The error is how far, as a median over a random turn of each image, the
-      pose of the turned image is from the turned pose; and of the first images it is counted whose pose
-      goes once around (winding number 1) as they are turned once around. With --recenter a copy of the model is written whose canonical
-      forms are turned by the mean over all classes, so that they are upright; what it predicts stays.
+      pose of the turned image is from the turned pose. Of the first --orbits images it is counted whose
+      pose goes once around (winding number 1) as they are turned once around. With --recenter a copy of
+      the model is written whose canonical forms are turned by the mean over all classes, so that they are
+      upright; what it predicts stays.
 
       EXAMPLES
         canon poses runs/c64 Benchmarks/Data --limit 2000
@@ -31,6 +32,9 @@ struct Poses: ParsableCommand {
   @Option(help: "Use the first so many images only.")
   var limit: Int?
 
+  @Option(help: "Of so many images the pose's way around is counted.")
+  var orbits = 100
+
   @Option(help: "Where to write the model with upright forms.")
   var recenter: String?
 
@@ -43,6 +47,8 @@ struct Poses: ParsableCommand {
     var `class`: String
     var count: Int
     var meanDegrees, deviationDegrees, resultant, medianErrorDegrees: Double
+    /// How many images were turned once around, and of how many the pose went once around too.
+    var orbits, orbitsOnceAround: Int?
 
     init(_ name: String, _ poses: [(found: PlanarIsometry, error: Double)]) {
       let spread = PoseSpread(poses.map(\.found))
@@ -53,7 +59,10 @@ struct Poses: ParsableCommand {
     }
   }
 
-  func validate() throws { try requireFlag("--limit", limit, atLeast: 1) }
+  func validate() throws {
+    try requireFlag("--limit", limit, atLeast: 1)
+    try requireFlag("--orbits", orbits, atLeast: 0)
+  }
 
   func run() throws {
     common.apply()
@@ -67,7 +76,13 @@ struct Poses: ParsableCommand {
       let own = zip(poses, examples.labels).filter { $0.1 == label }.map(\.0)
       return own.isEmpty ? nil : Line(model.classNames[label], own)
     }
-    lines.append(Line("all", poses))
+    var all = Line("all", poses)
+    let turned = min(orbits, examples.count)
+    let once = (0..<turned).count {
+      winding(model, examples.inputs.sliced($0..<$0 + 1)) == 1
+    }
+    (all.orbits, all.orbitsOnceAround) = (turned, once)
+    lines.append(all)
     if json {
       print(jsonLines(lines).joined(separator: "\n"))
     } else {
@@ -82,13 +97,10 @@ struct Poses: ParsableCommand {
             ]
           }))
     }
-    let few = examples.inputs.sliced(0..<min(100, examples.count))
-    let winding = (0..<few.shape[0]).count { self.winding(model, few.sliced($0..<$0 + 1)) == 1 }
-    if !common.quiet {
-      note("The poses of \(winding) of \(few.shape[0]) images go once around as the images do.")
+    if !common.quiet && !json {
+      note("The poses of \(once) of \(turned) images go once around as the images do.")
     }
-    let all = PoseSpread(poses.map(\.found))
-    if let recenter { try write(model, all.mean, to: recenter) }
+    if let recenter { try write(model, PoseSpread(poses.map(\.found)).mean, to: recenter) }
   }
 
   /// The pose of each image, and how far that of a turned copy is from the turned one, in radians.

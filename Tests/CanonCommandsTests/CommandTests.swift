@@ -253,10 +253,12 @@ func temporary(_ name: String) -> String {
       try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
       try manager.copyItem(atPath: "\(digits)/\(file)", toPath: "\(folder)/\(n).png")
     }
-    let (status, out, err) = try canon("poses", model, upright, "--json", "--recenter", again)
+    let (status, out, err) = try canon(
+      "poses", model, upright, "--json", "--orbits", "5", "--recenter", again)
     #expect(status == 0, "\(err)")
     let lines = out.split(separator: "\n")
     #expect(lines.count == 4 && lines[3].contains("\"all\"") && lines[3].contains("\"count\":12"))
+    #expect(lines[3].contains("\"orbits\":5") && lines[3].contains("\"orbitsOnceAround\":"))
     let (plain, moved) = (
       try canon("predict", model, upright, "--format", "csv").out.split(separator: "\n"),
       try canon("predict", again, upright, "--format", "csv").out.split(separator: "\n")
@@ -267,5 +269,6 @@ func temporary(_ name: String) -> String {
     }
     #expect(try canon("poses", model, upright + "/none").status == 1)
     #expect(try canon("poses", model, upright, "--limit", "0").status == 64)
+    #expect(try canon("poses", model, upright, "--orbits=-1").status == 64)
   }
 }
