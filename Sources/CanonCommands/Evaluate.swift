@@ -10,8 +10,9 @@ struct Evaluate: ParsableCommand {
     abstract: "Measures accuracy, calibration and invariance over the orbit.",
     discussion: """
       DATA is a folder with one subfolder of PNG files per class, or the folder of MNIST's IDX files
-      (then the 50,000 rotated test digits). Every image is also turned: by quarter turns, exactly,
-      and by --angles other angles, interpolated; the two are reported apart.
+      (then the 50,000 test digits: rotated, or upright for a model that was trained so). Every image is
+      also turned: by quarter turns, exactly, and by --angles other angles, interpolated; the two are
+      reported apart.
 
       EXAMPLES
         canon evaluate runs/c8 Benchmarks/Data

@@ -118,7 +118,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var channels = 16
     public var layers = 3
     public var batchNorm = true
-    /// Where an image is first shifted to have in the middle.
+    /// What of an image is first shifted to its middle.
     public var center = Center.none
     /// Whether an image is first scaled to a common size.
     public var scale = false
