@@ -127,11 +127,7 @@ struct Poses: ParsableCommand {
     let steps = 36
     let turns = (0..<steps).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(steps)) }
     let copies = Tensor.concatenated([Tensor](repeating: image, count: steps))
-    let angles = model.poses(of: model.action.act(turns, on: copies)).map(\.element.angle)
-    let way = (0..<steps).reduce(0.0) {
-      $0 + (angles[($1 + 1) % steps] - angles[$1]).remainder(dividingBy: 2 * .pi)
-    }
-    return Int((way / (2 * .pi)).rounded())
+    return model.poses(of: model.action.act(turns, on: copies)).map(\.element).windingNumber
   }
 
   private func write(_ model: ImageModel, _ mean: PlanarIsometry, to path: String) throws {

@@ -53,7 +53,7 @@ public struct EnergyDescent: TrainableCanonicalizer {
 
   /// The numbers of the maps by which forms are sampled, `[batch, 6]`.
   private func sampling(_ elements: [AffineMap], _ batch: Tensor) -> Tensor {
-    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
+    let unit = AffineImageAction.unit(of: batch)
     let numbers = elements.flatMap { g in
       (g.matrix + g.translation.map { $0 * unit }).map { Float($0) }
     }
@@ -78,7 +78,7 @@ public struct EnergyDescent: TrainableCanonicalizer {
   private func inAlgebra(
     _ byMaps: Tensor, _ elements: [AffineMap], _ batch: Tensor
   ) -> [[Double]] {
-    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
+    let unit = AffineImageAction.unit(of: batch)
     let numbers = byMaps.elements.map { Double($0) }
     return elements.indices.map { n in
       action.group.differential(at: elements[n]).map { change in

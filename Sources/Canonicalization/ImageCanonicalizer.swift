@@ -21,6 +21,7 @@ extension ImageCanonicalizer {
   }
 
   public func act(_ elements: [PoseGroup.Element], on batch: Variable) -> Variable {
+    // Oblong data may change their sides; forms of another canonicalizer are square.
     guard batch.requiresGradient else { return Variable(action.act(elements, on: batch.value)) }
     return batch.warped(
       exactly: elements.map { action.group.isometry($0).samplingMap }, action.interpolation,

@@ -31,7 +31,7 @@ public struct MomentNormalization: TrainableCanonicalizer {
   public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
     let (height, width) = (batch.shape[1], batch.shape[2])
     let gray = batch.mean([3]).contiguous
-    let unit = Double(min(height, width)) / 2
+    let unit = AffineImageAction.unit(of: batch)
     return (0..<batch.shape[0]).map { n in
       let pixels = gray[n].elements
       var (mass, x, y, square) = (0.0, 0.0, 0.0, 0.0)

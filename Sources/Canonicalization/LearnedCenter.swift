@@ -16,7 +16,6 @@ public import TensorCore
 public struct LearnedCenter: TrainableCanonicalizer {
   public let action: AffineImageAction
   private let network: Sequential
-  private let last: SteerableConvolution
 
   /// Creates a center with random weights in its first layer, and zeros in its last.
   ///
@@ -28,7 +27,7 @@ public struct LearnedCenter: TrainableCanonicalizer {
   ) {
     action = AffineImageAction(.translations, border: border)
     let hidden = SteerableField(channels: width, largestFrequency: 2)
-    last = SteerableConvolution(
+    let last = SteerableConvolution(
       hidden, .scalars(1), kernel: kernel, padding: kernel / 2, using: &random)
     last.weight.update { $0 = $0 * 0 }
     network = Sequential([
@@ -59,31 +58,33 @@ public struct LearnedCenter: TrainableCanonicalizer {
 
   public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
     let weights = weights(of: Variable(batch), on: .inference())
-    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
-    let centers = centers(of: weights).value.elements.map { Double($0) / unit }
+    let elements = elements(centers(of: weights).value, batch)
     let parts = weights.value.sum([1, 2, 3]).elements
     let masses = batch.mean([3]).relu().sum([1, 2]).elements
     return masses.indices.map { n in
       guard parts[n] > 0 else { return Pose(.identity(2), margin: 0) }
-      return Pose(
-        AffineMap(matrix: [1, 0, 0, 1], translation: [centers[2 * n], centers[2 * n + 1]]),
-        margin: parts[n] / masses[n])
+      return Pose(elements[n], margin: parts[n] / masses[n])
+    }
+  }
+
+  /// The shifts to centers in pixels.
+  private func elements(_ centers: Tensor, _ batch: Tensor) -> [AffineMap] {
+    let unit = AffineImageAction.unit(of: batch)
+    let shifts = centers.elements.map { Double($0) / unit }
+    return (0..<batch.shape[0]).map { n in
+      AffineMap(matrix: [1, 0, 0, 1], translation: [shifts[2 * n], shifts[2 * n + 1]])
     }
   }
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let centers = centers(of: weights(of: batch, on: tape))
-    let unit = Double(min(batch.shape[1], batch.shape[2])) / 2
+    let inverses = elements(centers.value, batch.value).map(\.inverse)
     let turns = Tensor(
       (0..<batch.shape[0]).flatMap { _ in [1, 0, 0, 1] as [Float] }, shape: [batch.shape[0], 4])
     let maps = Variable.concatenated([Variable(turns), centers], axis: 1)
-    let shifts = centers.value.elements.map { Double($0) / unit }
-    let inverses = (0..<batch.shape[0]).map { n in
-      AffineMap(matrix: [1, 0, 0, 1], translation: [-shifts[2 * n], -shifts[2 * n + 1]])
-    }
     return TrainingForms(
       forms: batch.warped(by: maps, action.interpolation, border: action.border),
-      priorLoss: (centers * Float(1 / unit)).squared().sum([1])
+      priorLoss: (centers * Float(1 / AffineImageAction.unit(of: batch.value))).squared().sum([1])
     ) { [action] in Variable(action.act(inverses, on: $0.value)) }
   }
 }

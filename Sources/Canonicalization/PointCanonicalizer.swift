@@ -3,7 +3,8 @@ public import TensorCore
 
 /// A canonicalizer of sets whose members have places, vectors and numbers, under isometries of space.
 public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {
-  /// The frame of each set, of at most `count` poses; by default the pose and its ties.
+  /// The frame of each set, of `count` poses where it can have any number; by default the pose and its ties,
+  /// all of them: a part would not turn with the set.
   func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]]
 }
 

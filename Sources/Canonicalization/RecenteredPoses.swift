@@ -31,6 +31,17 @@ public struct RecenteredPoses<Base: ImageCanonicalizer>: ImageCanonicalizer {
   }
 }
 
+extension [PlanarIsometry] {
+  /// How often poses go around that were found in an image turned once around, in even steps: 1 for a
+  /// canonicalizer that follows it.
+  public var windingNumber: Int {
+    let way = indices.reduce(0.0) {
+      $0 + (self[($1 + 1) % count].angle - self[$1].angle).remainder(dividingBy: 2 * .pi)
+    }
+    return Int((way / (2 * .pi)).rounded())
+  }
+}
+
 /// How poses of images that are all upright spread: what a canonicalizer does with a class.
 public struct PoseSpread: Sendable, Equatable {
   public let count: Int

@@ -114,8 +114,7 @@ extension ScoringCanonicalizer {
     return TrainingForms(
       forms: move(batch), count: kept, logWeights: chosen.logSoftmax(),
       priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss,
-      regularization: regularization
-    ) { move($0) }
+      regularization: regularization, move: move)
   }
 
   private func straightThrough(

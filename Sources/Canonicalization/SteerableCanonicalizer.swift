@@ -51,6 +51,7 @@ where Group.Element == PlanarIsometry {
   ) {
     precondition(
       kernels.reduce(size) { $0 - $1 + 1 } > 0, "kernels \(kernels) on images of \(size)")
+    precondition(copies > 0, "poses averaged over \(copies) copies")
     action = ImageAction(group, border: border)
     (self.size, self.channels, self.alignment) = (size, channels, alignment)
     (self.consistency, self.copies) = (consistency, copies)
@@ -97,14 +98,15 @@ where Group.Element == PlanarIsometry {
 
   /// The vectors averaged over the turned copies, each turned back.
   private func averagedVectors(of images: Tensor) -> Tensor {
-    (0..<copies).map { k -> Tensor in
+    func found(_ images: Tensor) -> Tensor { vectors(of: Variable(images), on: .inference()).value }
+    return (1..<copies).reduce(found(images)) { sum, k in
       let angle = .pi / 2 * Double(k) / Double(copies)
       let turns = [PlanarIsometry](repeating: .init(residual: angle), count: images.shape[0])
-      let copy = k == 0 ? images : ImageAction(SO2()).act(turns, on: images)
       let (c, s) = (Float(cos(angle)), Float(sin(angle)))
-      return vectors(of: Variable(copy), on: .inference()).value
+      return sum
+        + found(ImageAction(SO2()).act(turns, on: images))
         .matmul(Tensor([c, -s, s, c], shape: [2, 2]))
-    }.reduce(.zeros([])) { $0 + $1 }
+    }
   }
 
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {

@@ -88,9 +88,9 @@ extension TrainableCanonicalizer {
 
 extension TrainableCanonicalizer where InputAction == AffineImageAction {
   public func act(_ elements: [AffineMap], on batch: Variable) -> Variable {
-    guard batch.requiresGradient else { return Variable(action.act(elements, on: batch.value)) }
-    let maps = action.samplingMaps(elements, height: batch.shape[1], width: batch.shape[2])
-    return batch.warped(exactly: maps, action.interpolation, border: action.border)
+    batch.warped(
+      exactly: action.samplingMaps(elements, of: batch.value), action.interpolation,
+      border: action.border)
   }
 }
 

@@ -20,13 +20,17 @@ public struct AffineImageAction: Action {
   }
 
   public func act(_ elements: [AffineMap], on batch: Tensor) -> Tensor {
-    let maps = samplingMaps(elements, height: batch.shape[1], width: batch.shape[2])
-    return batch.warped(by: maps, interpolation, border: border)
+    batch.warped(by: samplingMaps(elements, of: batch), interpolation, border: border)
+  }
+
+  /// The length 1 in pixels, for a batch of images: half the smaller side.
+  public static func unit(of batch: Tensor) -> Double {
+    Double(min(batch.shape[1], batch.shape[2])) / 2
   }
 
   /// Where the pixels of images moved by elements look in the images.
-  public func samplingMaps(_ elements: [AffineMap], height: Int, width: Int) -> [SamplingMap] {
-    let unit = Double(min(height, width)) / 2
+  public func samplingMaps(_ elements: [AffineMap], of batch: Tensor) -> [SamplingMap] {
+    let unit = AffineImageAction.unit(of: batch)
     return elements.map { g in
       let back = g.inverse
       return SamplingMap(matrix: back.matrix, offset: back.translation.map { $0 * unit })

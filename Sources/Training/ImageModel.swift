@@ -94,10 +94,9 @@ public struct ImageModel: TrainableModel {
   private func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let before = normalizer?.trainingForms(batch, on: tape)
     let seen = before?.forms ?? batch
-    let isFrame =
-      configuration.canonicalizer.frame > 1 && !configuration.canonicalizer.kind.isLearned
     let forms =
-      isFrame ? canonicalizer.frameForms(seen) : canonicalizer.trainingForms(seen, on: tape)
+      configuration.canonicalizer.trainsFrame
+      ? canonicalizer.frameForms(seen) : canonicalizer.trainingForms(seen, on: tape)
     return before.map { forms.after($0) } ?? forms
   }
 

@@ -42,8 +42,7 @@ public struct PointModel: TrainableModel {
     let frame = PointModel.frame(c, action, seed)
     self.frame = frame
     if let order = PointModel.order(c, data.points, features: action.width, seed) {
-      // Without a frame nothing is claimed of motions in space.
-      canonicalizer = c.kind == .identity ? order : PointModel.composed(frame, order)
+      canonicalizer = c.isOrderAlone ? order : PointModel.composed(frame, order)
     } else {
       canonicalizer = frame
     }
@@ -121,10 +120,8 @@ public struct PointModel: TrainableModel {
         inputs = PermutationAction(orders).act(shuffles, on: inputs)
       }
     }
-    let c = configuration.canonicalizer
-    let isFrame = c.frame > 1 && !c.kind.isLearned
     let forms =
-      isFrame
+      configuration.canonicalizer.trainsFrame
       ? frame.frameForms(Variable(inputs))
       : canonicalizer.trainingForms(Variable(inputs), on: tape)
     let output = backbone(forms.forms, on: tape)
@@ -207,8 +204,8 @@ public struct PointModel: TrainableModel {
   ) -> (laws: LawDeviations, output: Double) {
     let laws = canonicalizer.sampledDeviations(on: batch, samples)
     let plain = predict(batch).output
-    let (c, count) = (configuration.canonicalizer, batch.shape[0])
-    let isOrderAlone = c.kind == .identity && c.order != .none
+    let count = batch.shape[0]
+    let isOrderAlone = configuration.canonicalizer.isOrderAlone
     let orders = PermutationAction(Symmetric(batch.shape[1]))
     var random = RandomStream(seed: 0, name: "deviations")
     var worst = 0.0

@@ -109,6 +109,10 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
       case straightThrough = "straight-through"
       case mixture
     }
+    /// Whether members are put in order and nothing else: nothing is claimed of motions in space.
+    var isOrderAlone: Bool { kind == .identity && order != .none }
+    /// Whether in training too outputs are those of a whole frame; learned poses are learned one at a time.
+    var trainsFrame: Bool { frame > 1 && !kind.isLearned }
     public var kind = Kind.learned
     /// `C` or `D` and a number, as in `C8`; for `steerable` `SO2` or `O2`; for `energy` `SO2`, `SE2`,
     /// `similarity` or `affine`; for sets of points `SO`, `O`, `SE` or `E` and the dimension, as in `E3`.

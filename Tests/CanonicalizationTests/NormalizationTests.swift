@@ -6,35 +6,25 @@ import TensorCore
 import TestSupport
 import Testing
 
-/// Gaussian blobs, given by place from the middle and width in pixels.
-private func blobs(_ all: [(x: Double, y: Double, r: Double)], side: Int = 25) -> Tensor {
+/// Gaussian blobs, given by place from the middle, width in pixels, and height.
+private func blobs(
+  _ all: [(x: Double, y: Double, r: Double, height: Double)], side: Int = 25
+) -> Tensor {
   let middle = Double(side - 1) / 2
   let pixels = (0..<side * side).map { i -> Float in
     let (x, y) = (Double(i % side) - middle, Double(i / side) - middle)
     return Float(
-      all.reduce(0) { sum, b in
-        sum + 0.9
-          * Foundation.exp(-((x - b.x) * (x - b.x) + (y - b.y) * (y - b.y)) / (2 * b.r * b.r))
+      all.reduce(0.0) { (sum, b) -> Double in
+        let square = (x - b.x) * (x - b.x) + (y - b.y) * (y - b.y)
+        return sum + b.height * Foundation.exp(-square / (2 * b.r * b.r))
       })
   }
   return Tensor(pixels, shape: [1, side, side, 1])
 }
 
-extension Double {
-  fileprivate var sign: Double { self < 0 ? -1 : 1 }
-}
-
 /// A smooth figure without symmetry, far from the borders, somewhat off the middle.
 private func figure(_ side: Int = 41) -> Tensor {
-  let middle = Double(side - 1) / 2
-  let pixels = (0..<side * side).map { i -> Float in
-    let (x, y) = (Double(i % side) - middle - 1.5, Double(i / side) - middle + 1)
-    func blob(_ dx: Double, _ dy: Double, _ r: Double) -> Double {
-      Foundation.exp(-((x - dx) * (x - dx) + (y - dy) * (y - dy)) / (2 * r * r))
-    }
-    return Float(0.9 * blob(0, 0, 2) + 0.6 * blob(4, 1, 1.6) + 0.5 * blob(-2, 3, 1.5))
-  }
-  return Tensor(pixels, shape: [1, side, side, 1])
+  blobs([(1.5, -1, 2, 0.9), (5.5, 0, 1.6, 0.6), (-0.5, 2, 1.5, 0.5)], side: side)
 }
 
 @Suite struct NormalizationTests {
@@ -83,9 +73,9 @@ private func figure(_ side: Int = 41) -> Tensor {
     let places = (0..<8).map { _ in (0..<4).map { _ in Double.random(in: -1...1, using: &random) } }
     let x = Tensor.concatenated(
       places.map { p in
-        blobs([(2 * p[0], 2 * p[1], 2.5), (7 * p[2].sign, 7 * p[3], 0.9)])
+        blobs([(2 * p[0], 2 * p[1], 2.5, 0.9), (p[2] < 0 ? -7 : 7, 7 * p[3], 0.9, 0.9)])
       })
-    let goal = Variable(.concatenated(places.map { _ in blobs([(0, 0, 2.5)]) }))
+    let goal = Variable(.concatenated(places.map { _ in blobs([(0, 0, 2.5, 0.9)]) }))
     func error(_ poses: [Pose<AffineMap>]) -> Double {
       zip(poses, places).map { pose, p in
         hypot(
