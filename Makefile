@@ -36,13 +36,13 @@ test: needs-swift packages ## All tests, in debug and in release; in release on 
 	./Tests/run debug
 	./Tests/run release
 
+SWIFT = Sources Tests Snippets Package.swift Benchmarks/Sources Benchmarks/Package.swift
+
 lint: needs-swift ## Format, strictly
-	swift format lint --strict --recursive Sources Tests Snippets Package.swift \
-	  Benchmarks/Sources Benchmarks/Package.swift
+	swift format lint --strict --recursive $(SWIFT)
 
 format: needs-swift
-	swift format --in-place --recursive Sources Tests Snippets Package.swift \
-	  Benchmarks/Sources Benchmarks/Package.swift
+	swift format --in-place --recursive $(SWIFT)
 
 MODULES = TensorCore Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training CanonCommands
 

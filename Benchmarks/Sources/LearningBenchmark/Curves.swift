@@ -44,14 +44,21 @@ enum Curves {
       let s = statistic(task, method)
       return s.count > 0 ? (Double(x), s.mean, s.deviation) : nil
     }
-    let byOrder = orders.compactMap { point($0, "group-order", template($0).name) }
-    if !byOrder.isEmpty {
+    func add(
+      _ id: String, _ title: String, _ xLabel: String, _ series: [Chart.Series],
+      isLogarithmic: Bool = true
+    ) {
+      let filled = series.filter { !$0.points.isEmpty }
+      if filled.isEmpty { return }
       charts.append(
         Chart(
-          id: "error-by-order", title: "Error against the order of the group, learned template",
-          xLabel: "order", yLabel: "test error, %",
-          content: .lines([.init(name: "template", points: byOrder)], isLogarithmic: true)))
+          id: id, title: title, xLabel: xLabel, yLabel: "test error, %",
+          content: .lines(filled, isLogarithmic: isLogarithmic)))
     }
+    let byOrder = orders.compactMap { point($0, "group-order", template($0).name) }
+    add(
+      "error-by-order", "Error against the order of the group, learned template", "order",
+      [.init(name: "template", points: byOrder)])
     let sizes = tasks.filter { $0.id.hasPrefix("images-") }
     let byImages = (sizes.first?.methods ?? []).map { method in
       Chart.Series(
@@ -59,14 +66,9 @@ enum Curves {
         points: sizes.compactMap { task in
           Int(task.id.dropFirst(7)).flatMap { point($0, task.id, method.name) }
         })
-    }.filter { !$0.points.isEmpty }
-    if !byImages.isEmpty {
-      charts.append(
-        Chart(
-          id: "error-by-images", title: "Error against the number of training images",
-          xLabel: "training images", yLabel: "test error, %",
-          content: .lines(byImages, isLogarithmic: true)))
     }
+    add(
+      "error-by-images", "Error against the number of training images", "training images", byImages)
     if let task = tasks.first(where: { $0.isTestTurned }) {
       let series = task.methods.compactMap { method -> Chart.Series? in
         let rows = results.filter { $0.task == task.id && $0.method == method.name }
@@ -78,13 +80,9 @@ enum Curves {
             (measuredAngles[i], Statistic(rows.map { $0[i] * 100 }).mean, 0)
           })
       }
-      if !series.isEmpty {
-        charts.append(
-          Chart(
-            id: "error-by-angle", title: "Error against the angle of the test, trained upright",
-            xLabel: "degrees", yLabel: "test error, %",
-            content: .lines(series, isLogarithmic: false)))
-      }
+      add(
+        "error-by-angle", "Error against the angle of the test, trained upright", "degrees", series,
+        isLogarithmic: false)
     }
     if let task = tasks.first(where: { $0.id == "rotated-cnn" }) {
       charts += try histogram(task, models: models, digits: digits)

@@ -14,8 +14,6 @@ protocol Measurable: TrainableModel {
   func moved(
     _ inputs: Tensor, using random: inout RandomStream
   ) -> (inputs: Tensor, move: (Tensor) -> Tensor)
-
-  var canonicalizerParameters: Int { get }
 }
 
 extension ImageModel: Measurable {
@@ -31,8 +29,6 @@ extension ImageModel: Measurable {
     let turns = (0..<inputs.shape[0]).map { _ in SO2().sample(using: &random) }
     return (action.act(turns, on: inputs), { self.action.act(turns, on: $0) })
   }
-
-  var canonicalizerParameters: Int { trainable - backbone.trainableCount }
 }
 
 extension PointModel: Measurable {
@@ -58,8 +54,6 @@ extension PointModel: Measurable {
       { order.act(shuffles, on: self.outputAction.act(elements, on: $0)) }
     )
   }
-
-  var canonicalizerParameters: Int { trainable - backbone.trainableCount }
 }
 
 extension TrainableModel {
@@ -69,6 +63,8 @@ extension TrainableModel {
 }
 
 extension Measurable {
+  var canonicalizerParameters: Int { trainable - backbone.trainableCount }
+
   /// The fraction of classes that change when inputs are moved, or the root mean square of the difference
   /// of outputs.
   func invarianceError(on inputs: Tensor) -> Double {

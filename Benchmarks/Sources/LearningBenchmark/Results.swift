@@ -29,6 +29,9 @@ struct Result: Codable {
   /// The error at each of some angles, in degrees.
   var byAngle: [Double]?
 
+  /// Whose it is.
+  var key: String { "\(task)/\(method)/\(seed)" }
+
   /// What methods are compared by: the error, or the mean squared error.
   var figure: Double { error ?? loss }
 }

@@ -17,6 +17,8 @@ private struct Job: Sendable {
   let task: Task
   let method: Method
   let seed: Int
+
+  var key: String { "\(task.id)/\(method.name)/\(seed)" }
 }
 
 /// Does all that is not done yet, two models at a time, each on a core of its own.
@@ -24,8 +26,6 @@ final class Runner: Sendable {
   private let out: String
   private let size: Size
   private let results = Mutex<[Result]>([])
-  /// Lines of other tasks and settings, which stay in the file.
-  private let others = Mutex<[Result]>([])
   private let failure = Mutex<String?>(nil)
   private let progress: Mutex<(done: Int, total: Int, began: Date, seconds: Double)>
 
@@ -50,16 +50,12 @@ final class Runner: Sendable {
       (0..<seeds).flatMap { seed in task.methods.map { Job(task: task, method: $0, seed: seed) } }
     }
     let configurations = Dictionary(
-      jobs.map { ("\($0.task.id)/\($0.method.name)/\($0.seed)", yaml($0)) },
-      uniquingKeysWith: { first, _ in first })
-    func wanted(_ result: Result) -> String? {
-      configurations["\(result.task)/\(result.method)/\(result.seed)"]
-    }
-    let usable = kept.filter { wanted($0) == $0.configuration }
+      jobs.map { ($0.key, yaml($0)) }, uniquingKeysWith: { first, _ in first })
+    // Results of other tasks stay in the file.
+    let usable = kept.filter { (configurations[$0.key] ?? $0.configuration) == $0.configuration }
     results.withLock { $0 = usable }
-    others.withLock { $0 = kept.filter { wanted($0) == nil } }
-    let done = Set(usable.map { "\($0.task)/\($0.method)/\($0.seed)" })
-    let open = jobs.filter { !done.contains("\($0.task.id)/\($0.method.name)/\($0.seed)") }
+    let done = Set(usable.map(\.key))
+    let open = jobs.filter { !done.contains($0.key) }
     progress.withLock { $0 = (0, open.count, Date(), 0) }
     for task in tasks where open.contains(where: { $0.task.id == task.id }) {
       let shared = try shared(task)
@@ -67,12 +63,11 @@ final class Runner: Sendable {
       // Methods that begin with the model of another one come after it.
       for isLate in [false, true] {
         let part = own.filter { if case .scratch = $0.method.start { !isLate } else { isLate } }
-        // The longest first, so that no core waits at the end.
         Parallel.forEach(part.count) { self.run(part[$0], shared) }
         if let failure = failure.withLock({ $0 }) { throw BenchmarkError(description: failure) }
       }
     }
-    return results.withLock { $0 }
+    return results.withLock { $0.filter { configurations[$0.key] != nil } }
   }
 
   private func modelPath(_ task: Task, _ method: String, _ seed: Int) -> String {
@@ -179,7 +174,7 @@ final class Runner: Sendable {
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let lines = try (others.withLock { $0 } + all).map {
+    let lines = try all.map {
       String(decoding: try encoder.encode($0), as: UTF8.self) + "\n"
     }
     try lines.joined().write(toFile: path, atomically: true, encoding: .utf8)
