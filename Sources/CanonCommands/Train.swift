@@ -53,7 +53,8 @@ struct Train: ParsableCommand {
     var epoch: Int
     var step: Int
     var loss: Double
-    var valid: Quality
+    /// Missing where it was not time to validate.
+    var valid: Quality?
   }
 
   func validate() throws {
@@ -110,23 +111,24 @@ struct Train: ParsableCommand {
         try trainer.checkpointIfFinite(to: checkpoint)
         throw error
       }
-      guard trainer.step % trainer.stepsPerEpoch == 0 else {
+      guard trainer.isAtEpochEnd else {
         progress.update(trainer.doneSteps)
         continue
       }
       let (start, epoch, step) = (trainer.start, trainer.epoch, trainer.step)
-      let quality = trainer.validate()
+      let quality = trainer.isValidationDue ? trainer.validate() : nil
       let loss = trainer.epochLoss / Double(trainer.stepsPerEpoch)
       lines.append(
         Line(start: start, epoch: epoch, step: step, loss: loss, valid: quality).jsonLine)
       try writeText(lines.joined(separator: "\n") + "\n", to: "\(folder)/metrics.jsonl")
       try trainer.checkpoint.write(to: checkpoint)
-      let valid =
-        quality.error.map { "valid error \(($0 * 100).formatted(2)) %" }
-        ?? "valid loss \(quality.loss.formatted(5))"
+      let valid = quality.map { quality in
+        quality.error.map { ", valid error \(($0 * 100).formatted(2)) %" }
+          ?? ", valid loss \(quality.loss.formatted(5))"
+      }
       let place =
         settings.training.starts > 1 ? "start \(start + 1), epoch \(epoch)" : "epoch \(epoch)"
-      progress.update(trainer.doneSteps, "\(place), loss \(loss.formatted(4)), \(valid)")
+      progress.update(trainer.doneSteps, "\(place), loss \(loss.formatted(4))\(valid ?? "")")
     }
     if interrupted.load(ordering: .relaxed) {
       try trainer.checkpoint.write(to: checkpoint)

@@ -22,7 +22,7 @@ public struct LearnedCenter: TrainableCanonicalizer {
   /// The hidden layer has `width` channels, each of frequencies 0, 1 and 2; with two convolutions of
   /// `kernel` pixels, what is within `kernel` − 1 pixels decides on a pixel.
   public init(
-    channels: Int = 1, width: Int = 8, kernel: Int = 9, border: BorderPolicy = .zero,
+    channels: Int = 1, width: Int = 4, kernel: Int = 7, border: BorderPolicy = .zero,
     using random: inout RandomStream
   ) {
     action = AffineImageAction(.translations, border: border)

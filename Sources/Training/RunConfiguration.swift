@@ -193,6 +193,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     /// `startEpochs` goes on.
     public var starts = 1
     public var startEpochs = 2
+    /// Every how many epochs the model is measured on the validation part, the last one included.
+    public var validEvery = 1
     public var batch = 128
     public var optimizer = Rule.adamw
     public var rate: Float = 1e-3
@@ -330,6 +332,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     t.epochs = try section.integer("epochs", default: t.epochs, in: 1...100_000)
     t.starts = try section.integer("starts", default: t.starts, in: 1...1000)
     t.startEpochs = try section.integer("startEpochs", default: t.startEpochs, in: 1...1000)
+    t.validEvery = try section.integer("validEvery", default: t.validEvery, in: 1...10_000)
     if t.starts > 1 && t.startEpochs >= t.epochs {
       throw section.failure("'startEpochs' is \(t.startEpochs) of only \(t.epochs) epochs")
     }

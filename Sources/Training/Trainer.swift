@@ -55,6 +55,17 @@ public struct Trainer<Model: TrainableModel> {
   /// How many epochs are complete.
   public var epoch: Int { step / stepsPerEpoch }
   public var isFinished: Bool { step >= stepsPerRun }
+  /// Whether an epoch has just ended.
+  public var isAtEpochEnd: Bool { step % stepsPerEpoch == 0 }
+  /// Whether it is time to validate: at the end of every `validEvery`-th epoch, of a start, of the run.
+  public var isValidationDue: Bool {
+    isAtEpochEnd
+      && (epoch % configuration.training.validEvery == 0 || isFinished || isAtStartEnd)
+  }
+  /// Whether the run chooses among starts now.
+  private var isAtStartEnd: Bool {
+    (start < configuration.training.starts - 1 || bestStart != nil) && step == stepsPerStart
+  }
 
   /// Does one step.
   ///
@@ -91,7 +102,7 @@ public struct Trainer<Model: TrainableModel> {
   /// At the end of a start, goes on to the next one, or with the best.
   public mutating func validate() -> Quality {
     let quality = model.quality(on: data.valid)
-    if start < configuration.training.starts - 1 || bestStart != nil, step == stepsPerStart {
+    if isAtStartEnd {
       // The loss, not the error: of a few hundred errors a tenth is chance.
       endStart(quality.loss)
       return quality

@@ -1,5 +1,6 @@
 import Autodiff
 import Foundation
+import Symmetry
 import TensorCore
 import TestSupport
 import Testing
@@ -17,6 +18,31 @@ import Testing
       }
       let best = permutations(n).map(total).max() ?? 0
       #expect(abs(total(bestAssignment(scores, count: n)) - best) < 1e-12)
+    }
+  }
+
+  @Test("Points on a line are assigned to places on it in their order")
+  func line() {
+    var random = RandomStream(seed: 3, name: "line")
+    let n = 100
+    let (points, places) = (
+      (0..<n).map { _ in random.normal() }, (0..<n).map { _ in random.normal() }.sorted()
+    )
+    let scores = (0..<n * n).map {
+      -(points[$0 / n] - places[$0 % n]) * (points[$0 / n] - places[$0 % n])
+    }
+    let order = points.indices.sorted { points[$0] < points[$1] }
+    #expect(Permutation(bestAssignment(scores, count: n)).inverse.places == order)
+  }
+
+  @Test("Equal and impossible scores, and those that are no numbers, end in an assignment")
+  func degenerate() {
+    let n = 9
+    for score in [0, 7, -Double.infinity, .infinity, .nan] {
+      for every in 1...3 {
+        let scores = (0..<n * n).map { $0 % every == 0 ? score : Double($0 % 5) }
+        #expect(bestAssignment(scores, count: n).sorted() == Array(0..<n))
+      }
     }
   }
 

@@ -109,7 +109,7 @@ private let kinds = [
     var saved: Safetensors?
     while !whole.isFinished {
       try whole.advance()
-      guard whole.step % whole.stepsPerEpoch == 0 else { continue }
+      guard whole.isAtEpochEnd else { continue }
       let ends = whole.step == 2 * whole.stepsPerEpoch
       if ends { states.append(whole.model.safetensors().tensors) }
       let quality = whole.validate()
@@ -128,9 +128,28 @@ private let kinds = [
     #expect(resumed.start == 2)
     while !resumed.isFinished {
       try resumed.advance()
-      if resumed.step % resumed.stepsPerEpoch == 0 { _ = resumed.validate() }
+      if resumed.isAtEpochEnd { _ = resumed.validate() }
     }
     #expect(resumed.checkpoint.tensors == whole.checkpoint.tensors)
+  }
+
+  @Test("It is time to validate every so many epochs, and at the end of each start and of the run")
+  func validation() throws {
+    let folder = try makeFolder("validation")
+    var settings = try configuration(folder, kinds[0])
+    settings.training.epochs = 8
+    settings.training.validEvery = 3
+    settings.training.starts = 2
+    settings.training.startEpochs = 2
+    var trainer = Trainer(settings, data: try TrainingData(settings))
+    var epochs: [Int] = []
+    while !trainer.isFinished {
+      try trainer.advance()
+      guard trainer.isValidationDue else { continue }
+      epochs.append(trainer.epoch)
+      _ = trainer.validate()
+    }
+    #expect(epochs == [2, 2, 3, 6, 8])
   }
 
   @Test("A model that is saved and loaded predicts the same, bit for bit") func saves() throws {

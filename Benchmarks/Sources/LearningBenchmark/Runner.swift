@@ -86,7 +86,7 @@ final class Runner: Sendable {
     let text = task.yaml(none, seed: 0)
     var configuration = try RunConfiguration(text: text, source: task.id)
     let all = try TrainingData(configuration)
-    let (validCount, testCount) = size == .full ? (Int.max, Int.max) : (1000, 5000)
+    let (validCount, testCount) = size == .full ? (Int.max, Int.max) : (1000, 4000)
     func first(_ examples: Examples?, _ count: Int) -> Examples? {
       examples.map { $0.selecting(0..<min($0.count, count)) }
     }
@@ -141,7 +141,7 @@ final class Runner: Sendable {
       var trainer = Trainer(model, data: shared.training)
       while !trainer.isFinished {
         try trainer.advance()
-        if trainer.step % trainer.stepsPerEpoch == 0 { _ = trainer.validate() }
+        if trainer.isValidationDue { _ = trainer.validate() }
       }
       try trainer.restoreBest()
       try trainer.bestModel().write(to: modelPath(job.task, job.method.name, job.seed))
@@ -151,7 +151,7 @@ final class Runner: Sendable {
     let start = Date()
     let quality = model.quality(on: shared.test)
     let seconds = Date().timeIntervalSince(start)
-    let few = shared.test.selecting(0..<min(1000, shared.test.count))
+    let few = shared.test.selecting(0..<min(500, shared.test.count))
     let fewUpright = shared.upright.map { $0.selecting(0..<min(500, $0.count)) }
     return Result(
       task: job.task.id, method: job.method.name, kind: job.method.kind, seed: job.seed,

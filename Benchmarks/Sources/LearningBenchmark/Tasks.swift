@@ -102,7 +102,7 @@ extension Task {
     let data = "kind: rotated-mnist, path: \(digits), limit: \(isFull ? 0 : 2000)"
     let upright = "kind: upright-mnist, path: \(digits), limit: \(isFull ? 0 : 2000)"
     let cnn = isFull ? "kind: paper-cnn" : "kind: small-cnn, width: 16"
-    let training = isFull ? "epochs: 20" : "epochs: 8, batch: 64, rate: 0.003"
+    let training = isFull ? "epochs: 20" : "epochs: 7, validEvery: 2, batch: 64, rate: 0.003"
     let order = isFull ? 32 : 16
     let finest = template(64)
     let adaptive = Method(
@@ -160,7 +160,7 @@ extension Task {
       tasks.append(
         digitsTask(
           "rotated-\(variant)", "Rotated MNIST, \(variant)", text, ", variant: \(variant)", cnn,
-          plain + heuristics + (variant == "off-center" ? centered : [finest]) + [best]))
+          plain + heuristics + (variant == "off-center" ? centered : [finest, best])))
     }
     // The backbone does not run: many epochs cost little.
     func prior(_ name: String, _ canonicalizer: String, epochs: Int) -> Method {
@@ -187,7 +187,7 @@ extension Task {
           prior(
             "steerable SO(2), prior",
             "{kind: steerable, group: SO2, channels: 6, prior: 10, consistency: 5}",
-            epochs: isFull ? 20 : 10),
+            epochs: isFull ? 20 : 8),
         ], isTestTurned: true))
     tasks.append(
       Task(
@@ -195,7 +195,7 @@ extension Task {
         text:
           "Noisy and partly erased turned digits in, clean ones out, in the pose that they came in.",
         data: data + ", task: restore", backbone: "kind: unet, width: \(isFull ? 16 : 8)",
-        training: isFull ? training : "epochs: 6, batch: 64, rate: 0.002",
+        training: isFull ? training : "epochs: 6, validEvery: 2, batch: 64, rate: 0.002",
         methods: plain + heuristics + [
           Method(
             name: "frozen C4", kind: .frozen,
@@ -210,7 +210,7 @@ extension Task {
 
   private static func points(_ size: Size, _ digits: String) -> [Task] {
     let isFull = size == .full
-    let training = isFull ? "epochs: 40" : "epochs: 20, batch: 64, rate: 0.002"
+    let training = isFull ? "epochs: 40" : "epochs: 20, validEvery: 2, batch: 64, rate: 0.002"
     // Exact assignments take a while.
     let few = isFull ? "" : "epochs: 8"
     func sorted(_ order: String, _ kind: MethodKind, _ frame: String = "kind: identity") -> Method {
@@ -271,7 +271,8 @@ extension Task {
         id: "particles", title: "N-body",
         text: "Five charges in space; their places 10 frames later. 3,000 / 2,000 / 2,000 systems.",
         data: "kind: particles", backbone: "kind: particles\(isFull ? "" : ", width: 32")",
-        training: "epochs: \(isFull ? 400 : 30), batch: 100, rate: 0.002, weightDecay: 0.00001",
+        training:
+          "epochs: \(isFull ? 900 : 30), validEvery: \(isFull ? 30 : 3), batch: 100, rate: 0.002, weightDecay: 0.00001",
         methods: [
           none, augmentation, pca, pcaSign,
           Method(
@@ -293,7 +294,7 @@ extension Task {
           "\(isFull ? "1,024" : "128") noisy points on the surfaces of eight kinds of bodies, turned in "
           + "space.",
         data: "kind: bodies, points: \(isFull ? 1024 : 128)", backbone: pointnet,
-        training: isFull ? "epochs: 40" : "epochs: 12, batch: 64, rate: 0.002",
+        training: isFull ? "epochs: 40" : "epochs: 12, validEvery: 2, batch: 64, rate: 0.002",
         methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaFrame(4)]))
     return tasks
   }
