@@ -1,21 +1,22 @@
 public import Autodiff
 public import TensorCore
 
-/// A plain message-passing network on complete graphs of particles.
+/// A plain message-passing network on complete graphs of particles, which moves them round by round.
 ///
-/// It knows nothing of geometry but what its numbers say (Gilmer et al. 2017, arXiv 1704.01212). Each pair's message is made of both members' features and of their squared distance and product of
-/// charges; each member adds up the messages to it.
+/// It knows nothing of geometry but what its numbers say (Gilmer et al. 2017, arXiv 1704.01212). Each
+/// pair's message is made of both members' features and of what is between them: the step, its square,
+/// the product of charges, and the force. Each member adds up the messages to it, and is moved; the next
+/// round sees it in its new place, as a simulation does (Sanchez-Gonzalez et al. 2020, arXiv 2002.09405).
 ///
 /// **Shapes.** `[batch, members, 2 d + 1]` (position, velocity, charge) → `[batch, members, d]`: the
 /// change of each position.
 public struct ParticleNetwork: Layer {
   private let dimension: Int
-  private let embedding, head: Linear
+  private let embedding: Linear
   private let rounds: [Round]
 
   private struct Round: Sendable {
-    let receiver, sender, edge, message, update: Linear
-    let result: Linear
+    let receiver, sender, edge, message, update, result, move: Linear
 
     init(_ width: Int, dimension: Int, using random: inout RandomStream) {
       receiver = Linear(width, width, using: &random)
@@ -24,12 +25,13 @@ public struct ParticleNetwork: Layer {
       message = Linear(width, width, using: &random)
       update = Linear(2 * width, width, using: &random)
       result = Linear(width, width, using: &random)
+      move = Linear(width, dimension, using: &random)
     }
 
     var parameters: [(name: String, parameter: Parameter)] {
       [
         ("receiver", receiver), ("sender", sender), ("edge", edge), ("message", message),
-        ("update", update), ("result", result),
+        ("update", update), ("result", result), ("move", move),
       ].flatMap { name, layer in layer.parameters.map { ("\(name).\($0.name)", $0.parameter) } }
     }
 
@@ -58,31 +60,42 @@ public struct ParticleNetwork: Layer {
     var made: [Round] = []
     for _ in 0..<rounds { made.append(Round(width, dimension: dimension, using: &random)) }
     self.rounds = made
-    head = Linear(width, dimension, using: &random)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
     embedding.parameters.map { ("embedding.\($0.name)", $0.parameter) }
       + rounds.enumerated().flatMap { i, round in
         round.parameters.map { ("rounds.\(i).\($0.name)", $0.parameter) }
-      } + head.parameters.map { ("head.\($0.name)", $0.parameter) }
+      }
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    let (batch, members, d) = (input.shape[0], input.shape[1], dimension)
-    let places = input.sliced(0..<d, axis: 2)
+    let d = dimension
+    let start = input.sliced(0..<d, axis: 2)
     let charges = input.sliced(2 * d..<2 * d + 1, axis: 2)
-    func pairs(_ x: Variable, _ combine: (Variable, Variable) -> Variable) -> Variable {
-      combine(x.reshaped([batch, members, 1, -1]), x.reshaped([batch, 1, members, -1]))
+    let products = pairs(charges, *)
+    var features = embedding(input.sliced(d..<2 * d, axis: 2), on: tape)
+    var places = start
+    for round in rounds {
+      features = round(features, edges: edges(places, products), on: tape)
+      places = places + round.move(features, on: tape)
     }
+    return places - start
+  }
+
+  /// What is between the members of each pair: the step, its square, the product of charges, the force.
+  private func edges(_ places: Variable, _ products: Variable) -> Variable {
     let apart = pairs(places, -)
     let square = apart.squared().sum([3], keepingAxes: true)
+    // Particles that meet would pull without bounds.
     let softened = square + 0.01
     let pull = apart / (softened * softened.squareRoot())
-    let edges = Variable.concatenated(
-      [apart, square, pairs(charges, *), pull * pairs(charges, *)], axis: 3)
-    var features = embedding(input.sliced(d..<2 * d, axis: 2), on: tape)
-    for round in rounds { features = round(features, edges: edges, on: tape) }
-    return head(features, on: tape)
+    return .concatenated([apart, square, products, pull * products], axis: 3)
+  }
+
+  /// `[batch, members, n]` → `[batch, members, members, n]`.
+  private func pairs(_ x: Variable, _ combine: (Variable, Variable) -> Variable) -> Variable {
+    let (batch, members) = (x.shape[0], x.shape[1])
+    return combine(x.reshaped([batch, members, 1, -1]), x.reshaped([batch, 1, members, -1]))
   }
 }

@@ -107,7 +107,7 @@ public struct ImageModel: TrainableModel {
   }
 
   /// What a model says of a batch.
-  public struct Prediction: Sendable {
+  public struct Prediction: ModelPrediction {
     /// Class probabilities `[batch, classes]`, or images in the pose that the inputs came in.
     public let output: Tensor
     /// The inputs in canonical pose.
@@ -193,16 +193,6 @@ public struct ImageModel: TrainableModel {
     return frames.average(of: batch) { inputs, elements in
       let poses = zip(elements, maps).map { ImagePose(Pose($0), after: $1) }
       return outputs(ofForms: action.canonicalize(inputs, by: poses), by: poses)
-    }
-  }
-
-  /// Calls `body` with the predictions for consecutive ranges of images.
-  public func forEachBatch(
-    of images: Tensor, size: Int = 512, _ body: (Range<Int>, Prediction) -> Void
-  ) {
-    for start in stride(from: 0, to: images.shape[0], by: size) {
-      let range = start..<min(images.shape[0], start + size)
-      body(range, predict(images.sliced(range)))
     }
   }
 }

@@ -40,11 +40,11 @@ public struct QualityMeter {
     total += labels.count
   }
 
-  /// Adds images beside their targets.
-  public mutating func add(images: Tensor, targets: Tensor) {
+  /// Adds outputs beside their targets.
+  public mutating func add(outputs: Tensor, targets: Tensor) {
     isClassification = false
-    loss += Double((images - targets).squared().mean().scalar) * Double(images.shape[0])
-    total += images.shape[0]
+    loss += Double((outputs - targets).squared().mean().scalar) * Double(outputs.shape[0])
+    total += outputs.shape[0]
   }
 
   /// The figures for all that was added.
@@ -54,20 +54,5 @@ public struct QualityMeter {
     let gap = zip(confidence, correct).map { abs($0 - $1) }.reduce(0, +)
     return Quality(
       error: Double(wrong) / count, loss: loss / count, calibrationError: gap / count)
-  }
-}
-
-extension ImageModel {
-  /// The quality of the model's outputs on some examples.
-  public func quality(on examples: Examples) -> Quality {
-    var meter = QualityMeter()
-    forEachBatch(of: examples.inputs) { range, prediction in
-      if configuration.data.task == .classify {
-        meter.add(probabilities: prediction.output, labels: Array(examples.labels[range]))
-      } else {
-        meter.add(images: prediction.output, targets: examples.targets.sliced(range))
-      }
-    }
-    return meter.quality
   }
 }

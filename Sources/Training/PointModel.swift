@@ -145,7 +145,7 @@ public struct PointModel: TrainableModel {
   public var outputAction: PointAction { PointAction(frame.action.group, columns: [.vector]) }
 
   /// What a model says of a batch.
-  public struct Prediction: Sendable {
+  public struct Prediction: ModelPrediction {
     /// Class probabilities `[batch, classes]`, or later displacements `[batch, members, d]`.
     public let output: Tensor
     /// The inputs in canonical form.
@@ -173,28 +173,6 @@ public struct PointModel: TrainableModel {
   private func outputs(of forms: Tensor, by elements: [AffineMap]) -> Tensor {
     let raw = backbone.predict(forms)
     return isForecast ? outputAction.act(elements, on: raw) : raw.softmax()
-  }
-
-  /// Calls `body` with the predictions for consecutive ranges of sets.
-  public func forEachBatch(
-    of sets: Tensor, size: Int = 256, _ body: (Range<Int>, Prediction) -> Void
-  ) {
-    for start in stride(from: 0, to: sets.shape[0], by: size) {
-      let range = start..<min(sets.shape[0], start + size)
-      body(range, predict(sets.sliced(range)))
-    }
-  }
-
-  public func quality(on examples: Examples) -> Quality {
-    var meter = QualityMeter()
-    forEachBatch(of: examples.inputs) { range, prediction in
-      if isForecast {
-        meter.add(images: prediction.output, targets: examples.targets.sliced(range))
-      } else {
-        meter.add(probabilities: prediction.output, labels: Array(examples.labels[range]))
-      }
-    }
-    return meter.quality
   }
 
   /// How far the canonicalizer is from its laws, and the output from equivariance, on a batch under

@@ -3,8 +3,15 @@ import Canonicalization
 public import Layers
 public import TensorCore
 
+/// What a model says of a batch.
+public protocol ModelPrediction: Sendable {
+  /// Class probabilities `[batch, classes]`, or outputs in the pose that the inputs came in.
+  var output: Tensor { get }
+}
+
 /// A canonicalizer and a backbone, as a configuration describes them, that can be trained.
 public protocol TrainableModel: Sendable {
+  associatedtype Prediction: ModelPrediction
   var configuration: RunConfiguration { get }
   var backbone: any Layer { get }
   /// The names of the classes; empty for other tasks.
@@ -21,11 +28,41 @@ public protocol TrainableModel: Sendable {
   /// The loss of a batch in training, a scalar.
   func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable
 
-  /// The quality of the model's outputs on some examples.
-  func quality(on examples: Examples) -> Quality
+  /// Canonicalizes, predicts and restores a batch of inputs.
+  func predict(_ batch: Tensor) -> Prediction
 }
 
 extension TrainableModel {
+  /// Calls `body` with the predictions for consecutive ranges of inputs: memory does not grow with their number.
+  public func forEachBatch(
+    of inputs: Tensor, size: Int = 512, _ body: (Range<Int>, Prediction) -> Void
+  ) {
+    for start in stride(from: 0, to: inputs.shape[0], by: size) {
+      let range = start..<min(inputs.shape[0], start + size)
+      body(range, predict(inputs.sliced(range)))
+    }
+  }
+
+  /// The outputs for all inputs.
+  public func outputs(for inputs: Tensor) -> Tensor {
+    var parts: [Tensor] = []
+    forEachBatch(of: inputs) { _, prediction in parts.append(prediction.output) }
+    return .concatenated(parts)
+  }
+
+  /// The quality of the model's outputs on some examples.
+  public func quality(on examples: Examples) -> Quality {
+    var meter = QualityMeter()
+    forEachBatch(of: examples.inputs) { range, prediction in
+      if configuration.data.task == .classify {
+        meter.add(probabilities: prediction.output, labels: Array(examples.labels[range]))
+      } else {
+        meter.add(outputs: prediction.output, targets: examples.targets.sliced(range))
+      }
+    }
+    return meter.quality
+  }
+
   /// The mean loss of a batch: the task's, of the mixture of its forms, and the canonicalizer's own.
   ///
   /// - Parameter classes: One-hot, where the task is to tell classes apart.

@@ -101,4 +101,30 @@ import Testing
     charged[6] += 1
     #expect(network.predict(Tensor(charged, shape: [1, 1, 7])) == network.predict(alone))
   }
+
+  @Test("Particles are moved round by round, and the next round sees where they are") func rounds()
+  {
+    var random = RandomStream(seed: 5, name: "rounds")
+    let network = ParticleNetwork(width: 8, rounds: 2, using: &random)
+    let x = Tensor.normal([1, 3, 7], using: &random)
+    let moves = (0..<2).map { round in
+      network.parameters.filter { $0.name.hasPrefix("rounds.\(round).move") }.map(\.parameter)
+    }
+    let values = moves.map { $0.map(\.value) }
+    /// The outputs with the moves of some rounds alone.
+    func output(rounds: Set<Int>) -> Tensor {
+      for round in 0..<2 {
+        for (parameter, value) in zip(moves[round], values[round]) {
+          parameter.update { $0 = rounds.contains(round) ? value : value * 0 }
+        }
+      }
+      return network.predict(x)
+    }
+    let (first, second, both) = (output(rounds: [0]), output(rounds: [1]), output(rounds: [0, 1]))
+    #expect(largestDifference(first, first * 0) > 1e-2)
+    #expect(largestDifference(both - first, second) > 1e-3)
+    // Where they all are together does not matter.
+    let shift = Tensor([3, -2, 1, 0, 0, 0, 0], shape: [1, 1, 7])
+    #expect(largestDifference(network.predict(x + shift), both) < 1e-5)
+  }
 }

@@ -7,9 +7,6 @@ import Training
 
 /// A model whose invariance can be measured from outside.
 protocol Measurable: TrainableModel {
-  /// Class probabilities, or outputs in the pose of the inputs.
-  func outputs(_ inputs: Tensor) -> Tensor
-
   /// Inputs, each moved by an element drawn for it, and how outputs move with them.
   func moved(
     _ inputs: Tensor, using random: inout RandomStream
@@ -17,12 +14,6 @@ protocol Measurable: TrainableModel {
 }
 
 extension ImageModel: Measurable {
-  func outputs(_ inputs: Tensor) -> Tensor {
-    var parts: [Tensor] = []
-    forEachBatch(of: inputs) { _, prediction in parts.append(prediction.output) }
-    return .concatenated(parts)
-  }
-
   func moved(
     _ inputs: Tensor, using random: inout RandomStream
   ) -> (inputs: Tensor, move: (Tensor) -> Tensor) {
@@ -32,12 +23,6 @@ extension ImageModel: Measurable {
 }
 
 extension PointModel: Measurable {
-  func outputs(_ inputs: Tensor) -> Tensor {
-    var parts: [Tensor] = []
-    forEachBatch(of: inputs) { _, prediction in parts.append(prediction.output) }
-    return .concatenated(parts)
-  }
-
   /// Sets are moved by elements of their group, and shuffled.
   func moved(
     _ inputs: Tensor, using random: inout RandomStream
@@ -69,9 +54,9 @@ extension Measurable {
   /// of outputs.
   func invarianceError(on inputs: Tensor) -> Double {
     var random = RandomStream(seed: 5, name: "benchmark/moves")
-    let plain = outputs(inputs)
+    let plain = outputs(for: inputs)
     let (movedInputs, move) = moved(inputs, using: &random)
-    let found = outputs(movedInputs)
+    let found = outputs(for: movedInputs)
     guard configuration.data.task == .classify else {
       return Double((found - move(plain)).squared().mean().scalar).squareRoot()
     }
@@ -90,7 +75,7 @@ extension ImageModel {
       let turn = PlanarIsometry(residual: angle * .pi / 180)
       let turned = action.act(
         [PlanarIsometry](repeating: turn, count: examples.count), on: examples.inputs)
-      let found = outputs(turned).largestColumn()
+      let found = outputs(for: turned).largestColumn()
       return Double(zip(found, examples.labels).count { $0 != $1 }) / Double(examples.count)
     }
   }

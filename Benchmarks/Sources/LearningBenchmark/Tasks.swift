@@ -70,11 +70,11 @@ private let frozen = Method(
   canonicalizer: "{kind: learned, group: C64, kernel: 28, layers: 1, channels: 1, frozen: true}")
 
 /// The learned template: a matched filter on as many angles as the group has.
-func template(_ order: Int, gradient: String = "mixture") -> Method {
+func template(_ order: Int, _ more: String = "", name: String? = nil) -> Method {
   Method(
-    name: "template C\(order)", kind: .learned,
+    name: name ?? "template C\(order)", kind: .learned,
     canonicalizer: "{kind: learned, group: C\(order), kernel: 28, layers: 1, channels: 1, "
-      + "gradient: \(gradient), poses: 4}")
+      + "gradient: mixture, poses: 4\(more)}")
 }
 
 private func orbit(_ order: Int, _ more: String = "", name: String? = nil) -> Method {
@@ -148,8 +148,8 @@ extension Task {
       Method(
         name: "center, PCA + sign", kind: .heuristic,
         canonicalizer: "{kind: pca-sign, center: mass}"),
-      orbit(order, ", center: mass", name: "center, orbit C\(order)"),
-      orbit(order, ", center: learned", name: "learned center, orbit C\(order)"),
+      template(64, ", center: mass", name: "center, template C64"),
+      template(64, ", center: learned", name: "learned center, template C64"),
     ]
     for (variant, text) in [
       ("off-center", "Shifted by up to 4 pixels each way after the turn."),
@@ -265,14 +265,14 @@ extension Task {
         data: "kind: rotated-mnist-points, \(data)", backbone: pointnet, training: training,
         methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaFrame(4)]),
     ]
-    let learned = "kind: frame, channels: 16, layers: 4, dropout: 0.3"
+    let learned = "kind: frame, channels: 16, layers: 4, dropout: 0.5"
     tasks.append(
       Task(
         id: "particles", title: "N-body",
         text: "Five charges in space; their places 10 frames later. 3,000 / 2,000 / 2,000 systems.",
         data: "kind: particles", backbone: "kind: particles\(isFull ? "" : ", width: 32")",
         training:
-          "epochs: \(isFull ? 900 : 30), validEvery: \(isFull ? 30 : 3), batch: 100, rate: 0.002, weightDecay: 0.00001",
+          "epochs: \(isFull ? 300 : 30), validEvery: \(isFull ? 30 : 3), batch: 100, rate: 0.002, weightDecay: 0.1, clip: 1",
         methods: [
           none, augmentation, pca, pcaSign,
           Method(
