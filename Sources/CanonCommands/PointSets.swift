@@ -112,7 +112,7 @@ struct PointSets {
   private struct Report: Codable {
     var count: Int
     var quality: Quality
-    /// The quality on the same sets, each moved by an element of its own.
+    /// The quality on the same sets, each moved and shuffled in a way of its own.
     var moved: Quality
   }
 
@@ -121,12 +121,10 @@ struct PointSets {
     guard isForecast || !examples.labels.isEmpty else {
       throw CommandError("The sets have no classes: evaluate on MNIST's folder or on 'test'.")
     }
-    let moves = model.elements(examples.count)
-    let frame = model.frame.action
-    let targets =
-      isForecast ? model.outputAction.act(moves, on: examples.targets) : examples.targets
-    let moved = Examples(
-      inputs: frame.act(moves, on: examples.inputs), targets: targets, labels: examples.labels)
+    var random = RandomStream(seed: 0, name: "evaluate")
+    let moves = model.moved(examples.inputs, using: &random)
+    let targets = isForecast ? moves.move(examples.targets) : examples.targets
+    let moved = Examples(inputs: moves.inputs, targets: targets, labels: examples.labels)
     let report = Report(
       count: examples.count, quality: model.quality(on: examples), moved: model.quality(on: moved))
     if json { return print(report.jsonLine) }
@@ -135,7 +133,7 @@ struct PointSets {
     }
     print(
       table(
-        ["figure", "as given", "moved"],
+        ["figure", "as given", model.claimsMotions ? "moved" : "shuffled"],
         [
           row("sets") { _ in "\(report.count)" },
           row("test error") { $0.error.map { ($0 * 100).formatted(3) + " %" } },
@@ -166,16 +164,20 @@ struct PointSets {
   }
 
   /// `canon inspect`: sets in several poses, seen from the front, above their canonical forms.
+  ///
+  /// Where members are put in order, they are the brighter the later they come.
   func inspect(poses: Int, out: String) throws {
-    let turns = model.elements(poses)
     var sheet = ContactSheet(rows: 2 * examples.count, columns: poses)
+    var random = RandomStream(seed: 0, name: "inspect")
     for n in 0..<examples.count {
-      let copies = [Tensor](repeating: examples.inputs.sliced(n..<n + 1), count: poses)
-      let moved = model.frame.action.act(turns, on: .concatenated(copies))
-      let forms = model.predict(moved).forms
+      let set = examples.inputs.sliced(n..<n + 1)
+      let copies = Tensor.concatenated([Tensor](repeating: set, count: poses))
+      let moved = model.moved(copies, using: &random).inputs
+      let shown = Tensor.concatenated([set, moved.sliced(1..<poses)])
+      let forms = model.predict(shown).forms
       for column in 0..<poses {
         let difference = (forms[column] - forms[0]).absolute().elements.max() ?? 0
-        sheet.place(picture(moved[column]), row: 2 * n, column: column)
+        sheet.place(picture(shown[column]), row: 2 * n, column: column)
         sheet.place(
           picture(forms[column]), row: 2 * n + 1, column: column,
           frame: difference < 1e-2 ? (0.25, 0.75, 0.35) : (0.95, 0.55, 0.1))
@@ -189,6 +191,7 @@ struct PointSets {
   /// The first two coordinates of a set's points, *x* to the right and *y* up.
   private func picture(_ set: Tensor) -> Image {
     let side = 56
+    let isOrdered = model.configuration.canonicalizer.order != .none
     let (members, width) = (set.shape[0], set.shape[1])
     let numbers = set.elements
     let center = (0..<2).map { c in
@@ -201,7 +204,10 @@ struct PointSets {
     for i in 0..<members {
       let place = (0..<2).map { (numbers[i * width + $0] - center[$0]) / reach * 0.45 + 0.5 }
       let (x, y) = (Int(place[0] * Float(side - 2)), Int((1 - place[1]) * Float(side - 2)))
-      for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] { pixels[(y + dy) * side + x + dx] = 255 }
+      let brightness = isOrdered ? UInt16(55 + 200 * (i + 1) / members) : 255
+      for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        pixels[(y + dy) * side + x + dx] = brightness
+      }
     }
     return Image(width: side, height: side, channels: 1, samples: pixels)
   }

@@ -78,14 +78,12 @@ struct Predict: ParsableCommand {
     var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
     var done = 0
     let format = json ? Format.json : self.format
-    if format == .csv { print("file,class,probability,degrees,reflected,margin,ties") }
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
     let columns = Columns(
       widths: [images.files.map(\.count).max() ?? 0]
         + (isClassification ? [model.classNames.map(\.count).max() ?? 0, 7] : []) + [9, 8, 4],
       header: ["file"] + (isClassification ? ["class", "probability"] : [])
         + ["pose", "margin", "ties"])
-    if format == .table { print(columns.line(columns.header)) }
     let manifest = try canonical.map { folder in
       try prepareFolder(folder, apartFrom: images.path)
       return try ManifestWriter(
@@ -93,6 +91,11 @@ struct Predict: ParsableCommand {
         Manifest.Header(
           canonicalizer: self.model, interpolation: model.action.interpolation.rawValue,
           border: model.action.border.rawValue))
+    }
+    switch format {
+    case .csv: print("file,class,probability,degrees,reflected,margin,ties")
+    case .table: print(columns.line(columns.header))
+    case .json: break
     }
     try images.forEachLot { [canonical, out] items in
       let lot = Lot(items)

@@ -77,12 +77,9 @@ struct Train: ParsableCommand {
   private func run<Model: TrainableModel>(_: Model.Type, _ settings: RunConfiguration) throws {
     let folder = out ?? "runs/\(settings.name)"
     let checkpoint = "\(folder)/checkpoint.safetensors"
-    if !profile {
-      try prepareFolder(folder)
-      if !resume && FileManager.default.fileExists(atPath: checkpoint) {
-        throw CommandError(
-          "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
-      }
+    if !profile && !resume && FileManager.default.fileExists(atPath: checkpoint) {
+      throw CommandError(
+        "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
     }
     let data = try TrainingData(settings)
     let model = Model(settings, classNames: data.classNames)
@@ -93,6 +90,8 @@ struct Train: ParsableCommand {
       print(json ? profile.jsonLine : profile.text)
       return
     }
+    // Last, so that nothing is left of a run that cannot begin.
+    try prepareFolder(folder)
     if resume { try trainer.resume(from: Safetensors(path: checkpoint), path: checkpoint) }
     try writeText(settings.yaml, to: "\(folder)/configuration.yaml")
     if !common.quiet {

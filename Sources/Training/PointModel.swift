@@ -136,13 +136,38 @@ public struct PointModel: TrainableModel {
 
   private var isForecast: Bool { configuration.data.task == .forecast }
 
-  /// Elements of the group, always the same: the identity first.
-  public func elements(_ count: Int) -> [AffineMap] {
-    [frame.action.group.identity] + frame.sampled(max(0, count - 1))
-  }
-
   /// How the group acts on displacements.
   public var outputAction: PointAction { PointAction(frame.action.group, columns: [.vector]) }
+
+  /// Whether forms are claimed to be the same however sets are moved in space: not where members are put in
+  /// order and nothing else.
+  public var claimsMotions: Bool { !configuration.canonicalizer.isOrderAlone }
+
+  /// Sets that are moved, and how what is said of the members moves with them.
+  public struct Moved {
+    public let inputs: Tensor
+    /// Displacements `[sets, members, d]` of the members before, to those after.
+    public let move: (Tensor) -> Tensor
+  }
+
+  /// Moves and shuffles each set by elements drawn for it.
+  ///
+  /// - Parameter motions: Whether they are moved in space too; if not said, where the model claims it.
+  public func moved(
+    _ sets: Tensor, motions: Bool? = nil, using random: inout RandomStream
+  ) -> Moved {
+    let (group, orders) = (frame.action.group, PermutationAction(Symmetric(sets.shape[1])))
+    var elements: [AffineMap] = []
+    var shuffles: [Permutation] = []
+    for _ in 0..<sets.shape[0] {
+      elements.append(
+        motions ?? claimsMotions ? group.sample(using: &random) : group.identity)
+      shuffles.append(orders.group.sample(using: &random))
+    }
+    return Moved(inputs: orders.act(shuffles, on: frame.action.act(elements, on: sets))) {
+      [outputAction] in orders.act(shuffles, on: outputAction.act(elements, on: $0))
+    }
+  }
 
   /// What a model says of a batch.
   public struct Prediction: ModelPrediction {
@@ -175,26 +200,19 @@ public struct PointModel: TrainableModel {
     return isForecast ? outputAction.act(elements, on: raw) : raw.softmax()
   }
 
-  /// How far the canonicalizer is from its laws, and the output from equivariance, on a batch under
-  /// so many drawn elements: motions of the frame's group, unless there is an order alone, and shuffles.
+  /// How far the canonicalizer is from its laws, and the output from equivariance, on a batch that is moved
+  /// so many times (see `moved`).
   public func deviations(
     on batch: Tensor, samples: Int
   ) -> (laws: LawDeviations, output: Double) {
     let laws = canonicalizer.sampledDeviations(on: batch, samples)
     let plain = predict(batch).output
-    let count = batch.shape[0]
-    let isOrderAlone = configuration.canonicalizer.isOrderAlone
-    let orders = PermutationAction(Symmetric(batch.shape[1]))
     var random = RandomStream(seed: 0, name: "deviations")
     var worst = 0.0
-    for g in frame.sampled(samples) {
-      let shuffles = [Permutation](repeating: orders.group.sample(using: &random), count: count)
-      let copies = [AffineMap](
-        repeating: isOrderAlone ? frame.action.group.identity : g, count: count)
-      let moved = predict(orders.act(shuffles, on: frame.action.act(copies, on: batch))).output
-      let expected =
-        isForecast ? orders.act(shuffles, on: outputAction.act(copies, on: plain)) : plain
-      let difference = (moved - expected).absolute().elements.max() ?? 0
+    for _ in 0..<samples {
+      let moved = moved(batch, using: &random)
+      let expected = isForecast ? moved.move(plain) : plain
+      let difference = (predict(moved.inputs).output - expected).absolute().elements.max() ?? 0
       worst = max(worst, Double(difference))
     }
     return (laws, worst)
@@ -215,6 +233,4 @@ extension PointCanonicalizer {
     let canonical = canonicalize(batch)
     return (canonical.form, canonical.poses.map(\.element))
   }
-
-  fileprivate func sampled(_ count: Int) -> [AffineMap] { sampledElements(count) }
 }

@@ -95,8 +95,9 @@ private func data(points: Int) -> TrainingData {
     // An order after a frame may change where two points are alike but for the frame's rounding: of 32
     // sets three at most.
     let plain = model.predict(x).output.largestColumn()
-    for g in model.elements(5) {
-      let moved = model.frame.action.act([AffineMap](repeating: g, count: 32), on: x)
+    var random = RandomStream(seed: 6, name: "moves")
+    for _ in 0..<5 {
+      let moved = model.moved(x, using: &random).inputs
       let classes = model.predict(moved).output.largestColumn()
       #expect(zip(plain, classes).filter { $0 != $1 }.count <= 3)
     }

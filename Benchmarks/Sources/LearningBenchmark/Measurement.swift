@@ -23,21 +23,13 @@ extension ImageModel: Measurable {
 }
 
 extension PointModel: Measurable {
-  /// Sets are moved by elements of their group, and shuffled.
+  /// Upright digits are shuffled alone.
   func moved(
     _ inputs: Tensor, using random: inout RandomStream
   ) -> (inputs: Tensor, move: (Tensor) -> Tensor) {
-    let (count, members) = (inputs.shape[0], inputs.shape[1])
-    let group = Symmetric(members)
-    let order = PermutationAction(group)
-    let shuffles = (0..<count).map { _ in group.sample(using: &random) }
-    let elements = (0..<count).map { _ in frame.action.group.sample(using: &random) }
-    let isTurned = configuration.data.kind != .mnistPoints
-    let turned = isTurned ? frame.action.act(elements, on: inputs) : inputs
-    return (
-      order.act(shuffles, on: turned),
-      { order.act(shuffles, on: self.outputAction.act(elements, on: $0)) }
-    )
+    let moved = moved(
+      inputs, motions: configuration.data.kind != .mnistPoints, using: &random)
+    return (moved.inputs, moved.move)
   }
 }
 
