@@ -43,16 +43,9 @@ public struct ComposedCanonicalizer<
     }
   }
 
-  /// - Precondition: One form a member comes from each.
+  /// - Precondition: One form a member comes from the first.
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let outer = first.trainingForms(batch, on: tape)
-    let inner = second.trainingForms(outer.forms, on: tape)
-    precondition(
-      outer.count == 1 && inner.count == 1, "a composition of \(outer.count) · \(inner.count) forms"
-    )
-    let priors = [outer.priorLoss, inner.priorLoss].compactMap { $0 }
-    return TrainingForms(
-      forms: inner.forms, priorLoss: priors.first.map { priors.dropFirst().reduce($0, +) }
-    ) { inner.move(outer.move($0)) }
+    return second.trainingForms(outer.forms, on: tape).after(outer)
   }
 }

@@ -7,15 +7,15 @@ public protocol ImageCanonicalizer: TrainableCanonicalizer
 where InputAction == ImageAction<PoseGroup> {
   associatedtype PoseGroup: PlanarGroup
 
-  /// The frame of each image, of at most `count` poses, as isometries of the plane: the poses that it scores
-  /// highest, where it scores them, or the pose and its ties.
+  /// The frame of each image, as isometries of the plane: of `count` poses, those scored highest, where it scores
+  /// them; by default the pose and its ties, all of them: a part would not turn with the image.
   func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]]
 }
 
 extension ImageCanonicalizer {
   public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
     planarPoses(of: batch).map { pose in
-      let elements = ([pose.element] + pose.ties).prefix(count)
+      let elements = [pose.element] + pose.ties
       return elements.map { WeightedPose($0, weight: 1 / Float(elements.count)) }
     }
   }

@@ -112,9 +112,13 @@ extension TrainingForms {
       let all = losses.compactMap { $0 }
       return all.first.map { all.dropFirst().reduce($0, +) }
     }
+    let alignments = [first.alignmentLoss, alignmentLoss].compactMap { $0 }
     return TrainingForms(
       forms: forms, count: count, logWeights: logWeights,
-      priorLoss: sum(first.priorLoss, priorLoss), alignmentLoss: alignmentLoss,
+      priorLoss: sum(first.priorLoss, priorLoss),
+      alignmentLoss: alignments.first.map { first in
+        { classes in alignments.dropFirst().reduce(first(classes)) { $0 + $1(classes) } }
+      },
       regularization: sum(first.regularization, regularization)
     ) { move(first.move($0)) }
   }

@@ -103,6 +103,29 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
     }
   }
 
+  @Test("What a first step and a second want in training is added up, and targets move by both")
+  func losses() {
+    func forms(_ number: Float) -> TrainingForms {
+      let constant = Variable(Tensor([number], shape: [1]))
+      return TrainingForms(
+        forms: constant, priorLoss: constant, alignmentLoss: { _ in constant },
+        regularization: constant
+      ) { $0 * 10 + constant }
+    }
+    for (first, second) in [(1, 2), (3, 4)] as [(Float, Float)] {
+      let both = forms(second).after(forms(first))
+      #expect(both.forms.value.elements == [second])
+      #expect(both.priorLoss?.value.elements == [first + second])
+      #expect(both.regularization?.value.elements == [first + second])
+      #expect(both.alignmentLoss?(.zeros([1, 1])).value.elements == [first + second])
+      #expect(
+        both.move(Variable(Tensor([1], shape: [1]))).value.elements == [100 + 10 * first + second])
+    }
+    let silent = TrainingForms(forms: Variable(.zeros([1]))) { $0 }
+    #expect(silent.after(silent).alignmentLoss == nil)
+    #expect(silent.after(forms(5)).alignmentLoss?(.zeros([1, 1])).value.elements == [5])
+  }
+
   @Test("The alignment's loss and gradients are those of its formula") func alignment() {
     var random = RandomStream(seed: 6, name: "alignment")
     let alignment = ClassAlignment(classes: 2, size: 12, sharpness: 0.5, using: &random)

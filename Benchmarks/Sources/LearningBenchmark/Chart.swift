@@ -23,13 +23,34 @@ struct Chart {
 
     func color(_ name: String) -> String {
       if self == .page { return "var(--\(name))" }
-      return Theme.paperColors[name] ?? "#000000"
+      return Theme.light[name] ?? "#000000"
     }
 
-    private static let paperColors = [
-      "text": "#1c1e21", "faint": "#d4d7db", "ground": "#ffffff", "c0": "#8a8f98", "c1": "#b9770e",
-      "c2": "#c0392b", "c3": "#7d5ba6", "c4": "#1f6fb2", "c5": "#1e8449", "c6": "#0e7c86",
+    /// Colors on paper, and on a page that is read by day.
+    private static let light = [
+      "text": "#1c1e21", "faint": "#d4d7db", "ground": "#ffffff", "soft": "#f4f5f7",
+      "c0": "#8a8f98",
+      "c1": "#b9770e", "c2": "#c0392b", "c3": "#7d5ba6", "c4": "#1f6fb2", "c5": "#1e8449",
+      "c6": "#0e7c86",
     ]
+    private static let dark = [
+      "text": "#e4e6ea", "faint": "#3b4048", "ground": "#16181c", "soft": "#20242a",
+      "c0": "#8f959f",
+      "c1": "#e0a030", "c2": "#e86a5c", "c3": "#b494dd", "c4": "#5aaae8", "c5": "#52b97c",
+      "c6": "#4fc3cf",
+    ]
+
+    /// The colors by name, for the page's style.
+    static var style: String {
+      func root(_ colors: [String: String]) -> String {
+        ":root { " + colors.sorted { $0.key < $1.key }.map { "--\($0): \($1); " }.joined() + "}"
+      }
+      return """
+        :root { color-scheme: light dark; }
+        \(root(light))
+        @media (prefers-color-scheme: dark) { \(root(dark)) }
+        """
+    }
   }
 
   /// The color of each kind of method, the same in all pictures.

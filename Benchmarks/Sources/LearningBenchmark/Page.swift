@@ -86,11 +86,7 @@ struct Page {
   }
 
   private static let style = """
-    :root { color-scheme: light dark; --text: #1c1e21; --ground: #ffffff; --faint: #d4d7db; --soft: #f4f5f7;
-      --c0: #8a8f98; --c1: #b9770e; --c2: #c0392b; --c3: #7d5ba6; --c4: #1f6fb2; --c5: #1e8449; --c6: #0e7c86; }
-    @media (prefers-color-scheme: dark) { :root { --text: #e4e6ea; --ground: #16181c; --faint: #3b4048;
-      --soft: #20242a; --c0: #8f959f; --c1: #e0a030; --c2: #e86a5c; --c3: #b494dd; --c4: #5aaae8; --c5: #52b97c;
-      --c6: #4fc3cf; } }
+    \(Chart.Theme.style)
     * { box-sizing: border-box; }
     body { margin: 0; background: var(--ground); color: var(--text);
       font: 16px/1.5 system-ui, "DejaVu Sans", Helvetica, Arial, sans-serif; }
