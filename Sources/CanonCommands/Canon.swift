@@ -8,7 +8,7 @@ public struct Canon: ParsableCommand {
       + "brings the output back.",
     discussion: """
       EXAMPLES
-        canon train configs/c8.yaml --out runs/c8
+        canon train configs/rotated-mnist-c8.yaml --out runs/c8
         canon predict runs/c8 my-images
         canon canonicalize runs/c8 my-images upright
         canon restore upright back

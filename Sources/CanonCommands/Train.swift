@@ -15,10 +15,10 @@ struct Train: ParsableCommand {
       bit for bit as if never stopped.
 
       EXAMPLES
-        canon train configs/c8.yaml
-        canon train configs/c64.yaml --out runs/c64-1 --seed 1
-        canon train configs/c64.yaml --out runs/c64-1 --seed 1 --resume
-        canon train configs/c8.yaml --profile
+        canon train configs/rotated-mnist-c8.yaml
+        canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1
+        canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1 --resume
+        canon train configs/rotated-mnist-c8.yaml --profile
       """)
 
   @Argument(help: "The run's configuration, a YAML file.")

@@ -28,7 +28,8 @@ extension RunConfiguration {
     c.kernel = try section.integer("kernel", default: min(c.kernel, input.size), in: 1...1024)
     c.groupKernel = try section.integer("groupKernel", default: c.groupKernel, in: 1...64)
     c.channels = try section.integer(
-      "channels", default: [.orbit, .steerable, .energy].contains(c.kind) ? 8 : c.channels,
+      "channels",
+      default: [.orbit, .steerable, .energy, .pcaLearned].contains(c.kind) ? 8 : c.channels,
       in: 1...1024)
     c.layers = try section.integer("layers", default: c.layers, in: 1...16)
     c.batchNorm = try section.flag("batchNorm", default: data.kind != .particles)
@@ -107,10 +108,10 @@ extension RunConfiguration {
   /// What is wrong with the canonicalizer of a model of sets of points, if anything.
   private func pointProblem(_ dimension: Int) -> String? {
     let c = canonicalizer
-    guard [.identity, .frame, .pca, .pcaSign].contains(c.kind) else {
+    guard [.identity, .frame, .pca, .pcaSign, .pcaLearned].contains(c.kind) else {
       return
-        "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca or pca-sign for sets of "
-        + "points"
+        "'kind' is '\(c.kind.rawValue)' but must be identity, frame, pca, pca-sign or pca-learned for "
+        + "sets of points"
     }
     guard ["SO", "O", "SE", "E"].contains(where: { c.group == "\($0)\(dimension)" }) else {
       return "'group' is '\(c.group)' but must be like E\(dimension) or SO\(dimension)"

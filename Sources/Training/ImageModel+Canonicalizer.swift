@@ -14,6 +14,13 @@ extension ImageModel {
     case .frame: preconditionFailure("a frame is for sets of points, not images")
     case .pca: return PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border)
     case .pcaSign: return PrincipalAxis(threshold: 0.5, border: c.border)
+    case .pcaLearned:
+      var random = RandomStream(seed: UInt64(configuration.seed), name: "canonicalizer")
+      return ChosenTie(
+        PrincipalAxis(usesThirdMoment: false, threshold: 0.5, border: c.border),
+        network: Backbone.scorer(
+          size: configuration.input.size, channels: configuration.input.channels, width: c.channels,
+          features: 1, using: &random))
     case .gradient: return GradientOrientation(border: c.border)
     case .steerable:
       return c.group == "O2"

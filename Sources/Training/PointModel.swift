@@ -72,6 +72,14 @@ public struct PointModel: TrainableModel {
     case .pca, .pcaSign:
       return PrincipalFrame(
         action, targetAction: targets, usesThirdMoment: c.kind == .pcaSign)
+    case .pcaLearned:
+      var random = RandomStream(seed: seed, name: "canonicalizer")
+      let width = c.channels
+      return ChosenTie(
+        PrincipalFrame(action, targetAction: targets, usesThirdMoment: false),
+        network: PointNet(
+          action.width, outputs: 1, widths: [2 * width, 4 * width], hidden: 2 * width,
+          using: &random))
     default: return IdentityFrame(action, targetAction: targets)
     }
   }

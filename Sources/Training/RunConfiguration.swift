@@ -88,12 +88,13 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public enum Kind: String, Codable, Sendable, CaseIterable {
       case learned, orbit, steerable, energy, adaptive, frame, pca
       case pcaSign = "pca-sign"
+      case pcaLearned = "pca-learned"
       case gradient
       case identity
 
       /// Whether a network finds the pose.
       public var isLearned: Bool {
-        isFinite || [.steerable, .energy, .adaptive, .frame].contains(self)
+        isFinite || [.steerable, .energy, .adaptive, .frame, .pcaLearned].contains(self)
       }
 
       /// Whether a network scores the elements of a finite group.

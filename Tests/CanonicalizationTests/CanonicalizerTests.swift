@@ -35,6 +35,14 @@ private func learned<G: FiniteGroup & PlanarGroup>(
   return LearnedCanonicalizer(group, architecture, gradient: gradient, using: &random)
 }
 
+/// The principal axis, the direction of which a network chooses.
+private func chosenAxis(side: Int) -> ChosenTie<PrincipalAxis> {
+  var random = RandomStream(seed: 7, name: "scorer")
+  return ChosenTie(
+    PrincipalAxis(usesThirdMoment: false),
+    network: Backbone.scorer(size: side, width: 3, features: 1, using: &random))
+}
+
 /// The laws of a canonicalizer of images for all elements that act bit for bit: they then hold bit
 /// for bit.
 private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int, channels: Int = 1)
@@ -62,6 +70,7 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
     checkExactLaws(IdentityCanonicalizer(), side: side)
     checkExactLaws(PrincipalAxis(), side: side)
     checkExactLaws(PrincipalAxis(usesThirdMoment: false), side: side)
+    checkExactLaws(chosenAxis(side: side), side: side)
     checkExactLaws(GradientOrientation(), side: side, channels: 3)
     for n in [1, 2, 3, 4, 6, 8, 64] {
       checkExactLaws(learned(Cyclic(n), .init(size: side, kernel: side)), side: side)

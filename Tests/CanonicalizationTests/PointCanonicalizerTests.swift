@@ -54,6 +54,51 @@ private let tolerance = 1e-4
     }
   }
 
+  @Test(
+    "Of a frame's ties the network's favorite is the pose, and the laws hold", arguments: groups)
+  func chosenTies(group: Euclidean) {
+    var random = RandomStream(seed: 5, name: "scorer")
+    let base = PrincipalFrame(action(group), usesThirdMoment: false)
+    let network = PointNet(base.action.width, outputs: 1, widths: [8], hidden: 8, using: &random)
+    let canonicalizer = ChosenTie(base, network: network)
+    let x = sets(group)
+    let found = canonicalizer.deviations(on: x, under: canonicalizer.sampledElements(8))
+    #expect(found.pose < tolerance && found.form < tolerance && found.restoration < tolerance)
+    for (n, pose) in canonicalizer.poses(of: x).enumerated() {
+      let set = x.sliced(n..<n + 1)
+      let before = base.poses(of: set)[0]
+      let scores = ([before.element] + before.ties).map {
+        network.predict(base.action.act([group.inverse($0)], on: set)).scalar
+      }
+      let best = network.predict(base.action.act([group.inverse(pose.element)], on: set)).scalar
+      #expect(abs(best - (scores.max() ?? .infinity)) < 1e-5 && scores.count > 1)
+      let second = scores.sorted().dropLast().last ?? 0
+      #expect(abs(pose.margin - min(before.margin, best - second)) < 1e-5)
+    }
+  }
+
+  @Test("The mixture of a frame's ties is weighted by the network's scores")
+  func tieWeights() {
+    var random = RandomStream(seed: 5, name: "scorer")
+    let base = PrincipalFrame(action(.e(2)), usesThirdMoment: false)
+    let network = DeepSets(5, widths: [1], using: &random)
+    let scorer = Sequential([network, Function.flatten, Linear(12, 1, using: &random)])
+    let canonicalizer = ChosenTie(base, network: scorer)
+    let x = sets(.e(2))
+    let tape = Tape.training(random: random)
+    let forms = canonicalizer.trainingForms(Variable(x), on: tape)
+    #expect(forms.count == 4 && forms.forms.shape == [16, 12, 5])
+    let weights = forms.logWeights?.value ?? .zeros([1])
+    let scores = scorer.predict(forms.forms.value).reshaped([4, 4]).permuted([1, 0])
+    #expect(largestDifference(weights, Variable(scores).logSoftmax().value) < 1e-5)
+    let gradients = Gradients(of: (forms.logWeights ?? Variable(.zeros([1]))).squared().sum())
+    // What is added to all scores changes nothing.
+    for (name, parameter) in canonicalizer.parameters where !name.hasSuffix("bias") {
+      let found = tape.leaf(of: parameter).flatMap { gradients[$0] }
+      #expect(found?.elements.contains { abs($0) > 1e-6 } == true, "\(name)")
+    }
+  }
+
   @Test("In training, forms and moved targets are those of inference")
   func trainingForms() {
     for group in [Euclidean.se(2), .e(3)] {

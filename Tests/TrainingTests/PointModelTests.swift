@@ -45,7 +45,7 @@ private func data(points: Int) -> TrainingData {
     arguments: [
       "{kind: frame}", "{kind: frame, group: SE2, order: sort, neighbors: 3}", "{kind: pca-sign}",
       "{kind: identity, order: assignment}", "{kind: pca-sign, order: hilbert}",
-      "{kind: identity, order: lexicographic}", "{kind: pca, frame: 2}",
+      "{kind: identity, order: lexicographic}", "{kind: pca, frame: 2}", "{kind: pca-learned}",
       "{kind: frame, dropout: 0.2, frame: 4}",
     ])
   func classifies(canonicalizer: String) throws {

@@ -45,6 +45,7 @@ private let kinds = [
   "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, gradient: mixture, poses: 2}",
   "{kind: learned, group: D4, kernel: 5, layers: 2, channels: 3, prior: 0.1}",
   "{kind: pca-sign}",
+  "{kind: pca-learned, channels: 2}",
   "{kind: pca, frame: 2, center: mass}",
   "{kind: adaptive, group: C4}",
   "{kind: pca-sign, center: learned, scale: true}",

@@ -63,6 +63,8 @@ let augmentation = Method(name: "augmentation", kind: .augmentation, training: "
 private let pca = Method(name: "PCA", kind: .heuristic, canonicalizer: "{kind: pca}")
 let pcaSign = Method(
   name: "PCA + sign", kind: .heuristic, canonicalizer: "{kind: pca-sign}")
+private let pcaLearned = Method(
+  name: "PCA + learned sign", kind: .learned, canonicalizer: "{kind: pca-learned}")
 private let gradient = Method(
   name: "gradients", kind: .heuristic, canonicalizer: "{kind: gradient}")
 private let frozen = Method(
@@ -134,14 +136,15 @@ extension Task {
         "Each digit turned once by any angle, in training and test; no augmentation but where it says so.",
         "", cnn,
         plain + heuristics + [
-          frozen, finest, best, steerable, energy, pcaFrame, topPoses(of: finest, 8),
+          frozen, finest, best, steerable, energy, pcaLearned, pcaFrame, topPoses(of: finest, 8),
           topPoses(of: best, 8), adaptive,
         ]),
       digitsTask(
         "rotated-mlp", "Rotated MNIST, MLP", "The same digits for a network that knows no shifts.",
         "", "kind: mlp, width: \(isFull ? 512 : 256)",
         plain + heuristics + [
-          frozen, finest, best, refined, pcaFrame, topPoses(of: finest, 8), topPoses(of: best, 8),
+          frozen, finest, best, refined, pcaLearned, pcaFrame, topPoses(of: finest, 8),
+          topPoses(of: best, 8),
         ]),
     ]
     let centered = [
@@ -160,7 +163,7 @@ extension Task {
       tasks.append(
         digitsTask(
           "rotated-\(variant)", "Rotated MNIST, \(variant)", text, ", variant: \(variant)", cnn,
-          plain + heuristics + (variant == "off-center" ? centered : [finest, best])))
+          plain + heuristics + (variant == "off-center" ? centered : [finest, best, pcaLearned])))
     }
     // The backbone does not run: many epochs cost little.
     func prior(_ name: String, _ canonicalizer: String, epochs: Int) -> Method {
@@ -202,6 +205,7 @@ extension Task {
             canonicalizer: "{kind: learned, group: C4, frozen: true}"),
           Method(
             name: "learned C4", kind: .learned, canonicalizer: "{kind: learned, group: C4}"),
+          pcaLearned,
           Method(
             name: "PCA, both signs", kind: .frame, canonicalizer: "{kind: pca, frame: 2}"),
         ]))
@@ -250,6 +254,9 @@ extension Task {
             name: "PCA + sign, hilbert", kind: .heuristic,
             canonicalizer: "{kind: pca-sign, order: hilbert}"),
           Method(
+            name: "PCA + learned sign, hilbert", kind: .learned,
+            canonicalizer: "{kind: pca-learned, order: hilbert}"),
+          Method(
             name: "PCA + sign, assignment", kind: .learned,
             canonicalizer: "{kind: pca-sign, order: assignment}", training: few),
           Method(
@@ -263,7 +270,7 @@ extension Task {
         id: "points-rotated-pointnet", title: "Rotated sets of points, PointNet",
         text: "A backbone that does not mind the order.",
         data: "kind: rotated-mnist-points, \(data)", backbone: pointnet, training: training,
-        methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaFrame(4)]),
+        methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaLearned, pcaFrame(4)]),
     ]
     let learned = "kind: frame, channels: 16, layers: 4, dropout: 0.5"
     tasks.append(
@@ -285,7 +292,7 @@ extension Task {
           Method(
             name: "learned frame, 8 poses", kind: .frame, canonicalizer: "{\(learned), frame: 8}",
             start: .trained("learned frame")),
-          pcaFrame(8),
+          pcaLearned, pcaFrame(8),
         ]))
     tasks.append(
       Task(
@@ -295,7 +302,7 @@ extension Task {
           + "space.",
         data: "kind: bodies, points: \(isFull ? 1024 : 128)", backbone: pointnet,
         training: isFull ? "epochs: 40" : "epochs: 12, validEvery: 2, batch: 64, rate: 0.002",
-        methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaFrame(4)]))
+        methods: [none, augmentation, pca, pcaSign, frozenFrame, frame, pcaLearned, pcaFrame(4)]))
     return tasks
   }
 }

@@ -1,0 +1,66 @@
+public import Autodiff
+public import Layers
+import Symmetry
+public import TensorCore
+
+/// A heuristic that leaves some poses to choose from, and a network that chooses: of the ties of a pose
+/// that whose form it scores highest.
+///
+/// Of the principal axes without signs it is PCA with learned directions. Its law follows from the
+/// heuristic's: the ties of *g*·*x* are those of *x*, moved by *g*, and their forms the same.
+///
+/// In training the forms of all ties are weighted by their probabilities, in the likelihood of the mixture.
+/// The margin is the smaller one of the heuristic's and of the difference of the two highest scores.
+public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
+  public let base: Base
+  /// From forms to one number each, `[batch, 1]`.
+  public let network: any Layer
+
+  public init(_ base: Base, network: any Layer) {
+    self.base = base
+    self.network = network
+  }
+
+  public var action: Base.InputAction { base.action }
+
+  public var targetAction: Base.InputAction { base.targetAction }
+
+  public func act(_ elements: [Element], on batch: Variable) -> Variable {
+    base.act(elements, on: batch)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    base.parameters + network.parameters.map { ("network.\($0.name)", $0.parameter) }
+  }
+
+  /// - Complexity: A pass of the network for each tie.
+  public func poses(of batch: Tensor) -> [Pose<Element>] {
+    let found = base.poses(of: batch)
+    let choices = found.map { [$0.element] + $0.ties }
+    let rows = choices.enumerated().flatMap { n, elements in elements.map { _ in n } }
+    let inverses = choices.flatMap { $0.map(action.group.inverse) }
+    let forms = action.act(inverses, on: batch.gathered(rows))
+    let scores = network(Variable(forms), on: .inference()).value.elements
+    var start = 0
+    return zip(found, choices).map { pose, elements in
+      defer { start += elements.count }
+      let best = Pose(scores: scores[start..<start + elements.count], of: elements)
+      return Pose(best.element, margin: min(pose.margin, best.margin), ties: best.ties)
+    }
+  }
+
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let all = base.frameForms(batch)
+    let scores = network(Variable(all.forms.value), on: tape).reshaped([all.count, -1])
+    // Where a member has fewer ties than others, the weights of those it lacks are 0 before.
+    let weights = all.logWeights.map { scores.permuted([1, 0]) + $0 }
+    return TrainingForms(
+      forms: all.forms, count: all.count, logWeights: weights?.logSoftmax(), move: all.move)
+  }
+}
+
+extension ChosenTie: ImageCanonicalizer where Base: ImageCanonicalizer {
+  public typealias PoseGroup = Base.PoseGroup
+}
+
+extension ChosenTie: PointCanonicalizer where Base: PointCanonicalizer {}
