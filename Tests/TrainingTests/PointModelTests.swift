@@ -103,6 +103,43 @@ private func data(points: Int) -> TrainingData {
     }
   }
 
+  @Test("Moved sets are shuffled, and moved in space where the model claims it")
+  func moves() throws {
+    let x = data(points: 12).valid.inputs
+    for (canonicalizer, isMoved) in [
+      ("{kind: identity, order: norm}", false), ("{kind: pca}", true),
+    ] {
+      let configuration = try settings(
+        """
+        data: {kind: rotated-mnist-points, points: 12}
+        canonicalizer: \(canonicalizer)
+        backbone: {kind: mlp, width: 4}
+        """)
+      let model = PointModel(configuration, classNames: ["line", "ring"])
+      #expect(model.claimsMotions == isMoved)
+      var random = RandomStream(seed: 7, name: "moves")
+      let moved = model.moved(x, using: &random)
+      // Without translations places move as displacements do.
+      #expect(largestDifference(moved.move(x), moved.inputs) < 1e-5)
+      for n in 0..<x.shape[0] {
+        func members(_ set: Tensor) -> [[Float]] {
+          let numbers = set[n].elements
+          return (0..<12).map { Array(numbers[2 * $0..<2 * $0 + 2]) }
+        }
+        let (before, after) = (members(x), members(moved.inputs))
+        #expect(before != after)
+        func isBefore(_ a: [Float], _ b: [Float]) -> Bool { a.lexicographicallyPrecedes(b) }
+        #expect((before.sorted(by: isBefore) == after.sorted(by: isBefore)) != isMoved)
+        func lengths(_ set: [[Float]]) -> [Float] {
+          set.map { ($0[0] * $0[0] + $0[1] * $0[1]).squareRoot() }
+        }
+        let (a, b) = (lengths(before), lengths(after))
+        #expect(zip(a.sorted(), b.sorted()).allSatisfy { abs($0 - $1) < 1e-5 })
+        #expect(zip(a, b).contains { abs($0 - $1) > 1e-3 })
+      }
+    }
+  }
+
   @Test(
     "A forecast turns with the system, whatever finds the frame",
     arguments: ["identity", "frame", "pca-sign"])
