@@ -6,14 +6,17 @@ public import TensorCore
 /// It knows nothing of geometry but what its numbers say (Gilmer et al. 2017, arXiv 1704.01212). Each
 /// pair's message is made of both members' features and of what is between them: the step, its square,
 /// the product of charges, and the force. Each member adds up the messages to it, and is moved; the next
-/// round sees it in its new place, as a simulation does (Sanchez-Gonzalez et al. 2020, arXiv 2002.09405).
+/// round, with the same weights, sees it in its new place, as a simulation does (Sanchez-Gonzalez et al.
+/// 2020, arXiv 2002.09405).
 ///
 /// **Shapes.** `[batch, members, 2 d + 1]` (position, velocity, charge) → `[batch, members, d]`: the
 /// change of each position.
 public struct ParticleNetwork: Layer {
   private let dimension: Int
+  /// How many rounds the particles are moved.
+  public let rounds: Int
   private let embedding: Linear
-  private let rounds: [Round]
+  private let round: Round
 
   private struct Round: Sendable {
     let receiver, sender, edge, message, update, result, move: Linear
@@ -53,20 +56,16 @@ public struct ParticleNetwork: Layer {
   }
 
   public init(
-    dimension: Int = 3, width: Int = 64, rounds: Int = 4, using random: inout RandomStream
+    dimension: Int = 3, width: Int = 64, rounds: Int = 5, using random: inout RandomStream
   ) {
-    self.dimension = dimension
+    (self.dimension, self.rounds) = (dimension, rounds)
     embedding = Linear(dimension, width, using: &random)
-    var made: [Round] = []
-    for _ in 0..<rounds { made.append(Round(width, dimension: dimension, using: &random)) }
-    self.rounds = made
+    round = Round(width, dimension: dimension, using: &random)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
     embedding.parameters.map { ("embedding.\($0.name)", $0.parameter) }
-      + rounds.enumerated().flatMap { i, round in
-        round.parameters.map { ("rounds.\(i).\($0.name)", $0.parameter) }
-      }
+      + round.parameters.map { ("round.\($0.name)", $0.parameter) }
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
@@ -76,7 +75,7 @@ public struct ParticleNetwork: Layer {
     let products = pairs(charges, *)
     var features = embedding(input.sliced(d..<2 * d, axis: 2), on: tape)
     var places = start
-    for round in rounds {
+    for _ in 0..<rounds {
       features = round(features, edges: edges(places, products), on: tape)
       places = places + round.move(features, on: tape)
     }

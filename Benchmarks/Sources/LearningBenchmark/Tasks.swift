@@ -279,7 +279,7 @@ extension Task {
         text: "Five charges in space; their places 10 frames later. 3,000 / 2,000 / 2,000 systems.",
         data: "kind: particles", backbone: "kind: particles\(isFull ? "" : ", width: 32")",
         training:
-          "epochs: \(isFull ? 300 : 30), validEvery: \(isFull ? 30 : 3), batch: 100, rate: 0.002, weightDecay: 0.1, clip: 1",
+          "epochs: \(isFull ? 400 : 30), validEvery: \(isFull ? 20 : 3), batch: 100, rate: 0.002, weightDecay: 0.1, clip: 1",
         methods: [
           none, augmentation, pca, pcaSign,
           Method(
