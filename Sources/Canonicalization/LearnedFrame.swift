@@ -85,9 +85,10 @@ public struct LearnedFrame: PointCanonicalizer {
     poses(of: batch, by: vectors(of: batch, on: .inference()))
   }
 
-  /// Poses of networks that are left when channels are dropped as in training, always the same ones, all of the
-  /// same weight: each turns with the set, so that what is averaged over them is exactly equivariant
-  /// (a sample of Kim et al., NeurIPS 2023, arXiv 2306.02866, with the noise held fixed).
+  /// Poses of networks that are left when channels are dropped as in training, always the same ones: each turns
+  /// with the set, so that what is averaged over them is exactly equivariant (a sample of Kim et al., NeurIPS
+  /// 2023, arXiv 2306.02866, with the noise held fixed). Weights are the margins: where a frame is about to jump,
+  /// and rounding turns it, it counts for nothing (weighted frames, Dym et al., ICML 2024, arXiv 2402.16077).
   public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]] {
     var random = RandomStream(seed: 0, name: "frame")
     let features = Variable(LearnedFrame.features(of: batch, action, neighbors))
@@ -95,7 +96,9 @@ public struct LearnedFrame: PointCanonicalizer {
       poses(of: batch, by: network.thinned(features, on: .inference(), using: &random))
     }
     return (0..<batch.shape[0]).map { n in
-      all.map { WeightedPose($0[n].element, weight: 1 / Float(count)) }
+      let margins = all.map { max($0[n].margin, 1e-12) }
+      let total = margins.reduce(0, +)
+      return zip(all, margins).map { WeightedPose($0[n].element, weight: $1 / total) }
     }
   }
 
