@@ -64,6 +64,8 @@ struct PointSets {
 
   private var isForecast: Bool { model.configuration.data.task == .forecast }
 
+  private var isOrdered: Bool { model.configuration.canonicalizer.order != .none }
+
   /// What is said of one set.
   private struct Row: Codable {
     var set: Int
@@ -176,7 +178,7 @@ struct PointSets {
     for n in 0..<examples.count {
       let set = examples.inputs.sliced(n..<n + 1)
       let copies = Tensor.concatenated([Tensor](repeating: set, count: poses))
-      let moved = model.moved(copies, using: &random).inputs
+      let moved = model.moved(copies, shuffles: isOrdered, using: &random).inputs
       let shown = Tensor.concatenated([set, moved.sliced(1..<poses)])
       let forms = model.predict(shown).forms
       for column in 0..<poses {
@@ -195,7 +197,6 @@ struct PointSets {
   /// The first two coordinates of a set's points, *x* to the right and *y* up.
   private func picture(_ set: Tensor) -> Image {
     let side = 56
-    let isOrdered = model.configuration.canonicalizer.order != .none
     let (members, width) = (set.shape[0], set.shape[1])
     let numbers = set.elements
     let center = (0..<2).map { c in

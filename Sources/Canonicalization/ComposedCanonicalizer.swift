@@ -43,7 +43,6 @@ public struct ComposedCanonicalizer<
     }
   }
 
-  /// - Precondition: One form a member comes from the first.
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let outer = first.trainingForms(batch, on: tape)
     return second.trainingForms(outer.forms, on: tape).after(outer)

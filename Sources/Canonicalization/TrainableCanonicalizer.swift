@@ -105,21 +105,36 @@ extension Variable {
 }
 
 extension TrainingForms {
-  /// These forms, of inputs that are themselves the one form of another canonicalizer.
+  /// These forms, of inputs that are themselves the forms of another canonicalizer: each of its forms has so
+  /// many, and their weights are multiplied.
   public func after(_ first: TrainingForms) -> TrainingForms {
-    precondition(first.count == 1, "a first step with \(first.count) forms")
+    /// The mean over the forms that a member has from the first step.
+    func perMember(_ losses: Variable) -> Variable {
+      first.count == 1 ? losses : losses.reshaped([first.count, -1]).mean([0])
+    }
     func sum(_ losses: Variable?...) -> Variable? {
       let all = losses.compactMap { $0 }
       return all.first.map { all.dropFirst().reduce($0, +) }
     }
-    let alignments = [first.alignmentLoss, alignmentLoss].compactMap { $0 }
+    let own = alignmentLoss.map { loss in
+      { (classes: Tensor) in
+        perMember(loss(.concatenated([Tensor](repeating: classes, count: first.count))))
+      }
+    }
+    let alignments = [first.alignmentLoss, own].compactMap { $0 }
+    let weights = logWeights.map {
+      $0.permuted([1, 0]).reshaped([count * first.count, -1]).permuted([1, 0])
+    }
+    let firstWeights = first.logWeights.map {
+      Variable.concatenated([Variable](repeating: $0, count: count), axis: 1)
+    }
     return TrainingForms(
-      forms: forms, count: count, logWeights: logWeights,
-      priorLoss: sum(first.priorLoss, priorLoss),
+      forms: forms, count: count * first.count, logWeights: sum(firstWeights, weights),
+      priorLoss: sum(first.priorLoss, priorLoss.map(perMember)),
       alignmentLoss: alignments.first.map { first in
         { classes in alignments.dropFirst().reduce(first(classes)) { $0 + $1(classes) } }
       },
-      regularization: sum(first.regularization, regularization)
+      regularization: sum(first.regularization, regularization.map(perMember))
     ) { move(first.move($0)) }
   }
 }

@@ -160,9 +160,12 @@ public struct PointModel: TrainableModel {
 
   /// Moves and shuffles each set by elements drawn for it.
   ///
-  /// - Parameter motions: Whether they are moved in space too; if not said, where the model claims it.
+  /// - Parameters:
+  ///   - motions: Whether they are moved in space; if not said, where the model claims it.
+  ///   - shuffles: Whether they are shuffled.
   public func moved(
-    _ sets: Tensor, motions: Bool? = nil, using random: inout RandomStream
+    _ sets: Tensor, motions: Bool? = nil, shuffles isShuffled: Bool = true,
+    using random: inout RandomStream
   ) -> Moved {
     let (group, orders) = (frame.action.group, PermutationAction(Symmetric(sets.shape[1])))
     var elements: [AffineMap] = []
@@ -170,7 +173,7 @@ public struct PointModel: TrainableModel {
     for _ in 0..<sets.shape[0] {
       elements.append(
         motions ?? claimsMotions ? group.sample(using: &random) : group.identity)
-      shuffles.append(orders.group.sample(using: &random))
+      shuffles.append(isShuffled ? orders.group.sample(using: &random) : orders.group.identity)
     }
     return Moved(inputs: orders.act(shuffles, on: frame.action.act(elements, on: sets))) {
       [outputAction] in orders.act(shuffles, on: outputAction.act(elements, on: $0))

@@ -126,6 +126,38 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
     #expect(silent.after(forms(5)).alignmentLoss?(.zeros([1, 1])).value.elements == [5])
   }
 
+  @Test("Forms of forms multiply their weights, and their losses are means over the first step's")
+  func formsOfForms() {
+    func numbers(_ values: [Float], _ shape: [Int]) -> Variable {
+      Variable(Tensor(values, shape: Shape(shape)))
+    }
+    // Two members, three forms of each, and of each of these two.
+    let first = TrainingForms(
+      forms: numbers([0, 1, 10, 11, 20, 21], [6]), count: 3,
+      logWeights: numbers([1, 2, 3, 4, 5, 6], [2, 3])
+    ) { $0 }
+    let second = TrainingForms(
+      forms: numbers((0..<12).map { Float($0) }, [12]), count: 2,
+      logWeights: numbers((0..<12).map { Float($0) * 10 }, [6, 2]),
+      priorLoss: numbers([0, 1, 2, 3, 4, 5], [6]),
+      alignmentLoss: { classes in Variable(classes.reshaped([6])) }
+    ) { $0 }
+    let both = second.after(first)
+    #expect(both.count == 6 && both.forms.shape == [12])
+    let weights = both.logWeights?.value.elements ?? []
+    for member in 0..<2 {
+      for a in 0..<3 {
+        for b in 0..<2 {
+          // Of the form b · 6 + a · 2 + member in `forms`.
+          let expected = Float(3 * member + a + 1) + 10 * Float(2 * (2 * a + member) + b)
+          #expect(weights[member * 6 + b * 3 + a] == expected)
+        }
+      }
+    }
+    #expect(both.priorLoss?.value.elements == [2, 3])
+    #expect(both.alignmentLoss?(Tensor([7, 9], shape: [2, 1])).value.elements == [7, 9])
+  }
+
   @Test("The alignment's loss and gradients are those of its formula") func alignment() {
     var random = RandomStream(seed: 6, name: "alignment")
     let alignment = ClassAlignment(classes: 2, size: 12, sharpness: 0.5, using: &random)

@@ -46,6 +46,7 @@ private func data(points: Int) -> TrainingData {
       "{kind: frame}", "{kind: frame, group: SE2, order: sort, neighbors: 3}", "{kind: pca-sign}",
       "{kind: identity, order: assignment}", "{kind: pca-sign, order: hilbert}",
       "{kind: identity, order: lexicographic}", "{kind: pca, frame: 2}", "{kind: pca-learned}",
+      "{kind: pca-learned, order: hilbert}",
       "{kind: frame, dropout: 0.2, frame: 4}",
     ])
   func classifies(canonicalizer: String) throws {
@@ -119,6 +120,8 @@ private func data(points: Int) -> TrainingData {
       #expect(model.claimsMotions == isMoved)
       var random = RandomStream(seed: 7, name: "moves")
       let moved = model.moved(x, using: &random)
+      let unshuffled = model.moved(x, shuffles: false, using: &random).inputs
+      #expect((unshuffled == x) != isMoved)
       // Without translations places move as displacements do.
       #expect(largestDifference(moved.move(x), moved.inputs) < 1e-5)
       for n in 0..<x.shape[0] {
@@ -136,6 +139,7 @@ private func data(points: Int) -> TrainingData {
         let (a, b) = (lengths(before), lengths(after))
         #expect(zip(a.sorted(), b.sorted()).allSatisfy { abs($0 - $1) < 1e-5 })
         #expect(zip(a, b).contains { abs($0 - $1) > 1e-3 })
+        #expect(zip(a, lengths(members(unshuffled))).allSatisfy { abs($0 - $1) < 1e-5 })
       }
     }
   }

@@ -27,7 +27,7 @@ final class Runner: Sendable {
   private let size: Size
   private let results = Mutex<[Result]>([])
   private let failure = Mutex<String?>(nil)
-  private let progress: Mutex<(done: Int, total: Int, began: Date, seconds: Double)>
+  private let progress: Mutex<(done: Int, total: Int, began: Date, secondsBefore: Double)>
 
   init(out: String, size: Size) {
     (self.out, self.size) = (out, size)
@@ -35,6 +35,16 @@ final class Runner: Sendable {
   }
 
   private var path: String { "\(out)/results.jsonl" }
+
+  /// Holds how many seconds all took so far: a run that was stopped counts with the one that goes on.
+  private var secondsPath: String { "\(out)/seconds" }
+
+  /// How long all took, in this run and in those that it went on from.
+  var seconds: Double {
+    progress.withLock {
+      $0.secondsBefore + ($0.total > 0 ? Date().timeIntervalSince($0.began) : 0)
+    }
+  }
 
   /// Runs the tasks for some seeds.
   ///
@@ -56,7 +66,8 @@ final class Runner: Sendable {
     results.withLock { $0 = usable }
     let done = Set(usable.map(\.key))
     let open = jobs.filter { !done.contains($0.key) }
-    progress.withLock { $0 = (0, open.count, Date(), 0) }
+    let written = (try? String(contentsOfFile: secondsPath, encoding: .utf8)).flatMap(Double.init)
+    progress.withLock { $0 = (0, open.count, Date(), done.isEmpty ? 0 : written ?? 0) }
     for task in tasks where open.contains(where: { $0.task.id == task.id }) {
       let shared = try shared(task)
       let own = open.filter { $0.task.id == task.id }
@@ -178,6 +189,7 @@ final class Runner: Sendable {
       String(decoding: try encoder.encode($0), as: UTF8.self) + "\n"
     }
     try lines.joined().write(toFile: path, atomically: true, encoding: .utf8)
+    try "\(seconds)".write(toFile: secondsPath, atomically: true, encoding: .utf8)
     let (done, total, left) = progress.withLock {
       $0.done += 1
       let elapsed = Date().timeIntervalSince($0.began)

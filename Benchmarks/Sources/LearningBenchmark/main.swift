@@ -49,13 +49,13 @@ struct LearningBenchmark: ParsableCommand {
     let tasks = all.filter { only.isEmpty || only.contains($0.id) }
     // Curves belong to the whole.
     let curves = only.isEmpty ? Curves.tasks(size, digits: data) : []
-    let began = Date()
-    let results = try Runner(out: out, size: size).run(tasks + curves, seeds: seeds)
+    let runner = Runner(out: out, size: size)
+    let results = try runner.run(tasks + curves, seeds: seeds)
     let models = "\(out)/models"
     let report = Report(
       tasks: tasks,
       curves: try Curves.charts(tasks + curves, results, models: models, digits: data),
-      results: results, size: size, minutes: Date().timeIntervalSince(began) / 60)
+      results: results, size: size, minutes: runner.seconds / 60)
     try report.write(to: out, sheets: try Curves.sheets(tasks, models: models, to: out))
     for section in report.sections {
       print("\n\(section.task.title)")
