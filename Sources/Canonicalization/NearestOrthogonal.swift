@@ -43,7 +43,7 @@ extension AffineMap {
     return x
   }
 
-  /// The gradient by *M*, for the gradient by this orthogonal factor of it.
+  /// The gradient by *M*, for the gradient by this orthogonal factor of it; none where *M* is singular.
   fileprivate func orthogonalFactorPullback(of m: AffineMap, _ dy: [Double]) -> [Double] {
     let d = dimension
     let p = transposed.after(m).matrix
@@ -51,6 +51,9 @@ extension AffineMap {
     let a = transposed.after(AffineMap(matrix: dy)).matrix
     let trace = (0..<d).reduce(0) { $0 + p[$1 * d + $1] }
     var skew = [Double](repeating: 0, count: d * d)
+    // Against the product of singular values as large as all together.
+    let smallest = (0..<d).reduce(1e-30) { product, _ in product * trace }
+    guard abs(m.determinant) > smallest else { return skew }
     if d == 2 {
       let omega = (a[1] - a[2]) / trace
       (skew[1], skew[2]) = (omega, -omega)

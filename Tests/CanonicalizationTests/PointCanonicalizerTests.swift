@@ -142,6 +142,21 @@ private let tolerance = 1e-4
     }
   }
 
+  @Test("Vectors that span too little have a frame and finite gradients all the same")
+  func degenerateVectors() {
+    let line: [Float] = [1, 2, 3, 2, 4, 6, 3, 6, 9]
+    let plane: [Float] = [1, 0, 1, 0, 1, 1, 0, 0, 0]
+    let vectors = Tensor([Float](repeating: 0, count: 9) + line + plane, shape: [3, 3, 3])
+    for method in Orthonormalization.allCases {
+      let tape = Tape.training(random: RandomStream(seed: 0, name: "t"))
+      let leaf = tape(Parameter(vectors))
+      let frames = leaf.orthonormalized(by: method)
+      let gradient = Gradients(of: (frames * Variable(vectors + 1)).sum())[leaf]
+      #expect(frames.value.elements.allSatisfy { $0.isFinite }, "\(method)")
+      #expect(gradient?.elements.allSatisfy { $0.isFinite } == true, "\(method)")
+    }
+  }
+
   @Test("Orthonormal frames, and their gradients, for both methods") func orthonormal() {
     var random = RandomStream(seed: 4, name: "frames")
     for d in 2...3 {
