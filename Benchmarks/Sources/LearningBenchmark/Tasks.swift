@@ -198,7 +198,7 @@ extension Task {
         text:
           "Noisy and partly erased turned digits in, clean ones out, in the pose that they came in.",
         data: data + ", task: restore", backbone: "kind: unet, width: \(isFull ? 16 : 8)",
-        training: isFull ? training : "epochs: 6, validEvery: 2, batch: 64, rate: 0.002",
+        training: isFull ? training : "epochs: 8, validEvery: 2, batch: 32, rate: 0.01",
         methods: plain + heuristics + [
           Method(
             name: "frozen C4", kind: .frozen,
