@@ -85,10 +85,12 @@ public struct LearnedFrame: PointCanonicalizer {
     poses(of: batch, by: vectors(of: batch, on: .inference()))
   }
 
-  /// Poses of networks that are left when channels are dropped as in training, always the same ones: each turns
-  /// with the set, so that what is averaged over them is exactly equivariant (a sample of Kim et al., NeurIPS
-  /// 2023, arXiv 2306.02866, with the noise held fixed). Weights are the margins: where a frame is about to jump,
-  /// and rounding turns it, it counts for nothing (weighted frames, Dym et al., ICML 2024, arXiv 2402.16077).
+  /// Poses of networks that are left when channels are dropped as in training, always the same ones.
+  ///
+  /// Each turns with the set, so that what is averaged over them is exactly equivariant (a sample of Kim et
+  /// al., NeurIPS 2023, arXiv 2306.02866, with the noise held fixed). Weights are the margins: where a frame is
+  /// about to jump, and rounding turns it, it counts for nothing (weighted frames, Dym et al., ICML 2024,
+  /// arXiv 2402.16077).
   public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]] {
     var random = RandomStream(seed: 0, name: "frame")
     let features = Variable(LearnedFrame.features(of: batch, action, neighbors))

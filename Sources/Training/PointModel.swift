@@ -160,23 +160,20 @@ public struct PointModel: TrainableModel {
 
   /// Moves and shuffles each set by elements drawn for it.
   ///
-  /// - Parameters:
-  ///   - motions: Whether they are moved in space; if not said, where the model claims it.
-  ///   - shuffles: Whether they are shuffled.
+  /// They are moved in space if `motions` says so; by default where the model claims it.
   public func moved(
-    _ sets: Tensor, motions: Bool? = nil, shuffles isShuffled: Bool = true,
-    using random: inout RandomStream
+    _ sets: Tensor, motions: Bool? = nil, shuffles: Bool = true, using random: inout RandomStream
   ) -> Moved {
     let (group, orders) = (frame.action.group, PermutationAction(Symmetric(sets.shape[1])))
     var elements: [AffineMap] = []
-    var shuffles: [Permutation] = []
+    var permutations: [Permutation] = []
     for _ in 0..<sets.shape[0] {
       elements.append(
         motions ?? claimsMotions ? group.sample(using: &random) : group.identity)
-      shuffles.append(isShuffled ? orders.group.sample(using: &random) : orders.group.identity)
+      permutations.append(shuffles ? orders.group.sample(using: &random) : orders.group.identity)
     }
-    return Moved(inputs: orders.act(shuffles, on: frame.action.act(elements, on: sets))) {
-      [outputAction] in orders.act(shuffles, on: outputAction.act(elements, on: $0))
+    return Moved(inputs: orders.act(permutations, on: frame.action.act(elements, on: sets))) {
+      [outputAction] in orders.act(permutations, on: outputAction.act(elements, on: $0))
     }
   }
 
