@@ -10,6 +10,8 @@ public struct Pose<Element: Hashable & Sendable>: Hashable, Sendable {
   public let margin: Float
   /// Other elements that are as good, as those of a symmetric input are; empty as a rule.
   public let ties: [Element]
+  /// The element and its ties.
+  public var candidates: [Element] { [element] + ties }
 
   public init(_ element: Element, margin: Float = .infinity, ties: [Element] = []) {
     self.element = element

@@ -35,7 +35,7 @@ extension Canonicalizer {
       let moved = canonicalize(action.act(copies, on: batch))
       result.form = max(result.form, largestDifference(moved.form, plain.form))
       for (found, pose) in zip(moved.poses, plain.poses) {
-        let distances = ([pose.element] + pose.ties).map {
+        let distances = pose.candidates.map {
           group.distance(found.element, group.compose(g, $0))
         }
         result.pose = max(result.pose, distances.min() ?? 0)

@@ -36,7 +36,7 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
   /// - Complexity: A pass of the network for each tie.
   public func poses(of batch: Tensor) -> [Pose<Element>] {
     let found = base.poses(of: batch)
-    let choices = found.map { [$0.element] + $0.ties }
+    let choices = found.map(\.candidates)
     let rows = choices.enumerated().flatMap { n, elements in elements.map { _ in n } }
     let inverses = choices.flatMap { $0.map(action.group.inverse) }
     let forms = action.act(inverses, on: batch.gathered(rows))

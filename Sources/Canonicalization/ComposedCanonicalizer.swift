@@ -34,8 +34,8 @@ public struct ComposedCanonicalizer<
   ) -> [Pose<ProductGroup<First.InputAction.Group, Second.InputAction.Group>.Element>] {
     let outer = first.canonicalize(batch)
     return zip(outer.poses, second.poses(of: outer.form)).map { a, b in
-      let pairs = ([a.element] + a.ties).flatMap { g in
-        ([b.element] + b.ties).map {
+      let pairs = a.candidates.flatMap { g in
+        b.candidates.map {
           ProductGroup<First.InputAction.Group, Second.InputAction.Group>.Element(g, $0)
         }
       }

@@ -66,7 +66,7 @@ extension PlanarGroup {
   ) -> [Pose<Element>] {
     let normal = ExactNormalForm(batch, self)
     return zip(normal.elements, find(normal.images)).map { moves, pose in
-      let best = [pose.element] + pose.ties
+      let best = pose.candidates
       let all = moves.flatMap { move in best.map { compose(move, $0) } }
       var ties: [Element] = []
       for tie in all.dropFirst() where tie != all[0] && !ties.contains(tie) { ties.append(tie) }

@@ -14,9 +14,15 @@ where InputAction == ImageAction<PoseGroup> {
 
 extension ImageCanonicalizer {
   public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
-    planarPoses(of: batch).map { pose in
-      let elements = [pose.element] + pose.ties
-      return elements.map { WeightedPose($0, weight: 1 / Float(elements.count)) }
+    planar(TiesAveraged(self).frames(of: batch))
+  }
+
+  /// Frames of the group as frames of isometries of the plane.
+  func planar(
+    _ frames: [[WeightedPose<PoseGroup.Element>]]
+  ) -> [[WeightedPose<PlanarIsometry>]] {
+    frames.map { frame in
+      frame.map { WeightedPose(action.group.isometry($0.element), weight: $0.weight) }
     }
   }
 

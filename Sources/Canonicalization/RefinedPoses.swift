@@ -37,7 +37,7 @@ public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
         return O2().compose(g, PlanarIsometry(residual: step * min(max(offset, -0.5), 0.5)))
       }
       let all = copies[n].flatMap { copy in
-        ([best.element] + best.ties).map { O2().compose(group.isometry(copy), refined($0)) }
+        best.candidates.map { O2().compose(group.isometry(copy), refined($0)) }
       }
       return Pose(all[0], margin: best.margin, ties: Array(all.dropFirst()))
     }

@@ -60,9 +60,7 @@ extension ScoringCanonicalizer {
   }
 
   public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
-    TopPoses(self, count: count).frames(of: batch).map { frame in
-      frame.map { WeightedPose(action.group.isometry($0.element), weight: $0.weight) }
-    }
+    planar(TopPoses(self, count: count).frames(of: batch))
   }
 
   /// The scores of images in exact normal form, and the elements *q* by which each came from it: a

@@ -117,8 +117,7 @@ public struct TiesAveraged<Base: Canonicalizer>: Symmetrizer {
 
   public func frames(of batch: Tensor) -> [[WeightedPose<Base.InputAction.Group.Element>]] {
     base.poses(of: batch).map { pose in
-      let elements = [pose.element] + pose.ties
-      return elements.map { WeightedPose($0, weight: 1 / Float(elements.count)) }
+      pose.candidates.map { WeightedPose($0, weight: 1 / Float(1 + pose.ties.count)) }
     }
   }
 }

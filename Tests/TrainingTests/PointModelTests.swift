@@ -63,7 +63,7 @@ private func data(points: Int) -> TrainingData {
     let before = model.quality(on: data.valid)
     while !trainer.isFinished {
       try trainer.advance()
-      if trainer.step % trainer.stepsPerEpoch == 0 { _ = trainer.validate() }
+      if trainer.isValidationDue { _ = trainer.validate() }
     }
     try trainer.restoreBest()
     let after = model.quality(on: data.valid)
