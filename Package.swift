@@ -9,7 +9,7 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 // Kernels are optimized in debug builds too, so that debug tests stay fast.
-let kernelSettings: [CSetting] = [.unsafeFlags(["-O3"])]
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-Wno-psabi"])]
 
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")
@@ -30,12 +30,8 @@ let package = Package(
   name: "canon",
   products: [
     .executable(name: "canon", targets: ["canon"]),
-    .library(
-      name: "Canon",
-      targets: [
-        "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers", "Datasets",
-        "Canonicalization", "Training",
-      ]),
+    .library(name: "Canon", targets: ["Canon"]),
+    .library(name: "CanonCommands", targets: ["CanonCommands"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -49,24 +45,32 @@ let package = Package(
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png")]),
     .target(name: "CKernels", cSettings: kernelSettings),
     library("TensorCore", ["CKernels", "COpenBLAS"]),
+    library("Settings", ["Yams"]),
     library("Images", ["TensorCore", "CPNG"]),
     library("Symmetry", ["TensorCore"]),
     library("Autodiff", ["TensorCore"]),
-    library("Layers", ["TensorCore", "Symmetry", "Autodiff"]),
+    library("Layers", ["TensorCore", "Settings", "Symmetry", "Autodiff"]),
     library("Optimizers", ["TensorCore", "CKernels"]),
-    library("Datasets", ["TensorCore", "Images", "Symmetry", "CZlib"]),
-    library("Canonicalization", ["TensorCore", "Symmetry", "Autodiff", "Layers"]),
+    library("Datasets", ["TensorCore", "Settings", "Images", "Symmetry", "CZlib"]),
+    library("Canonicalization", ["TensorCore", "Settings", "Symmetry", "Autodiff", "Layers"]),
     library(
       "Training",
       [
         "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers", "Datasets",
-        "Canonicalization", "Yams",
+        "Canonicalization", "Settings",
+      ]),
+    library(
+      "Canon",
+      [
+        "TensorCore", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers",
+        "Datasets",
+        "Canonicalization", "Training",
       ]),
     library(
       "CanonCommands",
       [
-        "TensorCore", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization", "Training",
-        argumentParser,
+        "TensorCore", "Settings", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization",
+        "Training", argumentParser,
       ]),
     .executableTarget(
       name: "canon", dependencies: ["CanonCommands", argumentParser], swiftSettings: settings),
@@ -74,14 +78,21 @@ let package = Package(
       name: "TestSupport", dependencies: ["TensorCore", "Autodiff"], path: "Tests/TestSupport",
       swiftSettings: settings),
     tests("TensorCore", ["TensorCore"]),
+    tests("Settings", ["Settings"]),
     tests("Images", ["Images", "TensorCore"], fixtures: ["Fixtures"]),
     tests("Symmetry", ["Symmetry", "TensorCore"]),
     tests("Autodiff", ["Autodiff", "TensorCore"]),
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
-    tests("Datasets", ["Datasets", "Images", "TensorCore"]),
+    tests("Datasets", ["Datasets", "Settings", "Symmetry", "Images", "TensorCore"]),
     tests(
       "Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
-    tests("Training", ["Training", "Images", "Symmetry", "Autodiff", "TensorCore"]),
-    tests("CanonCommands", ["Training", "Images", "TensorCore", "canon"]),
+    tests(
+      "Training",
+      [
+        "Training", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "Datasets",
+        "Canonicalization", "TensorCore",
+      ]),
+    tests(
+      "CanonCommands", ["CanonCommands", "Training", "Datasets", "Images", "TensorCore", "canon"]),
   ]
 )

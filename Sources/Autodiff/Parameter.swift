@@ -95,6 +95,9 @@ public final class Tape {
   /// The leaf that a parameter became in this pass, if it was read.
   public func leaf(of parameter: Parameter) -> Variable? { leaves[ObjectIdentifier(parameter)] }
 
+  /// How many parameters were read in this pass to be learned.
+  public var leafCount: Int { leaves.count }
+
   /// A stream of its own to draw from.
   public func stream() -> RandomStream {
     RandomStream(seed: random.next(), name: "tape")

@@ -76,7 +76,7 @@ public struct Gradients {
   /// - Precondition: `result` has one element.
   /// - Complexity: About twice the work of computing `result`; each recorded operation runs once.
   public init(of result: Variable) {
-    precondition(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
+    require(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
     self.init(of: result, weights: .ones(result.shape))
   }
 
@@ -84,7 +84,7 @@ public struct Gradients {
   ///
   /// - Precondition: The shapes are equal.
   public init(of result: Variable, weights: Tensor) {
-    precondition(weights.shape == result.shape, "weights \(weights.shape) of \(result.shape)")
+    require(weights.shape == result.shape, "weights \(weights.shape) of \(result.shape)")
     guard result.requiresGradient else { return }
     byVariable[ObjectIdentifier(result)] = weights
     var pending = Gradients.order(from: result)

@@ -14,7 +14,7 @@ extension Variable {
     border: BorderPolicy = .zero
   ) -> Variable {
     let (entries, width) = (maps.value.elements, maps.shape[1])
-    precondition(width == 4 || width == 6, "maps of shape \(maps.shape)")
+    require(width == 4 || width == 6, "maps of shape \(maps.shape)")
     let sampling =
       exact
       ?? (0..<shape[0]).map { n in

@@ -1,27 +1,54 @@
 public import ArgumentParser
+import Foundation
+public import Settings
+import Synchronization
+public import Training
 
-/// The command `canon`.
+/// The command `canon`, for one's own executable too:
+///
+///     import CanonCommands
+///
+///     Canon.main(adding: [FooOptions.self])   // `canon train` knows {kind: foo}
 public struct Canon: ParsableCommand {
   public static let configuration = CommandConfiguration(
     commandName: "canon",
-    abstract: "Makes any backbone equivariant: brings images to a canonical pose, predicts, and "
-      + "brings the output back.",
+    abstract:
+      "Makes any backbone equivariant: brings inputs to a canonical pose, predicts, and brings the "
+      + "output back.",
     discussion: """
       EXAMPLES
         canon train configs/rotated-mnist-c8.yaml --out runs/c8
         canon predict runs/c8 my-images
-        canon canonicalize runs/c8 my-images upright
-        canon restore upright back
+        canon canonicalize runs/c8 my-images canonical
+        canon restore canonical back
         canon inspect runs/c8 my-images --out sheet.png
+        canon components learned
 
-      Exit status: 0 done, 1 bad input or a failed check, 2 some images could not be read,
-      64 wrong usage.
+      Exit status: 0 done, 1 bad input or a failed check, 2 some inputs could not be read, 64 wrong usage, \
+      130 interrupted.
       """,
-    version: "0.1.0",
+    version: "0.2.0",
     subcommands: [
       Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self, Verify.self,
-      Inspect.self, Poses.self, Info.self,
+      Inspect.self, Poses.self, Info.self, Components.self,
     ])
+
+  private static let known = Mutex(Catalog.standard)
+
+  /// The components that configurations and models can name.
+  public static var catalog: Catalog { known.withLock { $0 } }
+
+  /// Runs the command with components of one's own beside those of this package.
+  ///
+  /// - Parameters:
+  ///   - components: Options of canonicalizers, backbones, data sets, tasks, families of models.
+  ///   - arguments: Those of the command line by default.
+  public static func main(
+    adding components: [any Options.Type], _ arguments: [String]? = nil
+  ) {
+    known.withLock { $0 = $0.adding(components) }
+    main(arguments)
+  }
 
   public init() {}
 }

@@ -15,11 +15,15 @@ struct Canonicalize: ParsableCommand {
       `canon restore` undoes it: bit for bit where the pose is a quarter turn or flip.
 
       EXAMPLES
-        canon canonicalize runs/c8 my-images upright
-        canon canonicalize pca-sign my-images upright --border edge --interpolation bicubic
+        canon canonicalize runs/c8 my-images canonical
+        canon canonicalize pca-sign my-images canonical --border edge --interpolation bicubic
+        canon canonicalize '{kind: pca-sign, threshold: 0}' my-images canonical
       """)
 
-  @Argument(help: "A model, or one of the heuristics identity, pca, pca-sign, gradient.")
+  @Argument(
+    help:
+      "A model, or a canonicalizer that needs no training: a name or {kind: …} (see `canon components`)."
+  )
   var canonicalizer: String
 
   @Argument(help: "A folder of PNG files, or one file.")
@@ -42,24 +46,27 @@ struct Canonicalize: ParsableCommand {
   func run() throws {
     common.apply()
     let choice = try CanonicalizerChoice(canonicalizer)
-    let images = try ImageFolder(path: folder)
-    try prepareFolder(out, apartFrom: images.path)
-    let action = ImageAction(O2(), interpolation: interpolation, border: border ?? choice.border)
+    let source = try choice.domain.open(folder)
+    guard let input = source.folder else {
+      throw CommandError(
+        "\(folder) holds \(choice.domain.noun.many), which have no files of their own: "
+          + "`canon predict` writes their canonical forms with --canonical.")
+    }
+    try prepareFolder(out, apartFrom: input)
+    let pixels = Pixels(interpolation, border: border ?? CanonCommands.border(of: choice.domain))
     let manifest = try ManifestWriter(
       folder: out,
       Manifest.Header(
         canonicalizer: canonicalizer, interpolation: interpolation.rawValue,
-        border: action.border.rawValue))
-    var failures = Failures()
-    var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
+        border: pixels.border.rawValue))
+    var failures = Failures(choice.domain.noun)
+    var progress = Progress(
+      total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
     var done = 0
-    try images.forEachLot { [out] items in
-      let lot = Lot(items)
-      let poses =
-        lot.files.isEmpty
-        ? [] : choice.poses(lot.inputs(choice.input))
-      let entries = try lot.writeCanonical(poses, action, to: out)
-      return (count: items.count, entries: entries, errors: lot.errors)
+    try source.forEachLot { [out] lot in
+      let poses = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
+      let entries = try lot.writeCanonical(poses, pixels, to: out)
+      return (count: lot.names.count + lot.errors.count, entries: entries, errors: lot.errors)
     } use: { lot in
       failures.report(lot.errors)
       try manifest.append(lot.entries)

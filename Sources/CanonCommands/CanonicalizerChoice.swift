@@ -1,54 +1,55 @@
 import Canonicalization
+import Datasets
 import Foundation
+import Settings
+import Symmetry
 import TensorCore
 import Training
 
-/// A trained model's canonicalizer, or a heuristic by name.
+/// What inputs are canonicalized by: a trained model, or a canonicalizer that needs no training, by name.
 struct CanonicalizerChoice {
+  let domain: any ReadableDomain
+  /// The whole model, where there is one.
+  let model: (any Predictor)?
   /// Finds the poses of a batch.
-  let poses: @Sendable (Tensor) -> [ImagePose]
-  let input: RunConfiguration.Input
-  let border: BorderPolicy
-  /// The whole model, where it makes images.
-  let imageModel: ImageModel?
+  let poses: @Sendable (Tensor) -> [Pose<Motion>]
 
-  /// The heuristics' names.
-  static let heuristics = RunConfiguration.Canonicalizer.Kind.allCases
-    .filter { !$0.isLearned }.map(\.rawValue)
+  /// The names of those that need no training.
+  static var heuristics: [String] {
+    Canon.catalog.canonicalizers.filter { !$0.isLearned }.map { $0.kind }
+  }
 
-  /// - Throws: `WeightsError`, where the name is no heuristic's and no model can be read there.
+  /// - Throws: `SettingsError` for a name with wrong settings, `WeightsError` where no model can be read.
   init(_ name: String) throws {
-    var configuration = RunConfiguration()
-    if CanonicalizerChoice.heuristics.contains(name),
-      let kind = RunConfiguration.Canonicalizer.Kind(rawValue: name)
-    {
-      // A heuristic sees an image of a size that shows its shape, in gray.
-      configuration.input.size = 64
-      (border, imageModel) = (.zero, nil)
-      input = configuration.input
-      let canonicalizer: any ImageCanonicalizer =
-        switch kind {
-        case .pca: PrincipalAxis(usesThirdMoment: false)
-        case .pcaSign: PrincipalAxis()
-        case .gradient: GradientOrientation()
-        default: IdentityCanonicalizer()
-        }
-      poses = { canonicalizer.planarPoses(of: $0).map { ImagePose($0) } }
+    let word = name.hasPrefix("{") ? name : "{kind: \(name)}"
+    if name.hasPrefix("{") || CanonicalizerChoice.heuristics.contains(name) {
+      // It sees an image of a size that shows its shape, in gray.
+      let images = ImageDomain(size: 64)
+      let steps = try CanonicalizerChoice.steps(word, images)
+      (domain, model, poses) = (images, nil, { steps.poses(of: $0) })
       return
     }
     guard FileManager.default.fileExists(atPath: name) else {
       throw CommandError(
-        "\(name) is neither a model nor one of the heuristics "
+        "\(name) is neither a model nor one of the canonicalizers "
           + "\(CanonicalizerChoice.heuristics.joined(separator: ", ")).")
     }
-    self = CanonicalizerChoice(try ImageModel.load(name).model)
+    let loaded = try LoadedModel(name)
+    let model = loaded.model
+    (domain, self.model, poses) = (loaded.domain, model, { model.poses(of: $0) })
   }
 
-  /// A trained model's canonicalizer.
-  init(_ model: ImageModel) {
-    poses = { model.poses(of: $0) }
-    input = model.configuration.input
-    border = model.configuration.canonicalizer.border
-    imageModel = model.configuration.data.task == .restore ? model : nil
+  private static func steps(_ yaml: String, _ images: ImageDomain) throws -> Steps {
+    var keys = try Keys(text: "canonicalizer: \(yaml)", source: "the canonicalizer")
+    var made: [Step] = []
+    try keys.list("canonicalizer", count: 0) { (inner, _) throws(SettingsError) in
+      let type = try inner.options(
+        among: Canon.catalog.canonicalizers.filter { !$0.isLearned }, kind: { $0.kind },
+        default: "identity")
+      var options = type.init()
+      try options.read(&inner, for: images)
+      made.append(Step(try options.make(CanonicalizerBuild(domain: images))))
+    }
+    return Steps(made, of: images)
   }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
-import Canonicalization
-import Layers
+import Datasets
 import Symmetry
 import TensorCore
 import Training
@@ -9,10 +8,11 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures accuracy, calibration and invariance over the orbit.",
     discussion: """
-      DATA is a folder with one subfolder of PNG files per class, or the folder of MNIST's IDX files
-      (then the 50,000 test digits: rotated, or upright for a model that was trained so). Every image is
-      also turned: by quarter turns, exactly, and by --angles other angles, interpolated; the two are
-      reported apart.
+      DATA is a folder with one subfolder of PNG files per class, a .safetensors file with inputs and targets, \
+      the folder of MNIST's IDX files for a model of its digits (then the 50,000 test digits: rotated, or upright \
+      for a model that was trained so), or the word test: the test part of the model's data. Every input is also \
+      moved: in ways that only move numbers (quarter turns of images, orders of sets), and in --angles other ways; \
+      the two are reported apart.
 
       EXAMPLES
         canon evaluate runs/c8 Benchmarks/Data
@@ -29,7 +29,7 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Use the first so many examples only.")
   var limit: Int?
 
-  @Option(help: "How many angles between quarter turns are tried.")
+  @Option(help: "How many angles between quarter turns, or rotations of sets, are tried.")
   var angles = 3
 
   @Flag(help: "Print JSON instead of a table.")
@@ -40,11 +40,12 @@ struct Evaluate: ParsableCommand {
   private struct Report: Codable {
     var count: Int
     var quality: Quality
-    /// The fraction of examples whose output is the same for all four quarter turns.
-    var sameOverQuarterTurns: Double
-    /// The fraction, of examples and angles, whose class is that of the example itself.
-    var sameOverOtherAngles: Double
-    /// The quality averaged over the other angles.
+    /// The fraction of examples whose class is the same in all exact poses.
+    var sameOverQuarterTurns: Double?
+    /// The fraction, of examples and other poses, whose class is that of the example itself.
+    var sameOverOtherAngles: Double?
+    /// The quality averaged over the exact poses, and over the others.
+    var qualityOverQuarterTurns, qualityOverOtherAngles: Quality?
     var errorOverOtherAngles: Double?
   }
 
@@ -55,64 +56,73 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     common.apply()
-    switch try LoadedModel(self.model) {
-    case .points(let model):
-      try PointSets(model, data: data, limit: limit).evaluate(json: json)
-    case .images(let model): try evaluate(model)
-    }
-  }
-
-  private func evaluate(_ model: ImageModel) throws {
-    guard model.configuration.data.task == .classify else {
-      throw CommandError("\(self.model) makes images; use `canon verify` for it.")
-    }
-    let examples = try EvaluationData(data, for: model, limit: limit, needsTargets: true).examples
-    let turns = (1..<4).map { PlanarIsometry(quarterTurns: $0) }
-    let others = (0..<angles).map {
-      PlanarIsometry(residual: 2 * .pi * (Double($0) + 0.5) / Double(max(1, angles)) + 0.1)
-    }
-    var (meter, turned) = (QualityMeter(), QualityMeter())
-    var (sameTurns, sameOthers, done) = (0, 0, 0)
-    var progress = Progress(total: examples.count, unit: "images", isQuiet: common.quiet)
-    model.forEachBatch(of: examples.inputs) { range, prediction in
-      let labels = Array(examples.labels[range])
-      let images = examples.inputs.sliced(range)
-      meter.add(probabilities: prediction.output, labels: labels)
-      let classes = prediction.output.largestColumn()
-      func outcome(under g: PlanarIsometry) -> (classes: [Int], output: Tensor) {
-        let output = model.predict(
-          model.action.act([PlanarIsometry](repeating: g, count: range.count), on: images)
-        ).output
-        return (output.largestColumn(), output)
+    let loaded = try LoadedModel(self.model)
+    let model = loaded.model
+    let examples = try model.prepared(try loaded.examples(data, limit: limit).examples)
+    let poses = loaded.domain.poses(angles)
+    let isClassification = model.task.presentation == .classes
+    var meters = [QualityMeter(), QualityMeter(), QualityMeter()]
+    var (same, done) = ([0, 0], 0)
+    var progress = Progress(
+      total: examples.count, unit: loaded.domain.noun.many, isQuiet: common.quiet)
+    for start in stride(from: 0, to: examples.count, by: 512) {
+      let part = examples.selecting(start..<min(examples.count, start + 512))
+      let plain = measure(model, part, into: &meters[0])
+      var isSame = [Bool](repeating: true, count: part.count)
+      for (kind, motions) in [poses.exact, poses.others].enumerated() {
+        for g in motions {
+          let moved = model.moved(part, by: [Motion](repeating: g, count: part.count))
+          let found = measure(model, moved, into: &meters[1 + kind])
+          for n in found.indices where found[n] != plain[n] || found[n] < 0 {
+            if kind == 0 { isSame[n] = false } else { same[1] -= 1 }
+          }
+          if kind == 1 { same[1] += part.count }
+        }
       }
-      let byTurn = turns.map { outcome(under: $0).classes }
-      sameTurns += classes.indices.filter { n in byTurn.allSatisfy { $0[n] == classes[n] } }.count
-      for g in others {
-        let (found, output) = outcome(under: g)
-        turned.add(probabilities: output, labels: labels)
-        sameOthers += zip(found, classes).filter { $0 == $1 }.count
-      }
-      done += range.count
+      same[0] += isSame.count { $0 }
+      done += part.count
       progress.update(done)
     }
+    func fraction(_ count: Int, _ total: Int) -> Double? {
+      isClassification && total > 0 ? Double(count) / Double(total) : nil
+    }
+    let others = poses.others.isEmpty ? nil : meters[2].quality
     let report = Report(
-      count: examples.count, quality: meter.quality,
-      sameOverQuarterTurns: Double(sameTurns) / Double(examples.count),
-      sameOverOtherAngles: Double(sameOthers) / Double(max(1, examples.count * others.count)),
-      errorOverOtherAngles: others.isEmpty ? nil : turned.quality.error)
+      count: examples.count, quality: meters[0].quality,
+      sameOverQuarterTurns: fraction(same[0], examples.count),
+      sameOverOtherAngles: fraction(same[1], examples.count * poses.others.count),
+      qualityOverQuarterTurns: meters[1].quality, qualityOverOtherAngles: others,
+      errorOverOtherAngles: others?.error)
     if json { return print(report.jsonLine) }
-    func percent(_ value: Double?) -> String { value.map { ($0 * 100).formatted(3) + " %" } ?? "–" }
-    print(
-      table(
-        ["figure", "value"],
-        [
-          ["images", "\(report.count)"],
-          ["test error", percent(report.quality.error)],
-          ["cross entropy", report.quality.loss.formatted(4)],
-          ["calibration error (ECE)", percent(report.quality.calibrationError)],
-          ["same class for all quarter turns", percent(report.sameOverQuarterTurns)],
-          ["same class at other angles", percent(report.sameOverOtherAngles)],
-          ["error at other angles", percent(report.errorOverOtherAngles)],
-        ]))
+    func percent(_ value: Double?) -> String? { value.map { ($0 * 100).formatted(3) + " %" } }
+    let loss = isClassification ? "cross entropy" : "mean squared error"
+    let rows: [(String, String?)] = [
+      (loaded.domain.noun.many, "\(report.count)"),
+      ("test error", percent(report.quality.error)),
+      (loss, report.quality.loss.formatted(isClassification ? 4 : 5)),
+      ("calibration error (ECE)", percent(report.quality.calibrationError)),
+      ("same class for all \(poses.words.exact)", percent(report.sameOverQuarterTurns)),
+      ("same class at \(poses.words.others)", percent(report.sameOverOtherAngles)),
+      ("error at \(poses.words.others)", percent(others?.error)),
+      (
+        "\(loss) for \(poses.words.exact)",
+        isClassification ? nil : meters[1].quality.loss.formatted(5)
+      ),
+      ("\(loss) at \(poses.words.others)", isClassification ? nil : others?.loss.formatted(5)),
+    ]
+    print(table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
+  }
+
+  /// Measures a batch, and gives its classes; −1 for outputs that are not numbers.
+  private func measure(
+    _ model: any Predictor, _ part: Examples, into meter: inout QualityMeter
+  ) -> [Int] {
+    let output = model.predict(part.inputs).output
+    if let targets = part["targets"] { model.task.measure(output, targets, into: &meter) }
+    guard model.task.presentation == .classes else { return [] }
+    let width = output.shape[1]
+    let numbers = output.elements
+    return output.sliced(0..<model.classNames.count, axis: 1).largestColumn().enumerated()
+      .map { numbers[$0 * width + $1].isFinite ? $1 : -1 }
   }
 }

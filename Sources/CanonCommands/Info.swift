@@ -1,6 +1,5 @@
 import ArgumentParser
-import Autodiff
-import Layers
+import Settings
 import TensorCore
 import Training
 
@@ -19,55 +18,55 @@ struct Info: ParsableCommand {
   @Flag(help: "Print JSON instead of a table.")
   var json = false
 
-  private struct Report: Codable {
-    var configuration: RunConfiguration
+  @OptionGroup var common: CommonOptions
+
+  private struct Report: Encodable {
+    var configuration: SettingsValue
     var classes: [String]
-    var canonicalizerParameters, backboneParameters: Int
+    var canonicalizerParameters, backboneParameters, parameters: Int
     var figures: [String: Double]
   }
 
   func run() throws {
-    let (model, figures) = try loadModel(self.model)
-    let settings = model.configuration
-    func count(_ prefix: String) -> Int {
-      model.parameters.filter { $0.name.hasPrefix(prefix) && $0.parameter.isTrainable }
-        .map(\.parameter.value.shape.count).reduce(0, +)
-    }
+    common.apply()
+    let file = try ModelFile(path: self.model, catalog: Canon.catalog)
+    let model = try file.model()
     let report = Report(
-      configuration: settings, classes: model.classNames,
-      canonicalizerParameters: count("canonicalizer."), backboneParameters: count("backbone."),
-      figures: figures)
+      configuration: file.configuration.resolved, classes: file.classNames,
+      canonicalizerParameters: model.trainableCount("canonicalizer."),
+      backboneParameters: model.trainableCount("backbone."), parameters: model.trainableCount(),
+      figures: file.figures)
     if json { return print(report.jsonLine) }
-    let c = settings.canonicalizer
-    let pose =
-      switch c.kind {
-      case .learned:
-        "\(c.group), kernel \(c.kernel), \(c.layers) layer(s) of \(c.channels) channel(s)"
-      case .steerable: "\(c.group), steerable of width \(c.channels)"
-      case .orbit: "\(c.group), orbit scored by a network of width \(c.channels)"
-      case .frame:
-        "\(c.group), frame of vector neurons of width \(c.channels), order \(c.order.rawValue)"
-      default:
-        settings.data.kind.dimension == nil
-          ? c.kind.rawValue : "\(c.group), \(c.kind.rawValue), order \(c.order.rawValue)"
-      }
-    var rows = [
-      ["name", settings.name],
-      ["task", settings.data.task.rawValue],
-      [
-        "input",
-        settings.data.kind.dimension.map { "\(settings.data.points) points in \($0) dimensions" }
-          ?? "\(settings.input.size) × \(settings.input.size) × \(settings.input.channels)",
-      ],
-      ["canonicalizer", pose + (c.frozen ? ", frozen" : "")],
-      ["  its parameters", "\(report.canonicalizerParameters)"],
-      ["backbone", settings.backbone.kind.rawValue],
-      ["  its parameters", "\(report.backboneParameters)"],
-      ["classes", model.classNames.isEmpty ? "–" : model.classNames.joined(separator: ", ")],
-      ["seed", "\(settings.seed)"],
-      ["epochs", "\(settings.training.epochs)"],
+    var rows = [["name", file.configuration.name]]
+    for key in ["data", "model", "canonicalizer", "backbone"] {
+      if let value = report.configuration[key] { rows += lines(key, value) }
+    }
+    rows += model.summary.map { [$0.name, $0.value] }
+    rows += [
+      ["parameters", "\(report.parameters)"],
+      ["classes", file.classNames.isEmpty ? "–" : file.classNames.joined(separator: ", ")],
+      ["seed", "\(file.configuration.seed)"],
+      ["epochs", "\(file.configuration.training.epochs)"],
     ]
-    rows += figures.sorted { $0.key < $1.key }.map { [$0.key, $0.value.formatted(5)] }
-    print(table(["", settings.name], rows))
+    rows += file.figures.sorted { $0.key < $1.key }.map { [$0.key, $0.value.formatted(5)] }
+    let width = rows.map { $0[0].count }.max() ?? 0
+    for row in rows {
+      print(row[0] + String(repeating: " ", count: width - row[0].count + 2) + row[1])
+    }
+  }
+
+  /// A section as its kind and the keys behind it; each step of a list on a line of its own.
+  private func lines(_ key: String, _ value: SettingsValue) -> [[String]] {
+    switch value {
+    case .list(let steps):
+      return steps.enumerated().flatMap { lines($0 == 0 ? key : "", $1) }
+    case .mapping(let entries):
+      let rest = entries.dropFirst().filter {
+        !["path", "from"].contains($0.key) || !$0.value.text.isEmpty
+      }
+      let keys = rest.map { "\($0.key) \($0.value.text)" }.joined(separator: ", ")
+      return [[key, (entries.first?.value.text ?? "") + (keys.isEmpty ? "" : ": \(keys)")]]
+    default: return [[key, value.text]]
+    }
   }
 }

@@ -21,10 +21,13 @@ struct Inspect: ParsableCommand {
         canon inspect pca my-images --out sheet.png --images 4 --poses 12
       """)
 
-  @Argument(help: "A model, or one of the heuristics identity, pca, pca-sign, gradient.")
+  @Argument(
+    help:
+      "A model, or a canonicalizer that needs no training: a name or {kind: …} (see `canon components`)."
+  )
   var canonicalizer: String
 
-  @Argument(help: "A folder of PNG files, or one file.")
+  @Argument(help: "A folder of PNG files, one file, a .safetensors file, or the word test.")
   var folder: String
 
   @Option(help: "The PNG file to write.")
@@ -38,64 +41,77 @@ struct Inspect: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  func run() throws {
-    common.apply()
+  func validate() throws {
     guard (1...64).contains(images), (1...64).contains(poses) else {
       throw ValidationError("--images and --poses must be from 1 to 64.")
     }
-    if !CanonicalizerChoice.heuristics.contains(canonicalizer),
-      FileManager.default.fileExists(atPath: canonicalizer)
-    {
-      switch try LoadedModel(canonicalizer) {
-      case .points(let model):
-        return try PointSets(model, data: folder, limit: images).inspect(poses: poses, out: out)
-      case .images(let model): return try inspect(CanonicalizerChoice(model))
-      }
-    }
-    try inspect(CanonicalizerChoice(canonicalizer))
   }
 
-  private func inspect(_ choice: CanonicalizerChoice) throws {
-    let all = try ImageFolder(path: folder)
-    // Evenly from the whole folder, so that a folder sorted by class shows several.
-    let count = min(images, all.files.count)
-    let some = ImageFolder(
-      path: all.path, files: (0..<count).map { all.files[$0 * all.files.count / count] })
-    let action = ImageAction(O2(), border: choice.border)
-    let turns = (0..<poses).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses)) }
-    let rows = choice.imageModel == nil ? 2 : 3
+  func run() throws {
+    common.apply()
+    let choice = try CanonicalizerChoice(canonicalizer)
+    let domain = choice.domain
+    let all = try opened(choice)
+    // Evenly from the whole, so that a folder sorted by class shows several.
+    let count = min(images, all.names.count)
+    let some = all.selecting((0..<count).map { $0 * all.names.count / count })
+    try refuse(out, overwriting: folder)
+    let shown = choice.model.flatMap { $0.task.presentation == .images ? $0 : nil }
+    let rows = shown == nil ? 2 : 3
+    let motions = shownMotions(choice)
     var sheet = ContactSheet(rows: rows * count, columns: poses)
-    var (failures, row) = (Failures(), 0)
-    try some.forEachLot(Lot.init) { lot in
+    var (failures, row) = (Failures(domain.noun), 0)
+    try some.forEachLot({ $0 }) { lot in
       failures.report(lot.errors)
-      let inputs = lot.inputs(choice.input)
-      for n in lot.files.indices {
-        let copies = [Tensor](repeating: inputs.sliced(n..<n + 1), count: poses)
-        let turned = action.act(turns, on: .concatenated(copies))
-        draw(turned, choice, action, on: &sheet, row: row)
+      for n in lot.names.indices {
+        let copies = Tensor.concatenated(
+          [Tensor](repeating: lot.inputs.sliced(n..<n + 1), count: poses))
+        let moved = domain.inputs.act(motions, on: copies)
+        draw(moved, choice, shown?.predict(moved).output, on: &sheet, row: row)
         row += rows
       }
     }
     try prepareFolder(URL(fileURLWithPath: out).deletingLastPathComponent().path)
     try sheet.image.write(to: out)
-    print("\(row / rows) images in \(poses) poses, above their canonical forms: \(out)")
+    print(
+      "\(row / rows) \(domain.noun.many) in \(poses) poses, above their canonical forms: \(out)")
     try failures.finish()
   }
 
-  /// Draws the rows of one image.
+  /// The inputs: a path, or the test part of the model's data.
+  private func opened(_ choice: CanonicalizerChoice) throws -> any InputSource {
+    guard folder == "test", choice.model != nil else { return try choice.domain.open(folder) }
+    let loaded = try LoadedModel(canonicalizer)
+    return MemorySource(try loaded.examples("test", limit: 64).examples.inputs)
+  }
+
+  /// The poses in which each input is shown: as it came; images evenly around, others moved by elements of the
+  /// group that the model claims.
+  private func shownMotions(_ choice: CanonicalizerChoice) -> [Motion] {
+    guard let model = choice.model, !(choice.domain is ImageDomain) else {
+      return (0..<poses).map {
+        Motion(isometry: PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses)))
+      }
+    }
+    var random = RandomStream(seed: 0, name: "inspect")
+    return [Motion()] + (1..<poses).map { _ in model.claims.sample(using: &random) }
+  }
+
+  /// Draws the rows of one input.
   private func draw(
-    _ turned: Tensor, _ choice: CanonicalizerChoice, _ action: ImageAction<O2>,
+    _ moved: Tensor, _ choice: CanonicalizerChoice, _ outputs: Tensor?,
     on sheet: inout ContactSheet, row: Int
   ) {
-    let forms = action.canonicalize(turned, by: choice.poses(turned))
-    let outputs = choice.imageModel?.predict(turned).output
-    let contrast = max(1e-6, forms[0].mean().scalar)
+    let domain = choice.domain
+    let found = choice.poses(moved).map(\.element.inverse)
+    let forms = domain.inputs.act(found, on: moved)
+    let contrast = max(1e-6, forms[0].absolute().mean().scalar)
     for n in 0..<poses {
       let difference = (forms[n] - forms[0]).absolute().mean().scalar
       let isClose = difference < 0.35 * contrast
-      sheet.place(Image(turned[n]), row: row, column: n)
+      sheet.place(domain.picture(of: moved[n]), row: row, column: n)
       sheet.place(
-        Image(forms[n]), row: row + 1, column: n,
+        domain.picture(of: forms[n]), row: row + 1, column: n,
         frame: isClose ? (0.25, 0.75, 0.35) : (0.95, 0.55, 0.1))
       if let outputs { sheet.place(Image(outputs[n]), row: row + 2, column: n) }
     }

@@ -40,10 +40,11 @@ struct Manifest {
       return m.count == 6 && m.allSatisfy(\.isFinite) && abs(m[0] * m[3] - m[1] * m[2]) > 1e-12
     }
 
-    var pose: ImagePose {
-      ImagePose(
-        Pose(map == nil ? isometry : PlanarIsometry()),
-        after: map.map { AffineMap(matrix: Array($0[..<4]), translation: Array($0[4...])) })
+    /// From the canonical image to the original.
+    var motion: Motion {
+      map.map {
+        Motion(map: AffineMap(matrix: Array($0[..<4]), translation: Array($0[4...])))
+      } ?? Motion(isometry: isometry)
     }
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Canonicalization
 import Datasets
+import Foundation
 import Images
 import Symmetry
 import TensorCore
@@ -8,16 +9,18 @@ import Training
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Predicts the class of each image, or restores it, with its pose.",
+    abstract: "Predicts for each input: its class, an image, places, …, with its pose.",
     discussion: """
-      Images may be of any size and color: the largest centered square is averaged down to the
-      model's input. An image-valued model writes its output, in the pose that the image came in,
-      to --out. With --canonical the images are also written in canonical pose, in the same pass.
+      Images may be of any size and color: the largest centered square is averaged down to the \
+      model's input. Sets of points come from a .safetensors file with a tensor 'points'. What is not a class is \
+      written to --out, in the pose that the input came in: images to a folder, numbers to a .safetensors file. \
+      With --canonical the inputs are also written in canonical pose, in the same pass: images to a folder, sets \
+      to a .safetensors file.
 
       EXAMPLES
         canon predict runs/c8 my-images
         canon predict runs/c8 my-images/one.png --format json
-        canon predict runs/c8 my-images --canonical upright --format csv
+        canon predict runs/c8 my-images --canonical canonical --format csv
         canon predict runs/restore noisy-digits --out clean-digits
         canon predict runs/particles systems.safetensors --out later.safetensors
       """)
@@ -27,148 +30,165 @@ struct Predict: ParsableCommand {
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
   var model: String
 
-  @Argument(help: "A folder of PNG files, or one file; for sets of points a .safetensors file.")
-  var folder: String
+  @Argument(help: "A folder of PNG files, or one file; or a .safetensors file; or the word test.")
+  var data: String
 
   @Option(help: "How results are printed.")
   var format = Format.table
 
-  @Flag(help: "The same as --format json: one line of JSON per image.")
+  @Flag(help: "The same as --format json: one line of JSON per input.")
   var json = false
 
-  @Option(help: "Where a model of images or of positions writes its outputs.")
+  @Option(help: "Where results that are not classes are written.")
   var out: String?
 
-  @Option(help: "Where to write the images in canonical pose, as `canon canonicalize` does.")
+  @Option(help: "Where to write the inputs in canonical pose.")
   var canonical: String?
 
   @OptionGroup var common: CommonOptions
 
-  /// What is said of one image.
-  fileprivate struct Row: Codable {
-    var file: String
-    var `class`: String?
-    var probability: Double?
-    var degrees: Double
-    var isReflected: Bool
-    var margin: Double
-    var ties: Int
+  /// What was made of some inputs.
+  private struct Made: Sendable {
+    var count: Int
+    var rows: [String]
+    var entries: [Manifest.Entry]
+    /// Results and forms that are kept to be written at the end.
+    var numbers, forms: Tensor?
+    var errors: [ImageError]
   }
 
   func run() throws {
     common.apply()
-    switch try LoadedModel(self.model) {
-    case .points(let model):
-      try PointSets(model, data: folder, limit: nil).predict(
-        format: json ? .json : format, out: out)
-    case .images(let model): try predict(model)
+    let loaded = try LoadedModel(self.model)
+    let (model, domain) = (loaded.model, loaded.domain)
+    let source: any InputSource =
+      data == "test"
+      ? MemorySource(try loaded.examples("test", limit: nil).examples.inputs)
+      : try domain.open(data)
+    let presentation = model.task.presentation
+    if presentation != .classes && out == nil {
+      let place = presentation == .images ? "folder" : ".safetensors file"
+      throw ValidationError(
+        "\(self.model) makes no classes: name a \(place) for its results with --out.")
     }
-  }
-
-  private func predict(_ model: ImageModel) throws {
-    let images = try ImageFolder(path: folder)
-    let isClassification = model.configuration.data.task == .classify
-    if !isClassification {
-      guard let out else {
-        throw ValidationError("\(self.model) makes images: name a folder for them with --out.")
+    if presentation == .classes && out != nil {
+      throw ValidationError("\(self.model) tells classes, which are printed: leave --out away.")
+    }
+    for path in [out, canonical].compactMap({ $0 }) { try refuse(path, overwriting: data) }
+    if let out, presentation == .images { try prepareFolder(out, apartFrom: source.folder) }
+    let manifest = try source.folder.flatMap { folder in
+      try canonical.map { canonical in
+        try prepareFolder(canonical, apartFrom: folder)
+        return try ManifestWriter(
+          folder: canonical,
+          Manifest.Header(
+            canonicalizer: self.model, interpolation: Interpolation.bilinear.rawValue,
+            border: border(of: domain).rawValue))
       }
-      try prepareFolder(out, apartFrom: images.path)
     }
-    var failures = Failures()
-    var progress = Progress(total: images.files.count, unit: "images", isQuiet: common.quiet)
-    var done = 0
     let format = json ? Format.json : self.format
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
+    let example = Row(
+      source.names.max { $0.count < $1.count } ?? "", Pose(Motion()), output: model.noOutput,
+      of: model, domain)
     let columns = Columns(
-      widths: [images.files.map(\.count).max() ?? 0]
-        + (isClassification ? [model.classNames.map(\.count).max() ?? 0, 7] : []) + [9, 8, 4],
-      header: ["file"] + (isClassification ? ["class", "probability"] : [])
-        + ["pose", "margin", "ties"])
-    let manifest = try canonical.map { folder in
-      try prepareFolder(folder, apartFrom: images.path)
-      return try ManifestWriter(
-        folder: folder,
-        Manifest.Header(
-          canonicalizer: self.model, interpolation: model.action.interpolation.rawValue,
-          border: model.action.border.rawValue))
-    }
+      widths: example.columns.compactMap(\.shown).map { shown in
+        shown.title == "class"
+          ? model.classNames.map(\.count).max() ?? 0
+          : ["probability": 7, "pose": 9, "margin": 8, "ties": 4][shown.title] ?? shown.text.count
+      }, header: example.columns.compactMap { $0.shown?.title })
     switch format {
-    case .csv: print("file,class,probability,degrees,reflected,margin,ties")
+    case .csv: print(example.columns.map(\.title).joined(separator: ","))
     case .table: print(columns.line(columns.header))
     case .json: break
     }
-    try images.forEachLot { [canonical, out] items in
-      let lot = Lot(items)
-      let prediction = model.predict(lot.inputs(model.configuration.input))
-      let rows =
-        isClassification
-        ? classRows(lot.files, prediction, model.classNames)
-        : try imageRows(lot.files, prediction, to: out ?? "")
+    var failures = Failures(domain.noun)
+    var progress = Progress(
+      total: source.names.count, unit: domain.noun.many, isQuiet: common.quiet)
+    var (done, numbers, forms): (Int, [Tensor], [Tensor]) = (0, [], [])
+    let writesImages = manifest != nil
+    try source.forEachLot { [out, canonical] lot in
+      let prediction = model.predict(lot.inputs)
+      let written = model.task.written(prediction.output, for: lot.inputs)
+      if presentation == .images, let out {
+        try prepareParents(of: lot.names, in: out)
+        for (n, name) in lot.names.enumerated() {
+          try Image(written[n]).write(to: "\(out)/\(name)")
+        }
+      }
+      let rows = lot.names.indices.map { n in
+        Row(
+          lot.names[n], prediction.poses[n],
+          output: presentation == .classes ? prediction.output[n] : nil, of: model, domain)
+      }
       let lines =
         switch format {
-        case .json: jsonLines(rows)
-        case .csv: rows.map(csv)
-        case .table: rows.map { columns.line(cells($0, isClassification)) }
+        case .json: jsonLines(rows.map(\.json))
+        case .csv: rows.map(\.csv)
+        case .table: rows.map { columns.line($0.shown) }
         }
-      let entries =
-        try canonical.map { try lot.writeCanonical(prediction.poses, model.action, to: $0) } ?? []
-      return (count: items.count, lines: lines, entries: entries, errors: lot.errors)
+      var entries: [Manifest.Entry] = []
+      if writesImages, let canonical {
+        entries = try lot.writeCanonical(
+          prediction.poses, Pixels(border: border(of: domain)), to: canonical)
+      }
+      var isNumbers = false
+      if case .numbers = presentation { isNumbers = true }
+      return Made(
+        count: lot.names.count + lot.errors.count, rows: lines, entries: entries,
+        numbers: isNumbers ? written : nil,
+        forms: canonical != nil && !writesImages ? prediction.forms : nil, errors: lot.errors)
     } use: { lot in
       failures.report(lot.errors)
-      if !lot.lines.isEmpty { print(lot.lines.joined(separator: "\n")) }
+      if !lot.rows.isEmpty { print(lot.rows.joined(separator: "\n")) }
       try manifest?.append(lot.entries)
+      if let part = lot.numbers { numbers.append(part) }
+      if let part = lot.forms { forms.append(part) }
       done += lot.count
-      if images.files.count > 256 { progress.update(done) }
+      if source.names.count > 256 { progress.update(done) }
     }
     try manifest?.finish()
+    if case .numbers(let name) = presentation, let out {
+      try Safetensors(tensors: [name: .concatenated(numbers)]).write(to: out)
+      note("'\(name)' of \(done - failures.count) \(domain.noun.many): \(out)")
+    }
+    if let canonical, !forms.isEmpty {
+      try Safetensors(tensors: ["points": .concatenated(forms)]).write(to: canonical)
+    }
     try failures.finish()
   }
 }
 
-private func classRows(
-  _ files: [String], _ prediction: ImageModel.Prediction, _ names: [String]
-) -> [Predict.Row] {
-  let probabilities = prediction.output.elements
-  return prediction.output.largestColumn().enumerated().map { n, best in
-    row(
-      files[n], prediction.poses[n], name: names[best],
-      probability: Double(probabilities[n * names.count + best]))
+extension Predictor {
+  /// A result of the right shape, where classes are told.
+  fileprivate var noOutput: Tensor? {
+    task.presentation == .classes
+      ? .zeros(Shape(task.outputShape(for: domain, classes: classNames.count))) : nil
   }
 }
 
-private func imageRows(
-  _ files: [String], _ prediction: ImageModel.Prediction, to out: String
-) throws -> [Predict.Row] {
-  try prepareParents(of: files, in: out)
-  return try files.enumerated().map { n, file in
-    try Image(prediction.output[n]).write(to: "\(out)/\(file)")
-    return row(file, prediction.poses[n])
+/// What lies outside the inputs of a domain.
+func border(of domain: any Domain) -> BorderPolicy { (domain as? ImageDomain)?.border ?? .zero }
+
+/// Inputs in memory, named by their numbers.
+struct MemorySource: InputSource {
+  let inputs: Tensor
+  let names: [String]
+  var folder: String? { nil }
+
+  init(_ inputs: Tensor) {
+    self.inputs = inputs
+    names = (0..<inputs.shape[0]).map { "\($0)" }
   }
-}
 
-private func row(
-  _ file: String, _ pose: ImagePose, name: String? = nil, probability: Double? = nil
-) -> Predict.Row {
-  Predict.Row(
-    file: file, class: name, probability: probability,
-    degrees: pose.element.angle * 180 / .pi, isReflected: pose.element.isReflected,
-    margin: Double(pose.margin), ties: pose.ties.count)
-}
+  func selecting(_ places: [Int]) -> any InputSource { MemorySource(inputs.gathered(places)) }
 
-private func csv(_ row: Predict.Row) -> String {
-  let file =
-    row.file.contains { ",\"\n".contains($0) }
-    ? "\"\(row.file.replacing("\"", with: "\"\""))\"" : row.file
-  let probability = row.probability.map { $0.formatted(4) } ?? ""
-  return "\(file),\(row.class ?? ""),\(probability),\(row.degrees.formatted(2)),"
-    + "\(row.isReflected),\(row.margin),\(row.ties)"
-}
-
-private func cells(_ row: Predict.Row, _ isClassification: Bool) -> [String] {
-  let probability = ((row.probability ?? 0) * 100).formatted(1) + " %"
-  return [row.file] + (isClassification ? [row.class ?? "", probability] : [])
-    + [
-      row.degrees.formatted(1) + "°" + (row.isReflected ? " m" : ""), row.margin.formatted(4),
-      row.ties == 0 ? "" : "\(row.ties)",
-    ]
+  func forEachLot<Made: Sendable>(
+    _ make: @escaping @Sendable (InputLot) throws -> Made, use: (Made) throws -> Void
+  ) throws {
+    for start in stride(from: 0, to: names.count, by: 256) {
+      let range = start..<min(names.count, start + 256)
+      try use(try make(InputLot(names: Array(names[range]), inputs: inputs.sliced(range))))
+    }
+  }
 }

@@ -12,7 +12,7 @@ struct Restore: ParsableCommand {
       turn or flip; other angles are interpolated, and lose what left the image at its corners.
 
       EXAMPLE
-        canon restore upright back
+        canon restore canonical back
       """)
 
   @Argument(help: "The folder that `canon canonicalize` wrote.")
@@ -27,26 +27,26 @@ struct Restore: ParsableCommand {
     common.apply()
     let manifest = try Manifest(folder: folder)
     try prepareFolder(out, apartFrom: folder)
-    let action = ImageAction(
-      O2(), interpolation: Interpolation(rawValue: manifest.header.interpolation) ?? .bilinear,
+    let pixels = Pixels(
+      Interpolation(rawValue: manifest.header.interpolation) ?? .bilinear,
       border: BorderPolicy(rawValue: manifest.header.border) ?? .zero)
     let entries = Dictionary(
       manifest.images.map { ($0.file, $0) }, uniquingKeysWith: { first, _ in first })
-    let files = ImageFolder(path: folder, files: manifest.images.map(\.file))
-    var failures = Failures()
-    var progress = Progress(total: files.files.count, unit: "images", isQuiet: common.quiet)
+    let images = ImageDomain()
+    let files = images.source(ImageFolder(path: folder, files: manifest.images.map(\.file)))
+    var failures = Failures(images.noun)
+    var progress = Progress(total: files.names.count, unit: "images", isQuiet: common.quiet)
     var done = 0
-    try files.forEachLot { [folder, out] items in
-      let lot = Lot(items)
-      let poses = lot.files.compactMap { entries[$0] }
+    try files.forEachLot { [folder, out] lot in
+      let poses = lot.names.compactMap { entries[$0] }
       let areSane = zip(poses, lot.images).allSatisfy { pose, image in
         [pose.width, pose.height].sorted() == [image.width, image.height].sorted()
       }
       guard areSane else {
         throw CommandError("\(folder) holds images of other sizes than its manifest says.")
       }
-      try lot.writeRestored(poses, action, to: out)
-      return (count: items.count, errors: lot.errors)
+      try lot.writeRestored(poses, pixels, to: out)
+      return (count: lot.names.count + lot.errors.count, errors: lot.errors)
     } use: { lot in
       failures.report(lot.errors)
       done += lot.count

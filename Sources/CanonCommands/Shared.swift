@@ -42,9 +42,12 @@ struct CommandError: Error, CustomStringConvertible {
 /// Prints to the standard error stream, where it is not mixed with results.
 func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
-/// Counts images that could not be read, and says so at the end.
+/// Counts inputs that could not be read, and says so at the end.
 struct Failures {
   private(set) var count = 0
+  private let noun: (one: String, many: String, name: String)
+
+  init(_ noun: (one: String, many: String, name: String)) { self.noun = noun }
 
   mutating func report(_ errors: [some Error]) {
     for error in errors { note("Error: \(error)") }
@@ -54,16 +57,8 @@ struct Failures {
   /// - Throws: Exit status 2 if there were any.
   func finish() throws {
     guard count > 0 else { return }
-    note("\(count) image\(count == 1 ? "" : "s") could not be used; all others are done.")
+    note("\(count) \(count == 1 ? noun.one : noun.many) could not be used; all others are done.")
     throw ExitCode(2)
-  }
-}
-
-extension PlanarIsometry {
-  /// The angle for people: degrees counterclockwise, with `m` for a mirrored image.
-  var text: String {
-    let degrees = (angle * 180 / .pi).formatted(1)
-    return isReflected ? "\(degrees)° m" : "\(degrees)°"
   }
 }
 
@@ -126,6 +121,16 @@ func prepareFolder(_ path: String, apartFrom input: String? = nil) throws {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
   } catch {
     throw CommandError("\(path) cannot be made a folder; check the path and its permission.")
+  }
+}
+
+/// Refuses an output that would take the place of an input.
+func refuse(_ path: String, overwriting input: String) throws {
+  func resolved(_ path: String) -> URL {
+    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL
+  }
+  if resolved(path) == resolved(input) {
+    throw CommandError("\(path) is the input; name another place for the output.")
   }
 }
 

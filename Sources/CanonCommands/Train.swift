@@ -1,6 +1,7 @@
 import ArgumentParser
+import Datasets
 import Foundation
-import Layers
+import Settings
 import Synchronization
 import TensorCore
 import Training
@@ -47,16 +48,6 @@ struct Train: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  /// A line of metrics.jsonl.
-  private struct Line: Codable {
-    var start: Int
-    var epoch: Int
-    var step: Int
-    var loss: Double
-    /// Missing where it was not time to validate.
-    var valid: Quality?
-  }
-
   func validate() throws {
     try requireFlag("--seed", seed, atLeast: 0)
     try requireFlag("--epochs", epochs, atLeast: 1)
@@ -64,109 +55,58 @@ struct Train: ParsableCommand {
 
   func run() throws {
     common.apply()
-    var settings = try RunConfiguration(path: config)
-    if let seed { settings.seed = seed }
-    if let epochs { settings.training.epochs = epochs }
-    if settings.data.kind.dimension == nil {
-      try run(ImageModel.self, settings)
-    } else {
-      try run(PointModel.self, settings)
+    var settings = try RunConfiguration(path: config, catalog: Canon.catalog)
+    if seed != nil || epochs != nil {
+      if let seed { settings.seed = seed }
+      if let epochs { settings.training.epochs = epochs }
+      // What the file could not say, flags cannot either.
+      settings = try RunConfiguration(
+        text: settings.yaml, source: "\(config) with --seed or --epochs", catalog: Canon.catalog)
     }
-  }
-
-  private func run<Model: TrainableModel>(_: Model.Type, _ settings: RunConfiguration) throws {
     let folder = out ?? "runs/\(settings.name)"
-    let checkpoint = "\(folder)/checkpoint.safetensors"
-    if !profile && !resume && FileManager.default.fileExists(atPath: checkpoint) {
-      throw CommandError(
-        "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
-    }
-    let data = try TrainingData(settings)
-    let model = Model(settings, classNames: data.classNames)
-    try model.loadBackbone()
-    var trainer = Trainer(model, data: data)
+    var run = try TrainingRun(settings, folder: folder, resuming: resume, isKept: !profile)
     if profile {
-      let profile = try TrainingProfile(&trainer, steps: 20)
+      let profile = try TrainingProfile(run.trainer, steps: 20)
       print(json ? profile.jsonLine : profile.text)
       return
     }
-    // Last, so that nothing is left of a run that cannot begin.
-    try prepareFolder(folder)
-    if resume { try trainer.resume(from: Safetensors(path: checkpoint), path: checkpoint) }
-    try writeText(settings.yaml, to: "\(folder)/configuration.yaml")
+    let trainer = run.trainer
     if !common.quiet {
       note(
         "\(settings.name): \(trainer.data.train.count) examples, "
-          + "\(trainer.model.backbone.trainableCount) parameters in the backbone, "
+          + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) steps, to \(folder)")
     }
     catchInterrupt()
-    var lines =
-      resume ? try keptLines(folder, epochs: trainer.doneSteps / trainer.stepsPerEpoch) : []
     var progress = Progress(
       total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: common.quiet)
-    while !trainer.isFinished && !interrupted.load(ordering: .relaxed) {
-      do { try trainer.advance() } catch {
-        try trainer.checkpointIfFinite(to: checkpoint)
-        throw error
-      }
-      guard trainer.isAtEpochEnd else {
-        progress.update(trainer.doneSteps)
-        continue
-      }
-      let (start, epoch, step) = (trainer.start, trainer.epoch, trainer.step)
-      let quality = trainer.isValidationDue ? trainer.validate() : nil
-      let loss = trainer.epochLoss / Double(trainer.stepsPerEpoch)
-      lines.append(
-        Line(start: start, epoch: epoch, step: step, loss: loss, valid: quality).jsonLine)
-      try writeText(lines.joined(separator: "\n") + "\n", to: "\(folder)/metrics.jsonl")
-      try trainer.checkpoint.write(to: checkpoint)
-      let valid = quality.map { quality in
-        quality.error.map { ", valid error \(($0 * 100).formatted(2)) %" }
-          ?? ", valid loss \(quality.loss.formatted(5))"
-      }
-      let place =
-        settings.training.starts > 1 ? "start \(start + 1), epoch \(epoch)" : "epoch \(epoch)"
-      progress.update(trainer.doneSteps, "\(place), loss \(loss.formatted(4))\(valid ?? "")")
+    let isDone = try run.train(until: { interrupted.load(ordering: .relaxed) }) { trainer, line in
+      progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
     }
-    if interrupted.load(ordering: .relaxed) {
-      try trainer.checkpoint.write(to: checkpoint)
-      note("\nStopped at step \(trainer.step); add --resume to go on.")
-      return
+    guard isDone else {
+      note("\nStopped at step \(run.trainer.step); add --resume to go on.")
+      throw ExitCode(130)
     }
-    try finish(trainer, folder)
+    let examples =
+      test ? try run.configuration.data.test(seed: UInt64(run.configuration.seed)) : nil
+    if test && examples == nil {
+      note(
+        "The data, of kind '\(type(of: run.configuration.data).kind)', have no test part to measure on."
+      )
+    }
+    print(try run.finish(test: examples).jsonLine)
   }
 
-  private func finish<Model>(_ trainer: Trainer<Model>, _ folder: String) throws {
-    var figures: [String: Double] = [:]
-    if let best = trainer.best {
-      figures["valid loss"] = best.loss
-      figures["valid error"] = best.error
+  /// An epoch, for people.
+  private func text(_ line: TrainingRun.Line, of trainer: Trainer) -> String {
+    let valid = line.valid.map { quality in
+      quality.error.map { ", valid error \(($0 * 100).formatted(2)) %" }
+        ?? ", valid loss \(quality.loss.formatted(5))"
     }
-    try trainer.restoreBest()
-    if test, let examples = try TrainingData.test(trainer.model.configuration) {
-      let quality = trainer.model.quality(on: examples)
-      figures["test loss"] = quality.loss
-      figures["test error"] = quality.error
-      figures["test calibration error"] = quality.calibrationError
-    }
-    try trainer.bestModel(figures: figures).write(to: "\(folder)/model.safetensors")
-    print(figures.jsonLine)
-  }
-
-  /// The lines of a run's metrics up to where its checkpoint stands.
-  private func keptLines(_ folder: String, epochs: Int) throws -> [String] {
-    let text = (try? String(contentsOfFile: "\(folder)/metrics.jsonl", encoding: .utf8)) ?? ""
-    return Array(text.split(separator: "\n").map(String.init).prefix(epochs))
-  }
-}
-
-extension Trainer {
-  /// Saves the state before a step that failed.
-  fileprivate func checkpointIfFinite(to path: String) throws {
-    let file = checkpoint
-    guard file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) else { return }
-    try file.write(to: path)
+    let place =
+      trainer.settings.starts > 1
+      ? "start \(line.start + 1), epoch \(line.epoch)" : "epoch \(line.epoch)"
+    return "\(place), loss \(line.loss.formatted(4))\(valid ?? "")"
   }
 }
 

@@ -29,7 +29,8 @@ struct TrainingProfile: Codable {
   /// Does some steps, after five to warm up.
   ///
   /// - Throws: `TrainingError`.
-  init<Model>(_ trainer: inout Trainer<Model>, steps: Int) throws {
+  init(_ trainer: Trainer, steps: Int) throws {
+    var trainer = trainer
     for _ in 0..<5 { try trainer.advance() }
     let blocks = TensorCoreStatistics.freshBlocks
     let start = ContinuousClock.now

@@ -23,8 +23,6 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
 
   public var action: Base.InputAction { base.action }
 
-  public var targetAction: Base.InputAction { base.targetAction }
-
   public func act(_ elements: [Element], on batch: Variable) -> Variable {
     base.act(elements, on: batch)
   }

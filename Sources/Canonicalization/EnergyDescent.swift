@@ -1,6 +1,7 @@
 public import Autodiff
 import Glibc
 public import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -33,7 +34,7 @@ public struct EnergyDescent: TrainableCanonicalizer {
     _ action: AffineImageAction, energy: any Layer, starts: [AffineMap] = [.identity(2)],
     steps: Int = 30, rate: Double = 0.2, gate: Float = -1
   ) {
-    precondition(!starts.isEmpty, "a descent without a start")
+    require(!starts.isEmpty, "a descent without a start")
     self.action = action
     self.energy = energy
     self.starts = starts
@@ -137,9 +138,7 @@ public struct EnergyDescent: TrainableCanonicalizer {
     }
     let border = action.border
     let forms = batch.warped(by: maps, action.interpolation, border: border)
-    return TrainingForms(forms: forms) { [action] in
-      Variable(action.act(elements.map(\.inverse), on: $0.value))
-    }
+    return TrainingForms(forms: forms, motions: [elements.map { Motion(map: $0.inverse) }])
   }
 
   /// The gradients by the energy's parameters, for the gradients by the minima in the algebra.
@@ -188,4 +187,43 @@ public struct EnergyDescent: TrainableCanonicalizer {
 
 extension Tensor {
   fileprivate var identities: [AffineMap] { [AffineMap](repeating: .identity(2), count: shape[0]) }
+}
+
+/// `{kind: energy}`
+public struct EnergyOptions: CanonicalizerOptions {
+  public static let kind = "energy"
+  public static let summary = "Descends a learned energy over a Lie group of affine maps."
+  public static let isLearned = true
+  public var group = "SO2"
+  public var channels = 8
+  public var descents = 4
+  public var steps = 10
+
+  public init() {}
+
+  private static let groups: [String: PlanarAffine] = [
+    "SO2": PlanarAffine([.rotation]), "SE2": .rigidMotions, "similarity": .similarities,
+    "affine": .all,
+  ]
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    let images = try keys.images(domain, Self.kind)
+    try keys.read("group", &group, among: ["SO2", "SE2", "similarity", "affine"], "the group")
+    try keys.read("channels", &channels, in: 1...1024, "channels of the energy's network")
+    try keys.read("descents", &descents, in: 1...256, "from how many angles it is descended")
+    try keys.read("steps", &steps, in: 1...1000, "in how many steps")
+    try keys.refuse(weights: images.size, images.size, channels)
+    try keys.refuse(weights: 50, channels, channels)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let images = try build.images(Self.kind)
+    var random = build.random()
+    return EnergyDescent(
+      AffineImageAction(Self.groups[group] ?? .all, border: images.border),
+      energy: Backbone.scorer(
+        size: images.size, channels: images.channels, width: channels, features: 1, using: &random),
+      starts: EnergyDescent.turns(descents), steps: steps)
+  }
 }

@@ -15,7 +15,7 @@ extension Variable {
   /// - Complexity: O(*n*²) an iteration.
   func transportPlan(regularization: Double, iterations: Int = 200) -> Variable {
     let (count, n) = (shape[0], shape[1])
-    precondition(shape == [count, n, n], "transport of \(shape)")
+    require(shape == [count, n, n], "transport of \(shape)")
     let scores = value.elements
     let plans = Parallel.map(Array(0..<count)) { set in
       sinkhorn(scores[set * n * n..<(set + 1) * n * n], n, regularization, iterations)

@@ -1,5 +1,5 @@
-import Symmetry
-import TensorCore
+public import Symmetry
+public import TensorCore
 
 /// Which quarter turns and flips bring square images to a normal form among their exact copies.
 ///
@@ -58,10 +58,17 @@ struct ExactNormalForm<Group: PlanarGroup> {
 }
 
 extension PlanarGroup {
-  /// The poses of images found through their exact normal forms.
+  /// The poses of images found through their exact normal forms: for quarter turns and flips of an image what
+  /// `find` computes is the same, bit for bit, and the answer exactly equivariant.
+  ///
+  ///     func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
+  ///       action.group.exactPoses(of: batch) { images in … }
+  ///     }
+  ///
+  /// What lies in the corners should not count: multiply the batch by `discMask` first.
   ///
   /// - Parameter find: Gives the pose of each image in normal form.
-  func exactPoses(
+  public func exactPoses(
     of batch: Tensor, _ find: (Tensor) -> [Pose<Element>]
   ) -> [Pose<Element>] {
     let normal = ExactNormalForm(batch, self)
@@ -74,11 +81,12 @@ extension PlanarGroup {
     }
   }
 
-  /// The poses of images from their intensities inside the disc, found one by one.
+  /// The poses of images from their intensities inside the disc, found one by one, exactly equivariant under
+  /// quarter turns and flips.
   ///
   /// - Parameter find: Gives the pose for the pixels of an image in normal form, row by row, and its
   ///   height and width.
-  func exactPoses(
+  public func exactPoses(
     ofIntensities batch: Tensor, _ find: ([Float], Int, Int) -> Pose<Element>
   ) -> [Pose<Element>] {
     let (height, width) = (batch.shape[1], batch.shape[2])

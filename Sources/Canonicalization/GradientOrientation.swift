@@ -1,4 +1,6 @@
 import Glibc
+import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -55,5 +57,21 @@ public struct GradientOrientation: ImageCanonicalizer {
     let ties = peaks.dropFirst().filter { histogram[$0] == histogram[best] }
     return Pose(
       isometry(best), margin: Float(1 - next / histogram[best]), ties: ties.map(isometry))
+  }
+}
+
+/// `{kind: gradient}`
+public struct GradientOptions: CanonicalizerOptions {
+  public static let kind = "gradient"
+  public static let summary = "The angle at which the gradients of an image are strongest."
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    _ = try keys.images(domain, Self.kind)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    GradientOrientation(border: try build.images(Self.kind).border)
   }
 }

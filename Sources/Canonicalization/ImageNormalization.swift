@@ -1,5 +1,7 @@
 public import Autodiff
 import Glibc
+import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -131,5 +133,41 @@ public struct AffinePoses<Base: ImageCanonicalizer>: TrainableCanonicalizer {
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     base.trainingForms(batch, on: tape)
+  }
+}
+
+/// `{kind: center}`
+public struct CenterOptions: CanonicalizerOptions {
+  public static let kind = "center"
+  public static let summary = "Shifts an image to its center of mass."
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    _ = try keys.images(domain, Self.kind)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    MomentNormalization(.center, border: try build.images(Self.kind).border)
+  }
+}
+
+/// `{kind: scale}`
+public struct ScaleOptions: CanonicalizerOptions {
+  public static let kind = "scale"
+  public static let summary = "Scales an image so that its intensity spreads as far as wished."
+  public var spread: Float = 0.4
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    _ = try keys.images(domain, Self.kind)
+    try keys.read("spread", &spread, in: 0.05...1, "of a canonical image, in halves of its side")
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    MomentNormalization(
+      .scale, spread: spread == 0.4 ? 0.4 : Double(spread),
+      border: try build.images(Self.kind).border)
   }
 }

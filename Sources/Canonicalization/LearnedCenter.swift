@@ -1,5 +1,6 @@
 public import Autodiff
 import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -84,7 +85,30 @@ public struct LearnedCenter: TrainableCanonicalizer {
     let maps = Variable.concatenated([Variable(turns), centers], axis: 1)
     return TrainingForms(
       forms: batch.warped(by: maps, action.interpolation, border: action.border),
-      priorLoss: (centers * Float(1 / AffineImageAction.unit(of: batch.value))).squared().sum([1])
-    ) { [action] in Variable(action.act(inverses, on: $0.value)) }
+      motions: [inverses.map { Motion(map: $0) }],
+      priorLoss: (centers * Float(1 / AffineImageAction.unit(of: batch.value))).squared().sum([1]))
+  }
+}
+
+/// `{kind: learned-center}`
+public struct LearnedCenterOptions: CanonicalizerOptions {
+  public static let kind = "learned-center"
+  public static let summary =
+    "Shifts an image to the center of what a network finds worth looking at."
+  public static let isLearned = true
+  public var prior: Float = 0
+
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    _ = try keys.images(domain, Self.kind)
+    try keys.read("prior", &prior, in: 0...1e4, "weight of the loss towards the middle")
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let images = try build.images(Self.kind)
+    var random = build.random("center")
+    return LearnedCenter(channels: images.channels, border: images.border, using: &random)
   }
 }

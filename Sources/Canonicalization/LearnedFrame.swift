@@ -1,5 +1,6 @@
 public import Autodiff
 import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -16,27 +17,23 @@ public import TensorCore
 /// The margin is the smallest part of a vector that is perpendicular to those before it, as a
 /// fraction of the longest vector.
 public struct LearnedFrame: PointCanonicalizer {
-  public let action, targetAction: PointAction
+  public let action: PointAction
   public let orthonormalization: Orthonormalization
   /// How many nearest neighbors a member looks at; 0 for none.
   public let neighbors: Int
-  /// Whether the network keeps its initial weights.
-  public let isFrozen: Bool
   private let network: PoseVectors
 
   public init(
-    _ action: PointAction, targetAction: PointAction? = nil,
+    _ action: PointAction,
     orthonormalization: Orthonormalization = .gramSchmidt, neighbors: Int = 0, width: Int = 16,
-    layers: Int = 3, hasBatchNorm: Bool = true, dropout: Float = 0, isFrozen: Bool = false,
+    layers: Int = 3, hasBatchNorm: Bool = true, dropout: Float = 0,
     using random: inout RandomStream
   ) {
-    precondition((2...3).contains(action.group.dimension), "frames in 2 or 3 dimensions")
+    require((2...3).contains(action.group.spaceDimension), "frames in 2 or 3 dimensions")
     self.action = action
-    self.targetAction = targetAction ?? action
     self.orthonormalization = orthonormalization
     self.neighbors = neighbors
-    self.isFrozen = isFrozen
-    let d = action.group.dimension
+    let d = action.group.spaceDimension
     network = PoseVectors(
       LearnedFrame.channelCount(action, neighbors),
       outputs: action.group.hasReflections ? d : d - 1, width: width, layers: layers,
@@ -54,7 +51,7 @@ public struct LearnedFrame: PointCanonicalizer {
     of batch: Tensor, _ action: PointAction, _ neighbors: Int
   ) -> Tensor {
     let (count, members) = (batch.shape[0], batch.shape[1])
-    let d = action.group.dimension
+    let d = action.group.spaceDimension
     let origins = action.origins(of: batch)
     var vectors: [Tensor] = []
     var numbers: [Tensor] = []
@@ -105,7 +102,7 @@ public struct LearnedFrame: PointCanonicalizer {
   }
 
   private func poses(of batch: Tensor, by vectors: Variable) -> [Pose<AffineMap>] {
-    let d = action.group.dimension
+    let d = action.group.spaceDimension
     let origins = action.origins(of: batch).elements.map { Double($0) }
     let frames = vectors.orthonormalized(by: orthonormalization).value.elements.map { Double($0) }
     return zip(0..., vectors.value.frameMargins).map { n, margin in
@@ -118,9 +115,8 @@ public struct LearnedFrame: PointCanonicalizer {
   }
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    let tape = isFrozen ? Tape.inference() : tape
     let frames = vectors(of: batch.value, on: tape).orthonormalized(by: orthonormalization)
-    let origins = action.origins(of: batch.value)
+    let (origins, d) = (action.origins(of: batch.value), action.group.spaceDimension)
     func move(_ values: Variable, _ action: PointAction) -> Variable {
       let parts = action.ranges.map { kind, range -> Variable in
         let part = values.sliced(range, axis: 2)
@@ -132,11 +128,23 @@ public struct LearnedFrame: PointCanonicalizer {
       }
       return .concatenated(parts, axis: 2)
     }
+    let inverses = zip(frames.value.elements.chunked(d * d), origins.elements.chunked(d)).map {
+      let turn = AffineMap(matrix: $0.map { Double($0) }).transposed
+      return Motion(
+        map: AffineMap(
+          matrix: turn.matrix, translation: turn.linear($1.map { Double($0) }).map { -$0 }),
+        isOrthogonal: true)
+    }
     let identity = Tensor(action.group.identity.matrix.map { Float($0) })
     let away = frames.reshaped([batch.shape[0], -1]) - Variable(identity)
     return TrainingForms(
       forms: move(batch, action), priorLoss: away.squared().mean([1])
-    ) { [targetAction] in move($0, targetAction) }
+    ) { quantity, values in
+      guard let members = quantity as? Members else {
+        return Variable(quantity.act(inverses, on: values.value))
+      }
+      return move(values, members.action)
+    }
   }
 }
 
@@ -166,5 +174,65 @@ extension Tensor {
 }
 
 extension [Float] {
+  fileprivate func chunked(_ size: Int) -> [ArraySlice<Float>] {
+    stride(from: 0, to: count, by: size).map { self[$0..<$0 + size] }
+  }
+
   fileprivate var length: Float { reduce(0) { $0 + $1 * $1 }.squareRoot() }
+}
+
+/// `{kind: vector-neurons}`
+public struct VectorNeuronOptions: CanonicalizerOptions {
+  public static let kind = "vector-neurons"
+  public static let summary =
+    "A network of vector neurons finds a frame that turns with a set of points."
+  public static let isLearned = true
+  public var group = ""
+  public var channels = 16
+  public var layers = 3
+  /// By default where members are nothing but points.
+  public var batchNorm: Bool?
+  public var neighbors = 0
+  public var dropout: Float = 0
+  public var orthonormalization = Orthonormalization.gramSchmidt
+  public var average = 1
+  public var prior: Float = 0
+
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    let sets = try keys.sets(domain, Self.kind)
+    guard (2...3).contains(sets.dimension) else {
+      throw keys.failure("'\(Self.kind)' is for 2 or 3 dimensions, not \(sets.dimension)")
+    }
+    try keys.readEuclideanGroup(&group, sets)
+    try keys.read("channels", &channels, in: 1...1024, "channels of each layer")
+    try keys.read("layers", &layers, in: 1...16, "how many layers")
+    var hasBatchNorm = batchNorm ?? (sets.columns == [.point])
+    try keys.read("batchNorm", &hasBatchNorm, "batch norm between layers")
+    batchNorm = hasBatchNorm
+    try keys.read("neighbors", &neighbors, in: 0...64, "how many nearest points each looks at")
+    try keys.read(
+      "dropout", &dropout, in: 0...0.9,
+      "shakes the frame in training, so that the backbone does not learn poses by heart")
+    try keys.read("orthonormalization", &orthonormalization, "how vectors become a frame")
+    try keys.read("prior", &prior, in: 0...1e4, "weight of the loss towards the identity")
+    if dropout > 0 {
+      try keys.read("average", &average, in: 1...256, "average outputs over so many shaken frames")
+    }
+    if neighbors >= sets.members {
+      throw keys.failure("\(neighbors) 'neighbors' of \(sets.members) points")
+    }
+    try keys.refuse(weights: channels, channels, 9)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let sets = try build.sets(Self.kind)
+    var random = build.random()
+    return LearnedFrame(
+      sets.action(group), orthonormalization: orthonormalization, neighbors: neighbors,
+      width: channels, layers: layers, hasBatchNorm: batchNorm ?? true, dropout: dropout,
+      using: &random)
+  }
 }

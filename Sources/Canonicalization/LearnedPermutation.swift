@@ -1,5 +1,6 @@
 public import Autodiff
 import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -97,7 +98,8 @@ public struct LearnedPermutation: SetCanonicalizer {
     // Straight through: the exact matrices' value, the soft ones' gradient.
     let matrices = Variable(Tensor(exact, shape: [count, n, n]), inputs: [soft]) { [$0] }
     return TrainingForms(forms: matrices.matmul(batch.rearranged(by: back))) {
-      matrices.matmul($0.rearranged(by: back))
+      // What is said of members is reordered with them; nothing else changes.
+      $0 is Members ? matrices.matmul($1.rearranged(by: back)) : $1
     }
   }
 }
@@ -108,5 +110,53 @@ extension Variable {
     let n = shape[1]
     let rows = back.enumerated().flatMap { set, order in order.places.map { set * n + $0 } }
     return reshaped([shape[0] * n, -1]).gathered(rows).reshaped(shape.extents)
+  }
+}
+
+/// `{kind: learned-sort}`
+public struct LearnedSortOptions: CanonicalizerOptions {
+  public static let kind = "learned-sort"
+  public static let summary = "Sorts the members of a set by a learned score."
+  public static let isLearned = true
+  public var temperature: Float = 1
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    _ = try keys.sets(domain, Self.kind)
+    try keys.read("temperature", &temperature, in: 1e-4...1e4, "how soft the sorting's gradient is")
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let sets = try build.sets(Self.kind)
+    var random = build.random("order")
+    return LearnedPermutation(
+      Symmetric(sets.members), features: sets.width, head: .sort(temperature: temperature),
+      using: &random)
+  }
+}
+
+/// `{kind: assignment}`
+public struct AssignmentOptions: CanonicalizerOptions {
+  public static let kind = "assignment"
+  public static let summary =
+    "Assigns the members of a set to places, by the best sum of learned scores."
+  public static let isLearned = true
+  public var temperature: Float = 1
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    let sets = try keys.sets(domain, Self.kind)
+    try keys.read("temperature", &temperature, in: 1e-4...1e4, "the entropy of the transport plan")
+    try keys.refuse(weights: sets.members, 32)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let sets = try build.sets(Self.kind)
+    var random = build.random("order")
+    return LearnedPermutation(
+      Symmetric(sets.members), features: sets.width,
+      head: .assignment(regularization: temperature), using: &random)
   }
 }

@@ -10,7 +10,7 @@ extension Variable {
   /// (tr *P* · 1 − *P*) ω in vectors, and for *d* = 2 a product with tr *P*.
   func nearestOrthogonal() -> Variable {
     let (count, d) = (shape[0], shape[1])
-    precondition(shape == [count, d, d] && (d == 2 || d == 3), "frames of shape \(shape)")
+    require(shape == [count, d, d] && (d == 2 || d == 3), "frames of shape \(shape)")
     let numbers = value.elements.map { Double($0) }
     let factors = (0..<count).map { n in
       AffineMap(matrix: Array(numbers[n * d * d..<(n + 1) * d * d])).orthogonalFactor

@@ -1,5 +1,6 @@
 public import Autodiff
 public import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -14,7 +15,6 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   public let action: ImageAction<Group>
   public let gradient: PoseGradient
   public let temperature: Float
-  public let isFrozen: Bool
   /// From images to features, `[batch, height, width, channels]` → `[batch, features]`.
   public let network: any Layer
   private let reference: Parameter
@@ -28,14 +28,13 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   /// The network gives `features` numbers for an image, and treats each image on its own.
   public init(
     _ group: Group, network: any Layer, features: Int, gradient: PoseGradient = .straightThrough,
-    temperature: Float = 1, isFrozen: Bool = false, contrast: Float = 0,
+    temperature: Float = 1, contrast: Float = 0,
     alignment: ClassAlignment? = nil, border: BorderPolicy = .zero, using random: inout RandomStream
   ) {
     action = ImageAction(group, border: border)
     self.network = network
     self.gradient = gradient
     self.temperature = temperature
-    self.isFrozen = isFrozen
     self.alignment = alignment
     self.contrast = contrast
     let direction = Tensor.normal([features, 1], using: &random)
@@ -87,5 +86,60 @@ extension ImageAction where Group: FiniteGroup {
     let inverses = group.elements.map(group.inverse)
     let rows = (0..<batch.shape[0]).flatMap { [Int](repeating: $0, count: group.order) }
     return act((0..<batch.shape[0]).flatMap { _ in inverses }, on: batch.gathered(rows))
+  }
+}
+
+/// `{kind: orbit}`
+public struct OrbitOptions: CanonicalizerOptions {
+  public static let kind = "orbit"
+  public static let summary = "Any network looks at every turned copy of an image, and scores it."
+  public static let isLearned = true
+  public var group = "C8"
+  public var channels = 8
+  public var features = 1
+  public var contrast: Float = 0
+  public var refine = false
+  public var average = 1
+  public var pose = LearnedPose()
+  public var prior: Float { pose.prior }
+
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    let images = try keys.images(domain, Self.kind)
+    try keys.readFiniteGroup(&group)
+    try keys.read("channels", &channels, in: 1...1024, "channels of the network")
+    try keys.read(
+      "features", &features, in: 1...1024, "how many numbers are compared with the reference")
+    try keys.read(
+      "contrast", &contrast, in: 0...1000, "keeps features of an image's different poses apart")
+    try keys.read("refine", &refine, "find the pose between the group's elements too")
+    if !refine {
+      try keys.read("average", &average, in: 1...256, "average outputs over so many best poses")
+    }
+    try pose.readChoice(&keys)
+    try pose.readLosses(&keys)
+    try keys.refuse(weights: images.size, images.size, channels, features)
+    try keys.refuse(weights: 50, channels, channels)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let images = try build.images(Self.kind)
+    func opened<G: FiniteGroup & PlanarGroup>(_ group: G) -> any TrainableCanonicalizer {
+      var random = build.random()
+      let network = Backbone.scorer(
+        size: images.size, channels: images.channels, width: channels, features: features,
+        using: &random)
+      let base = OrbitCanonicalizer(
+        group, network: network, features: features, gradient: pose.poseGradient,
+        temperature: pose.temperature, contrast: contrast,
+        alignment: pose.classAlignment(build, images), border: images.border, using: &random)
+      return refine ? RefinedPoses(base) : base
+    }
+    guard let found = finitePlanarGroup(group) else {
+      throw Keys().failure("'group' is '\(group)' but must be like C8 or D4")
+    }
+    return opened(found)
   }
 }

@@ -18,7 +18,7 @@ extension Variable {
   /// rotation → `[batch, d, d]`; *d* is 2 or 3.
   public func orthonormalized(by method: Orthonormalization) -> Variable {
     let (d, count) = (shape[1], shape[2])
-    precondition((2...3).contains(d) && (d - 1...d).contains(count), "frames of shape \(shape)")
+    require((2...3).contains(d) && (d - 1...d).contains(count), "frames of shape \(shape)")
     switch method {
     case .svd:
       let all = count == d ? self : .concatenated([self, completion(of: columns)], axis: 2)

@@ -2,25 +2,14 @@ public import Symmetry
 public import TensorCore
 
 /// A canonicalizer of sets whose members have places, vectors and numbers, under isometries of space.
-public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {
-  /// The frame of each set, of `count` poses where it can have any number; by default the pose and its ties,
-  /// all of them: a part would not turn with the set.
-  func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]]
-}
-
-extension PointCanonicalizer {
-  public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]] {
-    TiesAveraged(self).frames(of: batch)
-  }
-}
+public protocol PointCanonicalizer: TrainableCanonicalizer where InputAction == PointAction {}
 
 /// The canonicalizer that leaves every set as it is.
 public struct IdentityFrame: PointCanonicalizer {
-  public let action, targetAction: PointAction
+  public let action: PointAction
 
-  public init(_ action: PointAction, targetAction: PointAction? = nil) {
+  public init(_ action: PointAction) {
     self.action = action
-    self.targetAction = targetAction ?? action
   }
 
   public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
@@ -34,7 +23,7 @@ extension PointAction {
   func origins(of batch: Tensor) -> Tensor {
     let points = parts(of: batch).first { $0.kind == .point }
     guard group.hasTranslations, let points else {
-      return .zeros([batch.shape[0], 1, group.dimension])
+      return .zeros([batch.shape[0], 1, group.spaceDimension])
     }
     return points.values.mean([1], keepingAxes: true)
   }

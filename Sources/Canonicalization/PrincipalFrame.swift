@@ -11,21 +11,20 @@ public import TensorCore
 /// The margin is the smallest relative gap between variances; with the signs, at most the smallest
 /// magnitude of a skewness that decides.
 public struct PrincipalFrame: PointCanonicalizer {
-  public let action, targetAction: PointAction
+  public let action: PointAction
   /// Whether the third moments decide between the directions of the axes.
   public let usesThirdMoment: Bool
 
   public init(
-    _ action: PointAction, targetAction: PointAction? = nil, usesThirdMoment: Bool = true
+    _ action: PointAction, usesThirdMoment: Bool = true
   ) {
     self.action = action
-    self.targetAction = targetAction ?? action
     self.usesThirdMoment = usesThirdMoment
   }
 
   public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
     let points = action.parts(of: batch).first { $0.kind == .point }?.values ?? batch
-    let (members, d) = (points.shape[1], action.group.dimension)
+    let (members, d) = (points.shape[1], action.group.spaceDimension)
     let numbers = points.elements.map { Double($0) }
     return Parallel.map(Array(0..<batch.shape[0])) { n in
       pose(
@@ -35,7 +34,7 @@ public struct PrincipalFrame: PointCanonicalizer {
   }
 
   private func pose(_ points: [[Double]]) -> Pose<AffineMap> {
-    let d = action.group.dimension
+    let d = action.group.spaceDimension
     func mean(_ f: ([Double]) -> Double) -> Double {
       points.reduce(0) { $0 + f($1) } / Double(points.count)
     }

@@ -28,9 +28,6 @@ public protocol ScoringCanonicalizer: ImageCanonicalizer where PoseGroup: Finite
   /// What pulls images of a class to a common pose in training, if anything.
   var alignment: ClassAlignment? { get }
 
-  /// Whether the parameters keep their initial values.
-  var isFrozen: Bool { get }
-
   /// The scores, and what the canonicalizer wants to be small besides, `[batch]`.
   func scoresWithRegularization(
     _ batch: Variable, on tape: Tape
@@ -59,8 +56,8 @@ extension ScoringCanonicalizer {
     }
   }
 
-  public func planarFrames(of batch: Tensor, count: Int) -> [[WeightedPose<PlanarIsometry>]] {
-    planar(TopPoses(self, count: count).frames(of: batch))
+  public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<PoseGroup.Element>]] {
+    TopPoses(self, count: count).frames(of: batch)
   }
 
   /// The scores of images in exact normal form, and the elements *q* by which each came from it: a
@@ -79,7 +76,6 @@ extension ScoringCanonicalizer {
   }
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    let tape = isFrozen ? Tape.inference() : tape
     let (scores, regularization) = scoresWithRegularization(batch, on: tape)
     let logProbabilities = (scores * (1 / temperature)).logSoftmax()
     let alignmentLoss = alignment.map { alignment in
@@ -103,16 +99,14 @@ extension ScoringCanonicalizer {
   ) -> TrainingForms {
     let (group, kept) = (action.group, best[0].count)
     let inverses = group.elements.map(group.inverse)
-    let move = { (images: Variable) in
-      Variable.concatenated(
-        (0..<kept).map { rank in act(best.map { inverses[$0[rank]] }, on: images) })
-    }
+    let moves = (0..<kept).map { rank in best.map { inverses[$0[rank]] } }
     let flat = best.enumerated().flatMap { n, columns in columns.map { n * group.order + $0 } }
     let chosen = logProbabilities.reshaped([-1]).gathered(flat).reshaped([-1, kept])
     return TrainingForms(
-      forms: move(batch), count: kept, logWeights: chosen.logSoftmax(),
+      forms: .concatenated(moves.map { act($0, on: batch) }),
+      motions: moves.map { $0.map(action.motion) }, logWeights: chosen.logSoftmax(),
       priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss,
-      regularization: regularization, move: move)
+      regularization: regularization)
   }
 
   private func straightThrough(
@@ -121,15 +115,14 @@ extension ScoringCanonicalizer {
   ) -> TrainingForms {
     let (group, border) = (action.group, action.border)
     let inverses = group.elements.map { group.isometry(group.inverse($0)) }
-    let best = logProbabilities.value.largestColumn().map { inverses[$0].samplingMap }
+    let best = logProbabilities.value.largestColumn().map { inverses[$0] }
     let matrices = Tensor(
       inverses.flatMap { $0.samplingMap.matrix.map { Float($0) } }, shape: [group.order, 4])
     let expected = logProbabilities.exp().matmul(Variable(matrices))
     return TrainingForms(
-      forms: batch.warped(by: expected, exact: best, border: border),
-      priorLoss: priorLoss(logProbabilities), alignmentLoss: alignmentLoss,
-      regularization: regularization
-    ) { Variable($0.value.warped(by: best, border: border)) }
+      forms: batch.warped(by: expected, exact: best.map(\.samplingMap), border: border),
+      motions: [best.map { Motion(isometry: $0) }], priorLoss: priorLoss(logProbabilities),
+      alignmentLoss: alignmentLoss, regularization: regularization)
   }
 
   /// The cross entropy of the pose against the identity, the first element.

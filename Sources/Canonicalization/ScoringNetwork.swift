@@ -56,7 +56,7 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
   /// - Precondition: The kernels fit into the image.
   init(_ group: Group, _ architecture: ScoringArchitecture, using random: inout RandomStream) {
     let a = architecture
-    precondition(
+    require(
       a.layers > 0 && a.kernel + (a.layers - 1) * (a.groupKernel - 1) <= a.size,
       "\(a.layers) layers with kernels \(a.kernel), \(a.groupKernel) on images of \(a.size)")
     let lifting = LiftingConvolution(

@@ -1,6 +1,7 @@
 public import Autodiff
 import Glibc
 import Layers
+public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -49,9 +50,9 @@ where Group.Element == PlanarIsometry {
     border: BorderPolicy = .zero,
     using random: inout RandomStream
   ) {
-    precondition(
+    require(
       kernels.reduce(size) { $0 - $1 + 1 } > 0, "kernels \(kernels) on images of \(size)")
-    precondition(copies > 0, "poses averaged over \(copies) copies")
+    require(copies > 0, "poses averaged over \(copies) copies")
     action = ImageAction(group, border: border)
     (self.size, self.channels, self.alignment) = (size, channels, alignment)
     (self.consistency, self.copies) = (consistency, copies)
@@ -86,7 +87,7 @@ where Group.Element == PlanarIsometry {
   /// The vectors of each image, components *x* to the right and *y* up, averaged over the pixels and not
   /// of any length: `[batch, 1, 2]`, or `[batch, 2, 2]` with reflections.
   public func vectors(of batch: Variable, on tape: Tape) -> Variable {
-    precondition(
+    require(
       Array(batch.shape.extents.dropFirst()) == [size, size, channels],
       "images \(batch.shape) for a canonicalizer of \(size) × \(size) × \(channels)")
     // Smoothed first: strokes as thin as a pixel change when they are sampled anew.
@@ -155,11 +156,12 @@ where Group.Element == PlanarIsometry {
       forms: forms, priorLoss: away.squared().mean([1]),
       alignmentLoss: alignment.map { alignment in { alignment.loss(of: forms, $0, on: tape) } },
       regularization: consistency > 0 ? inconsistency(of: unit, batch, on: tape) : nil
-    ) { [border = action.border] targets in
-      let exact = (0..<count).map { n in
-        SamplingMap(matrix: maps[4 * n..<4 * n + 4].map { Double($0) })
+    ) { quantity, targets in
+      // Where forms look in the images is the inverse of how they are moved.
+      let motions = (0..<count).map { n in
+        Motion(map: AffineMap(matrix: maps[4 * n..<4 * n + 4].map { Double($0) }).inverse)
       }
-      return Variable(targets.value.warped(by: exact, border: border))
+      return Variable(quantity.act(motions, on: targets.value))
     }
   }
 
@@ -185,5 +187,53 @@ extension Variable {
   fileprivate func firstDirections() -> Variable {
     let first = sliced(0..<1, axis: 1).reshaped([shape[0], 2])
     return first / (first.squared().sum([1], keepingAxes: true) + 1e-20).squareRoot()
+  }
+}
+
+/// `{kind: steerable}`
+public struct SteerableOptions: CanonicalizerOptions {
+  public static let kind = "steerable"
+  public static let summary =
+    "A steerable network finds a direction that turns with an image by any angle."
+  public static let isLearned = true
+  public var group = "SO2"
+  public var channels = 8
+  public var nonlinearity = SteerableNonlinearity.norm
+  public var consistency: Float = 0
+  public var copies = 1
+  public var pose = LearnedPose()
+  public var prior: Float { pose.prior }
+
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    let images = try keys.images(domain, Self.kind)
+    try keys.read(
+      "group", &group, among: ["SO2", "O2"], "the group: rotations, with reflections (O2)")
+    try keys.read("channels", &channels, in: 1...1024, "channels of each layer")
+    try keys.read("nonlinearity", &nonlinearity, "what stands between convolutions")
+    try keys.read(
+      "consistency", &consistency, in: 0...1000,
+      "the pose of a turned copy should be the turned pose")
+    try keys.read("copies", &copies, in: 1...64, "average the pose over so many turned copies")
+    try pose.readLosses(&keys)
+    if images.size < 17 {
+      throw keys.failure("'steerable' needs images of at least 17 pixels, not \(images.size)")
+    }
+    try keys.refuse(weights: 81, 9, channels, channels)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let images = try build.images(Self.kind)
+    func opened<G: PlanarGroup>(_ group: G) -> any TrainableCanonicalizer
+    where G.Element == PlanarIsometry {
+      var random = build.random()
+      return SteerableCanonicalizer(
+        group, size: images.size, channels: images.channels, width: channels,
+        nonlinearity: nonlinearity, alignment: pose.classAlignment(build, images),
+        consistency: consistency, copies: copies, border: images.border, using: &random)
+    }
+    return group == "O2" ? opened(O2()) : opened(SO2())
   }
 }

@@ -8,16 +8,16 @@ public protocol TrainableCanonicalizer<InputAction>: Canonicalizer {
   /// The parameters with names that are unique within the canonicalizer.
   var parameters: [(name: String, parameter: Parameter)] { get }
 
-  /// How the group acts on targets of the task, of another width perhaps than the inputs; by default as
-  /// on the inputs.
-  var targetAction: InputAction { get }
-
   /// The action on inputs on a pass that learns: the gradient reaches inputs that are themselves the forms
   /// of another canonicalizer. By default they are data, and it does not.
   func act(_ elements: [InputAction.Group.Element], on batch: Variable) -> Variable
 
   /// The forms of a batch on a pass that learns, with what a loss needs to teach the choice.
   func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms
+
+  /// The frame of each member, of `count` poses where it can have any number; by default the pose and its
+  /// ties, all of them: a part would not turn with the input.
+  func frames(of batch: Tensor, count: Int) -> [[WeightedPose<InputAction.Group.Element>]]
 }
 
 /// Canonical forms in training: `count` of them per member, each with the logarithm of its weight.
@@ -30,19 +30,20 @@ public struct TrainingForms {
   public let logWeights: Variable?
   /// The prior's loss of each member, `[batch]`: how far its pose is from the identity, for training
   /// data that are upright (Mondal et al., NeurIPS 2023); `nil` where no pose is learned.
-  public let priorLoss: Variable?
+  public var priorLoss: Variable?
   /// The loss, for one-hot classes, that pulls images of a class to a common pose; see `ClassAlignment`.
   public let alignmentLoss: ((Tensor) -> Variable)?
   /// What the canonicalizer wants to be small besides, `[batch]`.
   public let regularization: Variable?
-  /// Moves targets that the group acts on as the inputs were moved, `count` times: the gradient
-  /// reaches the pose through them too.
-  public let move: (Variable) -> Variable
+  /// Moves quantities of a kind as the inputs were moved, `count` times, `[batch, …]` → `[count · batch, …]`.
+  ///
+  /// Where the pose can be differentiated by them the gradient reaches it through them too.
+  public let move: (any Quantity, Variable) -> Variable
 
   public init(
     forms: Variable, count: Int = 1, logWeights: Variable? = nil, priorLoss: Variable? = nil,
     alignmentLoss: ((Tensor) -> Variable)? = nil, regularization: Variable? = nil,
-    move: @escaping (Variable) -> Variable
+    move: @escaping (any Quantity, Variable) -> Variable
   ) {
     self.forms = forms
     self.count = count
@@ -51,6 +52,21 @@ public struct TrainingForms {
     self.alignmentLoss = alignmentLoss
     self.regularization = regularization
     self.move = move
+  }
+
+  /// Creates the forms that constant motions make, one of each member for each list.
+  ///
+  /// - Parameter motions: From inputs to forms.
+  public init(
+    forms: Variable, motions: [[Motion]], logWeights: Variable? = nil, priorLoss: Variable? = nil,
+    alignmentLoss: ((Tensor) -> Variable)? = nil, regularization: Variable? = nil
+  ) {
+    self.init(
+      forms: forms, count: motions.count, logWeights: logWeights, priorLoss: priorLoss,
+      alignmentLoss: alignmentLoss, regularization: regularization
+    ) { quantity, values in
+      .concatenated(motions.map { Variable(quantity.act($0, on: values.value)) })
+    }
   }
 
   /// The loss per member: the negative logarithm of the mixture of the forms' likelihoods,
@@ -67,8 +83,6 @@ public struct TrainingForms {
 extension TrainableCanonicalizer {
   public var parameters: [(name: String, parameter: Parameter)] { [] }
 
-  public var targetAction: InputAction { action }
-
   public func act(_ elements: [InputAction.Group.Element], on batch: Variable) -> Variable {
     Variable(action.act(elements, on: batch.value))
   }
@@ -78,10 +92,29 @@ extension TrainableCanonicalizer {
     formsAtConstantPoses(batch)
   }
 
+  /// The forms at the poses that are found now, as constants.
   func formsAtConstantPoses(_ batch: Variable) -> TrainingForms {
     let inverses = poses(of: batch.value).map { action.group.inverse($0.element) }
-    return TrainingForms(forms: act(inverses, on: batch)) { [targetAction] in
-      Variable(targetAction.act(inverses, on: $0.value))
+    return TrainingForms(forms: act(inverses, on: batch), motions: [inverses.map(action.anyMotion)])
+  }
+
+  public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<Element>]] {
+    TiesAveraged(self).frames(of: batch)
+  }
+
+  /// The poses as motions.
+  func motionPoses(of batch: Tensor) -> [Pose<Motion>] {
+    poses(of: batch).map { pose in
+      Pose(
+        action.anyMotion(of: pose.element), margin: pose.margin,
+        ties: pose.ties.map(action.anyMotion))
+    }
+  }
+
+  /// The frames as motions.
+  func motionFrames(of batch: Tensor, count: Int) -> [[WeightedPose<Motion>]] {
+    frames(of: batch, count: count).map { frame in
+      frame.map { WeightedPose(action.anyMotion(of: $0.element), weight: $0.weight) }
     }
   }
 }
@@ -135,7 +168,7 @@ extension TrainingForms {
         { classes in alignments.dropFirst().reduce(first(classes)) { $0 + $1(classes) } }
       },
       regularization: sum(first.regularization, regularization.map(perMember))
-    ) { move(first.move($0)) }
+    ) { move($0, first.move($0, $1)) }
   }
 }
 
@@ -152,10 +185,8 @@ extension TrainableCanonicalizer {
       (0..<count).map { $0 < frame.count ? -log(Float(frame.count)) : -1e9 }
     }
     return TrainingForms(
-      forms: .concatenated(inverses.map { act($0, on: batch) }), count: count,
-      logWeights: Variable(Tensor(logWeights, shape: [frames.count, count]))
-    ) { [targetAction] targets in
-      Variable(.concatenated(inverses.map { targetAction.act($0, on: targets.value) }))
-    }
+      forms: .concatenated(inverses.map { act($0, on: batch) }),
+      motions: inverses.map { $0.map(action.anyMotion) },
+      logWeights: Variable(Tensor(logWeights, shape: [frames.count, count])))
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Symmetry
 public import TensorCore
 
@@ -9,7 +10,7 @@ public struct LabeledImages: Sendable {
   public let classNames: [String]
 
   public init(images: Tensor, labels: [Int], classNames: [String]) {
-    precondition(images.shape[0] == labels.count, "\(labels.count) labels for \(images.shape)")
+    require(images.shape[0] == labels.count, "\(labels.count) labels for \(images.shape)")
     self.images = images
     self.labels = labels
     self.classNames = classNames
@@ -40,6 +41,11 @@ public struct Digits: Sendable {
   /// The digits, the training set's 60,000 before the test set's 10,000.
   public let labels: [Int]
   public static let classNames = (0..<10).map { "\($0)" }
+
+  /// Whether a folder holds the four IDX files.
+  static func isFolder(_ path: String) -> Bool {
+    ["", ".gz"].contains { unsafe access("\(path)/train-images-idx3-ubyte\($0)", F_OK) == 0 }
+  }
 
   /// Reads all 70,000 digits.
   ///

@@ -4,6 +4,8 @@ import CZlib
 public enum DatasetError: Error, CustomStringConvertible {
   case unreadable(path: String, reason: String)
   case malformed(path: String, reason: String)
+  /// The data have not what is asked of them.
+  case lacking(String)
 
   public var description: String {
     switch self {
@@ -11,6 +13,7 @@ public enum DatasetError: Error, CustomStringConvertible {
       "\(path) cannot be read (\(reason)); check the path and its permission."
     case .malformed(let path, let reason):
       "\(path) is not as expected: \(reason)."
+    case .lacking(let reason): "\(reason); name other data, or another task."
     }
   }
 }

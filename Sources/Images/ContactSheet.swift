@@ -27,7 +27,7 @@ public struct ContactSheet {
   public mutating func place(
     _ image: Image, row: Int, column: Int, frame: (Float, Float, Float)? = nil
   ) {
-    precondition(row < rows && column < columns, "cell (\(row), \(column)) of \(rows) × \(columns)")
+    require(row < rows && column < columns, "cell (\(row), \(column)) of \(rows) × \(columns)")
     let small = image.modelInput(size: cell, channels: 3)
     let (top, left) = (gap + row * (cell + gap), gap + column * (cell + gap))
     if let frame {

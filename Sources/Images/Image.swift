@@ -14,7 +14,7 @@ public struct Image: Hashable, Sendable {
   ///
   /// - Precondition: There are width × height × channels samples, 1–4 channels of 8 or 16 bits.
   public init(width: Int, height: Int, channels: Int, bitDepth: Int = 8, samples: [UInt16]) {
-    precondition(
+    require(
       samples.count == width * height * channels && (1...4).contains(channels)
         && (bitDepth == 8 || bitDepth == 16),
       "\(samples.count) samples for \(width) × \(height) × \(channels), \(bitDepth) bit")
@@ -59,7 +59,7 @@ public struct Image: Hashable, Sendable {
   /// - Returns: `[1, size, size, channels]`, in 0…1.
   /// - Precondition: `channels` is 1 or 3.
   public func modelInput(size: Int, channels wanted: Int) -> Tensor {
-    precondition(wanted == 1 || wanted == 3, "a model input of \(wanted) channels")
+    require(wanted == 1 || wanted == 3, "a model input of \(wanted) channels")
     let side = min(width, height)
     let (top, left) = ((height - side) / 2, (width - side) / 2)
     let hasAlpha = channels == 2 || channels == 4

@@ -38,7 +38,7 @@ public enum Backbone {
       if stride == 2 { layers.append(Dropout(0.4, wholeChannels: true)) }
       (width, side) = (outputs, geometry.outputExtent(side, kernel: kernel))
     }
-    precondition(side > 0, "images of \(size) pixels are too small for the paper's network")
+    require(side > 0, "images of \(size) pixels are too small for the paper's network")
     layers.append(Function.flatten)
     return Sequential(layers + [Linear(side * side * width, classes, using: &random)])
   }
@@ -83,13 +83,15 @@ public enum Backbone {
 ///
 /// The finer maps are joined in on the way up (after Ronneberger et al. 2015, arXiv 1505.04597).
 ///
-/// **Shapes.** `[batch, height, width, channels]` → the same, logits per pixel and channel; height
-/// and width divisible by 4.
+/// **Shapes.** `[batch, height, width, channels]` → `[batch, height, width, outputs]`, logits per pixel and
+/// channel; height and width divisible by 4.
 public struct UNet: Layer {
   private let down1, down2, bottom, up2, up1: Sequential
   private let head: Convolution
 
-  public init(channels: Int = 1, width: Int = 16, using random: inout RandomStream) {
+  public init(
+    channels: Int = 1, outputs: Int? = nil, width: Int = 16, using random: inout RandomStream
+  ) {
     func block(_ inputs: Int, _ outputs: Int, _ random: inout RandomStream) -> Sequential {
       Sequential(
         [(inputs, outputs), (outputs, outputs)].flatMap { pair -> [any Layer] in
@@ -106,7 +108,7 @@ public struct UNet: Layer {
     bottom = block(2 * width, 4 * width, &random)
     up2 = block(6 * width, 2 * width, &random)
     up1 = block(3 * width, width, &random)
-    head = Convolution(width, channels, kernel: 1, using: &random)
+    head = Convolution(width, outputs ?? channels, kernel: 1, using: &random)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
@@ -120,7 +122,7 @@ public struct UNet: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    precondition(
+    require(
       input.shape[1] % 4 == 0 && input.shape[2] % 4 == 0,
       "a U-Net halves its input twice: \(input.shape)")
     let fine = down1(input, on: tape)

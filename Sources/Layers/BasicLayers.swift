@@ -69,7 +69,7 @@ public struct Dropout: Layer {
 
   /// - Precondition: `0 <= rate < 1`.
   public init(_ rate: Float, wholeChannels: Bool = false) {
-    precondition(rate >= 0 && rate < 1, "dropout rate \(rate)")
+    require(rate >= 0 && rate < 1, "dropout rate \(rate)")
     self.rate = rate
     self.wholeChannels = wholeChannels
   }

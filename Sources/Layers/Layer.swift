@@ -50,11 +50,13 @@ public struct Sequential: Layer {
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     var (result, next) = (input, 0)
     while next < layers.count {
-      // In inference a convolution takes the batch norm after it into its weights.
-      if !tape.isTraining, let convolution = folded[next] {
+      // In inference a convolution takes the batch norm after it into its weights; where a gradient is to flow
+      // through, both are done in turn.
+      if !tape.isTraining, !result.requiresGradient, let convolution = folded[next] {
         result = Variable(convolution.value(result.value))
         next += 2
-      } else if folded[next] != nil, let convolution = layers[next] as? Convolution,
+      } else if tape.isTraining, folded[next] != nil,
+        let convolution = layers[next] as? Convolution,
         let norm = layers[next + 1] as? BatchNorm
       {
         // In training the convolution takes the moments while its result is in cache.

@@ -15,7 +15,7 @@ public enum Loss: Sendable, Equatable {
   /// **Shapes.** `output` `[batch, …]`; `target` of the same shape (one-hot for cross entropy);
   /// result `[batch]`.
   public func perMember(_ output: Variable, _ target: Variable) -> Variable {
-    precondition(output.shape == target.shape, "output \(output.shape), target \(target.shape)")
+    require(output.shape == target.shape, "output \(output.shape), target \(target.shape)")
     switch self {
     case .crossEntropy(let smoothing):
       let uniform = 1 / Float(target.shape[-1])
@@ -43,7 +43,7 @@ extension Tensor {
   public static func oneHot(_ labels: [Int], classes: Int) -> Tensor {
     var elements = [Float](repeating: 0, count: labels.count * classes)
     for (row, label) in labels.enumerated() {
-      precondition(0..<classes ~= label, "label \(label) of \(classes) classes")
+      require(0..<classes ~= label, "label \(label) of \(classes) classes")
       elements[row * classes + label] = 1
     }
     return Tensor(elements, shape: [labels.count, classes])

@@ -39,6 +39,11 @@ public struct BatchNorm: Layer {
   ) -> Variable {
     guard tape.isTraining else {
       let (scale, shift) = inferenceMap
+      // Through a frozen network a gradient may still flow to what stands before it.
+      if input.requiresGradient {
+        let result = input * Variable(scale) + Variable(shift)
+        return relu ? result.relu() : result
+      }
       return Variable(
         input.value.scaled(by: scale.elements, shift: shift.elements, relu: relu))
     }

@@ -51,7 +51,7 @@ public struct FourierReLU: Layer {
 
   /// - Precondition: `samples` exceeds twice the largest frequency.
   public init(_ field: SteerableField, samples: Int = 16) {
-    precondition(samples > 2 * field.largestFrequency, "\(samples) samples of \(field)")
+    require(samples > 2 * field.largestFrequency, "\(samples) samples of \(field)")
     self.field = field
     let rows = (0..<field.dimension).map { d -> [Float] in
       (0..<samples).map { n in

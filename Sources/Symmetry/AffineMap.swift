@@ -1,3 +1,5 @@
+import TensorCore
+
 /// An invertible affine map of *d*-dimensional space, *x* ↦ *A* *x* + *t*.
 ///
 /// Maps whose matrices hold only 0 and ±1, such as quarter turns, compose and invert without
@@ -15,7 +17,7 @@ public struct AffineMap: Hashable, Sendable {
     let dimension = Int(Double(matrix.count).squareRoot().rounded())
     self.matrix = matrix
     self.translation = translation ?? [Double](repeating: 0, count: dimension)
-    precondition(
+    require(
       dimension * dimension == matrix.count && self.translation.count == dimension,
       "a matrix of \(matrix.count) entries with a translation of \(self.translation.count)")
   }
@@ -73,7 +75,7 @@ public struct AffineMap: Hashable, Sendable {
       }
       rows.swapAt(column, pivot)
       let head = rows[column][column]
-      precondition(head != 0, "a singular map has no inverse")
+      require(head != 0, "a singular map has no inverse")
       rows[column] = rows[column].map { $0 / head }
       for row in 0..<d where row != column {
         let factor = rows[row][column]

@@ -3,12 +3,13 @@ public import TensorCore
 
 /// The isometries of *d*-dimensional space, E(*d*), or those among them without reflections, or
 /// without translations: SE(*d*), O(*d*), SO(*d*).
-public struct Euclidean: Group {
-  public let dimension: Int
+public struct Euclidean: LieGroup {
+  /// The dimension *d* of the space.
+  public let spaceDimension: Int
   public let hasReflections, hasTranslations: Bool
 
   public init(_ dimension: Int, hasReflections: Bool, hasTranslations: Bool) {
-    self.dimension = dimension
+    spaceDimension = dimension
     self.hasReflections = hasReflections
     self.hasTranslations = hasTranslations
   }
@@ -33,7 +34,7 @@ public struct Euclidean: Group {
     Euclidean(dimension, hasReflections: true, hasTranslations: true)
   }
 
-  public var identity: AffineMap { .identity(dimension) }
+  public var identity: AffineMap { .identity(spaceDimension) }
   public func compose(_ g: AffineMap, _ h: AffineMap) -> AffineMap { g.after(h) }
 
   /// The transpose of the matrix, which for an isometry is its inverse.
@@ -60,7 +61,7 @@ public struct Euclidean: Group {
   /// A uniform rotation or reflection, by the Gram–Schmidt orthonormalization of a normal matrix;
   /// translations have no uniform distribution and are normal with variance 1 a coordinate.
   public func sample(using random: inout RandomStream) -> AffineMap {
-    let d = dimension
+    let d = spaceDimension
     var rows: [[Double]] = []
     while rows.count < d {
       var row = (0..<d).map { _ in random.normal() }

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The cyclic group *C*ₙ: the rotations of the plane by multiples of 2π/*n*.
 public struct Cyclic: FiniteGroup, PlanarGroup {
   /// The rotation by `steps` · 2π/*n*, with `steps` in `0..<n`.
@@ -11,7 +13,7 @@ public struct Cyclic: FiniteGroup, PlanarGroup {
 
   /// - Precondition: `order` is positive.
   public init(_ order: Int) {
-    precondition(order > 0, "a group is not empty: C\(order)")
+    require(order > 0, "a group is not empty: C\(order)")
     self.order = order
   }
 
@@ -56,7 +58,7 @@ public struct Dihedral: FiniteGroup, PlanarGroup {
 
   /// - Precondition: `rotations` is positive.
   public init(_ rotations: Int) {
-    precondition(rotations > 0, "a group is not empty: D\(rotations)")
+    require(rotations > 0, "a group is not empty: D\(rotations)")
     self.rotations = rotations
   }
 

@@ -8,7 +8,7 @@ public struct VectorAction<Group: PlanarGroup>: Action {
   public init(_ group: Group) { self.group = group }
 
   public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
-    precondition(
+    require(
       batch.shape[-1] == 2 && elements.count == batch.shape[0],
       "\(elements.count) elements on vectors \(batch.shape)")
     let matrices = elements.flatMap { g -> [Float] in
@@ -64,7 +64,7 @@ public struct BoxAction<Group: PlanarGroup>: Action {
   }
 
   public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
-    precondition(batch.shape.rank == 3 && batch.shape[2] == 4, "boxes of shape \(batch.shape)")
+    require(batch.shape.rank == 3 && batch.shape[2] == 4, "boxes of shape \(batch.shape)")
     let (count, boxes) = (batch.shape[0], batch.shape[1])
     let sides = (0..<4).map { batch.sliced($0..<$0 + 1, axis: 2) }
     let (left, top, right, bottom) = (sides[0], sides[1], sides[2], sides[3])

@@ -43,7 +43,7 @@ public struct ImageAction<Group: PlanarGroup>: Action {
     var size = wanted ?? (height, width)
     if wanted == nil, height != width, let first = isometries.first {
       let odd = first.quarterTurns % 2
-      precondition(
+      require(
         isometries.allSatisfy { $0.quarterTurns % 2 == odd },
         "quarter turns of images \(batch.shape) that are not square give two sizes in one batch")
       if odd == 1 { size = (width, height) }

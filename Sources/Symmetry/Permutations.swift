@@ -8,7 +8,7 @@ public struct Permutation: Hashable, Sendable {
   public init(_ places: [Int]) {
     var isTaken = [Bool](repeating: false, count: places.count)
     for place in places {
-      precondition(places.indices ~= place && !isTaken[place], "no permutation: \(places)")
+      require(places.indices ~= place && !isTaken[place], "no permutation: \(places)")
       isTaken[place] = true
     }
     self.places = places
@@ -62,14 +62,14 @@ public struct PermutationAction: Action {
 
   /// - Precondition: `axes` is 1 or 2.
   public init(_ group: Symmetric, axes: Int = 1) {
-    precondition(axes == 1 || axes == 2, "permutation of \(axes) axes")
+    require(axes == 1 || axes == 2, "permutation of \(axes) axes")
     self.group = group
     self.axes = axes
   }
 
   public func act(_ elements: [Permutation], on batch: Tensor) -> Tensor {
     let n = group.degree
-    precondition(
+    require(
       batch.shape[0] == elements.count && (1...axes).allSatisfy { batch.shape[$0] == n },
       "\(elements.count) permutations of \(n) on \(batch.shape)")
     let back = elements.map(\.inverse.places)

@@ -3,30 +3,38 @@ public import TensorCore
 
 /// A Lie group of affine maps of the plane: those that its generators reach.
 ///
+/// Generators are data: one's own group is a list of matrices.
+///
 /// Coordinates are those of images, *x* to the right and *y* down from the center; a length of 1 is half
 /// the smaller side.
 public struct PlanarAffine: LieGroup {
-  /// A direction in which to begin.
-  public enum Generator: Sendable, Hashable, CaseIterable {
-    /// Counterclockwise as an image is seen, in radians.
-    case rotation
-    case horizontalShift, verticalShift
-    /// The logarithm of the scale.
-    case scaling
-    /// Longer along one axis, shorter along the other, straight or diagonal.
-    case stretch, diagonalStretch
+  /// A direction in which to begin: the 2 × 3 matrix (*A*, *t*) of a tangent vector at the identity.
+  public struct Generator: Sendable, Hashable {
+    /// Row-major, *A* beside *t*.
+    public let tangent: [Double]
+    /// How elements are drawn along it: uniform on −π…π where it goes around, else normal with a deviation
+    /// of 0.1.
+    public let isPeriodic: Bool
 
-    /// The 2 × 3 matrix (*A*, *t*) of the tangent vector, row-major.
-    fileprivate var tangent: [Double] {
-      switch self {
-      case .rotation: [0, 1, 0, -1, 0, 0]
-      case .horizontalShift: [0, 0, 1, 0, 0, 0]
-      case .verticalShift: [0, 0, 0, 0, 0, 1]
-      case .scaling: [1, 0, 0, 0, 1, 0]
-      case .stretch: [1, 0, 0, 0, -1, 0]
-      case .diagonalStretch: [0, 1, 0, 1, 0, 0]
-      }
+    /// - Parameter tangent: Six numbers, the rows of (*A*, *t*).
+    /// - Precondition: There are six, not all of them 0, and all finite.
+    public init(_ tangent: [Double], isPeriodic: Bool = false) {
+      require(
+        tangent.count == 6 && tangent.allSatisfy(\.isFinite) && tangent.contains { $0 != 0 },
+        "a generator \(tangent) of affine maps of the plane")
+      self.tangent = tangent
+      self.isPeriodic = isPeriodic
     }
+
+    /// Counterclockwise as an image is seen, in radians.
+    public static let rotation = Generator([0, 1, 0, -1, 0, 0], isPeriodic: true)
+    public static let horizontalShift = Generator([0, 0, 1, 0, 0, 0])
+    public static let verticalShift = Generator([0, 0, 0, 0, 0, 1])
+    /// The logarithm of the scale.
+    public static let scaling = Generator([1, 0, 0, 0, 1, 0])
+    /// Longer along one axis, shorter along the other, straight or diagonal.
+    public static let stretch = Generator([1, 0, 0, 0, -1, 0])
+    public static let diagonalStretch = Generator([0, 1, 0, 1, 0, 0])
   }
 
   public let generators: [Generator]
@@ -43,7 +51,9 @@ public struct PlanarAffine: LieGroup {
     .rotation, .horizontalShift, .verticalShift, .scaling,
   ])
   /// All maps of positive determinant.
-  public static let all = PlanarAffine(Generator.allCases)
+  public static let all = PlanarAffine([
+    .rotation, .horizontalShift, .verticalShift, .scaling, .stretch, .diagonalStretch,
+  ])
 
   public var identity: AffineMap { .identity(2) }
   public func compose(_ g: AffineMap, _ h: AffineMap) -> AffineMap { g.after(h) }
@@ -60,12 +70,12 @@ public struct PlanarAffine: LieGroup {
     return hypot(turn, length(back.after(step)))
   }
 
-  /// The groups with shifts or scalings have no uniform distribution: rotations are uniform, all else
-  /// normal with a deviation of 0.1.
+  /// The groups with shifts or scalings have no uniform distribution: generators that go around
+  /// are uniform, all else is normal with a deviation of 0.1.
   public func sample(using random: inout RandomStream) -> AffineMap {
     exp(
       generators.map {
-        $0 == .rotation ? .pi * (2 * random.uniformDouble() - 1) : 0.1 * random.normal()
+        $0.isPeriodic ? .pi * (2 * random.uniformDouble() - 1) : 0.1 * random.normal()
       })
   }
 
@@ -109,11 +119,23 @@ public struct PlanarAffine: LieGroup {
       }
       for i in 0..<6 { result[i] += (k % 2 == 0 ? -1 : 1) * power[i] / Double(k) }
     }
-    return generators.map { generator in
-      let t = generator.tangent
-      let along = zip(t, result).reduce(0) { $0 + $1.0 * $1.1 }
-      return 256 * along / t.reduce(0) { $0 + $1 * $1 }
+    let along = generators.map { generator in
+      256 * zip(generator.tangent, result).reduce(0) { $0 + $1.0 * $1.1 }
     }
+    return coordinates(along)
+  }
+
+  /// The numbers of a tangent vector, from its products with the generators: the solution of the normal
+  /// equations, which are diagonal where generators are perpendicular.
+  private func coordinates(_ products: [Double]) -> [Double] {
+    let gram = generators.flatMap { a in
+      generators.map { b in zip(a.tangent, b.tangent).reduce(0) { $0 + $1.0 * $1.1 } }
+    }
+    let n = generators.count
+    if gram.indices.allSatisfy({ $0 % (n + 1) == 0 || gram[$0] == 0 }) {
+      return products.indices.map { products[$0] / gram[$0 * (n + 1)] }
+    }
+    return AffineMap(matrix: gram).inverse.linear(products)
   }
 
   /// How *g* exp(ξ) changes with each number of ξ at 0: for each generator the change of (*A*, *t*), first
@@ -139,8 +161,10 @@ extension AffineMap {
   public var nearestAngle: Double { atan2(matrix[1] - matrix[2], matrix[0] + matrix[3]) }
 
   /// The map that twice in a row is this one.
-  fileprivate var squareRoot: AffineMap {
-    var (y, z) = (self, AffineMap.identity(2))
+  ///
+  /// By the iteration of Denman & Beavers 1976; for maps that turn by less than half around.
+  var squareRoot: AffineMap {
+    var (y, z) = (self, AffineMap.identity(dimension))
     for _ in 0..<30 {
       func mean(_ a: AffineMap, _ b: AffineMap) -> AffineMap {
         AffineMap(

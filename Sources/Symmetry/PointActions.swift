@@ -27,7 +27,7 @@ public struct PointAction: Action {
 
   /// How many numbers columns of a kind take.
   private func extent(_ columns: Columns) -> Int {
-    if case .scalars(let count) = columns { count } else { group.dimension }
+    if case .scalars(let count) = columns { count } else { group.spaceDimension }
   }
 
   /// The columns of each kind, in order.
@@ -41,14 +41,14 @@ public struct PointAction: Action {
 
   /// The columns of sets `[batch, …, width]`, kind by kind.
   public func parts(of batch: Tensor) -> [(kind: Columns, values: Tensor)] {
-    precondition(
+    require(
       batch.shape[-1] == width, "sets \(batch.shape) of members described by \(width) numbers")
     return ranges.map { ($0.kind, batch.sliced($0.range, axis: -1)) }
   }
 
   public func act(_ elements: [AffineMap], on batch: Tensor) -> Tensor {
-    let (d, count) = (group.dimension, elements.count)
-    precondition(batch.shape[0] == count, "\(count) isometries on \(batch.shape)")
+    let (d, count) = (group.spaceDimension, elements.count)
+    require(batch.shape[0] == count, "\(count) isometries on \(batch.shape)")
     // Rows are points: y = x Aᵀ + t.
     let transposed = elements.flatMap { $0.transposed.matrix.map { Float($0) } }
     let matrices = Tensor(transposed, shape: [count, d, d])

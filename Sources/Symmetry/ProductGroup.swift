@@ -42,6 +42,19 @@ public struct ProductGroup<First: Group, Second: Group>: Group {
   }
 }
 
+extension ProductGroup: FiniteGroup where First: FiniteGroup, Second: FiniteGroup {
+  public var order: Int { first.order * second.order }
+
+  /// All pairs, the first elements in turn, each with all second ones.
+  public var elements: [Element] {
+    first.elements.flatMap { g in second.elements.map { Element(g, $0) } }
+  }
+
+  public func index(of g: Element) -> Int {
+    first.index(of: g.first) * second.order + second.index(of: g.second)
+  }
+}
+
 /// Two actions on the same tensors that commute, such as moving points and changing their order.
 public struct ProductAction<First: Action, Second: Action>: Action {
   public let first: First

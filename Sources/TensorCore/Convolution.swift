@@ -82,7 +82,7 @@ extension Tensor {
     algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(input.shape, weightShape, geometry)
-    precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
+    require(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     return plan.counted("convolution, weight gradient", algorithm) { algorithm in
       algorithm == .winograd
         ? WinogradPlan(plan).weightGradient(input, self)

@@ -11,7 +11,7 @@ extension Tensor {
     algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(inputShape, weight.shape, geometry)
-    precondition(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
+    require(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     return plan.counted("convolution, input gradient", algorithm) { algorithm in
       algorithm == .winograd && geometry.padding <= 2
         ? WinogradPlan(plan, flippedFor: shape).convolved(

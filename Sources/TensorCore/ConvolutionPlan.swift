@@ -15,7 +15,7 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   ///
   /// - Precondition: All are positive; `padding` may be zero.
   public init(stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1) {
-    precondition(
+    require(
       stride > 0 && padding >= 0 && dilation > 0 && groups > 0,
       "convolution with stride \(stride), padding \(padding), dilation \(dilation), \(groups) groups"
     )
@@ -42,7 +42,7 @@ struct ConvolutionPlan {
   let outHeight, outWidth: Int
 
   init(_ input: Shape, _ weight: Shape, _ geometry: ConvolutionGeometry) {
-    precondition(
+    require(
       input.rank == 4 && weight.rank == 4 && weight[2] * geometry.groups == input[3]
         && weight[3] % geometry.groups == 0,
       "convolution of \(input) with weight \(weight) in \(geometry.groups) groups")

@@ -56,7 +56,7 @@ extension Tensor {
   /// - Precondition: There is one row at least.
   public func channelMoments() -> ChannelMoments {
     let (rows, columns) = (shape.count / shape[-1], shape[-1])
-    precondition(rows > 0, "moments of shape \(shape)")
+    require(rows > 0, "moments of shape \(shape)")
     let (source, grain) = (contiguous, Tensor.normalizationGrain)
     return Profiler.count("moments", arithmetic: 4 * shape.count, elements: shape.count) {
       let partial = PartialMoments(blocks: (rows + grain - 1) / grain, columns: columns)
@@ -78,7 +78,7 @@ extension Tensor {
     _ geometry: ConvolutionGeometry = ConvolutionGeometry()
   ) -> (result: Tensor, moments: ChannelMoments) {
     let plan = ConvolutionPlan(shape, weight.shape, geometry)
-    precondition(plan.outputShape.count > 0, "moments of shape \(plan.outputShape)")
+    require(plan.outputShape.count > 0, "moments of shape \(plan.outputShape)")
     let partial = PartialMoments(blocks: plan.pieces, columns: plan.outChannels)
     let result = convolved(
       with: weight, bias: bias, relu: false, geometry, matrices: nil

@@ -32,7 +32,7 @@ extension Tensor {
   /// *x* · `scale` + `shift` per channel, clamped at zero if `relu`, in one pass.
   public func scaled(by scale: [Float], shift: [Float], relu: Bool) -> Tensor {
     let columns = shape[-1]
-    precondition(scale.count == columns && shift.count == columns, "scaling \(shape)")
+    require(scale.count == columns && shift.count == columns, "scaling \(shape)")
     let source = contiguous
     return Profiler.count("scale, shift", arithmetic: 2 * shape.count, elements: 2 * shape.count) {
       unsafe Tensor(shape) { target in

@@ -25,7 +25,7 @@ extension Tensor {
   ///
   /// - Precondition: `size` is at most 16, and the image no smaller.
   public func maxPooled(size: Int, stride: Int) -> (values: Tensor, choice: PoolingChoice) {
-    precondition(
+    require(
       shape.rank == 4 && shape[1] >= size && shape[2] >= size && 1...16 ~= size && stride > 0,
       "pooling \(shape) by \(size)")
     let (height, width, channels) = (shape[1], shape[2], shape[3])

@@ -37,7 +37,7 @@ public enum Profiler {
   /// - Precondition: No other profile is being taken.
   public static func profile(_ body: () throws -> Void) rethrows -> [Operation] {
     let wasOn = isOn.exchange(true, ordering: .relaxed)
-    precondition(!wasOn, "a profile is being taken already")
+    require(!wasOn, "a profile is being taken already")
     state.withLock { $0 = State() }
     defer { isOn.store(false, ordering: .relaxed) }
     try body()

@@ -9,7 +9,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   ///
   /// - Precondition: No extent is negative.
   public init(_ extents: [Int]) {
-    precondition(extents.allSatisfy { $0 >= 0 }, "negative extent in \(extents)")
+    require(extents.allSatisfy { $0 >= 0 }, "negative extent in \(extents)")
     self.extents = extents
   }
 
@@ -31,7 +31,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
   /// - Precondition: `-rank <= axis < rank`.
   public func resolve(_ axis: Int) -> Int {
     let index = axis < 0 ? axis + rank : axis
-    precondition(index >= 0 && index < rank, "axis \(axis) of shape \(self)")
+    require(index >= 0 && index < rank, "axis \(axis) of shape \(self)")
     return index
   }
 
@@ -54,7 +54,7 @@ public struct Shape: Hashable, Sendable, ExpressibleByArrayLiteral, CustomString
     let result = (0..<rank).map { i -> Int in
       let a = i < rank - self.rank ? 1 : extents[i - rank + self.rank]
       let b = i < rank - other.rank ? 1 : other.extents[i - rank + other.rank]
-      precondition(a == b || a == 1 || b == 1, "cannot broadcast \(self) with \(other)")
+      require(a == b || a == 1 || b == 1, "cannot broadcast \(self) with \(other)")
       return a == 1 ? b : a
     }
     return Shape(result)

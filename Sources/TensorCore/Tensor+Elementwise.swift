@@ -95,7 +95,7 @@ extension Tensor {
   public func relu() -> Tensor { map(CK_RELU) }
   /// The gradient of `relu` for the gradient `self` by its result `output`.
   public func reluGradient(output: Tensor) -> Tensor {
-    precondition(shape == output.shape, "gradient \(shape) of an output \(output.shape)")
+    require(shape == output.shape, "gradient \(shape) of an output \(output.shape)")
     let (dy, y) = (contiguous, output.contiguous)
     return Profiler.count("elementwise", arithmetic: shape.count, elements: 3 * shape.count) {
       unsafe Tensor(shape) { target in
@@ -125,7 +125,7 @@ extension Tensor {
   ///
   /// - Precondition: The shapes are equal.
   public mutating func add(_ other: Tensor, scaledBy scale: Float = 1) {
-    precondition(shape == other.shape, "adding \(other.shape) to \(shape)")
+    require(shape == other.shape, "adding \(other.shape) to \(shape)")
     let count = shape.count
     Profiler.count("elementwise", arithmetic: 2 * count, elements: 3 * count) {
       unsafe withMutableElements { y in

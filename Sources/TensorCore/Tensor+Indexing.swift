@@ -5,7 +5,7 @@ extension Tensor {
   public func gathered(_ indices: [Int]) -> Tensor {
     let source = contiguous
     let width = shape.count / max(1, shape[0])
-    precondition(indices.allSatisfy { 0..<shape[0] ~= $0 }, "gather out of \(shape)")
+    require(indices.allSatisfy { 0..<shape[0] ~= $0 }, "gather out of \(shape)")
     return Profiler.count("gather", elements: 2 * indices.count * width) {
       unsafe Tensor(shape.replacing(0, with: indices.count)) { target in
         unsafe source.withElements { x in
@@ -20,8 +20,8 @@ extension Tensor {
   /// Adds this tensor's rows at the given indices of a tensor of zeros with `count` rows: the
   /// pullback of `gathered`.
   public func scattered(_ indices: [Int], count: Int) -> Tensor {
-    precondition(indices.count == shape[0], "\(indices.count) indices for \(shape)")
-    precondition(indices.allSatisfy { 0..<count ~= $0 }, "scatter into \(count) rows")
+    require(indices.count == shape[0], "\(indices.count) indices for \(shape)")
+    require(indices.allSatisfy { 0..<count ~= $0 }, "scatter into \(count) rows")
     var result = Tensor.zeros(shape.replacing(0, with: count))
     let width = shape.count / max(1, shape[0])
     unsafe result.withMutableElements { y in
@@ -38,7 +38,7 @@ extension Tensor {
   ///
   /// - Precondition: There is one at least, and they agree along the other axes.
   public static func concatenated(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
-    precondition(!tensors.isEmpty, "nothing to concatenate")
+    require(!tensors.isEmpty, "nothing to concatenate")
     let axis = tensors[0].shape.resolve(axis)
     let total = tensors.map { $0.shape.extents[axis] }.reduce(0, +)
     let shape = tensors[0].shape.replacing(axis, with: total)
@@ -46,7 +46,7 @@ extension Tensor {
     return unsafe Tensor(shape) { target in
       var start = 0
       for tensor in tensors {
-        precondition(
+        require(
           tensor.shape.replacing(axis, with: total) == shape,
           "concatenating \(tensor.shape) to \(shape)")
         unsafe tensor.copyElements(to: target + start * steps[axis], strides: steps)
@@ -58,7 +58,7 @@ extension Tensor {
   /// For each row of `[rows, columns]`, the column indices from the largest element to the
   /// smallest; among equals the first comes first, and NaN counts as the smallest.
   public func sortedColumns() -> [[Int]] {
-    precondition(shape.rank == 2, "sorting rows of shape \(shape)")
+    require(shape.rank == 2, "sorting rows of shape \(shape)")
     let (columns, values) = (shape[1], elements)
     return (0..<shape[0]).map { row in
       let keys = values[row * columns..<(row + 1) * columns].map { $0.isNaN ? -.infinity : $0 }
@@ -68,7 +68,7 @@ extension Tensor {
 
   /// For each row of `[rows, columns]`, the index of its largest element; the first among equals.
   public func largestColumn() -> [Int] {
-    precondition(shape.rank == 2 && shape[1] > 0, "largest column of shape \(shape)")
+    require(shape.rank == 2 && shape[1] > 0, "largest column of shape \(shape)")
     let (columns, values) = (shape[1], elements)
     return (0..<shape[0]).map { row in
       (1..<columns).reduce(0) {

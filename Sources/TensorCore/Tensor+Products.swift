@@ -9,7 +9,7 @@ extension Tensor {
   ///
   /// - Precondition: The inner extents are equal; the leading axes too, or one operand is a matrix.
   public func matmul(_ other: Tensor) -> Tensor {
-    precondition(
+    require(
       shape.rank >= 2 && other.shape.rank >= 2 && shape[-1] == other.shape[-2],
       "matmul of \(shape) and \(other.shape)")
     let (m, k, n) = (shape[-2], shape[-1], other.shape[-1])

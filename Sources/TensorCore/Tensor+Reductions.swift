@@ -4,7 +4,7 @@ extension Tensor {
   private func reduce(_ op: ck_reduce_op, axis: Int) -> Tensor {
     let axis = shape.resolve(axis)
     let length = shape.extents[axis]
-    precondition(length > 0 || op == CK_SUM, "extremum over an empty axis of \(shape)")
+    require(length > 0 || op == CK_SUM, "extremum over an empty axis of \(shape)")
     let inner = shape.extents[(axis + 1)...].reduce(1, *)
     let outer = shape.extents[..<axis].reduce(1, *)
     let source = contiguous

@@ -9,11 +9,11 @@ extension Tensor {
     var extents = extents
     if let free = extents.firstIndex(of: -1) {
       let known = extents.reduce(1) { $1 == -1 ? $0 : $0 * $1 }
-      precondition(known > 0 && shape.count % known == 0, "cannot reshape \(shape) to \(extents)")
+      require(known > 0 && shape.count % known == 0, "cannot reshape \(shape) to \(extents)")
       extents[free] = shape.count / known
     }
     let target = Shape(extents)
-    precondition(target.count == shape.count, "cannot reshape \(shape) to \(target)")
+    require(target.count == shape.count, "cannot reshape \(shape) to \(target)")
     let source = contiguous
     return Tensor(
       storage: source.storage, shape: target, strides: target.rowMajorStrides,
@@ -27,7 +27,7 @@ extension Tensor {
   ///
   /// - Precondition: `order` is a permutation of the axes.
   public func permuted(_ order: [Int]) -> Tensor {
-    precondition(order.sorted() == Array(0..<shape.rank), "axes \(order) of shape \(shape)")
+    require(order.sorted() == Array(0..<shape.rank), "axes \(order) of shape \(shape)")
     return Tensor(
       storage: storage, shape: Shape(order.map { shape.extents[$0] }),
       strides: order.map { strides[$0] }, offset: offset)
@@ -45,7 +45,7 @@ extension Tensor {
   /// - Precondition: The range lies within the axis.
   public func sliced(_ range: Range<Int>, axis: Int = 0) -> Tensor {
     let axis = shape.resolve(axis)
-    precondition(
+    require(
       range.lowerBound >= 0 && range.upperBound <= shape.extents[axis],
       "slice \(range) of axis \(axis) of \(shape)")
     return Tensor(
@@ -66,7 +66,7 @@ extension Tensor {
   /// - Precondition: The shape broadcasts to `target`.
   public func broadcast(to target: Shape) -> Tensor {
     if target == shape { return self }
-    precondition(
+    require(
       shape.broadcast(with: target) == target, "cannot broadcast \(shape) to \(target)")
     let lead = target.rank - shape.rank
     let newStrides = (0..<target.rank).map { i in
@@ -77,7 +77,7 @@ extension Tensor {
 
   /// The tensor with zeros around its height and width, `[batch, height, width, channels]`.
   public func padded(_ padding: Int) -> Tensor {
-    precondition(shape.rank == 4, "padding of shape \(shape)")
+    require(shape.rank == 4, "padding of shape \(shape)")
     let (batch, height, width) = (shape[0], shape[1], shape[2])
     var result = Tensor.zeros([batch, height + 2 * padding, width + 2 * padding, shape[3]])
     result.assign(self, at: [0, padding, padding, 0])
@@ -88,7 +88,7 @@ extension Tensor {
   ///
   /// - Precondition: The block lies within the tensor.
   public mutating func assign(_ block: Tensor, at origin: [Int]) {
-    precondition(
+    require(
       block.shape.rank == shape.rank && origin.count == shape.rank
         && zip(zip(origin, block.shape.extents), shape.extents).allSatisfy {
           $0.0 >= 0 && $0.0 + $0.1 <= $1

@@ -34,7 +34,7 @@
   ///
   /// - Precondition: There are `shape.count` elements.
   public init(_ elements: [Float], shape: Shape) {
-    precondition(elements.count == shape.count, "\(elements.count) elements for shape \(shape)")
+    require(elements.count == shape.count, "\(elements.count) elements for shape \(shape)")
     unsafe self.init(shape) { target in
       for i in elements.indices { unsafe target[i] = elements[i] }
     }
@@ -72,7 +72,7 @@
   ///
   /// - Precondition: There is exactly one.
   public var scalar: Float {
-    precondition(shape.count == 1, "scalar of shape \(shape)")
+    require(shape.count == 1, "scalar of shape \(shape)")
     return unsafe storage.base[offset]
   }
 

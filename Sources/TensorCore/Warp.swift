@@ -48,7 +48,7 @@ public struct SamplingMap: Hashable, Sendable {
   ///
   /// - Precondition: `matrix` has four entries and `offset` two.
   public init(matrix: [Double], offset: [Double] = [0, 0]) {
-    precondition(matrix.count == 4 && offset.count == 2, "a map has 4 + 2 entries")
+    require(matrix.count == 4 && offset.count == 2, "a map has 4 + 2 entries")
     self.matrix = matrix
     self.offset = offset
   }
@@ -78,7 +78,7 @@ extension Tensor {
     by maps: [SamplingMap], size: (height: Int, width: Int)? = nil,
     _ interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero
   ) -> Tensor {
-    precondition(shape.rank == 4 && maps.count == shape[0], "\(maps.count) maps for \(shape)")
+    require(shape.rank == 4 && maps.count == shape[0], "\(maps.count) maps for \(shape)")
     let (height, width) = size ?? (shape[1], shape[2])
     let source = contiguous
     let (inSize, outSize) = (shape[1] * shape[2] * shape[3], height * width * shape[3])

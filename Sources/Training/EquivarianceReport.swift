@@ -2,49 +2,49 @@ import Canonicalization
 public import Symmetry
 public import TensorCore
 
-/// How far a model is from equivariance, measured on images.
+/// How far a model is from equivariance, measured on inputs.
 public enum EquivarianceReport {
-  /// The deviations of one quantity over some images.
+  /// The deviations of one quantity over some inputs.
   public struct Deviation: Sendable, Equatable {
     public let maximum, mean: Double
-    /// The image with the largest deviation.
+    /// The input with the largest deviation.
     public let worst: Int
 
+    /// A deviation that is not a number is the largest of all.
     init(_ values: [Double]) {
-      let worst = values.indices.reduce(0) { values[$1] > values[$0] ? $1 : $0 }
+      let worst = values.indices.reduce(0) { best, n in
+        if values[best].isNaN { return best }
+        return values[n].isNaN || values[n] > values[best] ? n : best
+      }
       self.worst = worst
       maximum = values.isEmpty ? 0 : values[worst]
       mean = values.reduce(0, +) / Double(max(1, values.count))
     }
   }
 
-  /// The deviations under one group element.
+  /// The deviations under one element of the claimed group.
   public struct Row: Sendable {
-    public let element: PlanarIsometry
-    /// Between *h*(*g*·*x*) and *g* *h*(*x*), or the nearest of its ties, in degrees.
+    public let element: Motion
+    /// Between *h*(*g*·*x*) and *g* *h*(*x*), or the nearest of its ties, in the group's metric: radians for
+    /// rotations.
     public let pose: Deviation
-    /// The largest difference between the forms' pixels.
+    /// The largest difference between the forms' numbers.
     public let form: Deviation
     /// The largest difference between φ(*g*·*x*) and *g*·φ(*x*).
     public let output: Deviation
   }
 
   /// Measures a model under one element.
-  public static func row(
-    for g: PlanarIsometry, _ model: ImageModel, _ images: Tensor
-  ) -> Row {
-    let group = O2()
+  public static func row(for g: Motion, _ model: some Predictor, _ inputs: Tensor) -> Row {
+    let group = model.claims
     var (pose, form, output): ([Double], [Double], [Double]) = ([], [], [])
-    model.forEachBatch(of: images) { range, plain in
-      let copies = [PlanarIsometry](repeating: g, count: range.count)
-      let moved = model.predict(model.action.act(copies, on: images.sliced(range)))
-      let expected =
-        model.configuration.data.task == .classify
-        ? plain.output : model.action.act(copies, on: plain.output)
+    model.forEachBatch(of: inputs) { range, plain in
+      let copies = [Motion](repeating: g, count: range.count)
+      let moved = model.predict(model.domain.inputs.act(copies, on: inputs.sliced(range)))
+      let expected = model.outputs.act(copies, on: plain.output)
       for n in 0..<range.count {
-        let best = [plain.poses[n].element] + plain.poses[n].ties
-        let distances = best.map {
-          group.distance(moved.poses[n].element, group.compose(g, $0)) * 180 / .pi
+        let distances = plain.poses[n].candidates.map {
+          group.distance(moved.poses[n].element, group.compose(g, $0))
         }
         pose.append(distances.min() ?? 0)
       }
@@ -56,21 +56,10 @@ public enum EquivarianceReport {
   }
 
   private static func largestDifference(_ a: Tensor, _ b: Tensor) -> [Double] {
-    (a - b).absolute().reshaped([a.shape[0], -1]).maximum(1).elements.map(Double.init)
-  }
-}
-
-extension ImageModel {
-  /// The elements of the canonicalizer's group, or evenly spaced rotations where it is continuous.
-  public func groupElements(rotations: Int) -> [PlanarIsometry] {
-    let settings = configuration.canonicalizer
-    let isFinite = settings.kind.isFinite || settings.kind == .adaptive
-    let order = isFinite ? Int(settings.group.dropFirst()) ?? 1 : rotations
-    if isFinite && settings.group.hasPrefix("D") {
-      let group = Dihedral(order)
-      return group.elements.map(group.isometry)
+    let size = a.shape.count / max(1, a.shape[0])
+    let numbers = (a - b).absolute().elements
+    return (0..<a.shape[0]).map { n in
+      numbers[n * size..<(n + 1) * size].reduce(0.0) { $1.isNaN ? .nan : max($0, Double($1)) }
     }
-    let group = Cyclic(order)
-    return group.elements.map(group.isometry)
   }
 }

@@ -35,7 +35,13 @@ public struct Learner {
   /// - Precondition: The loss is a scalar, computed on `tape`.
   public mutating func step(down loss: Variable, on tape: Tape, rate: Float) {
     let gradients = Gradients(of: loss)
-    var found = parameters.map { tape.leaf(of: $0).flatMap { gradients[$0] } }
+    let leaves = parameters.map { tape.leaf(of: $0) }
+    require(
+      leaves.count { $0 != nil } >= tape.leafCount,
+      "the loss was computed from \(tape.leafCount) parameters, of which only "
+        + "\(leaves.count { $0 != nil }) are among those to learn: a layer does not list all of its parameters"
+    )
+    var found = leaves.map { $0.flatMap { gradients[$0] } }
     if clip > 0 { _ = Optimizers.clip(&found, toNorm: clip) }
     step += 1
     for (index, parameter) in parameters.enumerated() {

@@ -3,14 +3,18 @@ public import TensorCore
 
 /// How good a model's outputs are on some examples.
 public struct Quality: Codable, Sendable, Equatable {
-  /// The fraction of wrong classes; `nil` for an image-valued task.
+  /// The fraction of wrong classes; `nil` where classes are not what is told.
   public var error: Double?
-  /// The mean loss: cross entropy of the true class, or mean squared error of images.
+  /// The mean loss: cross entropy of the true class, or mean squared error of what else is told.
   public var loss: Double
   /// The expected calibration error over 15 bins of confidence.
   ///
   /// Guo et al. 2017, arXiv 1706.04599.
   public var calibrationError: Double?
+
+  public init(error: Double? = nil, loss: Double, calibrationError: Double? = nil) {
+    (self.error, self.loss, self.calibrationError) = (error, loss, calibrationError)
+  }
 
   /// What training selects by: smaller is better.
   public var selection: Double { error ?? loss }
@@ -18,41 +22,46 @@ public struct Quality: Codable, Sendable, Equatable {
 
 /// Collects outputs batch by batch.
 public struct QualityMeter {
-  private var (wrong, total, loss) = (0, 0, 0.0)
+  private var (wrong, classified, entropy) = (0, 0, 0.0)
+  private var (measured, square) = (0, 0.0)
   private var confidence = [Double](repeating: 0, count: 15)
   private var correct = [Double](repeating: 0, count: 15)
-  private var isClassification = true
 
   public init() {}
 
-  /// Adds class probabilities `[batch, classes]`.
+  /// Adds class probabilities `[batch, classes]`; one that is not a number is wrong, and so is its loss.
   public mutating func add(probabilities: Tensor, labels: [Int]) {
     let (columns, rows) = (probabilities.shape[1], probabilities.elements)
     for (n, best) in probabilities.largestColumn().enumerated() {
-      let top = Double(rows[n * columns + best])
+      let (top, own) = (Double(rows[n * columns + best]), rows[n * columns + labels[n]])
+      guard top.isFinite && own.isFinite else {
+        (wrong, entropy) = (wrong + 1, .nan)
+        continue
+      }
       let isRight = best == labels[n]
       wrong += isRight ? 0 : 1
-      loss -= Double(log(max(rows[n * columns + labels[n]], 1e-30)))
+      entropy -= Double(log(max(own, 1e-30)))
       let bin = min(14, Int(top * 15))
       confidence[bin] += top
       correct[bin] += isRight ? 1 : 0
     }
-    total += labels.count
+    classified += labels.count
   }
 
   /// Adds outputs beside their targets.
   public mutating func add(outputs: Tensor, targets: Tensor) {
-    isClassification = false
-    loss += Double((outputs - targets).squared().mean().scalar) * Double(outputs.shape[0])
-    total += outputs.shape[0]
+    square += Double((outputs - targets).squared().mean().scalar) * Double(outputs.shape[0])
+    measured += outputs.shape[0]
   }
 
   /// The figures for all that was added.
   public var quality: Quality {
-    let count = Double(max(1, total))
-    guard isClassification else { return Quality(loss: loss / count) }
+    let count = Double(max(1, classified))
+    guard classified > 0 else { return Quality(loss: square / Double(max(1, measured))) }
     let gap = zip(confidence, correct).map { abs($0 - $1) }.reduce(0, +)
     return Quality(
-      error: Double(wrong) / count, loss: loss / count, calibrationError: gap / count)
+      error: Double(wrong) / count,
+      loss: measured > 0 ? square / Double(measured) : entropy / count,
+      calibrationError: gap / count)
   }
 }

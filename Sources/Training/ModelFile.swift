@@ -1,15 +1,97 @@
 import Autodiff
 import Foundation
 import Layers
-import TensorCore
+import Settings
+public import TensorCore
+
+/// A model as a file holds it: weights, the configuration that they came about by, and figures.
+///
+/// Files of earlier formats are read through `upgraded`.
+public struct ModelFile: Sendable {
+  /// The format that is written.
+  public static let format = "canon 2"
+
+  public let path: String
+  public let tensors: [String: Tensor]
+  public let configuration: RunConfiguration
+  public let classNames: [String]
+  /// What is known of the model's quality.
+  public let figures: [String: Double]
+
+  /// Reads a file, or a folder of `canon train` with a `model.safetensors`.
+  ///
+  /// - Throws: `WeightsError`.
+  public init(path: String, catalog: Catalog = .standard) throws(WeightsError) {
+    var isFolder: ObjCBool = false
+    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
+    try self.init(try Safetensors(path: file), path: file, catalog: catalog)
+  }
+
+  /// Takes what a file holds.
+  init(_ content: Safetensors, path: String, catalog: Catalog) throws(WeightsError) {
+    let content = try upgraded(content, path: path)
+    guard let yaml = content.metadata["configuration"] else {
+      throw WeightsError(path, "it carries no configuration of a canon model")
+    }
+    do { configuration = try RunConfiguration(text: yaml, source: path, catalog: catalog) } catch {
+      throw WeightsError(path, "its configuration is wrong: \(error)")
+    }
+    func decode<Value: Decodable>(_ key: String, _ fallback: Value) -> Value {
+      let json = content.metadata[key].map { Data($0.utf8) }
+      return json.flatMap { try? JSONDecoder().decode(Value.self, from: $0) } ?? fallback
+    }
+    (self.path, tensors) = (path, content.tensors)
+    classNames = decode("classes", [])
+    figures = decode("figures", [:])
+  }
+
+  /// The model with its weights.
+  ///
+  /// - Throws: `WeightsError` where weights are missing, of other shapes, or not numbers.
+  public func model() throws(WeightsError) -> any TrainableModel {
+    let model: any TrainableModel
+    do { model = try configuration.emptyModel(classNames: classNames) } catch {
+      throw WeightsError(path, "its configuration is wrong: \(error)")
+    }
+    try model.assign(tensors, path: path)
+    return model
+  }
+
+  /// The model, where it predicts.
+  ///
+  /// - Throws: `WeightsError`, also where it is of a family that does not.
+  public func predictor() throws(WeightsError) -> any Predictor {
+    guard let predictor = try model() as? any Predictor else {
+      let kind = type(of: configuration.model).kind
+      throw WeightsError(path, "models of kind '\(kind)' do not predict")
+    }
+    return predictor
+  }
+}
+
+/// Reads a model that predicts: a file, or a folder of `canon train`.
+///
+///     let model = try loadModel("runs/my")
+///     let prediction = model.predict(images)
+///
+/// - Throws: `WeightsError`.
+public func loadModel(
+  _ path: String, catalog: Catalog = .standard
+) throws(WeightsError) -> any Predictor {
+  try ModelFile(path: path, catalog: catalog).predictor()
+}
 
 extension TrainableModel {
+  /// The weights by name.
+  public var tensors: [String: Tensor] {
+    Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.parameter.value) })
+  }
+
   /// The tensors and texts that a model file holds.
-  ///
-  /// - Parameter figures: What is known of the model's quality, kept beside the weights.
-  public func safetensors(figures: [String: Double] = [:]) -> Safetensors {
-    let tensors = Dictionary(
-      uniqueKeysWithValues: parameters.map { ($0.name, $0.parameter.value) })
+  public func safetensors(
+    _ configuration: RunConfiguration, classNames: [String], figures: [String: Double] = [:]
+  ) -> Safetensors {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     func json(_ value: some Encodable) -> String {
@@ -18,8 +100,8 @@ extension TrainableModel {
     return Safetensors(
       tensors: tensors,
       metadata: [
-        "format": "canon 1", "configuration": configuration.yaml, "classes": json(classNames),
-        "figures": json(figures),
+        "format": ModelFile.format, "configuration": configuration.yaml,
+        "classes": json(classNames), "figures": json(figures.filter(\.value.isFinite)),
       ])
   }
 
@@ -39,90 +121,4 @@ extension TrainableModel {
       parameter.value = tensor
     }
   }
-}
-
-extension TrainableModel {
-  /// Gives the backbone the weights of the model that the configuration names, if it does.
-  ///
-  /// - Throws: `WeightsError`.
-  public func loadBackbone() throws(WeightsError) {
-    let path = configuration.backbone.from
-    if path.isEmpty { return }
-    let file = try ModelFile(path)
-    for (name, parameter) in backbone.parameters {
-      let tensor = file.content.tensors["backbone.\(name)"]
-      guard let tensor, tensor.shape == parameter.value.shape else {
-        throw WeightsError(file.path, "its backbone has no '\(name)' of \(parameter.value.shape)")
-      }
-      parameter.value = tensor
-    }
-  }
-}
-
-/// What a model file holds.
-private struct ModelFile {
-  let path: String
-  let content: Safetensors
-  let configuration: RunConfiguration
-  let classNames: [String]
-  let figures: [String: Double]
-
-  /// Reads a file, or a folder of `canon train` with a `model.safetensors`.
-  init(_ path: String) throws(WeightsError) {
-    var isFolder: ObjCBool = false
-    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
-    let content = try Safetensors(path: file)
-    guard let yaml = content.metadata["configuration"] else {
-      throw WeightsError(file, "it carries no configuration of a canon model")
-    }
-    do { configuration = try RunConfiguration(text: yaml, source: file) } catch {
-      throw WeightsError(file, "its configuration is wrong: \(error)")
-    }
-    func decode<Value: Decodable>(_ key: String, _ fallback: Value) -> Value {
-      let json = content.metadata[key].map { Data($0.utf8) }
-      return json.flatMap { try? JSONDecoder().decode(Value.self, from: $0) } ?? fallback
-    }
-    (self.path, self.content) = (file, content)
-    classNames = decode("classes", [])
-    figures = decode("figures", [:])
-  }
-
-  func model<Model: TrainableModel>(_: Model.Type) throws(WeightsError) -> Model {
-    guard (configuration.data.kind.dimension != nil) == Model.takesPoints else {
-      throw WeightsError(
-        path,
-        Model.takesPoints
-          ? "its model is for images" : "its model is for sets of points, not images")
-    }
-    let model = Model(configuration, classNames: classNames)
-    try model.assign(content.tensors, path: path)
-    return model
-  }
-}
-
-extension TrainableModel {
-  /// Reads a model: a file, or a folder of `canon train` with a `model.safetensors`.
-  ///
-  /// - Returns: The model, and the figures kept with it.
-  /// - Throws: `WeightsError`.
-  public static func load(
-    _ path: String
-  ) throws(WeightsError) -> (model: Self, figures: [String: Double]) {
-    let file = try ModelFile(path)
-    return (try file.model(Self.self), file.figures)
-  }
-}
-
-/// Reads a model of any kind: a file, or a folder of `canon train`.
-///
-/// - Throws: `WeightsError`.
-public func loadModel(
-  _ path: String
-) throws(WeightsError) -> (model: any TrainableModel, figures: [String: Double]) {
-  let file = try ModelFile(path)
-  let takesPoints = file.configuration.data.kind.dimension != nil
-  let model: any TrainableModel =
-    takesPoints ? try file.model(PointModel.self) : try file.model(ImageModel.self)
-  return (model, file.figures)
 }

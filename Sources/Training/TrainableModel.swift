@@ -1,38 +1,100 @@
 public import Autodiff
-import Canonicalization
-public import Layers
+public import Canonicalization
+public import Datasets
+import Layers
+public import Settings
+public import Symmetry
 public import TensorCore
 
-/// What a model says of a batch.
-public protocol ModelPrediction: Sendable {
-  /// Class probabilities `[batch, classes]`, or outputs in the pose that the inputs came in.
-  var output: Tensor { get }
-}
-
-/// A canonicalizer and a backbone, as a configuration describes them, that can be trained.
+/// Whatever can be trained: parameters, and a loss of some examples.
+///
+/// A family of models of one's own is a conformer, with `ModelOptions` beside it. What a model can do
+/// besides, such as predict, it says by conforming to more.
 public protocol TrainableModel: Sendable {
-  associatedtype Prediction: ModelPrediction
-  var configuration: RunConfiguration { get }
-  var backbone: any Layer { get }
-  /// The names of the classes; empty for other tasks.
-  var classNames: [String] { get }
   /// All parameters with unique names; those of a frozen part are kept, not trained.
   var parameters: [(name: String, parameter: Parameter)] { get }
 
-  /// Whether models of this type are for sets of points, not for images.
-  static var takesPoints: Bool { get }
+  /// The examples with what the loss needs, made once before training: one-hot classes, say.
+  ///
+  /// - Throws: `DatasetError` where the data have nothing of the kind.
+  func prepared(_ examples: Examples) throws(DatasetError) -> Examples
 
-  /// Creates a model with random weights, which follow from the configuration's seed.
-  init(_ configuration: RunConfiguration, classNames: [String])
+  /// The loss of a batch of prepared examples in training, a scalar.
+  func loss(_ examples: Examples, on tape: Tape) -> Variable
 
-  /// The loss of a batch in training, a scalar.
-  func loss(_ inputs: Tensor, _ targets: Tensor, on tape: Tape) -> Variable
+  /// The quality of the model on prepared examples.
+  func quality(on examples: Examples) -> Quality
 
-  /// Canonicalizes, predicts and restores a batch of inputs.
-  func predict(_ batch: Tensor) -> Prediction
+  /// What it is made of, in lines of a name and a value, for people.
+  var summary: [(name: String, value: String)] { get }
 }
 
 extension TrainableModel {
+  public func prepared(_ examples: Examples) throws(DatasetError) -> Examples { examples }
+
+  /// How many numbers training changes, of the parameters whose names begin so.
+  public func trainableCount(_ prefix: String = "") -> Int {
+    parameters.filter { $0.name.hasPrefix(prefix) && $0.parameter.isTrainable }
+      .map(\.parameter.value.shape.count).reduce(0, +)
+  }
+}
+
+/// What a model says of a batch.
+public struct Prediction: Sendable {
+  /// The task's results, in the pose that the inputs came in: class probabilities, images, …
+  public let output: Tensor
+  /// The inputs in canonical form.
+  public let forms: Tensor
+  /// The pose of each.
+  public let poses: [Pose<Motion>]
+
+  public init(output: Tensor, forms: Tensor, poses: [Pose<Motion>]) {
+    (self.output, self.forms, self.poses) = (output, forms, poses)
+  }
+}
+
+/// A model that predicts, for inputs in any pose.
+public protocol Predictor: TrainableModel {
+  /// What its inputs are.
+  var domain: any Domain { get }
+
+  /// What it predicts.
+  var task: any Objective { get }
+
+  /// The names of the classes; empty for other tasks.
+  var classNames: [String] { get }
+
+  /// The group that its outputs are claimed to move by.
+  var claims: MotionGroup { get }
+
+  /// Whether it keeps to motions that move numbers exactly bit for bit.
+  var isExact: Bool { get }
+
+  /// Whether a form is that of one pose alone, so that it must not change as the input is moved.
+  var hasOnePose: Bool { get }
+
+  /// The pose of each input of a batch.
+  func poses(of batch: Tensor) -> [Pose<Motion>]
+
+  /// Canonicalizes, predicts and restores a batch.
+  func predict(_ batch: Tensor) -> Prediction
+}
+
+extension Predictor {
+  public var hasOnePose: Bool { true }
+
+  /// How outputs move.
+  public var outputs: any Quantity { task.quantity(for: domain, classes: classNames.count) }
+
+  /// How the claimed group acts on inputs.
+  public var action: MotionAction { MotionAction(claims, on: domain.inputs) }
+
+  public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
+    if examples["targets"] != nil { return examples }
+    let targets = try task.targets(in: examples, for: domain, classes: classNames.count)
+    return Examples(inputs: examples.inputs, labels: examples.labels, ["targets": targets])
+  }
+
   /// Calls `body` with the predictions for consecutive ranges of inputs: memory does not grow with their number.
   public func forEachBatch(
     of inputs: Tensor, size: Int = 512, _ body: (Range<Int>, Prediction) -> Void
@@ -50,36 +112,76 @@ extension TrainableModel {
     return .concatenated(parts)
   }
 
-  /// The quality of the model's outputs on some examples.
   public func quality(on examples: Examples) -> Quality {
+    guard let targets = examples["targets"] else { return Quality(loss: .nan) }
     var meter = QualityMeter()
     forEachBatch(of: examples.inputs) { range, prediction in
-      if configuration.data.task == .classify {
-        meter.add(probabilities: prediction.output, labels: Array(examples.labels[range]))
-      } else {
-        meter.add(outputs: prediction.output, targets: examples.targets.sliced(range))
-      }
+      task.measure(prediction.output, targets.sliced(range), into: &meter)
     }
     return meter.quality
   }
 
-  /// The mean loss of a batch: the task's, of the mixture of its forms, and the canonicalizer's own.
-  ///
-  /// - Parameter classes: One-hot, where the task is to tell classes apart.
-  func total(_ forms: TrainingForms, _ losses: Variable, _ classes: Tensor?) -> Variable {
-    forms.mixture(losses).mean() + forms.ownLoss(configuration.canonicalizer.prior, classes)
+  /// Prepared examples moved by motions, targets as they move.
+  public func moved(_ examples: Examples, by motions: [Motion]) -> Examples {
+    let inputs = domain.inputs.act(motions, on: examples.inputs)
+    guard let targets = examples["targets"] else { return examples.replacing(["inputs": inputs]) }
+    return examples.replacing(["inputs": inputs, "targets": outputs.act(motions, on: targets)])
+  }
+
+  /// Prepared examples moved by elements of groups that are drawn for each.
+  func augmented(_ examples: Examples, by factors: [MotionGroup.Factor], on tape: Tape) -> Examples
+  {
+    guard !factors.isEmpty else { return examples }
+    var random = tape.stream()
+    var motions = [Motion](repeating: Motion(), count: examples.count)
+    for factor in factors { motions = motions.map { $0.after(factor.sample(&random)) } }
+    return moved(examples, by: motions)
   }
 }
 
-extension TrainingForms {
-  /// The mean of the canonicalizer's own losses.
-  ///
-  /// - Parameter classes: One-hot, where the task is to tell classes apart.
-  func ownLoss(_ prior: Float, _ classes: Tensor?) -> Variable {
-    var loss = Variable(.zeros([]))
-    if let classes, let alignmentLoss { loss = loss + alignmentLoss(classes).mean() }
-    if let regularization { loss = loss + regularization.mean() }
-    if prior > 0, let priorLoss { loss = loss + priorLoss.mean() * prior }
-    return loss
+/// What a model is made for, beside its own settings.
+public struct ModelBuild: Sendable {
+  public let domain: any Domain
+  /// The classes of the data.
+  public let classNames: [String]
+  public let seed: UInt64
+  /// The groups, by name, by whose elements training examples are moved at random.
+  public let augmentation: [String]
+
+  public init(
+    domain: any Domain, classNames: [String] = [], seed: UInt64 = 0, augmentation: [String] = []
+  ) {
+    (self.domain, self.classNames, self.seed) = (domain, classNames, seed)
+    self.augmentation = augmentation
   }
+
+  /// The groups of the augmentation.
+  var factors: [MotionGroup.Factor] { augmentation.compactMap { domain.group(named: $0) } }
+}
+
+/// The settings of a family of models, `model` in YAML.
+///
+/// A family of one's own is one conformer, added to the catalog; it reads sections of its own from the top
+/// level, and components of the kinds that the catalog knows.
+public protocol ModelOptions: Options {
+  /// Whether training examples may be moved at random before it sees them.
+  static var canAugment: Bool { get }
+
+  /// Reads its keys: those of the section `model`, and sections at the top level.
+  mutating func read(
+    _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
+  ) throws(SettingsError)
+
+  /// Makes the model with random weights, which follow from the seed.
+  func make(_ build: ModelBuild) throws(SettingsError) -> any TrainableModel
+
+  /// Loads what parts of the model begin with, where the settings name files.
+  ///
+  /// - Throws: `WeightsError`.
+  func load(into model: any TrainableModel) throws(WeightsError)
+}
+
+extension ModelOptions {
+  public static var canAugment: Bool { false }
+  public func load(into model: any TrainableModel) throws(WeightsError) {}
 }

@@ -1,22 +1,31 @@
 import Autodiff
-import Canonicalization
+public import Datasets
+import Foundation
 import Layers
 import Optimizers
-import Symmetry
-import TensorCore
+public import TensorCore
 
 /// What can stop a training run, in a sentence that says what to do.
 public struct TrainingError: Error, CustomStringConvertible {
   public let description: String
+
+  public init(_ description: String) { self.description = description }
 }
 
 /// A training run: a model, its optimizer's state, and how far it has come.
 ///
 /// Order, dropout and augmentation of a step follow from the seed and the step's number alone, so
 /// that a run that is saved and resumed goes on bit for bit, with any number of threads.
-public struct Trainer<Model: TrainableModel> {
-  public let model: Model
-  public let data: TrainingData
+public struct Trainer {
+  public let model: any TrainableModel
+  /// What is learned from, prepared for the model.
+  public let data: Dataset
+  public let settings: TrainingOptions
+  public let seed: Int
+  /// Texts that checkpoints and models carry.
+  private let metadata: [String: String]
+  /// The model of another start.
+  private let fresh: @Sendable (Int) throws -> any TrainableModel
   /// How many steps are done from the present start.
   public var step: Int { learner.step }
   /// The sum of the losses of the running epoch's steps.
@@ -33,23 +42,54 @@ public struct Trainer<Model: TrainableModel> {
   /// Which of the starts the run is in.
   public private(set) var start = 0
 
-  public init(_ model: Model, data: TrainingData) {
-    (self.model, self.data) = (model, data)
-    let settings = model.configuration.training
+  /// A run of any model.
+  ///
+  /// - Parameters:
+  ///   - fresh: Makes the model of another of several starts.
+  ///   - metadata: Texts that checkpoints and models carry.
+  /// - Throws: `DatasetError` where the data have not what the model needs.
+  public init(
+    _ model: any TrainableModel, data: Dataset, settings: TrainingOptions = TrainingOptions(),
+    seed: Int = 0, metadata: [String: String] = [:],
+    fresh: (@Sendable (Int) throws -> any TrainableModel)? = nil
+  ) throws(DatasetError) {
+    require(data.train.count > 0, "nothing to train on: \(data.train.inputs.shape)")
+    (self.model, self.settings, self.seed) = (model, settings, seed)
+    self.data = Dataset(
+      train: try model.prepared(data.train), valid: try model.prepared(data.valid),
+      classNames: data.classNames)
+    self.metadata = metadata
+    self.fresh = fresh ?? { _ in model }
     learner = Learner(
       model.parameters.map(\.parameter), rule: settings.rule, clip: settings.clip)
-    bestTensors = model.safetensors().tensors
+    bestTensors = model.tensors
   }
 
-  private var configuration: RunConfiguration { model.configuration }
+  /// A run of a configuration's model.
+  ///
+  /// - Throws: `DatasetError`, `WeightsError`, `SettingsError`; `TrainingError` where a batch is more than there is.
+  public init(_ configuration: RunConfiguration, data: Dataset) throws {
+    let batch = configuration.training.batch
+    guard data.train.count >= batch else {
+      throw TrainingError(
+        "There are \(data.train.count) examples to train on beside \(data.valid.count) for validation, too "
+          + "few for a batch of \(batch); set 'training.batch' to \(max(2, data.train.count / 8)) or so."
+      )
+    }
+    let model = try configuration.makeModel(classNames: data.classNames)
+    try self.init(
+      model, data: data, settings: configuration.training, seed: configuration.seed,
+      metadata: model.safetensors(configuration, classNames: data.classNames).metadata
+    ) { try configuration.makeModel(classNames: data.classNames, start: $0) }
+  }
 
   /// How many steps an epoch has; a last incomplete batch is left out.
-  public var stepsPerEpoch: Int { max(1, data.train.count / configuration.training.batch) }
+  public var stepsPerEpoch: Int { max(1, data.train.count / settings.batch) }
   /// The steps of a run from one start.
-  private var stepsPerRun: Int { stepsPerEpoch * configuration.training.epochs }
-  private var stepsPerStart: Int { stepsPerEpoch * configuration.training.startEpochs }
+  private var stepsPerRun: Int { stepsPerEpoch * settings.epochs }
+  private var stepsPerStart: Int { stepsPerEpoch * settings.startEpochs }
   /// All steps, those of starts that are given up too.
-  public var totalSteps: Int { stepsPerRun + (configuration.training.starts - 1) * stepsPerStart }
+  public var totalSteps: Int { stepsPerRun + (settings.starts - 1) * stepsPerStart }
   /// How many of them are done.
   public var doneSteps: Int { start * stepsPerStart + step }
   /// How many epochs are complete.
@@ -60,11 +100,11 @@ public struct Trainer<Model: TrainableModel> {
   /// Whether it is time to validate: at the end of every `validEvery`-th epoch, of a start, of the run.
   public var isValidationDue: Bool {
     isAtEpochEnd
-      && (epoch % configuration.training.validEvery == 0 || isFinished || isAtStartEnd)
+      && (epoch % settings.validEvery == 0 || isFinished || isAtStartEnd)
   }
   /// Whether the run chooses among starts now.
   private var isAtStartEnd: Bool {
-    (start < configuration.training.starts - 1 || bestStart != nil) && step == stepsPerStart
+    (start < settings.starts - 1 || bestStart != nil) && step == stepsPerStart
   }
 
   /// Does one step.
@@ -73,8 +113,7 @@ public struct Trainer<Model: TrainableModel> {
   /// - Throws: `TrainingError` where the loss is not a number: the parameters are those before.
   @discardableResult
   public mutating func advance() throws(TrainingError) -> Float {
-    let settings = configuration.training
-    let seed = UInt64(configuration.seed)
+    let seed = UInt64(seed)
     let (batch, place) = (min(settings.batch, data.train.count), step % stepsPerEpoch)
     if place == 0 { epochLoss = 0 }
     if order.epoch != epoch {
@@ -83,11 +122,10 @@ public struct Trainer<Model: TrainableModel> {
     }
     let chosen = Array(order.indices[place * batch..<(place + 1) * batch])
     let tape = Tape.training(random: RandomStream(seed: seed, name: "step/\(step)"))
-    let loss = model.loss(
-      data.train.inputs.gathered(chosen), data.train.targets.gathered(chosen), on: tape)
+    let loss = model.loss(data.train.gathered(chosen), on: tape)
     guard loss.value.scalar.isFinite else {
       throw TrainingError(
-        description: "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
+        "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
           + "then resume from the last checkpoint.")
     }
     learner.step(
@@ -100,8 +138,16 @@ public struct Trainer<Model: TrainableModel> {
   /// Measures the model on the validation part, and remembers it if it is the best so far.
   ///
   /// At the end of a start, goes on to the next one, or with the best.
-  public mutating func validate() -> Quality {
+  ///
+  /// - Throws: `TrainingError` where the outputs are not numbers.
+  @discardableResult
+  public mutating func validate() throws(TrainingError) -> Quality {
     let quality = model.quality(on: data.valid)
+    guard quality.loss.isFinite else {
+      throw TrainingError(
+        "the outputs on the validation part after step \(step) are not numbers; lower 'rate' or set 'clip', "
+          + "then resume from the last checkpoint.")
+    }
     if isAtStartEnd {
       // The loss, not the error: of a few hundred errors a tenth is chance.
       endStart(quality.loss)
@@ -109,7 +155,7 @@ public struct Trainer<Model: TrainableModel> {
     }
     if quality.selection <= best?.selection ?? .infinity {
       best = quality
-      bestTensors = model.safetensors().tensors
+      bestTensors = model.tensors
     }
     return quality
   }
@@ -117,27 +163,23 @@ public struct Trainer<Model: TrainableModel> {
   private mutating func endStart(_ selection: Double) {
     if selection < bestStart?.selection ?? .infinity { bestStart = (selection, state) }
     do {
-      if start + 1 < configuration.training.starts {
+      if start + 1 < settings.starts {
         start += 1
-        var other = configuration
-        other.seed = configuration.seed &+ start << 32
-        let fresh = Model(other, classNames: model.classNames)
-        try model.assign(fresh.safetensors().tensors, path: "a new start")
-        try model.loadBackbone()
+        try model.assign(try fresh(start).tensors, path: "a new start")
         learner = Learner(learner.parameters, rule: learner.rule, clip: learner.clip)
       } else if let best = bestStart {
         // What follows begins where the best one ended.
         try restore(best.state, path: "the best start")
         bestStart = nil
       }
-    } catch { preconditionFailure("a model's own parameters: \(error)") }
+    } catch { requirementFailure("a model's own parameters: \(error)") }
   }
 
   /// The best model so far, by the validation part, as a file holds it.
   public func bestModel(figures: [String: Double] = [:]) -> Safetensors {
-    var file = model.safetensors(figures: figures)
-    file.tensors = bestTensors
-    return file
+    var texts = metadata
+    texts["figures"] = figures.filter(\.value.isFinite).json
+    return Safetensors(tensors: bestTensors, metadata: texts)
   }
 
   /// Gives the model the parameters that did best on the validation part.
@@ -146,17 +188,10 @@ public struct Trainer<Model: TrainableModel> {
   }
 }
 
-extension Trainer where Model == ImageModel {
-  /// A run of a configuration's model of images.
-  public init(_ configuration: RunConfiguration, data: TrainingData) {
-    self.init(ImageModel(configuration, classNames: data.classNames), data: data)
-  }
-}
-
 extension Trainer {
   /// The parameters and the optimizer's state.
   private var state: [String: Tensor] {
-    var tensors = model.safetensors().tensors
+    var tensors = model.tensors
     for (entry, state) in zip(model.parameters, learner.states) {
       for (index, tensor) in state.enumerated() {
         tensors["optimizer/\(index)/\(entry.name)"] = tensor
@@ -183,8 +218,7 @@ extension Trainer {
 
   /// All that is needed to go on: parameters, the optimizer's state, the best model, the position.
   public var checkpoint: Safetensors {
-    var file = model.safetensors()
-    file.tensors = state
+    var file = Safetensors(tensors: state, metadata: metadata)
     for (name, tensor) in bestTensors { file.tensors["best/\(name)"] = tensor }
     for (name, tensor) in bestStart?.state ?? [:] { file.tensors["start/\(name)"] = tensor }
     file.metadata["step"] = "\(step)"
@@ -204,9 +238,10 @@ extension Trainer {
   public mutating func resume(from file: Safetensors, path: String) throws(WeightsError) {
     guard let step = file.metadata["step"].flatMap({ Int($0) }),
       let start = file.metadata["start"].flatMap({ Int($0) }),
+      (0...stepsPerRun).contains(step), (0..<settings.starts).contains(start),
       let bits = file.metadata["epochLoss"].flatMap({ UInt64($0) })
     else { throw WeightsError(path, "it is not a checkpoint of a training run") }
-    guard file.metadata["configuration"] == configuration.yaml else {
+    guard file.metadata["configuration"] == metadata["configuration"] else {
       throw WeightsError(path, "it belongs to a run with another configuration")
     }
     try restore(file.tensors, path: path)
@@ -231,5 +266,14 @@ extension Trainer {
     learner.step = step
     self.start = start
     epochLoss = Double(bitPattern: bits)
+  }
+}
+
+extension [String: Double] {
+  /// As JSON, keys in order.
+  var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 }

@@ -40,7 +40,7 @@ func temporary(_ name: String) -> String {
     "Every command explains itself with examples",
     arguments: [
       "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses",
-      "info",
+      "info", "components",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")
@@ -209,7 +209,7 @@ func temporary(_ name: String) -> String {
     while !FileManager.default.fileExists(atPath: "\(stopped)/metrics.jsonl") { usleep(2000) }
     process.interrupt()
     process.waitUntilExit()
-    #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+    #expect(process.terminationReason == .exit && process.terminationStatus == 130)
     #expect(!FileManager.default.fileExists(atPath: "\(stopped)/model.safetensors"))
     #expect(try canon("train", yaml, "--out", stopped, "--quiet", "--resume").status == 0)
     #expect(try canon("train", yaml, "--out", whole, "--quiet", "--threads", "1").status == 0)
@@ -230,7 +230,7 @@ func temporary(_ name: String) -> String {
 
   @Test("Evaluation, inspection and information") func others() throws {
     let evaluation = try canon("evaluate", model, digits, "--json", "--quiet")
-    #expect(evaluation.status == 0 && evaluation.out.contains("\"sameOverQuarterTurns\":1}"))
+    #expect(evaluation.status == 0 && evaluation.out.contains("\"sameOverQuarterTurns\":1"))
     let sheet = temporary("sheet.png")
     #expect(
       try canon("inspect", "pca-sign", digits, "--out", sheet, "--images", "3", "--poses", "5")
@@ -239,6 +239,43 @@ func temporary(_ name: String) -> String {
     #expect(image.width == 5 * 60 + 4 && image.height == 6 * 60 + 4)
     let info = try canon("info", model)
     #expect(info.status == 0 && info.out.contains("C64") && info.out.contains("351914"))
+  }
+
+  @Test("Components are listed with their keys, and a wrong name has a suggestion")
+  func components()
+    throws
+  {
+    let all = try canon("components")
+    #expect(
+      all.status == 0 && all.out.contains("canonicalizer learned")
+        && all.out.contains("task detect"))
+    let json = try canon("components", "--json").out.split(separator: "\n")
+    #expect(json.count == 43)
+    for line in json {
+      struct Line: Decodable { var role, kind, summary: String }
+      let one = try JSONDecoder().decode(Line.self, from: Data(line.utf8))
+      let keys = try canon("components", one.kind)
+      #expect(keys.status == 0 && keys.out.contains(one.summary))
+    }
+    #expect(try canon("components", "learned").out.contains("groupKernel: 1"))
+    #expect(try canon("components", "particles").out.contains("width: 64"))
+    let wrong = try canon("components", "leraned")
+    #expect(wrong.status == 64 && wrong.err.contains("did you mean 'learned'?"))
+  }
+
+  @Test("A canonicalizer that needs no training is used by name, or with its settings")
+  func heuristics()
+    throws
+  {
+    let out = temporary("heuristic")
+    for name in ["pca", "gradient", "center", "scale", "{kind: pca-sign, threshold: 0}"] {
+      let made = try canon("canonicalize", name, digits, out)
+      #expect(made.status == 0 && made.out.contains("24 images"), "\(name): \(made.err)")
+    }
+    let learned = try canon("canonicalize", "learned", digits, out)
+    #expect(learned.status == 1 && learned.err.contains("neither a model nor one of"))
+    let wrong = try canon("canonicalize", "{kind: pca, treshold: 0}", digits, out)
+    #expect(wrong.status == 1 && wrong.err.contains("did you mean 'threshold'?"))
   }
 
   @Test("Poses are measured by class, and a recentered model predicts the same, upright")

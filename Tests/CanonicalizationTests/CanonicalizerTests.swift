@@ -210,7 +210,7 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
     let forms = canonicalizer.trainingForms(
       x, on: .training(random: RandomStream(seed: 0, name: "m")))
     #expect(forms.count == 3 && forms.forms.shape == [6, 9, 9, 1])
-    #expect(forms.move(x).value == forms.forms.value)
+    #expect(forms.move(Pixels(), x).value == forms.forms.value)
     let losses = Tensor([0.5, 1, 2, 0.1, 0.3, 3])
     let found = forms.mixture(Variable(losses)).value.elements
     let weights = forms.logWeights?.value.exponential().elements ?? []
@@ -220,7 +220,7 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
       }
       #expect(abs(found[n] + Tensor(likelihood.reduce(0, +)).logarithm().scalar) < 1e-5)
     }
-    let single = TrainingForms(forms: x) { $0 }
+    let single = TrainingForms(forms: x) { $1 }
     #expect(single.mixture(Variable(losses)).value == losses)
   }
 
@@ -289,7 +289,6 @@ private struct FixedScores: ScoringCanonicalizer {
   let action = ImageAction(Cyclic(2))
   let gradient = PoseGradient.straightThrough
   let temperature: Float = 1
-  let isFrozen = false
   func scores(_ batch: Variable, on tape: Tape) -> Variable { Variable(rows) }
 }
 

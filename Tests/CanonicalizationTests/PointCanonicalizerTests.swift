@@ -9,7 +9,7 @@ import Testing
 /// Sets of points with a vector and a number each, without symmetry.
 private func sets(_ group: Euclidean, members: Int = 12, seed: UInt64 = 1) -> Tensor {
   var random = RandomStream(seed: seed, name: "sets")
-  return .normal([4, members, 2 * group.dimension + 1], using: &random)
+  return .normal([4, members, 2 * group.spaceDimension + 1], using: &random)
 }
 
 private func action(_ group: Euclidean) -> PointAction {
@@ -104,13 +104,14 @@ private let tolerance = 1e-4
     for group in [Euclidean.se(2), .e(3)] {
       var random = RandomStream(seed: 3, name: "frame")
       let canonicalizer = LearnedFrame(
-        action(group), targetAction: action(group), width: 6, layers: 2, hasBatchNorm: false,
+        action(group), width: 6, layers: 2, hasBatchNorm: false,
         using: &random)
       let x = sets(group)
       let tape = Tape.training(random: RandomStream(seed: 0, name: "t"))
       let forms = canonicalizer.trainingForms(Variable(x), on: tape)
       #expect(largestDifference(forms.forms.value, canonicalizer.canonicalize(x).form) < 1e-5)
-      #expect(forms.move(Variable(x)).value == forms.forms.value)
+      let members = Members(action(group).columns, dimension: group.spaceDimension)
+      #expect(forms.move(members, Variable(x)).value == forms.forms.value)
       let loss = forms.forms.squared().squared().sum()
       let gradients = Gradients(of: loss)
       for (name, parameter) in canonicalizer.parameters where parameter.isTrainable {
@@ -125,13 +126,13 @@ private let tolerance = 1e-4
     for group in [Euclidean.so(3), .o(3), .e(2)] {
       let frames = TiesAveraged(PrincipalFrame(action(group), usesThirdMoment: false))
       let x = sets(group)
-      let count = 1 << (group.dimension - (group.hasReflections ? 0 : 1))
+      let count = 1 << (group.spaceDimension - (group.hasReflections ? 0 : 1))
       for frame in frames.frames(of: x) {
         #expect(frame.count == count && abs(frame.reduce(0) { $0 + $1.weight } - 1) < 1e-6)
       }
       // A backbone that knows nothing of the group, with outputs that move.
       let model = Equivariant(
-        backbone: { ($0 * $0 + $0).sliced(0..<group.dimension, axis: 2) }, symmetrizer: frames,
+        backbone: { ($0 * $0 + $0).sliced(0..<group.spaceDimension, axis: 2) }, symmetrizer: frames,
         outputAction: PointAction(group, columns: [.vector]))
       let elements = PrincipalFrame(action(group)).sampledElements(5)
       #expect(model.deviation(on: x, under: elements) < 10 * tolerance)

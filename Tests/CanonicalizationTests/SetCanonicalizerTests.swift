@@ -49,7 +49,7 @@ private func sets(members: Int = 9, features: Int = 3) -> Tensor {
     let tape = Tape.training(random: RandomStream(seed: 0, name: "t"))
     let forms = canonicalizer.trainingForms(x, on: tape)
     #expect(forms.forms.value == canonicalizer.canonicalize(x.value).form)
-    #expect(forms.move(x).value == forms.forms.value)
+    #expect(forms.move(Members([.scalars(3)], dimension: 1), x).value == forms.forms.value)
     let gradients = Gradients(of: (forms.forms * Variable(.uniform(forms.forms.shape))).sum())
     // What adds the same to every member's score changes no order, and has no gradient.
     for (name, parameter) in canonicalizer.parameters where name.hasPrefix("own") {

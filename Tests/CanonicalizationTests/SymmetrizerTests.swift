@@ -110,7 +110,7 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
       return TrainingForms(
         forms: constant, priorLoss: constant, alignmentLoss: { _ in constant },
         regularization: constant
-      ) { $0 * 10 + constant }
+      ) { $1 * 10 + constant }
     }
     for (first, second) in [(1, 2), (3, 4)] as [(Float, Float)] {
       let both = forms(second).after(forms(first))
@@ -119,9 +119,11 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
       #expect(both.regularization?.value.elements == [first + second])
       #expect(both.alignmentLoss?(.zeros([1, 1])).value.elements == [first + second])
       #expect(
-        both.move(Variable(Tensor([1], shape: [1]))).value.elements == [100 + 10 * first + second])
+        both.move(Scores(), Variable(Tensor([1], shape: [1]))).value.elements == [
+          100 + 10 * first + second
+        ])
     }
-    let silent = TrainingForms(forms: Variable(.zeros([1]))) { $0 }
+    let silent = TrainingForms(forms: Variable(.zeros([1]))) { $1 }
     #expect(silent.after(silent).alignmentLoss == nil)
     #expect(silent.after(forms(5)).alignmentLoss?(.zeros([1, 1])).value.elements == [5])
   }
@@ -135,13 +137,13 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
     let first = TrainingForms(
       forms: numbers([0, 1, 10, 11, 20, 21], [6]), count: 3,
       logWeights: numbers([1, 2, 3, 4, 5, 6], [2, 3])
-    ) { $0 }
+    ) { $1 }
     let second = TrainingForms(
       forms: numbers((0..<12).map { Float($0) }, [12]), count: 2,
       logWeights: numbers((0..<12).map { Float($0) * 10 }, [6, 2]),
       priorLoss: numbers([0, 1, 2, 3, 4, 5], [6]),
       alignmentLoss: { classes in Variable(classes.reshaped([6])) }
-    ) { $0 }
+    ) { $1 }
     let both = second.after(first)
     #expect(both.count == 6 && both.forms.shape == [12])
     let weights = both.logWeights?.value.elements ?? []
@@ -221,7 +223,6 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
       let action = ImageAction(Cyclic(16))
       let gradient = PoseGradient.straightThrough
       let temperature: Float = 1
-      let isFrozen = false
       let angle: Double
       func scores(_ batch: Variable, on tape: Tape) -> Variable {
         let row = (0..<16).map { Float(cos(2 * .pi * Double($0) / 16 - angle)) }

@@ -66,7 +66,7 @@ import Testing
   @Test("Isometries act on points, vectors and numbers by (gh)·x = g·(h·x)") func points() {
     var random = RandomStream(seed: 4, name: "points")
     for group in [Euclidean.e(2), .se(3)] {
-      let d = group.dimension
+      let d = group.spaceDimension
       let action = PointAction(group, columns: [.point, .scalars(2), .vector])
       let x = Tensor.uniform([3, 5, 2 * d + 2], using: &random)
       let (g, h) = (

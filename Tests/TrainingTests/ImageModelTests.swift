@@ -1,24 +1,36 @@
 import Autodiff
 import Canonicalization
+import Datasets
 import Foundation
 import Layers
+import Settings
 import Symmetry
 import TensorCore
 import TestSupport
 import Testing
 import Training
 
-/// A model of random weights for 12 × 12 images of two classes.
-private func model(_ canonicalizer: String, _ more: String = "") throws -> ImageModel {
+/// A model of random weights for 12 × 12 images of two classes, or for images.
+private func model(_ canonicalizer: String, _ more: String = "") throws -> any Predictor {
   let configuration = try RunConfiguration(
     text: """
       name: tiny
       data: {kind: \(more.isEmpty ? "folder" : "pairs"), path: nowhere\(more)}
       input: {size: 12}
-      canonicalizer: \(canonicalizer)
+      \(canonicalizer.contains("adaptive") ? "model" : "canonicalizer"): \(canonicalizer)
       backbone: {\(more.isEmpty ? "kind: mlp, width: 8" : "kind: unet, width: 2")}
       """, source: "test")
-  return ImageModel(configuration, classNames: more.isEmpty ? ["a", "b"] : [])
+  let made = try configuration.makeModel(classNames: more.isEmpty ? ["a", "b"] : [])
+  return try #require(made as? any Predictor)
+}
+
+/// Images moved by a motion each, of the whole model's domain.
+private func move(_ motion: Motion, _ images: Tensor) -> Tensor {
+  Pixels().act([Motion](repeating: motion, count: images.shape[0]), on: images)
+}
+
+private func quarters(_ turns: Int) -> Motion {
+  Motion(isometry: PlanarIsometry(quarterTurns: turns))
 }
 
 /// Smooth shapes off the center, of no symmetry, dark at the border.
@@ -39,33 +51,32 @@ private let pictures: Tensor = {
     arguments: [
       "{kind: orbit, group: C8, channels: 2}",
       "{kind: orbit, group: C8, channels: 2, refine: true}",
-      "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, frame: 3}",
-      "{kind: pca, frame: 2}", "{kind: adaptive, group: C4}",
-      "{kind: orbit, group: C8, channels: 2, turn: 30}",
+      "{kind: learned, group: C8, kernel: 12, layers: 1, channels: 1, average: 3}",
+      "{kind: pca, average: 2}", "{kind: adaptive, group: C4}",
+      "{kind: orbit, group: C8, channels: 2}\nrecenter: 30",
     ])
   func invariance(canonicalizer: String) throws {
     let model = try model(canonicalizer)
     let plain = model.predict(pictures)
     for turns in 1..<4 {
-      let copies = [PlanarIsometry](repeating: PlanarIsometry(quarterTurns: turns), count: 3)
-      let moved = model.predict(model.action.act(copies, on: pictures))
+      let moved = model.predict(move(quarters(turns), pictures))
       #expect(largestDifference(moved.output, plain.output) < 1e-6)
       #expect(largestDifference(moved.forms, plain.forms) < 1e-6)
       for (a, b) in zip(moved.poses, plain.poses) {
-        #expect(O2().distance(a.element, O2().compose(copies[0], b.element)) < 1e-6)
+        #expect(model.claims.distance(a.element, quarters(turns).after(b.element)) < 1e-6)
       }
     }
   }
 
   @Test("A frame's output is the mean over its poses") func frames() throws {
     let one = try model("{kind: pca}")
-    let both = try model("{kind: pca, frame: 2}")
+    let both = try model("{kind: pca, average: 2}")
     let poses = one.poses(of: pictures)
+    let backbone = try #require(one as? CanonicalizedModel).backbone
     let outputs = [0, 2].map { turns -> Tensor in
-      let half = PlanarIsometry(quarterTurns: turns)
-      let forms = one.action.act(
-        poses.map { O2().inverse(O2().compose($0.element, half)) }, on: pictures)
-      return one.backbone.predict(forms).softmax()
+      let forms = Pixels().act(
+        poses.map { $0.element.after(quarters(turns)).inverse }, on: pictures)
+      return backbone.predict(forms).softmax()
     }
     let mean = (outputs[0] + outputs[1]) * 0.5
     #expect(largestDifference(both.predict(pictures).output, mean) < 1e-6)
@@ -74,7 +85,7 @@ private let pictures: Tensor = {
 
   @Test("A center, a size and an angle make one map, that restores what it canonicalized")
   func similarity() throws {
-    let model = try model("{kind: pca-sign, center: mass, scale: true}")
+    let model = try model("[center, scale, pca-sign]")
     let plain = model.predict(pictures)
     // A shift by a pixel each way and a quarter turn move pixels; the form stays.
     let motion = AffineMap(
@@ -83,7 +94,7 @@ private let pictures: Tensor = {
     let moved = model.predict(affine.act([motion, motion, motion], on: pictures))
     #expect(largestDifference(moved.forms, plain.forms) < 2e-3)
     #expect(largestDifference(moved.output, plain.output) < 2e-3)
-    let back = model.action.restore(plain.forms, by: plain.poses)
+    let back = Pixels().act(plain.poses.map(\.element), on: plain.forms)
     // Twice bilinear: half a second difference each, of these shapes about 0.1.
     #expect(largestDifference(back, pictures) < 0.2)
     let center = plain.forms.mean([0, 3]).elements.enumerated().reduce((0.0, 0.0)) { sum, pixel in
@@ -96,20 +107,18 @@ private let pictures: Tensor = {
   @Test("An image-valued output moves with the input, by an affine pose too") func restoring()
     throws
   {
-    let model = try model("{kind: pca-sign, center: mass}", ", targets: nowhere")
+    let model = try model("[center, pca-sign]", ", targets: nowhere")
     let plain = model.predict(pictures)
-    let turn = [PlanarIsometry](repeating: PlanarIsometry(quarterTurns: 1), count: 3)
-    let moved = model.predict(model.action.act(turn, on: pictures))
-    #expect(largestDifference(moved.output, model.action.act(turn, on: plain.output)) < 1e-3)
+    let moved = model.predict(move(quarters(1), pictures))
+    #expect(largestDifference(moved.output, move(quarters(1), plain.output)) < 1e-3)
   }
 
   @Test("Recentering turns what is shown, not what is predicted") func recentering() throws {
     let plain = try model("{kind: pca-sign}")
-    let turned = try model("{kind: pca-sign, turn: 90}")
+    let turned = try model("pca-sign\nrecenter: 90")
     let (a, b) = (plain.predict(pictures), turned.predict(pictures))
     #expect(a.output == b.output)
-    let quarter = [PlanarIsometry](repeating: PlanarIsometry(quarterTurns: 1), count: 3)
-    #expect(largestDifference(plain.action.act(quarter, on: a.forms), b.forms) < 1e-5)
+    #expect(largestDifference(move(quarters(1), a.forms), b.forms) < 1e-5)
     let mean = PlanarIsometry(residual: 0.3)
     let poses = [-0.1, 0, 0.1].map { PlanarIsometry(residual: 0.3 + $0) }
     let spread = PoseSpread(poses)
@@ -131,30 +140,84 @@ private let pictures: Tensor = {
       """
     }
     let plain = try RunConfiguration(text: text("{kind: identity}", ""), source: "test")
-    let data = try TrainingData(plain)
-    var trainer = Trainer(plain, data: data)
+    let data = try plain.loadData()
+    var trainer = try Trainer(plain, data: data)
     while !trainer.isFinished { try trainer.advance() }
     let file = folder + "/backbone.safetensors"
-    try trainer.model.safetensors().write(to: file)
-    let prior = "{kind: orbit, group: C8, channels: 2, prior: 1}"
-    let settings = try RunConfiguration(
-      text: text(prior, ", from: \(file), frozen: true"), source: "test")
-    let model = ImageModel(settings, classNames: data.classNames)
-    try model.loadBackbone()
-    let before = model.backbone.parameters.map(\.parameter.value)
-    #expect(before == trainer.model.backbone.parameters.map(\.parameter.value))
-    var second = Trainer(model, data: data)
-    var losses: [Float] = []
-    while !second.isFinished { losses.append(try second.advance()) }
-    #expect(model.backbone.parameters.map(\.parameter.value) == before)
-    #expect(losses[losses.count - 1] < losses[0])
-    #expect(throws: ConfigurationError.self) {
-      try RunConfiguration(text: text("{kind: identity}", ", frozen: true"), source: "test")
+    try trainer.model.safetensors(plain, classNames: data.classNames).write(to: file)
+    func backbone(_ model: any TrainableModel) -> [Tensor] {
+      model.parameters.filter { $0.name.hasPrefix("backbone.") }.map(\.parameter.value)
+    }
+    // With a prior the canonicalizer teaches itself; without one the task's gradient passes through the backbone.
+    for canonicalizer in [
+      "{kind: orbit, group: C8, channels: 2, prior: 1}", "{kind: learned, group: C4, channels: 2}",
+      "{kind: pca-learned, channels: 2}", "{kind: energy, channels: 2, descents: 2, steps: 2}",
+    ] {
+      let settings = try RunConfiguration(
+        text: text(canonicalizer, ", from: \(file), frozen: true"), source: "test")
+      var second = try Trainer(settings, data: data)
+      let before = second.model.tensors
+      #expect(backbone(second.model) == backbone(trainer.model))
+      var losses: [Float] = []
+      while !second.isFinished { losses.append(try second.advance()) }
+      #expect(backbone(second.model) == backbone(trainer.model), "\(canonicalizer)")
+      #expect(second.model.tensors != before, "\(canonicalizer) has learned nothing")
+      if canonicalizer.contains("prior") { #expect(losses[losses.count - 1] < losses[0]) }
+    }
+    for nothing in ["{kind: identity}", "{kind: learned, frozen: true}"] {
+      #expect(throws: SettingsError.self) {
+        try RunConfiguration(text: text(nothing, ", from: \(file), frozen: true"), source: "test")
+      }
     }
     let missing = try RunConfiguration(
-      text: text(prior, ", from: nowhere, frozen: true"), source: "test")
-    #expect(throws: WeightsError.self) {
-      try ImageModel(missing, classNames: data.classNames).loadBackbone()
+      text: text("{kind: orbit}", ", from: nowhere, frozen: true"), source: "test")
+    #expect(throws: WeightsError.self) { try missing.makeModel(classNames: data.classNames) }
+  }
+
+  @Test("A gradient flows through a network in inference as central differences say") func through()
+  {
+    var random = RandomStream(seed: 4, name: "through")
+    let network = Backbone.smallCNN(width: 2, classes: 2, using: &random)
+    let x = Tensor.uniform([1, 8, 8, 1], using: &random)
+    func value(_ x: Tensor) -> Double { Double(network.predict(x).elements[0]) }
+    let input = Variable(x, requiresGradient: true)
+    let output = network(input, on: .inference())
+    #expect(largestDifference(output.value, network.predict(x)) < 1e-5)
+    let gradient = Gradients(of: output.reshaped([2]).gathered([0]).sum())[input]
+    let step: Float = 1e-2
+    for pixel in [9, 27, 36] {
+      var (up, down) = (x.elements, x.elements)
+      (up[pixel], down[pixel]) = (up[pixel] + step, down[pixel] - step)
+      let slope =
+        (value(Tensor(up, shape: x.shape)) - value(Tensor(down, shape: x.shape))) / Double(2 * step)
+      // Single precision and the kinks of rectifiers leave a few percent.
+      #expect(abs(Double(gradient?.elements[pixel] ?? 0) - slope) < 0.05 * abs(slope) + 2e-3)
+    }
+  }
+
+  @Test(
+    "A frozen canonicalizer stays as it was, whatever its kind",
+    arguments: [
+      "{kind: learned, channels: 2, gradient: mixture, frozen: true}",
+      "{kind: pca-learned, channels: 2, frozen: true}",
+      "{kind: energy, channels: 2, descents: 2, steps: 2, frozen: true}",
+      "[{kind: learned-center, frozen: true}, pca]",
+    ])
+  func frozenCanonicalizer(canonicalizer: String) throws {
+    let folder = try makeFolder("frozen-\(canonicalizer.count)")
+    let settings = try RunConfiguration(
+      text: """
+        data: {kind: folder, path: \(folder), valid: 0.2}
+        input: {size: 12}
+        canonicalizer: \(canonicalizer)
+        backbone: {kind: small-cnn, width: 4}
+        training: {epochs: 1, batch: 8}
+        """, source: "test")
+    var trainer = try Trainer(settings, data: try settings.loadData())
+    let before = trainer.model.tensors
+    while !trainer.isFinished { try trainer.advance() }
+    for (name, tensor) in trainer.model.tensors {
+      #expect((tensor == before[name]) == name.hasPrefix("canonicalizer."), "\(name)")
     }
   }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import TensorCore
 import Testing
-import Training
 
 private func temporary(_ name: String) -> String {
   FileManager.default.temporaryDirectory.path + "/canon-" + name
@@ -47,7 +46,14 @@ private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: St
       6, nil, "overlap"
     ),
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, nil, "gap"),
-    (#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#, 4, nil, "dtype"),
+    (#"{"a":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}"#, 8, nil, "dtype"),
+    (#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,8]}}"#, 8, nil, "half"),
+    (#"{"a":{"dtype":"F32","shape":[-1,0],"data_offsets":[0,0]}}"#, 0, nil, "negative zero"),
+    (
+      #"{"a":{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}}"#, 0,
+      nil,
+      "hidden overflow"
+    ),
     (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, nil, "negative"),
     (
       #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#, 0, nil,
@@ -65,12 +71,29 @@ private func file(_ header: String, body: Int, length: UInt64? = nil, _ name: St
     #expect(error?.description.contains(path) == true)
   }
 
-  @Test("A missing or foreign file is an error") func foreign() throws {
+  @Test("A missing file is an error") func missing() {
     #expect(throws: WeightsError.self) { try Safetensors(path: "/nonexistent") }
-    let path = temporary("foreign.safetensors")
-    try Safetensors(tensors: [:]).write(to: path)
-    let error = #expect(throws: WeightsError.self) { try ImageModel.load(path) }
-    #expect(error?.description.contains("no configuration") == true)
+  }
+
+  @Test("Numbers of other types become floats") func types() throws {
+    // Each type with its little-endian bytes, and the numbers that they are.
+    let cases: [(type: String, bytes: [UInt8], numbers: [Float])] = [
+      ("F16", [0x00, 0x3C, 0x00, 0xC0, 0x01, 0x00, 0x00, 0x7C], [1, -2, 0x1p-24, .infinity]),
+      ("BF16", [0x80, 0x3F, 0x00, 0xC0], [1, -2]),
+      ("F64", [0, 0, 0, 0, 0, 0, 0xF8, 0x3F], [1.5]),
+      ("I64", [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [-2]),
+      ("I32", [3, 0, 0, 0], [3]), ("I16", [0xFF, 0xFF], [-1]), ("I8", [0x80], [-128]),
+      ("U8", [200, 7], [200, 7]), ("BOOL", [1, 0], [1, 0]),
+    ]
+    for (type, bytes, numbers) in cases {
+      let header =
+        #"{"a":{"dtype":"\#(type)","shape":[\#(numbers.count)],"data_offsets":[0,\#(bytes.count)]}}"#
+      let path = try file(header, body: 0, "type-\(type).safetensors")
+      var data = try Data(contentsOf: URL(fileURLWithPath: path))
+      data.append(contentsOf: bytes)
+      try data.write(to: URL(fileURLWithPath: path))
+      #expect(try Safetensors(path: path).tensors["a"]?.elements == numbers, "\(type)")
+    }
   }
 
   @Test("Python's safetensors reads what is written here, where Python has it") func python() throws

@@ -1,17 +1,16 @@
 import Foundation
-public import TensorCore
 
 /// What can go wrong with a file of weights, in a sentence that says what to do.
 public struct WeightsError: Error, CustomStringConvertible {
   public let description: String
 
-  init(_ path: String, _ reason: String) {
+  public init(_ path: String, _ reason: String) {
     description =
       "\(path) is not a usable model file: \(reason); "
       + "give a file that `canon train` wrote, or train anew."
   }
 
-  init(unwritable path: String, _ reason: String) {
+  public init(unwritable path: String, _ reason: String) {
     description =
       "\(path) cannot be written (\(reason)); check the folder and the free space, then resume."
   }
@@ -19,8 +18,8 @@ public struct WeightsError: Error, CustomStringConvertible {
 
 /// Tensors by name in the safetensors format: a length, a JSON header, then the numbers.
 ///
-/// Nothing in
-/// such a file is executed, and Python's `safetensors` reads and writes the same.
+/// Nothing in such a file is executed, and Python's `safetensors` reads and writes the same. Numbers of other
+/// types become `Float`: whole numbers beyond 2²⁴ and double precision are rounded.
 public struct Safetensors: Sendable {
   /// The tensors, all of `Float`.
   public var tensors: [String: Tensor]
@@ -65,23 +64,25 @@ public struct Safetensors: Sendable {
     }
     entries.sort { ($0.entry.offsets.first ?? 0, $0.name) < ($1.entry.offsets.first ?? 0, $1.name) }
     for (name, entry) in entries {
-      guard entry.dtype == "F32" else {
-        throw WeightsError(path, "'\(name)' has type \(entry.dtype), not F32")
+      guard let type = NumberType(rawValue: entry.dtype) else {
+        let known = NumberType.allCases.map(\.rawValue).joined(separator: ", ")
+        throw WeightsError(path, "'\(name)' has type \(entry.dtype), not one of \(known)")
       }
-      let bytes = entry.shape.reduce(4) { a, b in
+      let bytes = entry.shape.reduce(type.size) { a, b in
         let (product, overflow) = a.multipliedReportingOverflow(by: b)
-        return overflow || b < 0 ? Int.min : product
+        return a < 0 || overflow || b < 0 ? -1 : product
       }
-      guard entry.offsets.count == 2, entry.offsets[0] == end, bytes >= 0,
-        entry.offsets[1] == end + bytes, end + bytes <= data.count - start
+      // An extent of 0 hides how large the others are.
+      let isSane = entry.shape.reduce(1) { a, b in
+        let (product, overflow) = a.multipliedReportingOverflow(by: max(b, 1))
+        return a < 0 || overflow ? -1 : product
+      }
+      guard entry.offsets.count == 2, entry.offsets[0] == end, bytes >= 0, isSane >= 0,
+        bytes <= data.count - start - end, entry.offsets[1] == end + bytes
       else {
         throw WeightsError(path, "the offsets of '\(name)' overlap, leave gaps or leave the file")
       }
-      tensors[name] = unsafe Tensor(Shape(entry.shape)) { target in
-        _ = unsafe data.copyBytes(
-          to: UnsafeMutableRawBufferPointer(start: target, count: bytes),
-          from: start + end..<start + end + bytes)
-      }
+      tensors[name] = type.tensor(Shape(entry.shape), data, from: start + end)
       end += bytes
     }
     guard end == data.count - start else {
@@ -113,5 +114,70 @@ public struct Safetensors: Sendable {
     do { try file.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
       throw WeightsError(unwritable: path, "no permission, or no space left")
     }
+  }
+}
+
+/// The types of numbers that are read.
+private enum NumberType: String, CaseIterable {
+  case f32 = "F32"
+  case f64 = "F64"
+  case f16 = "F16"
+  case bf16 = "BF16"
+  case i64 = "I64"
+  case i32 = "I32"
+  case i16 = "I16"
+  case i8 = "I8"
+  case u8 = "U8"
+  case bool = "BOOL"
+
+  /// In bytes.
+  var size: Int {
+    switch self {
+    case .f64, .i64: 8
+    case .f32, .i32: 4
+    case .f16, .bf16, .i16: 2
+    case .i8, .u8, .bool: 1
+    }
+  }
+
+  /// The tensor whose numbers begin at a place; the caller has checked that they are there.
+  func tensor(_ shape: Shape, _ data: Data, from start: Int) -> Tensor {
+    if self == .f32 {
+      return unsafe Tensor(shape) { target in
+        _ = unsafe data.copyBytes(
+          to: UnsafeMutableRawBufferPointer(start: target, count: 4 * shape.count),
+          from: start..<start + 4 * shape.count)
+      }
+    }
+    let numbers = (0..<shape.count).map { n -> Float in
+      let bits = data[start + n * size..<start + (n + 1) * size].reversed()
+        .reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      return switch self {
+      case .f32: Float(bitPattern: UInt32(bits))
+      case .f64: Float(Double(bitPattern: bits))
+      case .f16: Float(half: UInt16(bits))
+      case .bf16: Float(bitPattern: UInt32(bits) << 16)
+      case .i64: Float(Int64(bitPattern: bits))
+      case .i32: Float(Int32(bitPattern: UInt32(bits)))
+      case .i16: Float(Int16(bitPattern: UInt16(bits)))
+      case .i8: Float(Int8(bitPattern: UInt8(bits)))
+      case .u8, .bool: Float(bits)
+      }
+    }
+    return Tensor(numbers, shape: shape)
+  }
+}
+
+extension Float {
+  /// A number of half precision (IEEE 754 binary16) from its bits.
+  fileprivate init(half bits: UInt16) {
+    let (exponent, fraction) = (Int(bits >> 10 & 31), Float(bits & 1023))
+    let magnitude: Float =
+      switch exponent {
+      case 0: fraction * 0x1p-24
+      case 31: fraction == 0 ? .infinity : .nan
+      default: Float(sign: .plus, exponent: exponent - 15, significand: 1 + fraction / 1024)
+      }
+    self = bits >> 15 == 1 ? -magnitude : magnitude
   }
 }

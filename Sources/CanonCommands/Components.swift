@@ -1,0 +1,108 @@
+import ArgumentParser
+import Canonicalization
+import Datasets
+import Layers
+import Settings
+import Symmetry
+import TensorCore
+import Training
+
+struct Components: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Lists what a configuration can name, or the keys of one component.",
+    discussion: """
+      EXAMPLES
+        canon components
+        canon components learned
+        canon components folder --json
+      """)
+
+  @Argument(help: "The kind of a component, as in YAML.")
+  var kind: String?
+
+  @Flag(help: "Print JSON, a line each, instead of a table.")
+  var json = false
+
+  @OptionGroup var common: CommonOptions
+
+  private struct Line: Codable { var role, kind, summary: String }
+  private struct Key: Codable { var role, kind, key, `default`, range, meaning: String }
+
+  func run() throws {
+    common.apply()
+    let all = Canon.catalog.all.flatMap { role, types in types.map { (role, $0) } }
+    guard let kind else {
+      let lines = all.map { Line(role: $0.0, kind: $0.1.kind, summary: $0.1.summary) }
+      if json { return print(jsonLines(lines).joined(separator: "\n")) }
+      return print(
+        lines.map { "\($0.role) \($0.kind)".padded(to: 34) + $0.summary }.joined(separator: "\n"))
+    }
+    let found = all.filter { $0.1.kind == kind }
+    guard !found.isEmpty else {
+      let words = all.map { $0.1.kind }
+      let question = nearest(kind, in: words).map { "; did you mean '\($0)'?" } ?? ""
+      throw ValidationError("There is no component '\(kind)'\(question)")
+    }
+    for (role, type) in found {
+      let keys = entries(of: type).map {
+        Key(
+          role: role, kind: kind, key: $0.key, default: $0.value.text, range: $0.range,
+          meaning: $0.meaning)
+      }
+      if json {
+        print(jsonLines(keys).joined(separator: "\n"))
+      } else {
+        print("\(role) \(kind): \(type.summary)")
+        if !keys.isEmpty {
+          print(
+            keys.map { key in
+              "  " + "\(key.key): \(key.default)".padded(to: 32) + "\(key.meaning) (\(key.range))"
+            }.joined(separator: "\n"))
+        }
+      }
+    }
+  }
+
+  /// The keys of a component with their defaults: for images, or for sets where it is for those.
+  private func entries(of type: any Options.Type) -> [SettingsValue.Entry] {
+    let domains: [any Domain] = [
+      ImageDomain(), SetDomain(members: 100, dimension: 3),
+      SetDomain(members: 5, dimension: 3, columns: [.point, .vector, .scalars(1)]),
+    ]
+    for domain in domains {
+      var (keys, input) = (Keys(), Keys())
+      do {
+        switch type.init() {
+        case var options as any CanonicalizerOptions: try options.read(&keys, for: domain)
+        case var options as any BackboneOptions:
+          let isImage = type.kind == UNetOptions.kind
+          let output =
+            domain.shape.count == 3
+            ? (isImage ? domain.shape : [0])
+            : type.kind == ParticleNetworkOptions.kind ? [5, 3] : [0]
+          try options.read(&keys, for: domain, output: output)
+        case var options as any Objective: try options.read(&keys, for: domain)
+        case var options as any DatasetOptions:
+          // Data of two files need both named; the keys are listed nevertheless.
+          do { try options.read(&keys, input: &input) } catch {}
+        case var options as any ModelOptions:
+          var top = Keys()
+          try options.read(&keys, top: &top, data: DrawnOptions(), catalog: Canon.catalog)
+        default: break
+        }
+      } catch { continue }
+      if case .mapping(let own) = keys.resolved, case .mapping(let more) = input.resolved {
+        return own
+          + more.map { .init("input.\($0.key)", $0.value, range: $0.range, meaning: $0.meaning) }
+      }
+    }
+    return []
+  }
+}
+
+extension String {
+  /// The text with spaces up to a width.
+  fileprivate func padded(to width: Int) -> String {
+    self + String(repeating: " ", count: max(1, width - count))
+  }
+}

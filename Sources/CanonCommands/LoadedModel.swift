@@ -1,0 +1,51 @@
+import Datasets
+import Settings
+import Symmetry
+import Training
+
+/// A model of a command, with the configuration that it came about by.
+struct LoadedModel {
+  let file: ModelFile
+  let model: any Predictor
+  let domain: any ReadableDomain
+
+  /// - Throws: `WeightsError` or `CommandError`.
+  init(_ path: String) throws {
+    file = try ModelFile(path: path, catalog: Canon.catalog)
+    model = try file.predictor()
+    domain = try readable(model.domain)
+  }
+
+  /// Examples for the model: of the word `test`, or of a place where more of its data are, the test part; else
+  /// what its domain reads there.
+  ///
+  /// - Parameter isUpright: Whether upright poses are wanted, where the data have them.
+  /// - Throws: An error of the data, in a sentence.
+  func examples(
+    _ path: String, limit: Int?, isUpright: Bool = false
+  ) throws -> (examples: Examples, names: [String]) {
+    let own = file.configuration.data
+    let data = isUpright ? own.upright ?? own : own
+    let seed = UInt64(file.configuration.seed)
+    if let source = path == "test" ? data : data.located(at: path) {
+      guard let test = try source.test(seed: seed) else {
+        throw CommandError("The model's data, of kind '\(type(of: own).kind)', have no test part.")
+      }
+      let some = limit.map(test.prefix) ?? test
+      return (some, (0..<some.count).map { "\(domain.noun.one) \($0)" })
+    }
+    let (all, names) = try domain.examples(at: path, classNames: model.classNames)
+    let some = limit.map(all.prefix) ?? all
+    return (some, Array(names.prefix(some.count)))
+  }
+}
+
+/// The domain as one whose inputs are read from files.
+///
+/// - Throws: `CommandError` where they cannot be.
+func readable(_ domain: any Domain) throws -> any ReadableDomain {
+  guard let readable = domain as? any ReadableDomain else {
+    throw CommandError("Inputs of \(domain.text) cannot be read from files.")
+  }
+  return readable
+}

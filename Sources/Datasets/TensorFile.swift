@@ -1,0 +1,84 @@
+public import Settings
+public import Symmetry
+import TensorCore
+
+extension Examples {
+  /// The examples of a safetensors file: `inputs` (or `points`), `labels` and whatever else it holds.
+  ///
+  /// - Throws: `WeightsError` for a file that is none, `DatasetError` for one of other shapes.
+  public init(tensorsAt path: String, for domain: any Domain) throws {
+    var tensors = try Safetensors(path: path).tensors
+    guard let inputs = tensors["inputs"] ?? tensors["points"] else {
+      throw DatasetError.malformed(
+        path: path, reason: "it holds no tensor named 'inputs' or 'points'")
+    }
+    tensors["points"] = nil
+    guard inputs.shape.rank == domain.shape.count + 1, inputs.shape[0] > 0,
+      Array(inputs.shape.extents.dropFirst()) == domain.shape
+    else {
+      let wanted = domain.shape.map { "\($0)" }.joined(separator: ", ")
+      throw DatasetError.malformed(
+        path: path,
+        reason: "its inputs have shape \(inputs.shape), but the model takes [sets, \(wanted)]")
+    }
+    let labels = tensors.removeValue(forKey: "labels")?.elements ?? []
+    for (name, tensor) in tensors where tensor.shape.rank == 0 || tensor.shape[0] != inputs.shape[0]
+    {
+      throw DatasetError.malformed(
+        path: path, reason: "'\(name)' has shape \(tensor.shape) for inputs \(inputs.shape)")
+    }
+    guard labels.isEmpty || labels.count == inputs.shape[0],
+      labels.allSatisfy({ $0 >= 0 && $0 < 1_000_000 && $0 == $0.rounded() })
+    else {
+      throw DatasetError.malformed(
+        path: path, reason: "'labels' are not one whole number an example")
+    }
+    guard tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }),
+      inputs.elements.allSatisfy(\.isFinite)
+    else {
+      throw DatasetError.malformed(path: path, reason: "it holds values that are not numbers")
+    }
+    self.init(inputs: inputs, labels: labels.map { Int($0) }, tensors)
+  }
+}
+
+/// `{kind: tensors}`
+public struct TensorsOptions: DatasetOptions {
+  public static let kind = "tensors"
+  public static let summary =
+    "A safetensors file with 'inputs' and what a task needs: 'labels', 'image', 'mask', 'keypoints', …"
+  public var path = ""
+  public var valid: Float = 0.1
+  /// The dimension of space, for sets of points; 0 for images.
+  public var dimension = 0
+  public var points = 100
+  public var images = ImageDomain()
+  public init() {}
+
+  public var domain: any Domain {
+    dimension == 0 ? images : SetDomain(members: points, dimension: dimension)
+  }
+  public var task: String { "classify" }
+  public var symmetries: [String] { dimension == 0 ? ["SO2"] : ["SO\(dimension)", "S"] }
+
+  public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
+    try keys.read("path", &path, "the file")
+    try keys.read("valid", &valid, in: 0.01...0.9, "the fraction held out for validation")
+    try keys.read(
+      "dimension", &dimension, in: 0...3, "of the space of sets of points; 0 for images")
+    if dimension == 0 {
+      try input.read(&images)
+    } else {
+      try keys.read("points", &points, in: 1...65_536, "how many points a set has")
+    }
+  }
+
+  public func load(seed: UInt64) throws -> Dataset {
+    let all = try Examples(tensorsAt: path, for: domain)
+    let classes = (all.labels.max() ?? -1) + 1
+    return Dataset(
+      splitting: all, held: valid, seed: seed, classNames: (0..<classes).map { "\($0)" })
+  }
+
+  public func located(at path: String) -> (any DatasetOptions)? { nil }
+}

@@ -1,0 +1,75 @@
+public import TensorCore
+
+/// The motions that a model claims: the product of the groups of its steps, as one group.
+public struct MotionGroup: Group {
+  /// One factor: what all that is asked of a group gives in motions.
+  public struct Factor: Sendable {
+    /// All elements, the identity first, where they can be listed.
+    public let elements: [Motion]?
+    /// Draws an element.
+    public let sample: @Sendable (inout RandomStream) -> Motion
+
+    /// The group of an action.
+    public init<A: Action>(_ action: A) {
+      func listed<G: FiniteGroup>(_ group: G) -> [Motion]? {
+        group.elements.compactMap { $0 as? A.Group.Element }.map(action.anyMotion)
+      }
+      elements =
+        (action.group as? MotionGroup)?.elements
+        ?? (action.group as? any FiniteGroup).flatMap { $0.order <= 4096 ? listed($0) : nil }
+      sample = { action.anyMotion(of: action.group.sample(using: &$0)) }
+    }
+  }
+
+  /// The factors, that which acts last first.
+  public let factors: [Factor]
+
+  public init(_ factors: [Factor]) { self.factors = factors }
+
+  public var identity: Motion { Motion() }
+  public func compose(_ g: Motion, _ h: Motion) -> Motion { g.after(h) }
+  public func inverse(_ g: Motion) -> Motion { g.inverse }
+
+  /// The sum of the distances of all that the two are made of.
+  public func distance(_ g: Motion, _ h: Motion) -> Double {
+    var sum = 0.0
+    if g.map != nil || h.map != nil {
+      let dimension = g.map?.dimension ?? h.map?.dimension ?? 2
+      if g.isOrthogonal || h.isOrthogonal {
+        let group = Euclidean.e(dimension)
+        sum += group.distance(g.map ?? .identity(dimension), h.map ?? .identity(dimension))
+      } else {
+        sum += PlanarAffine.all.distance(g.planarMap, h.planarMap)
+      }
+    } else if g.isometry != nil || h.isometry != nil {
+      sum += O2().distance(g.isometry ?? PlanarIsometry(), h.isometry ?? PlanarIsometry())
+    }
+    if let count = (g.permutation ?? h.permutation)?.places.count {
+      let group = Symmetric(count)
+      sum += group.distance(g.permutation ?? group.identity, h.permutation ?? group.identity)
+    }
+    if g.others.count != h.others.count { return .infinity }
+    return zip(g.others, h.others).reduce(sum) { $0 + $1.0.distance(to: $1.1) }
+  }
+
+  public func sample(using random: inout RandomStream) -> Motion {
+    factors.reduce(Motion()) { $0.after($1.sample(&random)) }
+  }
+
+  /// All elements, the identity first, where every factor is finite and there are at most 4,096.
+  public var elements: [Motion]? {
+    var all = [Motion()]
+    for factor in factors {
+      guard let own = factor.elements, all.count * own.count <= 4096 else { return nil }
+      all = all.flatMap { g in own.map { g.after($0) } }
+    }
+    return all
+  }
+
+  /// All elements, or so many drawn ones, always the same, where they cannot be listed.
+  public func elements(orSampled count: Int) -> [Motion] {
+    if let elements { return elements }
+    var random = RandomStream(seed: 0, name: "elements")
+    return (0..<count).map { _ in sample(using: &random) }
+  }
+}

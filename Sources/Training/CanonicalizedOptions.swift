@@ -1,0 +1,140 @@
+import Autodiff
+public import Canonicalization
+public import Datasets
+public import Layers
+public import Settings
+import Symmetry
+public import TensorCore
+
+/// `model: canonicalized`, the default: `task`, `canonicalizer` (one, or a list of steps) and `backbone`.
+public struct CanonicalizedOptions: ModelOptions {
+  public static let kind = "canonicalized"
+  public static let summary = "Canonicalizers in front of a backbone."
+  public static let canAugment = true
+
+  /// A canonicalizer, and whether it keeps its initial weights.
+  public struct StepOptions: Sendable {
+    public var options: any CanonicalizerOptions
+    public var isFrozen = false
+
+    public init(_ options: any CanonicalizerOptions, isFrozen: Bool = false) {
+      (self.options, self.isFrozen) = (options, isFrozen)
+    }
+  }
+
+  public var task: any Objective = ClassificationTask()
+  /// The canonicalizers, in order; `nil` for the usual one.
+  public var steps: [StepOptions]?
+  public var backbone: any BackboneOptions = PaperCNNOptions()
+  /// A model whose backbone is the start; empty for random weights.
+  public var backboneFrom = ""
+  public var isBackboneFrozen = false
+  /// The mean pose of upright images, in degrees: forms are shown turned by it.
+  public var recenter: Float = 0
+  private var isRead = false
+
+  public init() {}
+
+  public mutating func read(
+    _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
+  ) throws(SettingsError) {
+    let domain = data.domain
+    let wasRead = isRead
+    isRead = true
+
+    var section = try top.open("task")
+    let taskType = try section.options(
+      among: catalog.tasks, kind: { $0.kind }, default: wasRead ? type(of: task).kind : data.task)
+    if taskType != type(of: task) { task = taskType.init() }
+    try task.read(&section, for: domain)
+    try top.close("task", section)
+
+    let usual = domain is ImageDomain ? LearnedOptions.kind : VectorNeuronOptions.kind
+    let old = steps
+    var new: [StepOptions] = []
+    try top.list("canonicalizer", count: old?.count ?? 1) { (inner, place) throws(SettingsError) in
+      let own = old.flatMap { place < $0.count ? $0[place] : nil }
+      let found = try inner.options(
+        among: catalog.canonicalizers, kind: { $0.kind },
+        default: own.map { type(of: $0.options).kind } ?? usual)
+      var step =
+        own.flatMap { type(of: $0.options) == found ? $0 : nil } ?? StepOptions(found.init())
+      try step.options.read(&inner, for: domain)
+      if found.isLearned {
+        try inner.read("frozen", &step.isFrozen, "keep the initial weights")
+      }
+      new.append(step)
+    }
+    steps = new
+    for step in new.dropLast() where step.options.average > 1 {
+      throw top.failure("only the last canonicalizer can 'average' over several poses")
+    }
+
+    section = try top.open("backbone")
+    let backboneType = try section.options(
+      among: catalog.backbones, kind: { $0.kind },
+      default: wasRead ? type(of: backbone).kind : task.backbone(for: domain))
+    if backboneType != type(of: backbone) { backbone = backboneType.init() }
+    try backbone.read(&section, for: domain, output: task.outputShape(for: domain, classes: 0))
+    try section.read("from", &backboneFrom, "a model whose backbone is the start")
+    try section.read("frozen", &isBackboneFrozen, "keep its weights")
+    if isBackboneFrozen && backboneFrom.isEmpty {
+      throw section.failure("a 'frozen' backbone needs a model to come 'from'")
+    }
+    if isBackboneFrozen && !new.contains(where: { type(of: $0.options).isLearned && !$0.isFrozen })
+    {
+      throw section.failure(
+        "nothing is left to learn: the backbone is 'frozen', and no canonicalizer learns")
+    }
+    try top.close("backbone", section)
+
+    if domain is ImageDomain {
+      try top.read(
+        "recenter", &recenter, in: -360...360,
+        "degrees by which forms are shown turned; `canon poses --recenter` sets it")
+    }
+  }
+
+  public func make(_ build: ModelBuild) throws(SettingsError) -> any TrainableModel {
+    try makeModel(build)
+  }
+
+  /// Makes the model with random weights, which follow from the seed.
+  public func makeModel(_ build: ModelBuild) throws(SettingsError) -> CanonicalizedModel {
+    let classes = task.presentation == .classes ? build.classNames : []
+    var random = RandomStream(seed: build.seed, name: "backbone")
+    let network = try backbone.make(
+      input: build.domain.shape,
+      output: task.outputShape(for: build.domain, classes: classes.count), using: &random)
+    var made: [Step] = []
+    var kinds: [String] = []
+    for step in steps ?? [] {
+      let kind = type(of: step.options).kind
+      let canonicalizer = try step.options.make(
+        CanonicalizerBuild(
+          domain: build.domain, classes: classes.count, seed: build.seed,
+          occurrence: kinds.count { $0 == kind }))
+      made.append(
+        Step(
+          canonicalizer, average: step.options.average, prior: step.options.prior,
+          isFrozen: step.isFrozen))
+      kinds.append(kind)
+    }
+    return CanonicalizedModel(
+      Steps(made, of: build.domain), backbone: network, task: task, domain: build.domain,
+      classNames: classes, isBackboneFrozen: isBackboneFrozen,
+      recentering: Double(recenter) * .pi / 180, augmentation: build.factors)
+  }
+
+  public func load(into model: any TrainableModel) throws(WeightsError) {
+    guard !backboneFrom.isEmpty, let model = model as? CanonicalizedModel else { return }
+    let file = try ModelFile(path: backboneFrom)
+    for (name, parameter) in model.backbone.parameters {
+      let tensor = file.tensors["backbone.\(name)"]
+      guard let tensor, tensor.shape == parameter.value.shape else {
+        throw WeightsError(file.path, "its backbone has no '\(name)' of \(parameter.value.shape)")
+      }
+      parameter.value = tensor
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import Canonicalization
+public import Datasets
+import Symmetry
+import TensorCore
+
+/// In which poses a model brings upright images of a class, and how well poses follow turns.
+public struct PoseReport: Codable, Sendable {
+  public var `class`: String
+  public var count: Int
+  public var meanDegrees, deviationDegrees, resultant, medianErrorDegrees: Double
+  /// How many images were turned once around, and of how many the pose went once around too.
+  public var orbits, orbitsOnceAround: Int?
+
+  private init(_ name: String, _ poses: [Found]) {
+    let spread = PoseSpread(poses.map(\.pose))
+    (self.class, count, resultant) = (name, spread.count, spread.resultant)
+    medianErrorDegrees = poses.map(\.error).sorted()[poses.count / 2] * 180 / .pi
+    meanDegrees = spread.mean.angle * 180 / .pi
+    deviationDegrees = spread.deviation * 180 / .pi
+  }
+
+  private typealias Found = (pose: PlanarIsometry, error: Double)
+
+  /// Measures a model of images on upright ones: each class, then all together.
+  ///
+  /// - Parameter orbits: How many images are turned once around.
+  public static func all(
+    _ model: any Predictor, on examples: Examples, orbits: Int
+  ) -> [PoseReport] {
+    let poses = measured(model, examples.inputs)
+    guard !poses.isEmpty else { return [] }
+    var reports = model.classNames.indices.compactMap { label -> PoseReport? in
+      let own = zip(poses, examples.labels).filter { $0.1 == label }.map(\.0)
+      return own.isEmpty ? nil : PoseReport(model.classNames[label], own)
+    }
+    var all = PoseReport("all", poses)
+    let turned = min(orbits, examples.count)
+    all.orbits = turned
+    all.orbitsOnceAround = (0..<turned).count {
+      winding(model, examples.inputs.sliced($0..<$0 + 1)) == 1
+    }
+    reports.append(all)
+    return reports
+  }
+
+  /// The pose of each image, and how far that of a turned copy is from the turned one, in radians.
+  private static func measured(_ model: any Predictor, _ images: Tensor) -> [Found] {
+    var random = RandomStream(seed: 0, name: "poses")
+    var result: [Found] = []
+    for start in stride(from: 0, to: images.shape[0], by: 256) {
+      let part = images.sliced(start..<min(images.shape[0], start + 256))
+      let turns = (0..<part.shape[0]).map { _ in SO2().sample(using: &random) }
+      let plain = model.poses(of: part).map(\.element.planarIsometry)
+      let moved = model.poses(
+        of: model.domain.inputs.act(turns.map { Motion(isometry: $0) }, on: part))
+      for n in plain.indices {
+        let expected = O2().compose(turns[n], plain[n])
+        result.append((plain[n], O2().distance(moved[n].element.planarIsometry, expected)))
+      }
+    }
+    return result
+  }
+
+  /// How often the pose goes around as an image is turned once around.
+  private static func winding(_ model: any Predictor, _ image: Tensor) -> Int {
+    let steps = 36
+    let turns = (0..<steps).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(steps)) }
+    let copies = Tensor.concatenated([Tensor](repeating: image, count: steps))
+    let moved = model.domain.inputs.act(turns.map { Motion(isometry: $0) }, on: copies)
+    return model.poses(of: moved).map(\.element.planarIsometry).windingNumber
+  }
+}

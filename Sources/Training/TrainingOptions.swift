@@ -1,0 +1,80 @@
+import Datasets
+public import Optimizers
+import Settings
+
+/// How a model is trained: the section `training`.
+public struct TrainingOptions: Sendable, Equatable {
+  public enum Rule: String, Sendable, CaseIterable { case adamw, adam, sgd }
+  public enum Decline: String, Sendable, CaseIterable {
+    case constant, step, cosine
+    case oneCycle = "one-cycle"
+  }
+  public var epochs = 20
+  /// From how many random initial states a run begins: the best one on the validation part after
+  /// `startEpochs` goes on.
+  public var starts = 1
+  public var startEpochs = 2
+  /// Every how many epochs the model is measured on the validation part, the last one included.
+  public var validEvery = 1
+  public var batch = 128
+  public var optimizer = Rule.adamw
+  public var rate: Float = 1e-3
+  public var weightDecay: Float = 0.01
+  public var schedule = Decline.cosine
+  /// The largest norm of the gradient, 0 for any.
+  public var clip: Float = 0
+  /// Whether training examples are moved at random anew each time.
+  public var augment = false
+  /// The groups by whose elements they are moved, separated by +; empty for those of the data.
+  public var augmentBy = ""
+
+  public init() {}
+
+  mutating func read(_ keys: inout Keys) throws(SettingsError) {
+    try keys.read("epochs", &epochs, in: 1...100_000, "how often each example is seen")
+    try keys.read("starts", &starts, in: 1...1000, "random initial states; the best goes on")
+    if starts > 1 {
+      try keys.read("startEpochs", &startEpochs, in: 1...1000, "after so many epochs")
+      if startEpochs >= epochs {
+        throw keys.failure("'startEpochs' is \(startEpochs) of only \(epochs) epochs")
+      }
+    }
+    try keys.read("validEvery", &validEvery, in: 1...10_000, "epochs between validations")
+    try keys.read("batch", &batch, in: 2...65_536, "examples of a step")
+    try keys.read("optimizer", &optimizer, "the rule of a step")
+    try keys.read("rate", &rate, in: 1e-8...100, "the learning rate")
+    if optimizer != .adam {
+      try keys.read("weightDecay", &weightDecay, in: 0...10, "decay of the weights")
+    }
+    try keys.read("schedule", &schedule, "how the rate declines")
+    try keys.read("clip", &clip, in: 0...1e6, "the largest norm of the gradient, 0 for any")
+    try keys.read("augment", &augment, "move training examples at random")
+    if augment {
+      try keys.read("augmentBy", &augmentBy, "groups, as in SO3+S; by default those of the data")
+    }
+  }
+
+  /// The groups of the augmentation, by name.
+  func groups(for data: any DatasetOptions) -> [String] {
+    augmentBy.isEmpty ? data.symmetries : augmentBy.split(separator: "+").map(String.init)
+  }
+
+  /// The optimizer that the settings name.
+  public var rule: any Optimizer {
+    switch optimizer {
+    case .adamw: AdamW(weightDecay: weightDecay)
+    case .adam: AdamW(weightDecay: 0)
+    case .sgd: SGD(weightDecay: weightDecay)
+    }
+  }
+
+  /// The schedule that the settings name.
+  public var decline: Schedule {
+    switch schedule {
+    case .constant: .constant
+    case .step: .step(every: 0.3, factor: 0.1)
+    case .cosine: .cosine
+    case .oneCycle: .oneCycle(warmup: 0.1)
+    }
+  }
+}

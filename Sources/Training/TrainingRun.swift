@@ -1,0 +1,160 @@
+public import Datasets
+import Foundation
+import Settings
+import TensorCore
+
+/// A training run in a folder: what `canon train` does, for one's own programs and benchmarks too.
+///
+///     var run = try TrainingRun(RunConfiguration(path: "my.yaml"), folder: "runs/my")
+///     try run.train()
+///     print(run.finish())
+///
+/// The folder holds model.safetensors (the best on the validation part), checkpoint.safetensors,
+/// configuration.yaml (with every default filled in) and metrics.jsonl (a line an epoch).
+public struct TrainingRun {
+  /// What the run follows from: on resuming what it began with.
+  public let configuration: RunConfiguration
+  public let folder: String
+  public private(set) var trainer: Trainer
+  private var lines: [String] = []
+
+  /// A line of metrics.jsonl.
+  public struct Line: Codable, Sendable {
+    public var start, epoch, step: Int
+    public var loss: Double
+    /// Missing where it was not time to validate.
+    public var valid: Quality?
+  }
+
+  private var checkpoint: String { "\(folder)/checkpoint.safetensors" }
+
+  /// Begins a run, or goes on with the one in the folder.
+  ///
+  /// A run goes on with the configuration that it began with: defaults that have changed since do not matter,
+  /// and keys that are given must say the same.
+  ///
+  /// - Parameter isKept: Whether anything is written to the folder.
+  /// - Throws: What stands against it, in a sentence; nothing is written then.
+  public init(
+    _ configuration: RunConfiguration, folder: String, resuming: Bool = false, isKept: Bool = true
+  ) throws {
+    let path = "\(folder)/checkpoint.safetensors"
+    self.folder = folder
+    guard resuming else {
+      if isKept && FileManager.default.fileExists(atPath: path) {
+        throw TrainingError(
+          "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
+      }
+      self.configuration = configuration
+      trainer = try Trainer(configuration, data: try configuration.loadData())
+      if isKept { try prepare() }
+      return
+    }
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw TrainingError("\(folder) holds no checkpoint to go on from; leave --resume away.")
+    }
+    let file = try upgraded(try Safetensors(path: path), path: path)
+    let begun = try RunConfiguration(
+      text: file.metadata["configuration"] ?? "", source: path, catalog: configuration.catalog)
+    guard begun.yaml == configuration.yaml else {
+      throw WeightsError(path, "it belongs to a run with another configuration")
+    }
+    self.configuration = begun
+    trainer = try Trainer(begun, data: try begun.loadData())
+    var present = file
+    present.metadata["configuration"] = begun.yaml
+    try trainer.resume(from: present, path: path)
+    lines = keptLines(trainer.doneSteps / trainer.stepsPerEpoch)
+    try prepare()
+  }
+
+  private func prepare() throws {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw TrainingError("\(folder) cannot be made a folder; check the path and its permission.")
+    }
+    try write(configuration.yaml, to: "configuration.yaml")
+  }
+
+  private func write(_ text: String, to file: String) throws {
+    do {
+      try text.write(toFile: "\(folder)/\(file)", atomically: true, encoding: .utf8)
+    } catch {
+      throw TrainingError(
+        "\(folder)/\(file) cannot be written; check its permission and the free space.")
+    }
+  }
+
+  /// The lines of the run's metrics up to where its checkpoint stands.
+  private func keptLines(_ epochs: Int) -> [String] {
+    let text = (try? String(contentsOfFile: "\(folder)/metrics.jsonl", encoding: .utf8)) ?? ""
+    return Array(text.split(separator: "\n").map(String.init).prefix(epochs))
+  }
+
+  /// Trains to the end, or until it is asked to stop, keeping a checkpoint after every epoch.
+  ///
+  /// - Parameters:
+  ///   - shouldStop: Asked after each step.
+  ///   - report: Called after each step, with the line of an epoch that has just ended.
+  /// - Returns: Whether the run is at its end.
+  /// - Throws: `TrainingError` where numbers are none any more, after saving the last good state; `WeightsError`
+  ///   where a checkpoint cannot be written.
+  @discardableResult
+  public mutating func train(
+    until shouldStop: () -> Bool = { false },
+    report: (_ trainer: Trainer, _ line: Line?) -> Void = { _, _ in }
+  ) throws -> Bool {
+    while !trainer.isFinished {
+      if shouldStop() {
+        try trainer.checkpoint.write(to: checkpoint)
+        return false
+      }
+      do { try trainer.advance() } catch {
+        let file = trainer.checkpoint
+        if file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) {
+          try file.write(to: checkpoint)
+        }
+        throw error
+      }
+      guard trainer.isAtEpochEnd else {
+        report(trainer, nil)
+        continue
+      }
+      let (start, epoch, step) = (trainer.start, trainer.epoch, trainer.step)
+      let quality = trainer.isValidationDue ? try trainer.validate() : nil
+      let line = Line(
+        start: start, epoch: epoch, step: step,
+        loss: trainer.epochLoss / Double(trainer.stepsPerEpoch), valid: quality)
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+      lines.append(String(decoding: try encoder.encode(line), as: UTF8.self))
+      try write(lines.joined(separator: "\n") + "\n", to: "metrics.jsonl")
+      try trainer.checkpoint.write(to: checkpoint)
+      report(trainer, line)
+    }
+    return true
+  }
+
+  /// Writes the best model, and gives its figures.
+  ///
+  /// - Parameter test: Examples that nothing was selected on, to measure it once.
+  /// - Throws: `WeightsError` where the model cannot be written, `DatasetError` for a test part of another kind.
+  public mutating func finish(test: Examples? = nil) throws -> [String: Double] {
+    var figures: [String: Double] = [:]
+    if let best = trainer.best {
+      figures["valid loss"] = best.loss
+      figures["valid error"] = best.error
+    }
+    try trainer.restoreBest()
+    if let test {
+      let quality = trainer.model.quality(on: try trainer.model.prepared(test))
+      figures["test loss"] = quality.loss
+      figures["test error"] = quality.error
+      figures["test calibration error"] = quality.calibrationError
+    }
+    try trainer.bestModel(figures: figures).write(to: "\(folder)/model.safetensors")
+    return figures
+  }
+}
