@@ -1,36 +1,14 @@
 import Canonicalization
+import Datasets
 import Foundation
 import Images
 import Symmetry
 import TensorCore
 import Training
 
-/// The tasks that are measured for the curves alone.
+/// Curves and pictures, of the tasks in `configs/bench/curves` and of others.
 enum Curves {
   static let orders = [4, 8, 16, 32, 64]
-
-  static func tasks(_ size: Size, digits: String) -> [Task] {
-    let isFull = size == .full
-    let data = "kind: rotated-mnist, path: \(digits)"
-    let backbone = isFull ? "kind: paper-cnn" : "kind: mlp, width: 256"
-    let order = Task(
-      id: "group-order", title: "Group order", text: "",
-      data: data + ", limit: \(isFull ? 0 : 2000)",
-      backbone: backbone,
-      training: isFull ? "epochs: 20" : "epochs: 6, batch: 64, rate: 0.002",
-      methods: orders.map { template($0) })
-    let counts = isFull ? [500, 1000, 2500, 5000, 10_000] : [250, 500, 1000, 2000]
-    // As many steps for few images as for many.
-    let steps = isFull ? 1500 : 200
-    let images = counts.map { count in
-      Task(
-        id: "images-\(count)", title: "\(count) training images", text: "",
-        data: data + ", limit: \(count)", backbone: backbone,
-        training: "epochs: \(steps * 64 / count), batch: 64, rate: 0.002",
-        methods: [none, pcaSign, template(64)])
-    }
-    return [order] + images
-  }
 
   /// The curves that can be drawn of some results.
   static func charts(_ tasks: [Task], _ results: [Result], models: String, digits: String) throws
@@ -55,7 +33,7 @@ enum Curves {
           id: id, title: title, xLabel: xLabel, yLabel: "test error, %",
           content: .lines(filled, isLogarithmic: isLogarithmic)))
     }
-    let byOrder = orders.compactMap { point($0, "group-order", template($0).name) }
+    let byOrder = orders.compactMap { point($0, "group-order", "template C\($0)") }
     add(
       "error-by-order", "Error against the order of the group, learned template", "order",
       [.init(name: "template", points: byOrder)])
@@ -69,7 +47,7 @@ enum Curves {
     }
     add(
       "error-by-images", "Error against the number of training images", "training images", byImages)
-    if let task = tasks.first(where: { $0.isTestTurned }) {
+    if let task = tasks.first(where: { $0.testData != nil }) {
       let series = task.methods.compactMap { method -> Chart.Series? in
         let rows = results.filter { $0.task == task.id && $0.method == method.name }
           .compactMap(\.byAngle)
@@ -91,14 +69,13 @@ enum Curves {
   }
 
   /// The models of the first seed of which forms and poses are shown.
-  static func shown(_ task: Task, models: String) throws -> [(name: String, model: ImageModel)] {
+  static func shown(_ task: Task, models: String) throws -> [(name: String, model: any Predictor)] {
     try task.methods.filter {
-      if case .scratch = $0.start { return $0.kind == .heuristic || $0.kind == .learned }
-      return false
+      $0.isFromScratch && ($0.kind == .heuristic || $0.kind == .learned)
     }.compactMap { method in
       let path = savedModel(models, task.id, method.name, 0)
       guard FileManager.default.fileExists(atPath: path) else { return nil }
-      return (method.name, try ImageModel.load(path).model)
+      return (method.name, try loadModel(path))
     }
   }
 
@@ -107,7 +84,7 @@ enum Curves {
     let examples = try upright(task, 1000)
     let bins = 36
     let series = try shown(task, models: models).map { name, model -> Chart.Series in
-      let poses = model.poses(of: examples.inputs).map(\.element)
+      let poses = model.poses(of: examples.inputs).map(\.element.planarIsometry)
       var counts = [Int](repeating: 0, count: bins)
       for label in Set(examples.labels) {
         let own = zip(poses, examples.labels).filter { $0.1 == label }.map(\.0)
@@ -132,10 +109,10 @@ enum Curves {
   }
 
   private static func upright(_ task: Task, _ count: Int) throws -> Examples {
-    var configuration = try RunConfiguration(text: task.yaml(none, seed: 0), source: task.id)
-    configuration.data.kind = .uprightMNIST
-    guard let test = try TrainingData.test(configuration) else {
-      throw BenchmarkError(description: "\(task.id) has no test part")
+    let configuration = try RunConfiguration(
+      text: task.yaml(task.methods[0], seed: 0), source: task.id)
+    guard let test = try configuration.data.upright?.test(seed: 0) else {
+      throw BenchmarkError(description: "\(task.id) has no upright test part")
     }
     return test.selecting(0..<count)
   }
@@ -154,7 +131,8 @@ enum Curves {
       var sheet = ContactSheet(rows: 2 * digits.count, columns: poses)
       for (row, n) in digits.enumerated() {
         let copies = [Tensor](repeating: examples.inputs.sliced(n..<n + 1), count: poses)
-        let turned = model.action.act(turns, on: .concatenated(copies))
+        let turned = model.domain.inputs.act(
+          turns.map { Motion(isometry: $0) }, on: .concatenated(copies))
         let forms = model.predict(turned).forms
         for column in 0..<poses {
           sheet.place(Image(turned[column]), row: 2 * row, column: column)

@@ -77,6 +77,8 @@ struct Summary {
 struct Verdict: Codable {
   enum Outcome: String, Codable {
     case learned, heuristic
+    /// One seed has no spread, and decides nothing.
+    case oneSeed
     /// Their means are within a standard deviation of each other.
     case undecided
   }
@@ -95,8 +97,10 @@ struct Verdict: Codable {
     (self.learned, self.heuristic) = (learned.method, heuristic.method)
     (learnedFigure, heuristicFigure) = (learned.figure, heuristic.figure)
     outcome =
-      learned.figure.range.overlaps(heuristic.figure.range)
-      ? .undecided : learned.figure.mean < heuristic.figure.mean ? .learned : .heuristic
+      min(learned.figure.count, heuristic.figure.count) < 2
+      ? .oneSeed
+      : learned.figure.range.overlaps(heuristic.figure.range)
+        ? .undecided : learned.figure.mean < heuristic.figure.mean ? .learned : .heuristic
   }
 
   /// In a sentence.
@@ -107,6 +111,7 @@ struct Verdict: Codable {
     return switch outcome {
     case .learned: "learned is ahead. \(figures)"
     case .heuristic: "the heuristic is ahead. \(figures)"
+    case .oneSeed: "one seed decides nothing. \(figures)"
     case .undecided: "no difference beyond the seeds' spread. \(figures)"
     }
   }

@@ -1,12 +1,12 @@
+import Datasets
 import Foundation
-import Layers
 import Synchronization
 import TensorCore
 import Training
 
 /// Data that all methods and seeds of a task share.
 private struct Shared: Sendable {
-  let training: TrainingData
+  let training: Dataset
   let test: Examples
   /// Upright digits of the test part, where training ones are upright and the test's are not.
   let upright: Examples?
@@ -73,7 +73,7 @@ final class Runner: Sendable {
       let own = open.filter { $0.task.id == task.id }
       // Methods that begin with the model of another one come after it.
       for isLate in [false, true] {
-        let part = own.filter { if case .scratch = $0.method.start { !isLate } else { isLate } }
+        let part = own.filter { $0.method.isFromScratch != isLate }
         Parallel.forEach(part.count) { self.run(part[$0], shared) }
         if let failure = failure.withLock({ $0 }) { throw BenchmarkError(description: failure) }
       }
@@ -86,34 +86,26 @@ final class Runner: Sendable {
   }
 
   private func yaml(_ job: Job) -> String {
-    if case .backbone(let other) = job.method.start {
-      return job.task.yaml(
-        job.method, seed: job.seed, backboneFrom: modelPath(job.task, other, job.seed))
-    }
-    return job.task.yaml(job.method, seed: job.seed)
+    job.task.yaml(
+      job.method, seed: job.seed,
+      backboneFrom: job.method.backboneFrom.map { modelPath(job.task, $0, job.seed) })
   }
 
   private func shared(_ task: Task) throws -> Shared {
-    let text = task.yaml(none, seed: 0)
-    var configuration = try RunConfiguration(text: text, source: task.id)
-    let all = try TrainingData(configuration)
+    let configuration = try RunConfiguration(
+      text: task.yaml(task.methods[0], seed: 0), source: task.id)
+    var training = try configuration.loadData()
     let (validCount, testCount) = size == .full ? (Int.max, Int.max) : (1000, 4000)
-    func first(_ examples: Examples?, _ count: Int) -> Examples? {
-      examples.map { $0.selecting(0..<min($0.count, count)) }
-    }
-    let isForecast = configuration.data.task == .forecast
-    let training =
-      isForecast
-      ? all
-      : TrainingData(
-        train: all.train, valid: first(all.valid, validCount) ?? all.valid,
-        classNames: all.classNames)
-    let own = first(try TrainingData.test(configuration), testCount)
+    let isForecast = type(of: configuration.data).kind == ParticlesOptions.kind
+    if !isForecast { training.valid = training.valid.prefix(validCount) }
+    let own = try configuration.data.test(seed: 0)?.prefix(testCount)
     var (test, upright) = (own, nil as Examples?)
-    if task.isTestTurned {
+    if let other = task.testData {
       upright = own
-      configuration.data.kind = .rotatedMNIST
-      test = first(try TrainingData.test(configuration), testCount)
+      let moved = try RunConfiguration(
+        text: "data: {kind: \(other), path: '\(task.configuration["data"]?["path"]?.text ?? "")'}",
+        source: task.id)
+      test = try moved.data.test(seed: 0)?.prefix(testCount)
     }
     guard let test else { throw BenchmarkError(description: "\(task.id) has no test part") }
     return Shared(training: training, test: test, upright: upright)
@@ -125,42 +117,42 @@ final class Runner: Sendable {
       let text = yaml(job)
       let configuration = try RunConfiguration(
         text: text, source: "\(job.task.id), \(job.method.name)")
-      let result =
-        configuration.data.kind.dimension == nil
-        ? try result(job, ImageModel.self, configuration, text, shared)
-        : try result(job, PointModel.self, configuration, text, shared)
+      let result = try result(job, configuration, text, shared)
       try keep(result)
     } catch {
       failure.withLock { $0 = "\(job.task.id), \(job.method.name), seed \(job.seed): \(error)" }
     }
   }
 
-  private func result<Model: Measurable>(
-    _ job: Job, _: Model.Type, _ configuration: RunConfiguration, _ text: String, _ shared: Shared
+  private func result(
+    _ job: Job, _ configuration: RunConfiguration, _ text: String, _ shared: Shared
   ) throws -> Result {
     let began = Date()
-    let model: Model
-    if case .trained(let other) = job.method.start {
+    let model: any Predictor
+    let path = modelPath(job.task, job.method.name, job.seed)
+    if let other = job.method.from {
       var file = try Safetensors(path: modelPath(job.task, other, job.seed))
       file.metadata["configuration"] = configuration.yaml
-      let path = modelPath(job.task, job.method.name, job.seed)
       try file.write(to: path)
-      model = try Model.load(path).model
+      model = try loadModel(path)
     } else {
-      model = Model(configuration, classNames: shared.training.classNames)
-      try model.loadBackbone()
-      var trainer = Trainer(model, data: shared.training)
+      var trainer = try Trainer(configuration, data: shared.training)
       while !trainer.isFinished {
         try trainer.advance()
-        if trainer.isValidationDue { _ = trainer.validate() }
+        if trainer.isValidationDue { try trainer.validate() }
       }
       try trainer.restoreBest()
-      try trainer.bestModel().write(to: modelPath(job.task, job.method.name, job.seed))
+      try trainer.bestModel().write(to: path)
+      guard let trained = trainer.model as? any Predictor else {
+        throw BenchmarkError(description: "\(job.key) does not predict")
+      }
+      model = trained
     }
     let trainSeconds = Date().timeIntervalSince(began)
-    let valid = model.quality(on: shared.training.valid)
+    let valid = model.quality(on: try model.prepared(shared.training.valid))
+    let test = try model.prepared(shared.test)
     let start = Date()
-    let quality = model.quality(on: shared.test)
+    let quality = model.quality(on: test)
     let seconds = Date().timeIntervalSince(start)
     let few = shared.test.selecting(0..<min(500, shared.test.count))
     let fewUpright = shared.upright.map { $0.selecting(0..<min(500, $0.count)) }
@@ -168,13 +160,14 @@ final class Runner: Sendable {
       task: job.task.id, method: job.method.name, kind: job.method.kind, seed: job.seed,
       configuration: text, error: quality.error, loss: quality.loss,
       valid: valid.error ?? valid.loss,
-      calibration: quality.calibrationError, invariance: model.invarianceError(on: few.inputs),
+      calibration: quality.calibrationError,
+      invariance: model.invarianceError(on: few.inputs, configuration),
       trainSeconds: trainSeconds,
       inferenceMicroseconds: seconds / Double(shared.test.count) * 1e6,
-      canonicalizerParameters: model.canonicalizerParameters,
-      backboneParameters: model.backbone.trainableCount,
-      uprightError: shared.upright.flatMap { model.quality(on: $0).error },
-      byAngle: fewUpright.flatMap { (model as? ImageModel)?.errors(onUpright: $0) })
+      canonicalizerParameters: model.trainableCount() - model.trainableCount("backbone."),
+      backboneParameters: model.trainableCount("backbone."),
+      uprightError: try shared.upright.flatMap { model.quality(on: try model.prepared($0)).error },
+      byAngle: fewUpright.map { model.errors(onUpright: $0) })
   }
 
   /// Keeps a result, on the disk too: what is done is not lost when the benchmark is stopped.

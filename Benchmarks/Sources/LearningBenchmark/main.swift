@@ -15,6 +15,7 @@ struct LearningBenchmark: ParsableCommand {
         make bench
         make bench-full
         LearningBenchmark Benchmarks/Data --only particles --only bodies --out my-results
+        LearningBenchmark Benchmarks/Data --only rotated-cnn --method PCA --seeds 1 --out my-results
       """)
 
   @Argument(help: "The folder of MNIST's IDX files.")
@@ -32,14 +33,29 @@ struct LearningBenchmark: ParsableCommand {
   @Option(help: "These tasks only, by their names; --list prints them.")
   var only: [String] = []
 
+  @Option(name: .customLong("method"), help: "These methods only, by their names.")
+  var methods: [String] = []
+
+  @Option(help: "The folder of tasks and methods.")
+  var configs = "configs/bench"
+
   @Flag(help: "Print the names of tasks and methods, and end.")
   var list = false
 
   func run() throws {
     let size: Size = full ? .full : .quick
-    let all = Task.all(size, digits: data)
+    let every = try Task.all(in: configs, size, digits: data)
+    let all = every.map { $0.keeping(methods) }.filter { !$0.methods.isEmpty }
+    if let unknown = methods.first(where: { name in
+      !every.contains { $0.methods.contains { $0.name == name } }
+    }) {
+      throw ValidationError("No method is called '\(unknown)'; --list prints their names.")
+    }
     if list {
-      for task in all { print("\(task.id): \(task.methods.map(\.name).joined(separator: ", "))") }
+      for task in all {
+        print(task.id)
+        for method in task.methods { print("  \(method.name)") }
+      }
       return
     }
     if let unknown = only.first(where: { name in !all.contains { $0.id == name } }) {
@@ -48,7 +64,8 @@ struct LearningBenchmark: ParsableCommand {
     guard seeds > 0 else { throw ValidationError("--seeds must be at least 1.") }
     let tasks = all.filter { only.isEmpty || only.contains($0.id) }
     // Curves belong to the whole.
-    let curves = only.isEmpty ? Curves.tasks(size, digits: data) : []
+    let isWhole = only.isEmpty && methods.isEmpty
+    let curves = isWhole ? try Task.all(in: configs + "/curves", size, digits: data) : []
     let runner = Runner(out: out, size: size)
     let results = try runner.run(tasks + curves, seeds: seeds)
     let models = "\(out)/models"

@@ -64,7 +64,7 @@ struct ProcessRows {
     for n in 0..<10_000 {
       try Image(digits[n]).write(to: source + String(format: "/%05d.png", n))
     }
-    try benchmarkTrainer(order: 8).model.safetensors().write(to: model)
+    try benchmarkTrainer(order: 8).bestModel().write(to: model)
     let folder = (script as NSString).deletingLastPathComponent + "/peer_folder.py"
     let one = "\(source)/00000.png"
     let single = "\(place)/one"

@@ -38,16 +38,16 @@ func scalingCurves(runs: Int) throws -> [Curve] {
   return [
     try curve("side", "image side", "ms per image", [28, 56, 112, 224, 512]) { side in
       let trainer = try benchmarkTrainer(order: 8, size: side, batch: 2)
-      return median { _ = trainer.model.predict(trainer.data.train.inputs) } / 2
+      return median { _ = trainer.predict(trainer.data.train.inputs) } / 2
     },
     try curve("group", "group order", "ms per batch of 128", [1, 2, 4, 8, 16, 32, 64]) { order in
       let trainer = try benchmarkTrainer(order: order)
-      return median { _ = trainer.model.predict(trainer.data.train.inputs) }
+      return median { _ = trainer.predict(trainer.data.train.inputs) }
     },
     try curve("batch", "batch", "ms per batch", [1, 4, 16, 64, 256, 1024]) { count in
       let trainer = try benchmarkTrainer(order: 8, batch: max(2, count))
       let images = trainer.data.train.inputs.sliced(0..<count)
-      return median { _ = trainer.model.predict(images) }
+      return median { _ = trainer.predict(images) }
     },
     try curve("threads", "threads", "ms per training step", Array(1...threads)) { count in
       Parallel.threadCount = count
