@@ -15,7 +15,7 @@ public final class Parameter: Sendable {
     self.isTrainable = isTrainable
   }
 
-  /// The current value.
+  /// The current value; a new one has the same shape.
   public var value: Tensor {
     get { state.withLock { $0.value } }
     set { update { $0 = newValue } }
@@ -24,7 +24,10 @@ public final class Parameter: Sendable {
   /// Changes the value in place.
   public func update(_ body: (inout Tensor) -> Void) {
     state.withLock {
+      let shape = $0.value.shape
       body(&$0.value)
+      require(
+        $0.value.shape == shape, "a parameter of \(shape) cannot become one of \($0.value.shape)")
       $0.version += 1
     }
   }

@@ -59,7 +59,7 @@ public struct Motion: Hashable, Sendable {
 
   /// First `other`, then this motion.
   public func after(_ other: Motion) -> Motion {
-    var result = Motion(others: other.others + others)
+    var result = Motion(others: OtherElement.joined(other.others, others))
     if map == nil && other.map == nil {
       result.isometry =
         isometry.map { g in other.isometry.map { O2().compose(g, $0) } ?? g } ?? other.isometry
@@ -116,6 +116,39 @@ public struct OtherElement: Hashable, Sendable {
   public var inverse: OtherElement {
     func opened<A: Action>(_ action: A) -> OtherElement {
       (element as? A.Group.Element).map { OtherElement(action.group.inverse($0), action) } ?? self
+    }
+    return opened(action)
+  }
+
+  /// First the elements of one list, then those of another; neighbors of one group are composed, and identities
+  /// left out.
+  static func joined(_ first: [OtherElement], _ second: [OtherElement]) -> [OtherElement] {
+    var all = first
+    for element in second {
+      guard let last = all.last, let both = element.after(last) else {
+        all.append(element)
+        continue
+      }
+      all.removeLast()
+      if !both.isIdentity { all.append(both) }
+    }
+    return all
+  }
+
+  /// First `other`, then this element; `nil` where they are of different groups.
+  private func after(_ other: OtherElement) -> OtherElement? {
+    func opened<A: Action>(_ action: A) -> OtherElement? {
+      guard other.action is A, let g = element as? A.Group.Element,
+        let h = other.element as? A.Group.Element
+      else { return nil }
+      return OtherElement(action.group.compose(g, h), action)
+    }
+    return opened(action)
+  }
+
+  private var isIdentity: Bool {
+    func opened<A: Action>(_ action: A) -> Bool {
+      (element as? A.Group.Element) == action.group.identity
     }
     return opened(action)
   }
