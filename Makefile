@@ -36,7 +36,8 @@ test: needs-swift packages ## All tests, in debug and in release; in release on 
 	./Tests/run debug
 	./Tests/run release
 
-SWIFT = Sources Tests Snippets Package.swift Benchmarks/Sources Benchmarks/Package.swift
+SWIFT = Sources Tests Snippets Package.swift Benchmarks/Sources Benchmarks/Package.swift \
+  Examples/own-components/Sources Examples/own-components/Package.swift
 
 lint: needs-swift ## Format, strictly
 	swift format lint --strict --recursive $(SWIFT)
@@ -44,14 +45,13 @@ lint: needs-swift ## Format, strictly
 format: needs-swift
 	swift format --in-place --recursive $(SWIFT)
 
-MODULES = TensorCore Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training CanonCommands
+MODULES = TensorCore Settings Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training \
+  Canon CanonCommands
 
-docs: needs-swift packages ## The documentation of every module, warnings as errors: docs/site
-	@mkdir -p docs/site
-	@for m in $(MODULES); do \
-	  swift package --allow-writing-to-directory docs/site generate-documentation --target $$m \
-	    --warnings-as-errors --output-path docs/site/$$m || exit 1; \
-	done
+docs: needs-swift packages ## One documentation site of all modules, warnings as errors: docs/site
+	swift package --allow-writing-to-directory docs/site generate-documentation \
+	  $(foreach m,$(MODULES),--target $(m)) --enable-experimental-combined-documentation \
+	  --warnings-as-errors --output-path docs/site
 
 BENCH = .build-benchmarks/release
 PEER ?=

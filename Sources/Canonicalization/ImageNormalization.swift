@@ -1,4 +1,4 @@
-public import Autodiff
+import Autodiff
 import Glibc
 import Layers
 public import Settings
@@ -55,84 +55,6 @@ public struct MomentNormalization: TrainableCanonicalizer {
       let scale = (square / mass).squareRoot() / spread
       return Pose(AffineMap(matrix: [scale, 0, 0, scale]))
     }
-  }
-}
-
-/// Canonicalizers of images one after the other, as one: each looks at the form of those before it, the
-/// poses are composed, and the image itself is sampled once.
-///
-/// **Law.** A canonicalizer of the composed group where each one's pose moves along with what later ones
-/// undo: a center turns with the image, then the angle is found about it.
-///
-///     // SE(2): centered, then turned upright.
-///     let canonicalizer = NormalizationChain([
-///       MomentNormalization(.center), AffinePoses(PrincipalAxis()),
-///     ], .rigidMotions)
-public struct NormalizationChain: TrainableCanonicalizer {
-  public let action: AffineImageAction
-  public let steps: [any TrainableCanonicalizer<AffineImageAction>]
-
-  public init(
-    _ steps: [any TrainableCanonicalizer<AffineImageAction>], _ group: PlanarAffine,
-    interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero
-  ) {
-    self.steps = steps
-    action = AffineImageAction(group, interpolation: interpolation, border: border)
-  }
-
-  public var parameters: [(name: String, parameter: Parameter)] {
-    steps.enumerated().flatMap { i, step in
-      step.parameters.map { ("\(i).\($0.name)", $0.parameter) }
-    }
-  }
-
-  /// Margins are the smallest of all steps'; ties are those of the last step.
-  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
-    var found = [Pose](repeating: Pose(action.group.identity), count: batch.shape[0])
-    for step in steps {
-      let forms = action.act(found.map { $0.element.inverse }, on: batch)
-      found = zip(found, step.poses(of: forms)).map { outer, inner in
-        Pose(
-          outer.element.after(inner.element), margin: min(outer.margin, inner.margin),
-          ties: inner.ties.map { outer.element.after($0) })
-      }
-    }
-    return found
-  }
-
-  /// Where a step learns, each samples the form of the one before, so that gradients reach them all.
-  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    guard let first = steps.first, !parameters.isEmpty else { return formsAtConstantPoses(batch) }
-    return steps.dropFirst().reduce(first.trainingForms(batch, on: tape)) { forms, step in
-      step.trainingForms(forms.forms, on: tape).after(forms)
-    }
-  }
-}
-
-/// A canonicalizer for rotations and reflections of images, with its poses as affine maps.
-public struct AffinePoses<Base: ImageCanonicalizer>: TrainableCanonicalizer {
-  public let base: Base
-  public let action: AffineImageAction
-
-  public init(_ base: Base) {
-    self.base = base
-    action = AffineImageAction(
-      PlanarAffine([.rotation]), interpolation: base.action.interpolation,
-      border: base.action.border)
-  }
-
-  public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
-    base.planarPoses(of: batch).map { pose in
-      Pose(
-        AffineMap(matrix: pose.element.matrix), margin: pose.margin,
-        ties: pose.ties.map { AffineMap(matrix: $0.matrix) })
-    }
-  }
-
-  public var parameters: [(name: String, parameter: Parameter)] { base.parameters }
-
-  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    base.trainingForms(batch, on: tape)
   }
 }
 

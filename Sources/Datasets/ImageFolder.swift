@@ -1,6 +1,7 @@
 import Foundation
+import Images
 
-/// PNG files below a folder, sorted by path: found once, read one by one.
+/// Images below a folder, sorted by path: found once, read one by one.
 public struct ImageFolder: Sendable {
   /// The folder.
   public let path: String
@@ -13,7 +14,7 @@ public struct ImageFolder: Sendable {
     self.files = files
   }
 
-  /// Finds the files with the ending `.png` (of any case), in subfolders too.
+  /// Finds the files with the ending of an image (`.png`, of any case), in subfolders too.
   ///
   /// - Throws: `DatasetError.unreadable` for a folder that is missing, not a folder, or has none.
   public init(path: String) throws(DatasetError) {
@@ -22,8 +23,8 @@ public struct ImageFolder: Sendable {
       throw .unreadable(path: path, reason: "there is no such folder")
     }
     if !isFolder.boolValue {
-      guard path.lowercased().hasSuffix(".png") else {
-        throw .unreadable(path: path, reason: "it is neither a folder nor a PNG file")
+      guard ImageCodecs.isImage(path) else {
+        throw .unreadable(path: path, reason: "it is neither a folder nor an image file")
       }
       let url = URL(fileURLWithPath: path)
       self.path = url.deletingLastPathComponent().relativePath
@@ -36,8 +37,8 @@ public struct ImageFolder: Sendable {
       throw .unreadable(path: path, reason: "it cannot be listed")
     }
     self.path = path
-    files = found.compactMap { $0 as? String }.filter { $0.lowercased().hasSuffix(".png") }.sorted()
-    if files.isEmpty { throw .unreadable(path: path, reason: "it holds no PNG file") }
+    files = found.compactMap { $0 as? String }.filter { ImageCodecs.isImage($0) }.sorted()
+    if files.isEmpty { throw .unreadable(path: path, reason: "it holds no image file") }
   }
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a

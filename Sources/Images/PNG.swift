@@ -1,35 +1,20 @@
 import CPNG
 import Glibc
 
-/// What can go wrong with an image file, in a sentence that says what to do.
-public enum ImageError: Error, CustomStringConvertible {
-  case unreadable(path: String, reason: String)
-  case tooLarge(path: String, width: Int, height: Int, limit: Int)
-  case unwritable(path: String, reason: String)
+/// PNG, by libpng.
+public enum PNGCodec: ImageCodec {
+  public static let endings = ["png"]
 
-  public var description: String {
-    switch self {
-    case .unreadable(let path, let reason):
-      "\(path) cannot be read as a PNG image (\(reason)); check the file or remove it."
-    case .tooLarge(let path, let width, let height, let limit):
-      "\(path) declares \(width) × \(height) pixels, more than the limit of \(limit) million; "
-        + "scale it down first."
-    case .unwritable(let path, let reason):
-      "\(path) cannot be written (\(reason)); check the folder's permission and the free space."
-    }
+  public static func recognizes(_ bytes: [UInt8]) -> Bool {
+    bytes.starts(with: [0x89, 0x50, 0x4E, 0x47])
   }
-}
-
-extension Image {
-  /// Images of more pixels than this are refused: a corrupt header must not exhaust memory.
-  public static let pixelLimit = 200_000_000
 
   /// Reads a PNG file of any kind: 1–16 bits, gray, palette or color, interlaced or not.
   ///
   /// Palettes become RGB, transparent colors an alpha channel, fewer than 8 bits 8; 16 stay 16.
   ///
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
-  public init(path: String) throws(ImageError) {
+  public static func read(_ path: String) throws(ImageError) -> Image {
     var header = cpng_header()
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     let result: Result<[UInt16], ImageError> = unsafe message.withUnsafeMutableBufferPointer {
@@ -62,16 +47,13 @@ extension Image {
       }
       return .success(samples.map { UInt16($0) })
     }
-    self.init(
+    return Image(
       width: Int(header.width), height: Int(header.height),
       channels: max(1, Int(header.channels)), bitDepth: header.bit_depth == 16 ? 16 : 8,
       samples: try result.get())
   }
 
-  /// How many samples a PNG file's header declares, or `nil` where it has no valid header.
-  ///
-  /// - Complexity: O(1): the pixels are not read.
-  public static func sampleCount(path: String) -> Int? {
+  public static func sampleCount(_ path: String) -> Int? {
     var header = cpng_header()
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     guard let reader = unsafe cpng_open(path, &header, &message) else { return nil }
@@ -79,12 +61,10 @@ extension Image {
     return Int(header.width) * Int(header.height) * Int(header.channels)
   }
 
-  /// Writes a PNG file, beside its final name first and then renamed: never half a file.
-  ///
-  /// - Throws: `ImageError.unwritable`.
-  public func write(to path: String) throws(ImageError) {
+  public static func write(_ image: Image, to path: String) throws(ImageError) {
+    let (samples, bitDepth) = (image.samples, image.bitDepth)
     var header = cpng_header(
-      width: UInt32(width), height: UInt32(height), channels: Int32(channels),
+      width: UInt32(image.width), height: UInt32(image.height), channels: Int32(image.channels),
       bit_depth: Int32(bitDepth))
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     let temporary = path + ".partial"

@@ -27,6 +27,11 @@ private func figure(_ side: Int = 41) -> Tensor {
   blobs([(1.5, -1, 2, 0.9), (5.5, 0, 1.6, 0.6), (-0.5, 2, 1.5, 0.5)], side: side)
 }
 
+/// Canonicalizers of images one after the other.
+private func steps(_ canonicalizers: any TrainableCanonicalizer...) -> Steps {
+  Steps(canonicalizers.map { Step($0) }, of: ImageDomain())
+}
+
 @Suite struct NormalizationTests {
   @Test("The center of mass follows shifts, the spread scalings, the angle about it turns")
   func laws() {
@@ -34,17 +39,14 @@ private func figure(_ side: Int = 41) -> Tensor {
     let center = MomentNormalization(.center)
     let shifts = center.deviations(on: figure(), under: center.sampledElements(8))
     #expect(shifts.pose < 0.01 && shifts.form < 0.06 && shifts.restoration < 0.06, "\(shifts)")
-    let rigid = NormalizationChain(
-      [center, AffinePoses(PrincipalAxis())], .rigidMotions)
+    let rigid = steps(center, PrincipalAxis())
     let motions = rigid.deviations(on: figure(), under: rigid.sampledElements(8))
     #expect(motions.pose < 0.05 && motions.form < 0.1, "\(motions)")
-    let similar = NormalizationChain(
-      [center, MomentNormalization(.scale, spread: 0.3), AffinePoses(PrincipalAxis())],
-      .similarities)
+    let similar = steps(center, MomentNormalization(.scale, spread: 0.3), PrincipalAxis())
     let all = similar.deviations(on: figure(), under: similar.sampledElements(8))
     #expect(all.pose < 0.08 && all.form < 0.12, "\(all)")
     // Without the center, a shift is taken for something else.
-    let bare = NormalizationChain([AffinePoses(PrincipalAxis())], .rigidMotions)
+    let bare = steps(PrincipalAxis())
     #expect(bare.deviations(on: figure(), under: rigid.sampledElements(8)).form > 0.3)
   }
 
@@ -101,7 +103,7 @@ private func figure(_ side: Int = 41) -> Tensor {
     let y = figure()
     let shifts = learned.deviations(on: y, under: learned.sampledElements(8))
     #expect(shifts.pose < 0.01 && shifts.form < 0.06 && shifts.restoration < 0.06, "\(shifts)")
-    let rigid = NormalizationChain([learned, AffinePoses(PrincipalAxis())], .rigidMotions)
+    let rigid = steps(learned, PrincipalAxis())
     let motions = rigid.deviations(on: y, under: rigid.sampledElements(8))
     #expect(motions.pose < 0.05 && motions.form < 0.1, "\(motions)")
     #expect(learned.poses(of: .zeros([1, 9, 9, 1]))[0].margin == 0)
@@ -112,11 +114,10 @@ private func figure(_ side: Int = 41) -> Tensor {
   {
     var random = RandomStream(seed: 4, name: "center")
     let learned = LearnedCenter(width: 2, kernel: 5, using: &random)
-    let chain = NormalizationChain(
-      [learned, MomentNormalization(.scale, spread: 0.3)], .similarities)
+    let chain = steps(learned, MomentNormalization(.scale, spread: 0.3))
     let x = figure(21)
     let aside = AffineMap(matrix: [1, 0, 0, 1], translation: [0.1, -0.2])
-    let goal = Variable(chain.action.act([aside], on: chain.canonicalize(x).form))
+    let goal = Variable(chain.action.act([Motion(map: aside)], on: chain.canonicalize(x).form))
     func loss(_ tape: Tape) -> Variable {
       ((chain.trainingForms(Variable(x), on: tape).forms - goal).squared()).sum()
     }

@@ -63,17 +63,19 @@ private func sets(members: Int = 9, features: Int = 3) -> Tensor {
     var random = RandomStream(seed: 3, name: "composed")
     let action = PointAction(.e(3), columns: [.point, .scalars(1)])
     let x = Tensor.normal([3, 9, 4], using: &random)
-    let canonicalizer = ComposedCanonicalizer(
-      LearnedFrame(action, width: 6, layers: 2, using: &random),
-      then: LearnedPermutation(
-        Symmetric(9), features: 4, head: .sort(), width: 8, using: &random))
+    let canonicalizer = Steps(
+      [
+        Step(LearnedFrame(action, width: 6, layers: 2, using: &random)),
+        Step(
+          LearnedPermutation(Symmetric(9), features: 4, head: .sort(), width: 8, using: &random)),
+      ], of: SetDomain(members: 9, dimension: 3, columns: [.point, .scalars(1)]))
     let found = canonicalizer.deviations(on: x, under: canonicalizer.sampledElements(10))
     #expect(found.pose < 1e-3 && found.form < 1e-3 && found.restoration < 1e-5)
     // The gradient passes through the second's form to the first.
     let tape = Tape.training(random: RandomStream(seed: 0, name: "t"))
     let forms = canonicalizer.trainingForms(Variable(x), on: tape)
     let gradients = Gradients(of: forms.forms.squared().squared().sum())
-    for (name, parameter) in canonicalizer.parameters where name.hasPrefix("first.own") {
+    for (name, parameter) in canonicalizer.parameters where name.hasPrefix("0.own") {
       let found = tape.leaf(of: parameter).flatMap { gradients[$0] }
       #expect(found?.elements.contains { abs($0) > 1e-7 } == true, "\(name)")
     }

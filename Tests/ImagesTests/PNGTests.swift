@@ -125,4 +125,46 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     #expect(
       sheet.image.samples[(2 * 14 + 8) * 3] == 255 && sheet.image.samples[(2 * 14 + 2) * 3] == 41)
   }
+
+  @Test("A format of one's own is read by its content and written by its ending") func own() throws
+  {
+    ImageCodecs.register(Netpbm.self)
+    let path = FileManager.default.temporaryDirectory.path + "/canon-own.PGM"
+    let image = Image(width: 2, height: 2, channels: 1, samples: [0, 7, 200, 255])
+    try image.write(to: path)
+    #expect(try Image(path: path) == image && Image.sampleCount(path: path) == 4)
+    #expect(
+      ImageCodecs.isImage(path) && ImageCodecs.isImage("a/b.PNG") && !ImageCodecs.isImage("png"))
+    // The content decides, not the name.
+    let misnamed = path + ".png"
+    try? FileManager.default.removeItem(atPath: misnamed)
+    try FileManager.default.moveItem(atPath: path, toPath: misnamed)
+    #expect(try Image(path: misnamed) == image)
+  }
+}
+
+/// Portable graymaps of 8 bits: a header of text, then bytes.
+private enum Netpbm: ImageCodec {
+  static let endings = ["pgm"]
+  static func recognizes(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0x50, 0x35]) }
+
+  static func read(_ path: String) throws(ImageError) -> Image {
+    guard let data = FileManager.default.contents(atPath: path),
+      let header = String(data: data.prefix(11), encoding: .ascii)?.split(separator: "\n"),
+      header.count == 3
+    else { throw .unreadable(path: path, reason: "it is no graymap") }
+    let size = header[1].split(separator: " ").compactMap { Int($0) }
+    return Image(
+      width: size[0], height: size[1], channels: 1, samples: data.dropFirst(11).map(UInt16.init))
+  }
+
+  static func sampleCount(_ path: String) -> Int? { (try? read(path))?.samples.count }
+
+  static func write(_ image: Image, to path: String) throws(ImageError) {
+    var data = Data("P5\n\(image.width) \(image.height)\n255\n".utf8)
+    data.append(contentsOf: image.samples.map { UInt8(truncatingIfNeeded: $0) })
+    guard FileManager.default.createFile(atPath: path, contents: data) else {
+      throw .unwritable(path: path, reason: "no permission")
+    }
+  }
 }

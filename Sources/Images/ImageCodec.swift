@@ -1,0 +1,108 @@
+import Glibc
+import Synchronization
+
+/// What can go wrong with an image file, in a sentence that says what to do.
+public enum ImageError: Error, CustomStringConvertible {
+  case unreadable(path: String, reason: String)
+  case tooLarge(path: String, width: Int, height: Int, limit: Int)
+  case unwritable(path: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .unreadable(let path, let reason):
+      "\(path) cannot be read as an image (\(reason)); check the file or remove it."
+    case .tooLarge(let path, let width, let height, let limit):
+      "\(path) declares \(width) × \(height) pixels, more than the limit of \(limit) million; "
+        + "scale it down first."
+    case .unwritable(let path, let reason):
+      "\(path) cannot be written (\(reason)); check the folder's permission and the free space."
+    }
+  }
+}
+
+/// A format of image files: one file of source, and a line in `ImageCodecs.all`.
+///
+/// Writing goes beside the final name and is then renamed: never half a file.
+public protocol ImageCodec: Sendable {
+  /// The endings of its files, in lower case, without the dot.
+  static var endings: [String] { get }
+
+  /// Whether a file that begins with these bytes (16 at most) is of the format.
+  static func recognizes(_ bytes: [UInt8]) -> Bool
+
+  /// Reads a file.
+  ///
+  /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
+  static func read(_ path: String) throws(ImageError) -> Image
+
+  /// How many samples a file's header declares, or `nil` where it has no valid header.
+  ///
+  /// - Complexity: O(1): the pixels are not read.
+  static func sampleCount(_ path: String) -> Int?
+
+  /// Writes a file.
+  ///
+  /// - Throws: `ImageError.unwritable`.
+  static func write(_ image: Image, to path: String) throws(ImageError)
+}
+
+/// The formats that are read and written.
+public enum ImageCodecs {
+  private static let registered = Mutex<[any ImageCodec.Type]>([PNGCodec.self])
+
+  /// All formats, the first one for files of no known ending.
+  public static var all: [any ImageCodec.Type] { registered.withLock { $0 } }
+
+  /// Adds a format of one's own, before anything is read.
+  public static func register(_ codec: any ImageCodec.Type) {
+    registered.withLock { $0.append(codec) }
+  }
+
+  /// Whether a file's ending, of any case, is one of an image.
+  public static func isImage(_ path: String) -> Bool {
+    byEnding(path) != nil
+  }
+
+  /// The format of a file's ending.
+  static func byEnding(_ path: String) -> (any ImageCodec.Type)? {
+    guard let dot = path.utf8.lastIndex(of: UInt8(ascii: ".")) else { return nil }
+    let ending = path[path.utf8.index(after: dot)...].lowercased()
+    return all.first { $0.endings.contains(ending) }
+  }
+
+  /// The format of a file's content; by its ending where that cannot be read.
+  static func byContent(_ path: String) -> any ImageCodec.Type {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    var count = 0
+    if let file = unsafe fopen(path, "rb") {
+      count = unsafe fread(&bytes, 1, 16, file)
+      unsafe fclose(file)
+    }
+    return all.first { $0.recognizes(Array(bytes.prefix(count))) } ?? byEnding(path)
+      ?? PNGCodec.self
+  }
+}
+
+extension Image {
+  /// Images of more pixels than this are refused: a corrupt header must not exhaust memory.
+  public static let pixelLimit = 200_000_000
+
+  /// Reads a file of any known format, whatever its name is.
+  ///
+  /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
+  public init(path: String) throws(ImageError) { self = try ImageCodecs.byContent(path).read(path) }
+
+  /// How many samples a file's header declares, or `nil` where it has no valid header.
+  ///
+  /// - Complexity: O(1): the pixels are not read.
+  public static func sampleCount(path: String) -> Int? {
+    ImageCodecs.byContent(path).sampleCount(path)
+  }
+
+  /// Writes a file in the format of its ending, PNG where it has no known one.
+  ///
+  /// - Throws: `ImageError.unwritable`.
+  public func write(to path: String) throws(ImageError) {
+    try (ImageCodecs.byEnding(path) ?? PNGCodec.self).write(self, to: path)
+  }
+}
