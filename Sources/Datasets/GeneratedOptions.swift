@@ -70,7 +70,8 @@ public struct DrawnOptions: DatasetOptions {
   public static let kind = "drawn"
   public static let summary =
     "Drawn signs, each turned once, with classes, keypoints, boxes, masks, headings and fields: "
-    + "2,000 / 500 / 2,000."
+    + "2,000 to train on, 500 to validate, 2,000 to test."
+  public var count = 2000
   public var noise: Float = 0.05
   public var images = ImageDomain()
   public init() {}
@@ -80,6 +81,8 @@ public struct DrawnOptions: DatasetOptions {
   public var symmetries: [String] { ["SO2"] }
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
+    try keys.read(
+      "count", &count, in: 8...1_000_000, "signs to train on; a quarter of them to validate")
     try keys.read("noise", &noise, in: 0...1, "deviation of the noise on the inputs")
     try input.read(&images)
     if images.channels != 1 { throw input.failure("drawn signs are gray: 'channels' must be 1") }
@@ -91,8 +94,9 @@ public struct DrawnOptions: DatasetOptions {
 
   public func load(seed: UInt64) throws -> Dataset {
     Dataset(
-      train: part(2000, seed: 1), valid: part(500, seed: 2), classNames: DrawnSigns.classNames)
+      train: part(count, seed: 1), valid: part(count / 4, seed: 2),
+      classNames: DrawnSigns.classNames)
   }
 
-  public func test(seed: UInt64) throws -> Examples? { part(2000, seed: 3) }
+  public func test(seed: UInt64) throws -> Examples? { part(count, seed: 3) }
 }
