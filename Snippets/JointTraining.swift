@@ -10,7 +10,7 @@ import Training
 
 let signs = DrawnSigns.sample(count: 96, size: 16, seed: 1)
 var random = RandomStream(seed: 0, name: "snippet")
-let canonicalizer = LearnedCanonicalizer(
+let canonicalizer = GroupConvolutionCanonicalizer(
   Cyclic(8), .init(size: 16, kernel: 16), gradient: .mixture(count: 2),
   using: &random)
 let network = Backbone.smallCNN(width: 4, classes: 3, using: &random)

@@ -4,7 +4,7 @@ public import Settings
 import Synchronization
 public import Training
 
-/// The command `canon`, for one's own executable too:
+/// The command, and what one's own executable makes of it.
 ///
 ///     import CanonCommands
 ///

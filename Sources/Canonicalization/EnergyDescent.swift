@@ -189,7 +189,7 @@ extension Tensor {
   fileprivate var identities: [AffineMap] { [AffineMap](repeating: .identity(2), count: shape[0]) }
 }
 
-/// `{kind: energy}`
+/// The settings of `{kind: energy}`.
 public struct EnergyOptions: CanonicalizerOptions {
   public static let kind = "energy"
   public static let summary = "Descends a learned energy over a Lie group of affine maps."

@@ -60,7 +60,7 @@ public struct GradientOrientation: ImageCanonicalizer {
   }
 }
 
-/// `{kind: gradient}`
+/// The settings of `{kind: gradient}`.
 public struct GradientOptions: CanonicalizerOptions {
   public static let kind = "gradient"
   public static let summary = "The angle at which the gradients of an image are strongest."

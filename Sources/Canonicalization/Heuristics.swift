@@ -31,7 +31,7 @@ private func readPrincipal(
   }
 }
 
-/// `{kind: pca}`
+/// The settings of `{kind: pca}`.
 public struct PrincipalAxesOptions: CanonicalizerOptions {
   public static let kind = "pca"
   public static let summary = "The directions in which an image or a set spreads most; signs tie."
@@ -52,7 +52,7 @@ public struct PrincipalAxesOptions: CanonicalizerOptions {
   }
 }
 
-/// `{kind: pca-sign}`
+/// The settings of `{kind: pca-sign}`.
 public struct SignedAxesOptions: CanonicalizerOptions {
   public static let kind = "pca-sign"
   public static let summary = "The principal axes, each towards its longer tail (third moment)."
@@ -70,7 +70,7 @@ public struct SignedAxesOptions: CanonicalizerOptions {
   }
 }
 
-/// `{kind: pca-learned}`
+/// The settings of `{kind: pca-learned}`.
 public struct LearnedSignsOptions: CanonicalizerOptions {
   public static let kind = "pca-learned"
   public static let summary = "The principal axes; a small network chooses their directions."
@@ -106,7 +106,7 @@ public struct LearnedSignsOptions: CanonicalizerOptions {
   }
 }
 
-/// `{kind: identity}`
+/// The settings of `{kind: identity}`.
 public struct IdentityOptions: CanonicalizerOptions {
   public static let kind = "identity"
   public static let summary = "Leaves every input as it is."

@@ -58,7 +58,7 @@ public struct MomentNormalization: TrainableCanonicalizer {
   }
 }
 
-/// `{kind: center}`
+/// The settings of `{kind: center}`.
 public struct CenterOptions: CanonicalizerOptions {
   public static let kind = "center"
   public static let summary = "Shifts an image to its center of mass."
@@ -74,7 +74,7 @@ public struct CenterOptions: CanonicalizerOptions {
   }
 }
 
-/// `{kind: scale}`
+/// The settings of `{kind: scale}`.
 public struct ScaleOptions: CanonicalizerOptions {
   public static let kind = "scale"
   public static let summary = "Scales an image so that its intensity spreads as far as wished."

@@ -90,7 +90,7 @@ public struct LearnedCenter: TrainableCanonicalizer {
   }
 }
 
-/// `{kind: learned-center}`
+/// The settings of `{kind: learned-center}`.
 public struct LearnedCenterOptions: CanonicalizerOptions {
   public static let kind = "learned-center"
   public static let summary =

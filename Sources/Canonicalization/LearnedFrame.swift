@@ -181,7 +181,7 @@ extension [Float] {
   fileprivate var length: Float { reduce(0) { $0 + $1 * $1 }.squareRoot() }
 }
 
-/// `{kind: vector-neurons}`
+/// The settings of `{kind: vector-neurons}`.
 public struct VectorNeuronOptions: CanonicalizerOptions {
   public static let kind = "vector-neurons"
   public static let summary =

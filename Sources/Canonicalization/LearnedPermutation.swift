@@ -113,7 +113,7 @@ extension Variable {
   }
 }
 
-/// `{kind: learned-sort}`
+/// The settings of `{kind: learned-sort}`.
 public struct LearnedSortOptions: CanonicalizerOptions {
   public static let kind = "learned-sort"
   public static let summary = "Sorts the members of a set by a learned score."
@@ -136,7 +136,7 @@ public struct LearnedSortOptions: CanonicalizerOptions {
   }
 }
 
-/// `{kind: assignment}`
+/// The settings of `{kind: assignment}`.
 public struct AssignmentOptions: CanonicalizerOptions {
   public static let kind = "assignment"
   public static let summary =

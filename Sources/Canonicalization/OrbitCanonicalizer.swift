@@ -89,7 +89,7 @@ extension ImageAction where Group: FiniteGroup {
   }
 }
 
-/// `{kind: orbit}`
+/// The settings of `{kind: orbit}`.
 public struct OrbitOptions: CanonicalizerOptions {
   public static let kind = "orbit"
   public static let summary = "Any network looks at every turned copy of an image, and scores it."

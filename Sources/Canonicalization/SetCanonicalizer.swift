@@ -65,7 +65,7 @@ public struct SortedSet: SetCanonicalizer {
   }
 }
 
-/// `{kind: sort}`
+/// The settings of `{kind: sort}`.
 public struct SortOptions: CanonicalizerOptions {
   public static let kind = "sort"
   public static let summary = "Sorts the members of a set by a rule."

@@ -5,7 +5,7 @@ public import Settings
 public import Symmetry
 public import TensorCore
 
-/// How steerable features are bent between convolutions.
+/// The nonlinearity between steerable convolutions.
 public enum SteerableNonlinearity: String, Sendable, CaseIterable, Codable {
   /// Batch norm and ReLU of lengths.
   case norm
@@ -190,7 +190,7 @@ extension Variable {
   }
 }
 
-/// `{kind: steerable}`
+/// The settings of `{kind: steerable}`.
 public struct SteerableOptions: CanonicalizerOptions {
   public static let kind = "steerable"
   public static let summary =

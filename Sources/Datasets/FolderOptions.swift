@@ -13,7 +13,22 @@ extension ImageFolder {
   }
 }
 
-/// `{kind: folder}`
+extension Keys {
+  /// Reads the fraction that is held out, where the data have no split of their own.
+  mutating func readHeld(_ fraction: inout Float) throws(SettingsError) {
+    try read("valid", &fraction, in: 0.01...0.9, "the fraction held out for validation")
+  }
+
+  /// Reads where targets lie, without which there is nothing to learn.
+  fileprivate mutating func readTargets(
+    _ path: inout String, _ meaning: String, _ kind: String
+  ) throws(SettingsError) {
+    try read("targets", &path, meaning)
+    if path.isEmpty { throw failure("data of kind '\(kind)' need 'targets' beside 'path'") }
+  }
+}
+
+/// The settings of `{kind: folder}`.
 public struct FolderOptions: DatasetOptions {
   public static let kind = "folder"
   public static let summary = "A folder with one subfolder of PNG files a class."
@@ -28,7 +43,7 @@ public struct FolderOptions: DatasetOptions {
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the folder")
-    try keys.read("valid", &valid, in: 0.01...0.9, "the fraction held out for validation")
+    try keys.readHeld(&valid)
     try input.read(&images)
   }
 
@@ -49,7 +64,7 @@ public struct FolderOptions: DatasetOptions {
   }
 }
 
-/// `{kind: pairs}`
+/// The settings of `{kind: pairs}`.
 public struct PairsOptions: DatasetOptions {
   public static let kind = "pairs"
   public static let summary =
@@ -66,9 +81,8 @@ public struct PairsOptions: DatasetOptions {
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the folder of inputs")
-    try keys.read("targets", &targets, "the folder of targets")
-    if targets.isEmpty { throw keys.failure("data of kind 'pairs' need 'targets' beside 'path'") }
-    try keys.read("valid", &valid, in: 0.01...0.9, "the fraction held out for validation")
+    try keys.readTargets(&targets, "the folder of targets", Self.kind)
+    try keys.readHeld(&valid)
     try input.read(&images)
   }
 
@@ -82,7 +96,7 @@ public struct PairsOptions: DatasetOptions {
   }
 }
 
-/// `{kind: idx}`
+/// The settings of `{kind: idx}`.
 public struct IDXOptions: DatasetOptions {
   public static let kind = "idx"
   public static let summary = "A pair of IDX files: images, and their labels."
@@ -98,9 +112,8 @@ public struct IDXOptions: DatasetOptions {
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the file of images")
-    try keys.read("targets", &targets, "the file of labels")
-    if targets.isEmpty { throw keys.failure("data of kind 'idx' need 'targets' beside 'path'") }
-    try keys.read("valid", &valid, in: 0.01...0.9, "the fraction held out for validation")
+    try keys.readTargets(&targets, "the file of labels", Self.kind)
+    try keys.readHeld(&valid)
     try input.read(&images)
   }
 

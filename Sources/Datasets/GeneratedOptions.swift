@@ -2,7 +2,7 @@ public import Settings
 public import Symmetry
 import TensorCore
 
-/// `{kind: particles}`
+/// The settings of `{kind: particles}`.
 public struct ParticlesOptions: DatasetOptions {
   public static let kind = "particles"
   public static let summary =
@@ -33,7 +33,7 @@ public struct ParticlesOptions: DatasetOptions {
   public func test(seed: UInt64) throws -> Examples? { part(5000..<7000) }
 }
 
-/// `{kind: bodies}`
+/// The settings of `{kind: bodies}`.
 public struct BodiesOptions: DatasetOptions {
   public static let kind = "bodies"
   public static let summary =
@@ -65,7 +65,7 @@ public struct BodiesOptions: DatasetOptions {
   public func test(seed: UInt64) throws -> Examples? { part(2000, seed: 3) }
 }
 
-/// `{kind: drawn}`
+/// The settings of `{kind: drawn}`.
 public struct DrawnOptions: DatasetOptions {
   public static let kind = "drawn"
   public static let summary =

@@ -42,7 +42,7 @@ extension Examples {
   }
 }
 
-/// `{kind: tensors}`
+/// The settings of `{kind: tensors}`.
 public struct TensorsOptions: DatasetOptions {
   public static let kind = "tensors"
   public static let summary =
@@ -63,7 +63,7 @@ public struct TensorsOptions: DatasetOptions {
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the file")
-    try keys.read("valid", &valid, in: 0.01...0.9, "the fraction held out for validation")
+    try keys.readHeld(&valid)
     try keys.read(
       "dimension", &dimension, in: 0...3, "of the space of sets of points; 0 for images")
     if dimension == 0 {

@@ -32,7 +32,7 @@ extension Keys {
   }
 }
 
-/// `{kind: paper-cnn}`
+/// The settings of `{kind: paper-cnn}`.
 public struct PaperCNNOptions: BackboneOptions {
   public static let kind = "paper-cnn"
   public static let summary =
@@ -56,7 +56,7 @@ public struct PaperCNNOptions: BackboneOptions {
   }
 }
 
-/// `{kind: small-cnn}`
+/// The settings of `{kind: small-cnn}`.
 public struct SmallCNNOptions: BackboneOptions {
   public static let kind = "small-cnn"
   public static let summary =
@@ -80,7 +80,7 @@ public struct SmallCNNOptions: BackboneOptions {
   }
 }
 
-/// `{kind: mlp}`
+/// The settings of `{kind: mlp}`.
 public struct MLPOptions: BackboneOptions {
   public static let kind = "mlp"
   public static let summary = "Two hidden layers on all numbers of the input."
@@ -104,7 +104,7 @@ public struct MLPOptions: BackboneOptions {
   }
 }
 
-/// `{kind: unet}`
+/// The settings of `{kind: unet}`.
 public struct UNetOptions: BackboneOptions {
   public static let kind = "unet"
   public static let summary = "From images to images: down to a quarter of the side and back."
@@ -132,7 +132,7 @@ public struct UNetOptions: BackboneOptions {
   }
 }
 
-/// `{kind: pointnet}`
+/// The settings of `{kind: pointnet}`.
 public struct PointNetOptions: BackboneOptions {
   public static let kind = "pointnet"
   public static let summary =
@@ -158,7 +158,7 @@ public struct PointNetOptions: BackboneOptions {
   }
 }
 
-/// `{kind: particles}`
+/// The settings of `{kind: particles}`.
 public struct ParticleNetworkOptions: BackboneOptions {
   public static let kind = "particles"
   public static let summary =

@@ -3,7 +3,7 @@ public import TensorCore
 
 /// A vector-neuron network from vectors at the members of a set to a few vectors of the set.
 ///
-/// Each layer mixes a member's channels and the mean over all members, then bends them; the last mean
+/// Each layer mixes a member's channels and the mean over all members, then applies a vector rectifier; the last mean
 /// is the result. Members' order does not matter, and a turn of all vectors turns the result.
 ///
 /// **Shapes.** `[batch, members, d, inputs]` → `[batch, d, outputs]`.

@@ -6,7 +6,7 @@ public import Settings
 import Symmetry
 public import TensorCore
 
-/// `model: canonicalized`, the default: `task`, `canonicalizer` (one, or a list of steps) and `backbone`.
+/// The settings of `model: canonicalized`, the default: `task`, `canonicalizer` (one, or a list of steps) and `backbone`.
 public struct CanonicalizedOptions: ModelOptions {
   public static let kind = "canonicalized"
   public static let summary = "Canonicalizers in front of a backbone."

@@ -41,7 +41,7 @@ extension TrainableModel {
 
 /// What a model says of a batch.
 public struct Prediction: Sendable {
-  /// The task's results, in the pose that the inputs came in: class probabilities, images, …
+  /// The task's results, in the pose that the inputs came in: class probabilities, images, and others.
   public let output: Tensor
   /// The inputs in canonical form.
   public let forms: Tensor

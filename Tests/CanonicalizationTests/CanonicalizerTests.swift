@@ -28,11 +28,11 @@ private func picture(_ side: Int, seed: UInt64, channels: Int = 1) -> Tensor {
 }
 
 private func learned<G: FiniteGroup & PlanarGroup>(
-  _ group: G, _ architecture: LearnedCanonicalizer<G>.Architecture,
+  _ group: G, _ architecture: GroupConvolutionCanonicalizer<G>.Architecture,
   _ gradient: PoseGradient = .straightThrough
-) -> LearnedCanonicalizer<G> {
+) -> GroupConvolutionCanonicalizer<G> {
   var random = RandomStream(seed: 4, name: "canonicalizer")
-  return LearnedCanonicalizer(group, architecture, gradient: gradient, using: &random)
+  return GroupConvolutionCanonicalizer(group, architecture, gradient: gradient, using: &random)
 }
 
 /// The principal axis, the direction of which a network chooses.

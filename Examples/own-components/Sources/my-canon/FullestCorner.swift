@@ -26,7 +26,7 @@ struct FullestCorner: ImageCanonicalizer {
   }
 }
 
-/// `{kind: fullest-corner}`
+/// The settings of `{kind: fullest-corner}`.
 struct FullestCornerOptions: CanonicalizerOptions {
   static let kind = "fullest-corner"
   static let summary = "Brings the brightest corner of an image to the top left."

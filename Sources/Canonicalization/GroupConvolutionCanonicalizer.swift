@@ -10,7 +10,8 @@ public import TensorCore
 /// A lifting convolution and group convolutions score every element of the group, and the best is
 /// the pose. The scores of a turned image are the turned scores. One layer with a kernel as large
 /// as the image is a matched filter: each score is the product of the image with a turned template.
-public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanonicalizer {
+public struct GroupConvolutionCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanonicalizer
+{
   public typealias Architecture = ScoringArchitecture
   public typealias PoseGroup = Group
   public let action: ImageAction<Group>
@@ -53,7 +54,7 @@ public struct LearnedCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCan
   }
 }
 
-/// `{kind: learned}`
+/// The settings of `{kind: learned}`.
 public struct LearnedOptions: CanonicalizerOptions {
   public static let kind = "learned"
   public static let summary =
@@ -108,7 +109,7 @@ public struct LearnedOptions: CanonicalizerOptions {
     let images = try build.images(Self.kind)
     func opened<G: FiniteGroup & PlanarGroup>(_ group: G) -> any TrainableCanonicalizer {
       var random = build.random()
-      let base = LearnedCanonicalizer(
+      let base = GroupConvolutionCanonicalizer(
         group,
         .init(
           size: images.size, inputChannels: images.channels, kernel: kernel,
