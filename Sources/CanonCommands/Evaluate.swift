@@ -58,7 +58,8 @@ struct Evaluate: ParsableCommand {
     common.apply()
     let loaded = try LoadedModel(self.model)
     let model = loaded.model
-    let examples = try model.prepared(try loaded.examples(data, limit: limit).examples)
+    let (found, _, failures) = try loaded.examples(data, limit: limit)
+    let examples = try model.prepared(found)
     let poses = loaded.domain.poses(angles)
     let isClassification = model.task.presentation == .classes
     var meters = [QualityMeter(), QualityMeter(), QualityMeter()]
@@ -93,13 +94,17 @@ struct Evaluate: ParsableCommand {
       sameOverOtherAngles: fraction(same[1], examples.count * poses.others.count),
       qualityOverQuarterTurns: meters[1].quality, qualityOverOtherAngles: others,
       errorOverOtherAngles: others?.error)
-    if json { return print(report.jsonLine) }
+    if json {
+      print(report.jsonLine)
+      return try failures.finish()
+    }
     func percent(_ value: Double?) -> String? { value.map { ($0 * 100).formatted(3) + " %" } }
-    let loss = isClassification ? "cross entropy" : "mean squared error"
+    let isEntropy = model.task is ClassificationTask
+    let loss = isEntropy ? "cross entropy" : "mean squared error"
     let rows: [(String, String?)] = [
       (loaded.domain.noun.many, "\(report.count)"),
       ("test error", percent(report.quality.error)),
-      (loss, report.quality.loss.formatted(isClassification ? 4 : 5)),
+      (loss, report.quality.loss.formatted(isEntropy ? 4 : 5)),
       ("calibration error (ECE)", percent(report.quality.calibrationError)),
       ("same class for all \(poses.words.exact)", percent(report.sameOverQuarterTurns)),
       ("same class at \(poses.words.others)", percent(report.sameOverOtherAngles)),
@@ -111,6 +116,7 @@ struct Evaluate: ParsableCommand {
       ("\(loss) at \(poses.words.others)", isClassification ? nil : others?.loss.formatted(5)),
     ]
     print(table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
+    try failures.finish()
   }
 
   /// Measures a batch, and gives its classes; −1 for outputs that are not numbers.

@@ -55,7 +55,10 @@ struct Inspect: ParsableCommand {
     // Evenly from the whole, so that a folder sorted by class shows several.
     let count = min(images, all.names.count)
     let some = all.selecting((0..<count).map { $0 * all.names.count / count })
-    try refuse(out, overwriting: folder)
+    try refuse(out, overwriting: folder, canonicalizer)
+    for name in all.names where all.folder.map({ isSame(out, "\($0)/\(name)") }) ?? false {
+      throw CommandError("\(out) is one of the images; name another place for the output.")
+    }
     let shown = choice.model.flatMap { $0.task.presentation == .images ? $0 : nil }
     let rows = shown == nil ? 2 : 3
     let motions = shownMotions(choice)
@@ -82,7 +85,7 @@ struct Inspect: ParsableCommand {
   private func opened(_ choice: CanonicalizerChoice) throws -> any InputSource {
     guard folder == "test", choice.model != nil else { return try choice.domain.open(folder) }
     let loaded = try LoadedModel(canonicalizer)
-    return MemorySource(try loaded.examples("test", limit: 64).examples.inputs)
+    return TensorSource(try loaded.examples("test", limit: 64).examples.inputs)
   }
 
   /// The poses in which each input is shown: as it came; images evenly around, others moved by elements of the

@@ -23,8 +23,14 @@ struct LoadedModel {
   /// - Throws: An error of the data, in a sentence.
   func examples(
     _ path: String, limit: Int?, isUpright: Bool = false
-  ) throws -> (examples: Examples, names: [String]) {
+  ) throws -> (examples: Examples, names: [String], failures: Failures) {
+    var failures = Failures(domain.noun)
     let own = file.configuration.data
+    if isUpright && path == "test" && own.upright == nil {
+      throw CommandError(
+        "The model's data, of kind '\(type(of: own).kind)', have no upright images; name a folder of them."
+      )
+    }
     let data = isUpright ? own.upright ?? own : own
     let seed = UInt64(file.configuration.seed)
     if let source = path == "test" ? data : data.located(at: path) {
@@ -32,11 +38,12 @@ struct LoadedModel {
         throw CommandError("The model's data, of kind '\(type(of: own).kind)', have no test part.")
       }
       let some = limit.map(test.prefix) ?? test
-      return (some, (0..<some.count).map { "\(domain.noun.one) \($0)" })
+      return (some, (0..<some.count).map { "\(domain.noun.one) \($0)" }, failures)
     }
-    let (all, names) = try domain.examples(at: path, classNames: model.classNames)
+    let (all, names, errors) = try domain.examples(at: path, classNames: model.classNames)
+    failures.report(errors)
     let some = limit.map(all.prefix) ?? all
-    return (some, Array(names.prefix(some.count)))
+    return (some, Array(names.prefix(some.count)), failures)
   }
 }
 

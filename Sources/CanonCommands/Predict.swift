@@ -63,7 +63,7 @@ struct Predict: ParsableCommand {
     let (model, domain) = (loaded.model, loaded.domain)
     let source: any InputSource =
       data == "test"
-      ? MemorySource(try loaded.examples("test", limit: nil).examples.inputs)
+      ? TensorSource(try loaded.examples("test", limit: nil).examples.inputs)
       : try domain.open(data)
     let presentation = model.task.presentation
     if presentation != .classes && out == nil {
@@ -74,7 +74,10 @@ struct Predict: ParsableCommand {
     if presentation == .classes && out != nil {
       throw ValidationError("\(self.model) tells classes, which are printed: leave --out away.")
     }
-    for path in [out, canonical].compactMap({ $0 }) { try refuse(path, overwriting: data) }
+    for path in [out, canonical].compactMap({ $0 }) {
+      try refuse(path, overwriting: data, self.model)
+    }
+    if let out, let canonical { try refuse(canonical, overwriting: out) }
     if let out, presentation == .images { try prepareFolder(out, apartFrom: source.folder) }
     let manifest = try source.folder.flatMap { folder in
       try canonical.map { canonical in
@@ -169,26 +172,3 @@ extension Predictor {
 
 /// What lies outside the inputs of a domain.
 func border(of domain: any Domain) -> BorderPolicy { (domain as? ImageDomain)?.border ?? .zero }
-
-/// Inputs in memory, named by their numbers.
-struct MemorySource: InputSource {
-  let inputs: Tensor
-  let names: [String]
-  var folder: String? { nil }
-
-  init(_ inputs: Tensor) {
-    self.inputs = inputs
-    names = (0..<inputs.shape[0]).map { "\($0)" }
-  }
-
-  func selecting(_ places: [Int]) -> any InputSource { MemorySource(inputs.gathered(places)) }
-
-  func forEachLot<Made: Sendable>(
-    _ make: @escaping @Sendable (InputLot) throws -> Made, use: (Made) throws -> Void
-  ) throws {
-    for start in stride(from: 0, to: names.count, by: 256) {
-      let range = start..<min(names.count, start + 256)
-      try use(try make(InputLot(names: Array(names[range]), inputs: inputs.sliced(range))))
-    }
-  }
-}

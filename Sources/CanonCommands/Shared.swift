@@ -114,7 +114,7 @@ func table(_ header: [String], _ rows: [[String]]) -> String {
 /// - Throws: `CommandError` where it cannot be, or is the folder of the inputs.
 func prepareFolder(_ path: String, apartFrom input: String? = nil) throws {
   let url = URL(fileURLWithPath: path).standardizedFileURL
-  if let input, url == URL(fileURLWithPath: input).standardizedFileURL {
+  if let input, isSame(path, input) {
     throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
   }
   do {
@@ -124,13 +124,27 @@ func prepareFolder(_ path: String, apartFrom input: String? = nil) throws {
   }
 }
 
-/// Refuses an output that would take the place of an input.
-func refuse(_ path: String, overwriting input: String) throws {
-  func resolved(_ path: String) -> URL {
-    URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL
+/// Whether two paths lead to one place, links followed; what is not there yet lies where its folder leads.
+func isSame(_ a: String, _ b: String) -> Bool {
+  func real(_ path: String) -> String? {
+    guard let found = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(found) }
+    return unsafe String(cString: found)
   }
-  if resolved(path) == resolved(input) {
-    throw CommandError("\(path) is the input; name another place for the output.")
+  func resolved(_ path: String) -> [UInt8] {
+    let url = URL(fileURLWithPath: path)
+    let place =
+      real(path) ?? (real(url.deletingLastPathComponent().path) ?? "") + "/" + url.lastPathComponent
+    // Bytes: two names that only look alike are two files.
+    return Array(place.utf8)
+  }
+  return resolved(a) == resolved(b)
+}
+
+/// Refuses an output that would take the place of an input, a model or another output.
+func refuse(_ path: String, overwriting inputs: String...) throws {
+  for input in inputs where isSame(path, input) || isSame(path, input + "/model.safetensors") {
+    throw CommandError("\(path) is used already, as \(input); name another place for the output.")
   }
 }
 

@@ -60,8 +60,7 @@ struct Train: ParsableCommand {
       if let seed { settings.seed = seed }
       if let epochs { settings.training.epochs = epochs }
       // What the file could not say, flags cannot either.
-      settings = try RunConfiguration(
-        text: settings.yaml, source: "\(config) with --seed or --epochs", catalog: Canon.catalog)
+      settings = try settings.validated()
     }
     let folder = out ?? "runs/\(settings.name)"
     var run = try TrainingRun(settings, folder: folder, resuming: resume, isKept: !profile)

@@ -57,7 +57,8 @@ struct Verify: ParsableCommand {
     let loaded = try LoadedModel(self.model)
     let model = loaded.model
     let isFolder = data != "test" && loaded.file.configuration.data.located(at: data) == nil
-    let (examples, names) = try loaded.examples(data, limit: limit ?? (isFolder ? nil : 256))
+    let (examples, names, failures) = try loaded.examples(
+      data, limit: limit ?? (isFolder ? nil : 256))
     let elements: [Motion]
     if let group {
       guard let factor = model.domain.group(named: group) else {
@@ -71,10 +72,16 @@ struct Verify: ParsableCommand {
       }
       elements = model.claims.elements(orSampled: 16)
     }
+    // What moves numbers exactly is held to more: it is among what is drawn.
+    let isDrawn =
+      elements.allSatisfy { model.domain.interpolates($0) }
+      && elements.contains { abs($0.planarIsometry.angle) > 1e-3 }
+    let exactly = isDrawn ? loaded.domain.poses(0).exact : []
     let exact = Double(tolerance ?? (model.isExact ? 0 : 1e-2))
     var rows: [EquivarianceReport.Row] = []
-    var progress = Progress(total: elements.count, unit: "elements", isQuiet: common.quiet)
-    for g in elements {
+    var progress = Progress(
+      total: exactly.count + elements.count, unit: "elements", isQuiet: common.quiet)
+    for g in exactly + elements {
       rows.append(EquivarianceReport.row(for: g, model, examples.inputs))
       progress.update(rows.count)
     }
@@ -85,6 +92,9 @@ struct Verify: ParsableCommand {
     }
     // Written so that what is not a number is never within a tolerance.
     let failed = rows.filter { row in
+      if [row.pose.maximum, row.form.maximum, row.output.maximum].contains(where: \.isNaN) {
+        return true
+      }
       if model.domain.interpolates(row.element) {
         return !(row.output.mean <= Double(interpolatedTolerance))
       }
@@ -100,6 +110,7 @@ struct Verify: ParsableCommand {
       throw ExitCode(1)
     }
     if !common.quiet { note("Equivariant within the tolerance for all \(rows.count) elements.") }
+    try failures.finish()
   }
 
   private func rowsTable(

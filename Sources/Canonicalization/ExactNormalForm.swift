@@ -67,7 +67,7 @@ extension PlanarGroup {
   ///
   /// What lies in the corners should not count: multiply the batch by `discMask` first.
   ///
-  /// - Parameter find: Gives the pose of each image in normal form.
+  /// `find`: Gives the pose of each image in normal form.
   public func exactPoses(
     of batch: Tensor, _ find: (Tensor) -> [Pose<Element>]
   ) -> [Pose<Element>] {
@@ -84,7 +84,7 @@ extension PlanarGroup {
   /// The poses of images from their intensities inside the disc, found one by one, exactly equivariant under
   /// quarter turns and flips.
   ///
-  /// - Parameter find: Gives the pose for the pixels of an image in normal form, row by row, and its
+  /// `find`: Gives the pose for the pixels of an image in normal form, row by row, and its
   ///   height and width.
   public func exactPoses(
     ofIntensities batch: Tensor, _ find: ([Float], Int, Int) -> Pose<Element>

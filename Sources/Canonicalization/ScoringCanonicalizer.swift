@@ -137,13 +137,18 @@ extension Pose {
   /// Scores within a millionth of the largest magnitude count as
   /// equal: sums of floats in another order differ by so much.
   init(scores: ArraySlice<Float>, of elements: [Element]) {
-    let scores = Array(scores)
+    // A score that is not a number is the worst, and the margin is then none.
+    let isSound = scores.allSatisfy(\.isFinite)
+    let scores = scores.map { $0.isNaN ? -Float.greatestFiniteMagnitude : $0 }
     let order = scores.indices.sorted {
       scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1
     }
     let tolerance = 1e-6 * scores.reduce(0) { max($0, abs($1)) }
-    let tied = order.filter { scores[order[0]] - scores[$0] <= tolerance }.sorted()
-    let margin = order.count > 1 ? scores[order[0]] - scores[order[1]] : .infinity
+    let tied = order.filter {
+      scores[$0] == scores[order[0]] || scores[order[0]] - scores[$0] <= tolerance
+    }.sorted()
+    let margin: Float =
+      !isSound ? .nan : order.count > 1 ? scores[order[0]] - scores[order[1]] : .infinity
     self.init(elements[tied[0]], margin: margin, ties: tied.dropFirst().map { elements[$0] })
   }
 }

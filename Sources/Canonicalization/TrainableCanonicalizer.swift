@@ -56,7 +56,7 @@ public struct TrainingForms {
 
   /// Creates the forms that constant motions make, one of each member for each list.
   ///
-  /// - Parameter motions: From inputs to forms.
+  /// `motions`: From inputs to forms.
   public init(
     forms: Variable, motions: [[Motion]], logWeights: Variable? = nil, priorLoss: Variable? = nil,
     alignmentLoss: ((Tensor) -> Variable)? = nil, regularization: Variable? = nil

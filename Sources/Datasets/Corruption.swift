@@ -7,7 +7,7 @@ extension Tensor {
   ///
   /// **Shapes.** `[count, height, width, 1]` → the same, in 0…1.
   ///
-  /// - Parameter name: What the drawn numbers follow from, beside the seed.
+  /// `name`: What the drawn numbers follow from, beside the seed.
   public func corrupted(seed: UInt64, name: String) -> Tensor {
     var random = RandomStream(seed: seed, name: "corruption/\(name)")
     let (count, height, width) = (shape[0], shape[1], shape[2])

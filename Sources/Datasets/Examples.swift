@@ -74,7 +74,7 @@ public struct Dataset: Sendable {
 
   /// Shuffled examples cut into a part for training and one for validation.
   ///
-  /// - Parameter held: The fraction for validation; at least one example is.
+  /// `held`: The fraction for validation; at least one example is.
   public init(splitting all: Examples, held: Float, seed: UInt64, classNames: [String] = []) {
     var random = RandomStream(seed: seed, name: "split")
     let order = Array(0..<all.count).shuffled(using: &random)

@@ -50,9 +50,11 @@ public protocol ReadableDomain: Domain {
 
   /// Reads all inputs at a path, with what is known of them: classes by name, targets.
   ///
-  /// - Parameter classNames: The classes that a model knows.
+  /// `classNames`: The classes that a model knows.
   /// - Throws: A sentence for a path that holds none.
-  func examples(at path: String, classNames: [String]) throws -> (Examples, names: [String])
+  func examples(
+    at path: String, classNames: [String]
+  ) throws -> (Examples, names: [String], errors: [ImageError])
 
   /// Shows an input, `shape`.
   func picture(of input: Tensor) -> Image
@@ -68,7 +70,10 @@ extension ImageDomain: ReadableDomain {
   public var noun: (one: String, many: String, name: String) { ("image", "images", "file") }
 
   public func open(_ path: String) throws -> any InputSource {
-    source(try ImageFolder(path: path))
+    if path.hasSuffix(".safetensors") {
+      return TensorSource(try Examples(tensorsAt: path, for: self).inputs)
+    }
+    return source(try ImageFolder(path: path))
   }
 
   /// The images of a folder.
@@ -78,19 +83,27 @@ extension ImageDomain: ReadableDomain {
 
   public func examples(
     at path: String, classNames: [String]
-  ) throws -> (Examples, names: [String]) {
+  ) throws -> (Examples, names: [String], errors: [ImageError]) {
     if path.hasSuffix(".safetensors") {
       let all = try Examples(tensorsAt: path, for: self)
-      return (all, (0..<all.count).map { "\($0)" })
+      return (all, (0..<all.count).map { "\($0)" }, [])
     }
-    let folder = try ImageFolder(path: path)
-    let inputs = try folder.inputs(folder.files, self)
-    let labels = folder.files.compactMap { file in
+    var (parts, names, errors): ([Tensor], [String], [ImageError]) = ([], [], [])
+    try open(path).forEachLot({ $0 }) { lot in
+      if !lot.names.isEmpty { parts.append(lot.inputs) }
+      names += lot.names
+      errors += lot.errors
+    }
+    guard !names.isEmpty else {
+      throw DatasetError.unreadable(path: path, reason: "none of its images can be read")
+    }
+    let labels = names.compactMap { file in
       ImageFolder.className(of: file).flatMap { classNames.firstIndex(of: $0) }
     }
     return (
-      Examples(inputs: inputs, labels: labels.count == folder.files.count ? labels : []),
-      folder.files
+      Examples(inputs: .concatenated(parts), labels: labels.count == names.count ? labels : []),
+      names,
+      errors
     )
   }
 
@@ -156,19 +169,18 @@ extension SetDomain: ReadableDomain {
       throw DatasetError.unreadable(
         path: path, reason: "sets of points come from a .safetensors file with a tensor 'points'")
     }
-    let all = try Examples(tensorsAt: path, for: self).inputs
-    return SetSource(inputs: all, names: (0..<all.shape[0]).map { "\($0)" })
+    return TensorSource(try Examples(tensorsAt: path, for: self).inputs)
   }
 
   public func examples(
     at path: String, classNames: [String]
-  ) throws -> (Examples, names: [String]) {
+  ) throws -> (Examples, names: [String], errors: [ImageError]) {
     guard path.hasSuffix(".safetensors") else {
       throw DatasetError.unreadable(
         path: path, reason: "sets of points come from a .safetensors file with a tensor 'points'")
     }
     let all = try Examples(tensorsAt: path, for: self)
-    return (all, (0..<all.count).map { "\($0)" })
+    return (all, (0..<all.count).map { "\($0)" }, [])
   }
 
   public func poses(
@@ -189,7 +201,8 @@ extension SetDomain: ReadableDomain {
   public func picture(of input: Tensor) -> Image {
     let side = 56
     let (members, width) = (input.shape[0], input.shape[1])
-    let numbers = input.elements.map { $0.isFinite ? $0 : 0 }
+    // Beyond that, sums of squares would not be numbers.
+    let numbers = input.elements.map { $0.isFinite ? min(max($0, -1e15), 1e15) : 0 }
     let axes = min(2, dimension)
     let center = (0..<axes).map { c in
       (0..<members).reduce(Float(0)) { $0 + numbers[$1 * width + c] } / Float(max(1, members))
@@ -212,17 +225,21 @@ extension SetDomain: ReadableDomain {
   }
 }
 
-/// Sets in memory.
-private struct SetSource: InputSource {
-  let inputs: Tensor
-  let names: [String]
-  var folder: String? { nil }
+/// Inputs in memory, named by their numbers.
+public struct TensorSource: InputSource {
+  private let inputs: Tensor
+  public let names: [String]
+  public var folder: String? { nil }
 
-  func selecting(_ places: [Int]) -> any InputSource {
-    SetSource(inputs: inputs.gathered(places), names: places.map { names[$0] })
+  public init(_ inputs: Tensor) { self.init(inputs, (0..<inputs.shape[0]).map { "\($0)" }) }
+
+  private init(_ inputs: Tensor, _ names: [String]) { (self.inputs, self.names) = (inputs, names) }
+
+  public func selecting(_ places: [Int]) -> any InputSource {
+    TensorSource(inputs.gathered(places), places.map { names[$0] })
   }
 
-  func forEachLot<Made: Sendable>(
+  public func forEachLot<Made: Sendable>(
     _ make: @escaping @Sendable (InputLot) throws -> Made, use: (Made) throws -> Void
   ) throws {
     for start in stride(from: 0, to: names.count, by: 256) {

@@ -28,10 +28,10 @@ extension Examples {
         path: path, reason: "'\(name)' has shape \(tensor.shape) for inputs \(inputs.shape)")
     }
     guard labels.isEmpty || labels.count == inputs.shape[0],
-      labels.allSatisfy({ $0 >= 0 && $0 < 1_000_000 && $0 == $0.rounded() })
+      labels.allSatisfy({ $0 >= 0 && $0 < 10_000 && $0 == $0.rounded() })
     else {
       throw DatasetError.malformed(
-        path: path, reason: "'labels' are not one whole number an example")
+        path: path, reason: "'labels' are not one whole number below 10,000 an example")
     }
     guard tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }),
       inputs.elements.allSatisfy(\.isFinite)

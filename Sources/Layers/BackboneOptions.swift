@@ -8,7 +8,7 @@ public import TensorCore
 public protocol BackboneOptions: Options {
   /// Reads the keys, for inputs of a domain.
   ///
-  /// - Parameter output: The shape of one output, 0 where it is not known before the data are read: `[0]` for
+  /// `output`: The shape of one output, 0 where it is not known before the data are read: `[0]` for
   ///   scores of classes. What the network cannot give is refused.
   mutating func read(
     _ keys: inout Keys, for domain: any Domain, output: [Int]

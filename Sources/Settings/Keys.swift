@@ -155,9 +155,8 @@ public struct Keys {
 
   /// Reads a list of mappings; a mapping or a word alone is a list of one.
   ///
-  /// - Parameters:
-  ///   - count: How many there are where the key is missing.
-  ///   - body: Called with each, and its place.
+  /// `count`: How many there are where the key is missing.
+  /// `body`: Called with each, and its place.
   /// - Returns: How many there are.
   @discardableResult
   public mutating func list(
@@ -180,7 +179,9 @@ public struct Keys {
   private func nested(_ key: String, _ node: Node?) throws(SettingsError) -> Keys {
     guard let node else { return Keys(source, Node.Mapping([]), line) }
     if node.mapping == nil, case .scalar(let scalar) = node, !scalar.string.isEmpty {
-      return Keys(source, Node.Mapping([(Node("kind"), node)]), node.mark?.line)
+      return Keys(
+        source, Node.Mapping([(.scalar(.init("kind", .implicit, .any, node.mark)), node)]),
+        node.mark?.line)
     }
     guard let mapping = node.mapping else {
       throw SettingsError(source, line: node.mark?.line, "'\(key)' must be a mapping of keys")

@@ -16,7 +16,7 @@ public protocol Options: Sendable {
 extension Keys {
   /// Reads the key `kind`: which of some types of options a mapping is for.
   ///
-  /// - Parameter fallback: The kind where the key is missing.
+  /// `fallback`: The kind where the key is missing.
   public mutating func options<P>(
     among types: [P], kind: (P) -> String, default fallback: String
   ) throws(SettingsError) -> P {

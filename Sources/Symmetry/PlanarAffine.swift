@@ -16,7 +16,7 @@ public struct PlanarAffine: LieGroup {
     /// of 0.1.
     public let isPeriodic: Bool
 
-    /// - Parameter tangent: Six numbers, the rows of (*A*, *t*).
+    /// `tangent`: Six numbers, the rows of (*A*, *t*).
     /// - Precondition: There are six, not all of them 0, and all finite.
     public init(_ tangent: [Double], isPeriodic: Bool = false) {
       require(

@@ -13,8 +13,11 @@ public struct PlanarIsometry: Hashable, Sendable {
   /// What remains of the angle, in radians, in [−π/4, π/4).
   public let residual: Double
 
-  /// Creates an isometry; the residual may be any angle.
+  /// Creates an isometry; the residual may be any angle, and counts as 0 where it is not a number.
   public init(quarterTurns: Int = 0, residual: Double = 0, isReflected: Bool = false) {
+    let residual =
+      !residual.isFinite
+      ? 0 : abs(residual) < 1e9 ? residual : residual.remainder(dividingBy: 2 * .pi)
     let extra = (residual / (.pi / 2) + 0.5).rounded(.down)
     let turns = (quarterTurns + Int(extra)) % 4
     self.quarterTurns = turns < 0 ? turns + 4 : turns

@@ -12,9 +12,14 @@ public protocol Quantity: Sendable {
 
   /// Whether no motion changes it.
   var isInvariant: Bool { get }
+
+  /// Whether motions that move numbers exactly keep its laws bit for bit; not where places are measured from
+  /// the middle and back.
+  var isExact: Bool { get }
 }
 
 extension Quantity {
+  public var isExact: Bool { true }
   public var isInvariant: Bool { false }
 }
 
@@ -57,6 +62,7 @@ public struct Keypoints: Quantity {
   /// The side of the images.
   public let size: Int
   public init(size: Int) { self.size = size }
+  public var isExact: Bool { false }
 
   public func act(_ motions: [Motion], on batch: Tensor) -> Tensor {
     let middle = Float(size - 1) / 2
@@ -75,6 +81,7 @@ public struct Keypoints: Quantity {
 public struct Boxes: Quantity {
   public let size: Int
   public init(size: Int) { self.size = size }
+  public var isExact: Bool { false }
 
   public func act(_ motions: [Motion], on batch: Tensor) -> Tensor {
     let (count, boxes) = (batch.shape[0], batch.shape[1])
@@ -139,6 +146,7 @@ public struct Parts: Quantity {
   /// Each with the shape of one member of it.
   public let parts: [(quantity: any Quantity, shape: [Int])]
   public init(_ parts: [(quantity: any Quantity, shape: [Int])]) { self.parts = parts }
+  public var isExact: Bool { parts.allSatisfy { $0.quantity.isExact } }
 
   /// Where each part lies on the last axis.
   public var ranges: [Range<Int>] {

@@ -6,6 +6,8 @@
 /// - Parameters:
 ///   - condition: What must hold.
 ///   - message: What was given instead: shapes, counts, values.
+///   - file: Where it is asked for, by default the caller's.
+///   - line: The line there.
 @inline(__always)
 public func require(
   _ condition: @autoclosure () -> Bool, _ message: @autoclosure () -> String,

@@ -13,7 +13,7 @@ public struct AdaptiveModel<PoseGroup: FiniteGroup & PlanarGroup>: Predictor {
   public let group: PoseGroup
   public let backbone: any Layer
   public let classification: ClassificationTask
-  let augmentation: [MotionGroup.Factor]
+  let augmentation: Augmentation
 
   public var domain: any Domain { images }
   public var task: any Objective { classification }
@@ -112,7 +112,7 @@ public struct AdaptiveOptions: ModelOptions {
     func opened<G: FiniteGroup & PlanarGroup>(_ group: G) -> any TrainableModel {
       AdaptiveModel(
         images: images, classNames: build.classNames, group: group, backbone: network,
-        classification: task, augmentation: build.factors)
+        classification: task, augmentation: build.augmented)
     }
     return opened(found)
   }

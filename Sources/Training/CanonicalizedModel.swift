@@ -19,13 +19,13 @@ public struct CanonicalizedModel: Predictor {
   /// How far forms are turned, in radians, where they are shown: the backbone sees the forms that it was trained
   /// with.
   public let recentering: Double
-  private let augmentation: [MotionGroup.Factor]
+  private let augmentation: Augmentation
   private let outputShape: [Int]
 
   public init(
     _ steps: Steps, backbone: any Layer, task: any Objective, domain: any Domain,
     classNames: [String] = [], isBackboneFrozen: Bool = false, recentering: Double = 0,
-    augmentation: [MotionGroup.Factor] = []
+    augmentation: Augmentation = .none
   ) {
     (self.steps, self.backbone, self.task, self.domain) = (steps, backbone, task, domain)
     (self.classNames, self.isBackboneFrozen) = (classNames, isBackboneFrozen)
@@ -42,10 +42,11 @@ public struct CanonicalizedModel: Predictor {
 
   /// A center and a size are sums, an energy's minimum is found by steps, and places in space are multiplied.
   public var isExact: Bool {
-    steps.steps.allSatisfy { step in
-      let action = step.canonicalizer.action
-      return !(action is AffineImageAction || action is PointAction)
-    }
+    outputs.isExact
+      && steps.steps.allSatisfy { step in
+        let action = step.canonicalizer.action
+        return !(action is AffineImageAction || action is PointAction)
+      }
   }
 
   public var hasOnePose: Bool { steps.average == 1 }

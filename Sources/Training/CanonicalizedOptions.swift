@@ -49,6 +49,7 @@ public struct CanonicalizedOptions: ModelOptions {
     try task.read(&section, for: domain)
     try top.close("task", section)
 
+    let isClassification = task.presentation == .classes
     let usual = domain is ImageDomain ? LearnedOptions.kind : VectorNeuronOptions.kind
     let old = steps
     var new: [StepOptions] = []
@@ -62,6 +63,17 @@ public struct CanonicalizedOptions: ModelOptions {
       try step.options.read(&inner, for: domain)
       if found.isLearned {
         try inner.read("frozen", &step.isFrozen, "keep the initial weights")
+      }
+      // What is frozen has nothing to be taught by.
+      for key in ["prior", "alignment", "consistency", "contrast", "dropout"]
+      where step.isFrozen && !(inner.resolved[key] ?? .number(0)).isZero {
+        throw inner.failure("'\(key)' does nothing for a 'frozen' canonicalizer")
+      }
+      if step.isFrozen && inner.resolved["gradient"] == .text("mixture") {
+        throw inner.failure("'gradient: mixture' does nothing for a 'frozen' canonicalizer")
+      }
+      if !isClassification && !(inner.resolved["alignment"] ?? .number(0)).isZero {
+        throw inner.failure("'alignment' needs classes, which the task does not tell")
       }
       new.append(step)
     }
@@ -123,16 +135,18 @@ public struct CanonicalizedOptions: ModelOptions {
     return CanonicalizedModel(
       Steps(made, of: build.domain), backbone: network, task: task, domain: build.domain,
       classNames: classes, isBackboneFrozen: isBackboneFrozen,
-      recentering: Double(recenter) * .pi / 180, augmentation: build.factors)
+      recentering: Double(recenter) * .pi / 180, augmentation: build.augmented)
   }
 
   public func load(into model: any TrainableModel) throws(WeightsError) {
     guard !backboneFrom.isEmpty, let model = model as? CanonicalizedModel else { return }
-    let file = try ModelFile(path: backboneFrom)
+    let (content, path) = try ModelFile.content(of: backboneFrom)
     for (name, parameter) in model.backbone.parameters {
-      let tensor = file.tensors["backbone.\(name)"]
-      guard let tensor, tensor.shape == parameter.value.shape else {
-        throw WeightsError(file.path, "its backbone has no '\(name)' of \(parameter.value.shape)")
+      let tensor = content.tensors["backbone.\(name)"]
+      guard let tensor, tensor.shape == parameter.value.shape,
+        tensor.elements.allSatisfy(\.isFinite)
+      else {
+        throw WeightsError(path, "its backbone has no '\(name)' of \(parameter.value.shape)")
       }
       parameter.value = tensor
     }

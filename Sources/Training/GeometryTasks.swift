@@ -43,7 +43,8 @@ public struct KeypointTask: Objective {
 /// `task: detect`: a box around the object, and its class.
 public struct DetectionTask: Objective {
   public static let kind = "detect"
-  public static let summary = "A box around the object, in pixels, and its class."
+  public static let summary =
+    "A box around the object, in pixels, and its class; exact under quarter turns and flips."
   /// The weight of the boxes' loss beside that of the classes.
   public var boxWeight: Float = 5
   private var size = 28

@@ -22,15 +22,7 @@ public struct ModelFile: Sendable {
   ///
   /// - Throws: `WeightsError`.
   public init(path: String, catalog: Catalog = .standard) throws(WeightsError) {
-    var isFolder: ObjCBool = false
-    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
-    try self.init(try Safetensors(path: file), path: file, catalog: catalog)
-  }
-
-  /// Takes what a file holds.
-  init(_ content: Safetensors, path: String, catalog: Catalog) throws(WeightsError) {
-    let content = try upgraded(content, path: path)
+    let (content, path) = try ModelFile.content(of: path)
     guard let yaml = content.metadata["configuration"] else {
       throw WeightsError(path, "it carries no configuration of a canon model")
     }
@@ -44,6 +36,14 @@ public struct ModelFile: Sendable {
     (self.path, tensors) = (path, content.tensors)
     classNames = decode("classes", [])
     figures = decode("figures", [:])
+  }
+
+  /// What a file holds, in the present format, and where it is.
+  static func content(of path: String) throws(WeightsError) -> (Safetensors, path: String) {
+    var isFolder: ObjCBool = false
+    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
+    return (try upgraded(try Safetensors(path: file), path: file), file)
   }
 
   /// The model with its weights.

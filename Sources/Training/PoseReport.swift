@@ -23,7 +23,7 @@ public struct PoseReport: Codable, Sendable {
 
   /// Measures a model of images on upright ones: each class, then all together.
   ///
-  /// - Parameter orbits: How many images are turned once around.
+  /// `orbits`: How many images are turned once around.
   public static func all(
     _ model: any Predictor, on examples: Examples, orbits: Int
   ) -> [PoseReport] {

@@ -1,6 +1,7 @@
 public import Datasets
 import Foundation
 public import Settings
+import Symmetry
 import TensorCore
 
 /// Everything that a training run depends on: read from YAML, written back resolved, and kept with
@@ -59,18 +60,34 @@ public struct RunConfiguration: Sendable {
     try keys.close("model", section)
 
     section = try keys.open("training")
-    try training.read(&section)
+    try training.read(&section, for: data)
+    for name in training.augment ? training.groups(for: data) : []
+    where data.domain.group(named: name) == nil {
+      throw section.failure("'augmentBy' has '\(name)', which is no group of \(data.domain.text)")
+    }
+    if training.augment && training.groups(for: data).isEmpty {
+      throw section.failure("'augment' needs groups in 'augmentBy': the data name none")
+    }
     if training.augment && !family.canAugment {
       throw section.failure("models of kind '\(family.kind)' are not augmented")
     }
     try keys.close("training", section)
   }
 
-  /// The configuration with every value given.
+  /// The configuration with every value given; of one that was changed so that it cannot be, what is valid of it.
   public var resolved: SettingsValue {
     var (copy, keys) = (self, Keys())
-    do { try copy.read(&keys) } catch { return .mapping([]) }
+    try? copy.read(&keys)
     return keys.resolved
+  }
+
+  /// Checks values that a program has changed as those of a file are checked.
+  ///
+  /// - Throws: `SettingsError`.
+  public func validated() throws(SettingsError) -> RunConfiguration {
+    var (copy, keys) = (self, Keys())
+    try copy.read(&keys)
+    return copy
   }
 
   /// The configuration as YAML with every value given, which `init(text:source:)` reads back.

@@ -129,13 +129,9 @@ extension Predictor {
   }
 
   /// Prepared examples moved by elements of groups that are drawn for each.
-  func augmented(_ examples: Examples, by factors: [MotionGroup.Factor], on tape: Tape) -> Examples
-  {
-    guard !factors.isEmpty else { return examples }
-    var random = tape.stream()
-    var motions = [Motion](repeating: Motion(), count: examples.count)
-    for factor in factors { motions = motions.map { $0.after(factor.sample(&random)) } }
-    return moved(examples, by: motions)
+  func augmented(_ examples: Examples, by augmentation: Augmentation, on tape: Tape) -> Examples {
+    augmentation.factors.isEmpty
+      ? examples : moved(examples, by: augmentation.motions(examples.count, on: tape))
   }
 }
 
@@ -155,8 +151,36 @@ public struct ModelBuild: Sendable {
     self.augmentation = augmentation
   }
 
-  /// The groups of the augmentation.
-  var factors: [MotionGroup.Factor] { augmentation.compactMap { domain.group(named: $0) } }
+  /// How training examples are moved.
+  var augmented: Augmentation {
+    Augmentation(
+      factors: augmentation.compactMap { domain.group(named: $0) },
+      isTurnOfImages: domain is ImageDomain && augmentation == ["SO2"])
+  }
+}
+
+/// By which groups training examples are moved at random.
+public struct Augmentation: Sendable {
+  let factors: [MotionGroup.Factor]
+  /// Whether images are turned and nothing else: their angles are drawn as they were in format 1, so that
+  /// runs of then go on bit for bit.
+  let isTurnOfImages: Bool
+
+  /// No augmentation.
+  public static let none = Augmentation(factors: [], isTurnOfImages: false)
+
+  /// A motion for each of some examples.
+  func motions(_ count: Int, on tape: Tape) -> [Motion] {
+    if isTurnOfImages {
+      return tape.uniform([count]).elements.map {
+        Motion(isometry: PlanarIsometry(residual: 2 * .pi * Double($0)))
+      }
+    }
+    var random = tape.stream()
+    return factors.reduce([Motion](repeating: Motion(), count: count)) { motions, factor in
+      motions.map { $0.after(factor.sample(&random)) }
+    }
+  }
 }
 
 /// The settings of a family of models, `model` in YAML.

@@ -44,9 +44,8 @@ public struct Trainer {
 
   /// A run of any model.
   ///
-  /// - Parameters:
-  ///   - fresh: Makes the model of another of several starts.
-  ///   - metadata: Texts that checkpoints and models carry.
+  /// `fresh`: Makes the model of another of several starts.
+  /// `metadata`: Texts that checkpoints and models carry.
   /// - Throws: `DatasetError` where the data have not what the model needs.
   public init(
     _ model: any TrainableModel, data: Dataset, settings: TrainingOptions = TrainingOptions(),
@@ -69,6 +68,7 @@ public struct Trainer {
   ///
   /// - Throws: `DatasetError`, `WeightsError`, `SettingsError`; `TrainingError` where a batch is more than there is.
   public init(_ configuration: RunConfiguration, data: Dataset) throws {
+    let configuration = try configuration.validated()
     let batch = configuration.training.batch
     guard data.train.count >= batch else {
       throw TrainingError(

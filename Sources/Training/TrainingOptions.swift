@@ -30,7 +30,7 @@ public struct TrainingOptions: Sendable, Equatable {
 
   public init() {}
 
-  mutating func read(_ keys: inout Keys) throws(SettingsError) {
+  mutating func read(_ keys: inout Keys, for data: any DatasetOptions) throws(SettingsError) {
     try keys.read("epochs", &epochs, in: 1...100_000, "how often each example is seen")
     try keys.read("starts", &starts, in: 1...1000, "random initial states; the best goes on")
     if starts > 1 {
@@ -50,6 +50,7 @@ public struct TrainingOptions: Sendable, Equatable {
     try keys.read("clip", &clip, in: 0...1e6, "the largest norm of the gradient, 0 for any")
     try keys.read("augment", &augment, "move training examples at random")
     if augment {
+      if augmentBy.isEmpty { augmentBy = data.symmetries.joined(separator: "+") }
       try keys.read("augmentBy", &augmentBy, "groups, as in SO3+S; by default those of the data")
     }
   }

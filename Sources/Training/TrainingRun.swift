@@ -33,7 +33,7 @@ public struct TrainingRun {
   /// A run goes on with the configuration that it began with: defaults that have changed since do not matter,
   /// and keys that are given must say the same.
   ///
-  /// - Parameter isKept: Whether anything is written to the folder.
+  /// `isKept`: Whether anything is written to the folder.
   /// - Throws: What stands against it, in a sentence; nothing is written then.
   public init(
     _ configuration: RunConfiguration, folder: String, resuming: Bool = false, isKept: Bool = true
@@ -65,7 +65,7 @@ public struct TrainingRun {
     present.metadata["configuration"] = begun.yaml
     try trainer.resume(from: present, path: path)
     lines = keptLines(trainer.doneSteps / trainer.stepsPerEpoch)
-    try prepare()
+    if isKept { try prepare() }
   }
 
   private func prepare() throws {

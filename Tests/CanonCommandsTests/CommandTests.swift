@@ -278,6 +278,57 @@ func temporary(_ name: String) -> String {
     #expect(wrong.status == 1 && wrong.err.contains("did you mean 'threshold'?"))
   }
 
+  @Test("No output takes the place of an input, of a model or of another output, by links neither")
+  func overwriting()
+    throws
+  {
+    let manager = FileManager.default
+    let (folder, link, copy) = (
+      temporary("inputs"), temporary("link"), temporary("copy.safetensors")
+    )
+    try manager.copyItem(atPath: digits, toPath: folder)
+    try manager.createSymbolicLink(atPath: link, withDestinationPath: folder)
+    try manager.copyItem(atPath: model, toPath: copy)
+    let first = try #require(
+      try manager.subpathsOfDirectory(atPath: folder).first { $0.hasSuffix(".png") })
+    let before = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(first)"))
+    for arguments in [
+      ["canonicalize", "gradient", folder, link],
+      ["inspect", "gradient", folder, "--out", "\(folder)/\(first)"],
+      ["inspect", copy, folder, "--out", copy], ["poses", copy, folder, "--recenter", copy],
+      ["predict", copy, folder, "--canonical", link],
+    ] {
+      let process = Process()
+      process.executableURL = command
+      process.arguments = arguments
+      process.standardError = FileHandle.nullDevice
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 1, "\(arguments)")
+    }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(first)")) == before)
+    #expect(manager.contentsEqual(atPath: model, andPath: copy))
+  }
+
+  @Test("One bad image stops neither a certificate nor an evaluation") func badImageElsewhere()
+    throws
+  {
+    let folder = temporary("mixed-verify")
+    try FileManager.default.copyItem(atPath: digits, toPath: folder)
+    try Data("no image".utf8).write(to: URL(fileURLWithPath: folder + "/0/bad.png"))
+    for command in ["verify", "evaluate"] {
+      let result = try canon(command, model, folder, "--limit", "4")
+      #expect(
+        result.status == 2 && result.err.contains("bad.png") && !result.out.isEmpty, "\(command)")
+    }
+    let empty = temporary("only-bad")
+    try FileManager.default.createDirectory(atPath: empty, withIntermediateDirectories: true)
+    try Data("no image".utf8).write(to: URL(fileURLWithPath: empty + "/bad.png"))
+    #expect(try canon("verify", model, empty).status == 1)
+    #expect(try canon("predict", model, empty).status == 2)
+  }
+
   @Test("Poses are measured by class, and a recentered model predicts the same, upright")
   func poses() throws {
     let upright = temporary("poses")

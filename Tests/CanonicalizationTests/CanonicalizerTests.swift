@@ -292,6 +292,20 @@ private struct FixedScores: ScoringCanonicalizer {
   func scores(_ batch: Variable, on tape: Tape) -> Variable { Variable(rows) }
 }
 
+@Suite struct ScoreTests {
+  @Test("Scores that are not numbers give a pose without a margin, and never end the program")
+  func notNumbers() {
+    let x = Tensor.zeros([1, 4, 4, 1])
+    for row in [[Float.nan, .nan], [.infinity, .infinity], [1, .nan], [-.infinity, 3]] {
+      let pose = FixedScores(rows: Tensor(row, shape: [1, 2])).poses(of: x)[0]
+      #expect(pose.margin.isNaN, "\(row)")
+      if row[0] == 1 { #expect(pose.element == Cyclic(2).identity) }
+    }
+    #expect(PlanarIsometry(residual: .nan) == PlanarIsometry())
+    #expect(PlanarIsometry(residual: 1e300).residual.isFinite)
+  }
+}
+
 @Suite struct ExtensionTests {
   @Test("A group, action and canonicalizer of one's own make any backbone equivariant") func own() {
     let model = Equivariant(

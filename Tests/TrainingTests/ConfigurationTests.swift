@@ -46,6 +46,18 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     ("task: forecast", "'forecast' is for sets of points"),
     ("model: {kind: adaptive}\ncanonicalizer: pca", "unknown key 'canonicalizer'"),
     ("model: {kind: adaptive}\ntask: restore", "'kind' is 'restore' but must be one of classify"),
+    ("training: {augment: true, augmentBy: E3}", "'augmentBy' has 'E3', which is no group"),
+    ("training: {augment: true, augmentBy: +}", "'augment' needs groups"),
+    ("training: 5", "line 1: unknown key 'kind'"),
+    ("canonicalizer: {kind: learned, frozen: true, prior: 1}", "'prior' does nothing"),
+    (
+      "canonicalizer: {kind: orbit, frozen: true, gradient: mixture}",
+      "'gradient: mixture' does nothing"
+    ),
+    (
+      "data: drawn\ntask: keypoints\ncanonicalizer: {kind: orbit, alignment: 0.1}",
+      "'alignment' needs classes"
+    ),
     ("seed: 9223372036854775807", "'seed' is '9223372036854775807' but must be"),
     ("training: {rate: .nan}", "'rate' is '.nan' but must be a number"),
     ("name: a\nname: b", "duplicated key(s): 'name'"),
@@ -61,5 +73,20 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     }
     #expect(error?.description.contains(complaint) == true, "\(error?.description ?? "no error")")
     #expect(error?.description.hasPrefix("run.yaml") == true)
+  }
+
+  @Test("Values that a program changes are checked as those of a file are") func changed() throws {
+    var configuration = try RunConfiguration(
+      text: "data: drawn\ntraining: {starts: 2, startEpochs: 2}", source: "test")
+    configuration.training.epochs = 2
+    #expect(throws: SettingsError.self) { try configuration.validated() }
+    #expect(configuration.yaml.contains("drawn"))
+  }
+
+  @Test("The groups of an augmentation are written, by default those of the data")
+  func augmentation() throws {
+    let configuration = try RunConfiguration(
+      text: "data: particles\ntraining: {augment: true}", source: "test")
+    #expect(configuration.yaml.contains("augmentBy: E3"))
   }
 }
