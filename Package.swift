@@ -50,7 +50,7 @@ let package = Package(
     library("Symmetry", ["TensorCore"]),
     library("Autodiff", ["TensorCore"]),
     library("Layers", ["TensorCore", "Settings", "Symmetry", "Autodiff"]),
-    library("Optimizers", ["TensorCore", "CKernels"]),
+    library("Optimizers", ["TensorCore", "Autodiff", "CKernels"]),
     library("Datasets", ["TensorCore", "Settings", "Images", "Symmetry", "CZlib"]),
     library("Canonicalization", ["TensorCore", "Settings", "Symmetry", "Autodiff", "Layers"]),
     library(

@@ -6,7 +6,6 @@ import Layers
 import Optimizers
 import Symmetry
 import TensorCore
-import Training
 
 let signs = DrawnSigns.sample(count: 96, size: 16, seed: 1)
 var random = RandomStream(seed: 0, name: "snippet")

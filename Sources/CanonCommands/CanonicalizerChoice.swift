@@ -30,9 +30,11 @@ struct CanonicalizerChoice {
       return
     }
     guard FileManager.default.fileExists(atPath: name) else {
+      let question =
+        nearest(name, in: CanonicalizerChoice.heuristics).map { " Did you mean '\($0)'?" } ?? ""
       throw CommandError(
         "\(name) is neither a model nor one of the canonicalizers "
-          + "\(CanonicalizerChoice.heuristics.joined(separator: ", ")).")
+          + "\(CanonicalizerChoice.heuristics.joined(separator: ", ")).\(question)")
     }
     let loaded = try LoadedModel(name)
     let model = loaded.model

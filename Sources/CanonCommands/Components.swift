@@ -26,10 +26,49 @@ struct Components: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   private struct Line: Codable { var role, kind, summary: String }
-  private struct Key: Codable { var role, kind, key, `default`, range, meaning: String }
+  private struct Key: Codable {
+    var role, kind, key, `default`, range, meaning: String
+
+    init(_ role: String, _ kind: String, _ entry: SettingsValue.Entry) {
+      (self.role, self.kind, key, self.default) = (role, kind, entry.key, entry.value.text)
+      (range, meaning) = (entry.range, entry.meaning)
+    }
+
+    var text: String {
+      "  " + "\(key): \(self.default)".padded(to: 32) + "\(meaning) (\(range))"
+    }
+  }
+
+  /// The keys that every component of a role has besides its own.
+  private func common(_ role: String, _ type: any Options.Type) -> [SettingsValue.Entry] {
+    let flag = "true or false"
+    switch role {
+    case "data":
+      return [
+        .init(
+          "limit", .integer(0), range: "a whole number",
+          meaning: "use so many training examples only")
+      ]
+    case "backbone":
+      return [
+        .init("from", .text(""), range: "a path", meaning: "a model whose backbone is the start"),
+        .init("frozen", .flag(false), range: flag, meaning: "keep its weights"),
+      ]
+    case "canonicalizer":
+      let isLearned = (type as? any CanonicalizerOptions.Type)?.isLearned ?? false
+      return isLearned
+        ? [.init("frozen", .flag(false), range: flag, meaning: "keep the initial weights")] : []
+    default: return []
+    }
+  }
 
   func run() throws {
     common.apply()
+    if kind == "training", case .mapping(let entries) = TrainingOptions.keys {
+      let keys = entries.map { Key("training", "training", $0) }
+      return print(
+        json ? jsonLines(keys).joined(separator: "\n") : keys.map(\.text).joined(separator: "\n"))
+    }
     let all = Canon.catalog.all.flatMap { role, types in types.map { (role, $0) } }
     guard let kind else {
       let lines = all.map { Line(role: $0.0, kind: $0.1.kind, summary: $0.1.summary) }
@@ -44,21 +83,12 @@ struct Components: ParsableCommand {
       throw ValidationError("There is no component '\(kind)'\(question)")
     }
     for (role, type) in found {
-      let keys = entries(of: type).map {
-        Key(
-          role: role, kind: kind, key: $0.key, default: $0.value.text, range: $0.range,
-          meaning: $0.meaning)
-      }
+      let keys = (entries(of: type) + self.common(role, type)).map { Key(role, kind, $0) }
       if json {
         print(jsonLines(keys).joined(separator: "\n"))
       } else {
         print("\(role) \(kind): \(type.summary)")
-        if !keys.isEmpty {
-          print(
-            keys.map { key in
-              "  " + "\(key.key): \(key.default)".padded(to: 32) + "\(key.meaning) (\(key.range))"
-            }.joined(separator: "\n"))
-        }
+        if !keys.isEmpty { print(keys.map(\.text).joined(separator: "\n")) }
       }
     }
   }
@@ -70,7 +100,7 @@ struct Components: ParsableCommand {
       SetDomain(members: 5, dimension: 3, columns: [.point, .vector, .scalars(1)]),
     ]
     for domain in domains {
-      var (keys, input) = (Keys(), Keys())
+      var (keys, input) = (Keys(lists: true), Keys(lists: true))
       do {
         switch type.init() {
         case var options as any CanonicalizerOptions: try options.read(&keys, for: domain)

@@ -63,7 +63,9 @@ struct Poses: ParsableCommand {
     guard !examples.labels.isEmpty else {
       throw CommandError("\(data) has no classes; put images into a subfolder per class.")
     }
-    let reports = PoseReport.all(loaded.model, on: examples, orbits: orbits)
+    let reports = PoseReport.all(
+      examples.inputs, labels: examples.labels, classNames: loaded.model.classNames, orbits: orbits
+    ) { loaded.model.poses(of: $0) }
     if json {
       print(jsonLines(reports).joined(separator: "\n"))
     } else {

@@ -13,7 +13,8 @@ struct Predict: ParsableCommand {
     discussion: """
       Images may be of any size and color: the largest centered square is averaged down to the \
       model's input. Sets of points come from a .safetensors file with a tensor 'points'. What is not a class is \
-      written to --out, in the pose that the input came in: images to a folder, numbers to a .safetensors file. \
+      written to --out, in the pose that the input came in: images to a folder, at the model's size; numbers to a \
+      .safetensors file, with the inputs' names in its metadata. Places in images are in pixels of the model's input. \
       With --canonical the inputs are also written in canonical pose, in the same pass: images to a folder, sets \
       to a .safetensors file.
 
@@ -50,6 +51,7 @@ struct Predict: ParsableCommand {
   /// What was made of some inputs.
   private struct Made: Sendable {
     var count: Int
+    var names: [String]
     var rows: [String]
     var entries: [Manifest.Entry]
     /// Results and forms that are kept to be written at the end.
@@ -109,6 +111,7 @@ struct Predict: ParsableCommand {
     var progress = Progress(
       total: source.names.count, unit: domain.noun.many, isQuiet: common.quiet)
     var (done, numbers, forms): (Int, [Tensor], [Tensor]) = (0, [], [])
+    var names: [String] = []
     let writesImages = manifest != nil
     try source.forEachLot { [out, canonical] lot in
       let prediction = model.predict(lot.inputs)
@@ -138,21 +141,26 @@ struct Predict: ParsableCommand {
       var isNumbers = false
       if case .numbers = presentation { isNumbers = true }
       return Made(
-        count: lot.names.count + lot.errors.count, rows: lines, entries: entries,
+        count: lot.names.count + lot.errors.count, names: lot.names, rows: lines, entries: entries,
         numbers: isNumbers ? written : nil,
         forms: canonical != nil && !writesImages ? prediction.forms : nil, errors: lot.errors)
     } use: { lot in
       failures.report(lot.errors)
       if !lot.rows.isEmpty { print(lot.rows.joined(separator: "\n")) }
       try manifest?.append(lot.entries)
-      if let part = lot.numbers { numbers.append(part) }
+      if let part = lot.numbers {
+        numbers.append(part)
+        names += lot.names
+      }
       if let part = lot.forms { forms.append(part) }
       done += lot.count
       if source.names.count > 256 { progress.update(done) }
     }
     try manifest?.finish()
     if case .numbers(let name) = presentation, let out {
-      try Safetensors(tensors: [name: .concatenated(numbers)]).write(to: out)
+      try Safetensors(
+        tensors: [name: .concatenated(numbers)], metadata: ["names": names.jsonLine]
+      ).write(to: out)
       note("'\(name)' of \(done - failures.count) \(domain.noun.many): \(out)")
     }
     if let canonical, !forms.isEmpty {

@@ -102,7 +102,7 @@ public struct LearnedPose: Sendable {
 
   mutating func readChoice(_ keys: inout Keys) throws(SettingsError) {
     try keys.read("gradient", &gradient, "how the choice of a pose is taught")
-    if gradient == .mixture {
+    if gradient == .mixture || keys.lists {
       try keys.read("poses", &poses, in: 1...256, "how many poses the mixture has")
     }
     try keys.read("temperature", &temperature, in: 1e-4...1e4, "divides scores in training")

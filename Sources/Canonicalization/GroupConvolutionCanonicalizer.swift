@@ -81,7 +81,7 @@ public struct LearnedOptions: CanonicalizerOptions {
       "kernel", &kernel, in: 1...1024,
       "side of the first layer's kernels; the image's with one layer is a matched filter")
     try keys.read("layers", &layers, in: 1...16, "how many layers")
-    if layers > 1 {
+    if layers > 1 || keys.lists {
       try keys.read("groupKernel", &groupKernel, in: 1...64, "side of the later layers' kernels")
     }
     try keys.read("channels", &channels, in: 1...1024, "channels of each layer")

@@ -217,7 +217,7 @@ public struct VectorNeuronOptions: CanonicalizerOptions {
       "shakes the frame in training, so that the backbone does not learn poses by heart")
     try keys.read("orthonormalization", &orthonormalization, "how vectors become a frame")
     try keys.read("prior", &prior, in: 0...1e4, "weight of the loss towards the identity")
-    if dropout > 0 {
+    if dropout > 0 || keys.lists {
       try keys.read("average", &average, in: 1...256, "average outputs over so many shaken frames")
     }
     if neighbors >= sets.members {

@@ -7,7 +7,12 @@ extension Examples {
   ///
   /// - Throws: `WeightsError` for a file that is none, `DatasetError` for one of other shapes.
   public init(tensorsAt path: String, for domain: any Domain) throws {
-    var tensors = try Safetensors(path: path).tensors
+    var tensors: [String: Tensor]
+    do { tensors = try Safetensors(path: path).tensors } catch {
+      let reason = error.description.dropFirst(path.count).replacing(
+        " is not a usable model file: ", with: "")
+      throw DatasetError.malformed(path: path, reason: "\(reason.split(separator: ";")[0])")
+    }
     guard let inputs = tensors["inputs"] ?? tensors["points"] else {
       throw DatasetError.malformed(
         path: path, reason: "it holds no tensor named 'inputs' or 'points'")
@@ -19,7 +24,8 @@ extension Examples {
       let wanted = domain.shape.map { "\($0)" }.joined(separator: ", ")
       throw DatasetError.malformed(
         path: path,
-        reason: "its inputs have shape \(inputs.shape), but the model takes [sets, \(wanted)]")
+        reason: "its inputs have shape \(inputs.shape), but the model takes [count, \(wanted)]"
+          + (domain is SetDomain ? " ('data.points' says how many points a set has)" : ""))
     }
     let labels = tensors.removeValue(forKey: "labels")?.elements ?? []
     for (name, tensor) in tensors where tensor.shape.rank == 0 || tensor.shape[0] != inputs.shape[0]
@@ -65,10 +71,10 @@ public struct TensorsOptions: DatasetOptions {
     try keys.read("path", &path, "the file")
     try keys.readHeld(&valid)
     try keys.read(
-      "dimension", &dimension, in: 0...3, "of the space of sets of points; 0 for images")
-    if dimension == 0 {
-      try input.read(&images)
-    } else {
+      "dimension", &dimension, in: 0...3,
+      "of the space of sets of points, of which 'points' says how many; 0 for images")
+    if dimension == 0 { try input.read(&images) }
+    if dimension > 0 || keys.lists {
       try keys.read("points", &points, in: 1...65_536, "how many points a set has")
     }
   }

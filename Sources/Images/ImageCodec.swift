@@ -20,7 +20,7 @@ public enum ImageError: Error, CustomStringConvertible {
   }
 }
 
-/// A format of image files: one file of source, and a line in `ImageCodecs.all`.
+/// A format of image files: one file of source, and a word in the list of `ImageCodecs`.
 ///
 /// Writing goes beside the final name and is then renamed: never half a file.
 public protocol ImageCodec: Sendable {

@@ -25,7 +25,15 @@ public struct Keys {
   }
 
   /// The keys of nothing: all that are read keep their values.
-  public init() { self.init("defaults", Node.Mapping([]), nil) }
+  ///
+  /// `lists`: Whether keys are to be listed, those too that others switch on.
+  public init(lists: Bool = false) {
+    self.init("defaults", Node.Mapping([]), nil)
+    self.lists = lists
+  }
+
+  /// Whether all keys are wanted, those too that are read only where others say so.
+  public private(set) var lists = false
 
   private init(_ source: String, _ node: Node.Mapping, _ line: Int?) {
     self.source = source

@@ -7,7 +7,8 @@ public struct SettingsError: Error, CustomStringConvertible, Equatable {
   ///   - line: The line of it, where one is to blame.
   ///   - message: A sentence without a full stop.
   public init(_ source: String, line: Int?, _ message: String) {
-    description = "\(source)\(line.map { ", line \($0)" } ?? ""): \(message)."
+    let end = message.hasSuffix("?") ? "" : "."
+    description = "\(source)\(line.map { ", line \($0)" } ?? ""): \(message)\(end)"
   }
 }
 

@@ -5,70 +5,66 @@ import Settings
 public import Symmetry
 public import TensorCore
 
-/// `task: restore`: an image, in the pose of the input.
-public struct RestorationTask: Objective {
-  public static let kind = "restore"
-  public static let summary = "The image, from a noisy or partly erased one."
-  public init() {}
+/// A task whose output is an image, in the pose of the input.
+public protocol ImageTask: Objective {
+  /// The tensor of the examples that is the target.
+  static var target: String { get }
+  /// The channels of the output; `nil` for those of the input.
+  static var channels: Int? { get }
+}
 
-  public func outputShape(for domain: any Domain, classes: Int) -> [Int] { domain.shape }
-  public func quantity(for domain: any Domain, classes: Int) -> any Quantity { domain.inputs }
+extension ImageTask {
+  public func outputShape(for domain: any Domain, classes: Int) -> [Int] {
+    domain.shape.dropLast() + [Self.channels ?? domain.shape.last ?? 1]
+  }
 
   public func targets(
     in examples: Examples, for domain: any Domain, classes: Int
   ) throws(DatasetError) -> Tensor {
-    try tensor("image", in: examples, shape: domain.shape)
+    try tensor(Self.target, in: examples, shape: outputShape(for: domain, classes: classes))
   }
+}
 
+/// `task: restore`: an image, in the pose of the input.
+public struct RestorationTask: ImageTask {
+  public static let kind = "restore"
+  public static let summary = "The image, from a noisy or partly erased one."
+  public static let target = "image"
+  public static let channels: Int? = nil
+  public init() {}
+
+  public func quantity(for domain: any Domain, classes: Int) -> any Quantity { domain.inputs }
   public func losses(of output: Variable, _ targets: Variable) -> Variable {
     Loss.binaryCrossEntropy.perMember(output, targets)
   }
-
   public func result(of output: Tensor) -> Tensor { output.sigmoid() }
   public var presentation: Presentation { .images }
 }
 
 /// `task: segment`: what belongs to the object, pixel by pixel.
-public struct SegmentationTask: Objective {
+public struct SegmentationTask: ImageTask {
   public static let kind = "segment"
   public static let summary = "A mask: the probability of each pixel to belong to the object."
+  public static let target = "mask"
+  public static let channels: Int? = 1
   public init() {}
 
-  public func outputShape(for domain: any Domain, classes: Int) -> [Int] {
-    domain.shape.dropLast() + [1]
-  }
   public func quantity(for domain: any Domain, classes: Int) -> any Quantity { Pixels() }
-
-  public func targets(
-    in examples: Examples, for domain: any Domain, classes: Int
-  ) throws(DatasetError) -> Tensor {
-    try tensor("mask", in: examples, shape: outputShape(for: domain, classes: classes))
-  }
-
   public func losses(of output: Variable, _ targets: Variable) -> Variable {
     Loss.binaryCrossEntropy.perMember(output, targets)
   }
-
   public func result(of output: Tensor) -> Tensor { output.sigmoid() }
   public var presentation: Presentation { .images }
 }
 
 /// `task: field`: a vector at each pixel.
-public struct VectorFieldTask: Objective {
+public struct VectorFieldTask: ImageTask {
   public static let kind = "field"
   public static let summary = "A vector at each pixel, which turns with the image."
+  public static let target = "field"
+  public static let channels: Int? = 2
   public init() {}
 
-  public func outputShape(for domain: any Domain, classes: Int) -> [Int] {
-    domain.shape.dropLast() + [2]
-  }
   public func quantity(for domain: any Domain, classes: Int) -> any Quantity { VectorField() }
-
-  public func targets(
-    in examples: Examples, for domain: any Domain, classes: Int
-  ) throws(DatasetError) -> Tensor {
-    try tensor("field", in: examples, shape: outputShape(for: domain, classes: classes))
-  }
-
   public var presentation: Presentation { .numbers("field") }
 }

@@ -43,6 +43,14 @@ public struct ModelFile: Sendable {
     var isFolder: ObjCBool = false
     _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
     let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
+    if !FileManager.default.fileExists(atPath: file) {
+      let isRun = FileManager.default.fileExists(atPath: "\(path)/checkpoint.safetensors")
+      throw WeightsError(
+        file,
+        isRun
+          ? "the run in its folder has not ended: `canon train --resume` goes on"
+          : "there is no such file")
+    }
     return (try upgraded(try Safetensors(path: file), path: file), file)
   }
 

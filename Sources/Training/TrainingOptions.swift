@@ -1,6 +1,6 @@
 import Datasets
 public import Optimizers
-import Settings
+public import Settings
 
 /// How a model is trained: the section `training`.
 public struct TrainingOptions: Sendable, Equatable {
@@ -33,9 +33,9 @@ public struct TrainingOptions: Sendable, Equatable {
   mutating func read(_ keys: inout Keys, for data: any DatasetOptions) throws(SettingsError) {
     try keys.read("epochs", &epochs, in: 1...100_000, "how often each example is seen")
     try keys.read("starts", &starts, in: 1...1000, "random initial states; the best goes on")
-    if starts > 1 {
+    if starts > 1 || keys.lists {
       try keys.read("startEpochs", &startEpochs, in: 1...1000, "after so many epochs")
-      if startEpochs >= epochs {
+      if starts > 1 && startEpochs >= epochs {
         throw keys.failure("'startEpochs' is \(startEpochs) of only \(epochs) epochs")
       }
     }
@@ -49,10 +49,17 @@ public struct TrainingOptions: Sendable, Equatable {
     try keys.read("schedule", &schedule, "how the rate declines")
     try keys.read("clip", &clip, in: 0...1e6, "the largest norm of the gradient, 0 for any")
     try keys.read("augment", &augment, "move training examples at random")
-    if augment {
+    if augment || keys.lists {
       if augmentBy.isEmpty { augmentBy = data.symmetries.joined(separator: "+") }
       try keys.read("augmentBy", &augmentBy, "groups, as in SO3+S; by default those of the data")
     }
+  }
+
+  /// The keys of the section, with defaults, ranges and meanings.
+  public static var keys: SettingsValue {
+    var (options, keys) = (TrainingOptions(), Keys(lists: true))
+    try? options.read(&keys, for: TensorsOptions())
+    return keys.resolved
   }
 
   /// The groups of the augmentation, by name.

@@ -56,8 +56,16 @@ public struct TrainingRun {
     let file = try upgraded(try Safetensors(path: path), path: path)
     let begun = try RunConfiguration(
       text: file.metadata["configuration"] ?? "", source: path, catalog: configuration.catalog)
-    guard begun.yaml == configuration.yaml else {
-      throw WeightsError(path, "it belongs to a run with another configuration")
+    let (old, new) = (begun.yaml.split(separator: "\n"), configuration.yaml.split(separator: "\n"))
+    guard old == new else {
+      let place = zip(old, new).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? 0
+      func line(_ lines: [Substring]) -> String {
+        lines.indices.contains(place)
+          ? lines[place].trimmingCharacters(in: .whitespaces) : "nothing"
+      }
+      throw WeightsError(
+        path,
+        "it belongs to a run with another configuration: '\(line(old))' there, '\(line(new))' here")
     }
     self.configuration = begun
     trainer = try Trainer(begun, data: try begun.loadData())

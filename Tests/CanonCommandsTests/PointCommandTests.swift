@@ -45,7 +45,7 @@ import Training
     // Bad input.
     try Safetensors(tensors: ["points": .zeros([3, 5, 3])]).write(to: file)
     let wrong = try canon("predict", run, file)
-    #expect(wrong.status == 1 && wrong.err.contains("[sets, 24, 3]"))
+    #expect(wrong.status == 1 && wrong.err.contains("[count, 24, 3]"))
     #expect(try canon("predict", run, digits).status == 1)
     #expect(try canon("evaluate", run, file).status == 1)
     #expect(try canon("canonicalize", run, digits, folder + "/out").status == 1)

@@ -198,7 +198,7 @@ private let pictures: Tensor = {
   @Test(
     "A frozen canonicalizer stays as it was, whatever its kind",
     arguments: [
-      "{kind: learned, channels: 2, gradient: mixture, frozen: true}",
+      "{kind: learned, channels: 2, frozen: true}",
       "{kind: pca-learned, channels: 2, frozen: true}",
       "{kind: energy, channels: 2, descents: 2, steps: 2, frozen: true}",
       "[{kind: learned-center, frozen: true}, pca]",

@@ -1,6 +1,5 @@
 public import Autodiff
-public import Optimizers
-import TensorCore
+public import TensorCore
 
 /// Parameters, and the state of the optimizer that changes them.
 ///
@@ -15,10 +14,10 @@ public struct Learner {
   public let rule: any Optimizer
   /// The largest norm of the gradient, 0 for any.
   public let clip: Float
-  /// The optimizer's state of each parameter.
-  var states: [[Tensor]]
+  /// The optimizer's state of each parameter: kept with checkpoints, and set to go on from one.
+  public var states: [[Tensor]]
   /// How many steps are done.
-  public internal(set) var step = 0
+  public var step = 0
 
   public init(_ parameters: [Parameter], rule: any Optimizer, clip: Float = 0) {
     self.parameters = parameters

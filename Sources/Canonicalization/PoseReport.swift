@@ -1,7 +1,5 @@
-import Canonicalization
-public import Datasets
-import Symmetry
-import TensorCore
+public import Symmetry
+public import TensorCore
 
 /// In which poses a model brings upright images of a class, and how well poses follow turns.
 public struct PoseReport: Codable, Sendable {
@@ -21,38 +19,45 @@ public struct PoseReport: Codable, Sendable {
 
   private typealias Found = (pose: PlanarIsometry, error: Double)
 
-  /// Measures a model of images on upright ones: each class, then all together.
+  /// Finds the poses of images.
+  public typealias Finder = (Tensor) -> [Pose<Motion>]
+
+  /// Measures what finds poses on upright images: each class, then all together.
   ///
-  /// `orbits`: How many images are turned once around.
+  /// - Parameters:
+  ///   - images: Upright, `[count, …]`.
+  ///   - labels: Their classes.
+  ///   - classNames: The names of all classes.
+  ///   - orbits: How many images are turned once around.
+  ///   - find: Finds the poses of a batch.
   public static func all(
-    _ model: any Predictor, on examples: Examples, orbits: Int
+    _ images: Tensor, labels: [Int], classNames: [String], orbits: Int, _ find: Finder
   ) -> [PoseReport] {
-    let poses = measured(model, examples.inputs)
+    let poses = measured(images, find)
     guard !poses.isEmpty else { return [] }
-    var reports = model.classNames.indices.compactMap { label -> PoseReport? in
-      let own = zip(poses, examples.labels).filter { $0.1 == label }.map(\.0)
-      return own.isEmpty ? nil : PoseReport(model.classNames[label], own)
+    var reports = classNames.indices.compactMap { label -> PoseReport? in
+      let own = zip(poses, labels).filter { $0.1 == label }.map(\.0)
+      return own.isEmpty ? nil : PoseReport(classNames[label], own)
     }
     var all = PoseReport("all", poses)
-    let turned = min(orbits, examples.count)
+    let turned = min(orbits, images.shape[0])
     all.orbits = turned
     all.orbitsOnceAround = (0..<turned).count {
-      winding(model, examples.inputs.sliced($0..<$0 + 1)) == 1
+      winding(images.sliced($0..<$0 + 1), find) == 1
     }
     reports.append(all)
     return reports
   }
 
   /// The pose of each image, and how far that of a turned copy is from the turned one, in radians.
-  private static func measured(_ model: any Predictor, _ images: Tensor) -> [Found] {
+  private static func measured(_ images: Tensor, _ find: Finder) -> [Found] {
     var random = RandomStream(seed: 0, name: "poses")
     var result: [Found] = []
     for start in stride(from: 0, to: images.shape[0], by: 256) {
       let part = images.sliced(start..<min(images.shape[0], start + 256))
       let turns = (0..<part.shape[0]).map { _ in SO2().sample(using: &random) }
-      let plain = model.poses(of: part).map(\.element.planarIsometry)
-      let moved = model.poses(
-        of: model.domain.inputs.act(turns.map { Motion(isometry: $0) }, on: part))
+      let plain = find(part).map(\.element.planarIsometry)
+      let moved = find(Pixels().act(turns.map { Motion(isometry: $0) }, on: part))
       for n in plain.indices {
         let expected = O2().compose(turns[n], plain[n])
         result.append((plain[n], O2().distance(moved[n].element.planarIsometry, expected)))
@@ -62,11 +67,11 @@ public struct PoseReport: Codable, Sendable {
   }
 
   /// How often the pose goes around as an image is turned once around.
-  private static func winding(_ model: any Predictor, _ image: Tensor) -> Int {
+  private static func winding(_ image: Tensor, _ find: Finder) -> Int {
     let steps = 36
     let turns = (0..<steps).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(steps)) }
     let copies = Tensor.concatenated([Tensor](repeating: image, count: steps))
-    let moved = model.domain.inputs.act(turns.map { Motion(isometry: $0) }, on: copies)
-    return model.poses(of: moved).map(\.element.planarIsometry).windingNumber
+    let moved = Pixels().act(turns.map { Motion(isometry: $0) }, on: copies)
+    return find(moved).map(\.element.planarIsometry).windingNumber
   }
 }
