@@ -89,7 +89,8 @@ let package = Package(
     tests(
       "Training",
       [
-        "Training", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "Datasets",
+        "Training", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers",
+        "Datasets",
         "Canonicalization", "TensorCore",
       ]),
     tests(

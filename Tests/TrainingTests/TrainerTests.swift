@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import Images
 import Layers
+import Optimizers
 import Settings
 import Symmetry
 import TensorCore
