@@ -3,7 +3,7 @@
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
-RELEASE = swift build -c release
+RELEASE = swift build -c release --product canon
 # Presetting OPENBLAS_CORETYPE can halve the speed of matrix products.
 CANON = env -u OPENBLAS_CORETYPE .build/release/canon
 
