@@ -10,7 +10,7 @@ import Training
 struct CanonicalizerChoice {
   let domain: any ReadableDomain
   /// The whole model, where there is one.
-  let model: (any Predictor)?
+  let loaded: LoadedModel?
   /// Finds the poses of a batch.
   let poses: @Sendable (Tensor) -> [Pose<Motion>]
 
@@ -26,7 +26,7 @@ struct CanonicalizerChoice {
       // It sees an image of a size that shows its shape, in gray.
       let images = ImageDomain(size: 64)
       let steps = try CanonicalizerChoice.steps(word, images)
-      (domain, model, poses) = (images, nil, { steps.poses(of: $0) })
+      (domain, loaded, poses) = (images, nil, { steps.poses(of: $0) })
       return
     }
     guard FileManager.default.fileExists(atPath: name) else {
@@ -38,20 +38,17 @@ struct CanonicalizerChoice {
     }
     let loaded = try LoadedModel(name)
     let model = loaded.model
-    (domain, self.model, poses) = (loaded.domain, model, { model.poses(of: $0) })
+    (domain, self.loaded, poses) = (loaded.domain, loaded, { model.poses(of: $0) })
   }
 
   private static func steps(_ yaml: String, _ images: ImageDomain) throws -> Steps {
-    var keys = try Keys(text: "canonicalizer: \(yaml)", source: "the canonicalizer")
-    var made: [Step] = []
-    try keys.list("canonicalizer", count: 0) { (inner, _) throws(SettingsError) in
-      let type = try inner.options(
-        among: Canon.catalog.canonicalizers.filter { !$0.isLearned }, kind: { $0.kind },
-        default: "identity")
-      var options = type.init()
-      try options.read(&inner, for: images)
-      made.append(Step(try options.make(CanonicalizerBuild(domain: images))))
-    }
-    return Steps(made, of: images)
+    var keys = try Keys(text: yaml, source: "the canonicalizer")
+    let type = try keys.options(
+      among: Canon.catalog.canonicalizers.filter { !$0.isLearned }, kind: { $0.kind },
+      default: IdentityOptions.kind)
+    var options = type.init()
+    try options.read(&keys, for: images)
+    try keys.finish()
+    return Steps([Step(try options.make(CanonicalizerBuild(domain: images)))], of: images)
   }
 }

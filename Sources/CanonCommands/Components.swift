@@ -39,29 +39,6 @@ struct Components: ParsableCommand {
     }
   }
 
-  /// The keys that every component of a role has besides its own.
-  private func common(_ role: String, _ type: any Options.Type) -> [SettingsValue.Entry] {
-    let flag = "true or false"
-    switch role {
-    case "data":
-      return [
-        .init(
-          "limit", .integer(0), range: "a whole number",
-          meaning: "use so many training examples only")
-      ]
-    case "backbone":
-      return [
-        .init("from", .text(""), range: "a path", meaning: "a model whose backbone is the start"),
-        .init("frozen", .flag(false), range: flag, meaning: "keep its weights"),
-      ]
-    case "canonicalizer":
-      let isLearned = (type as? any CanonicalizerOptions.Type)?.isLearned ?? false
-      return isLearned
-        ? [.init("frozen", .flag(false), range: flag, meaning: "keep the initial weights")] : []
-    default: return []
-    }
-  }
-
   func run() throws {
     common.apply()
     if kind == "training", case .mapping(let entries) = TrainingOptions.keys {
@@ -83,7 +60,7 @@ struct Components: ParsableCommand {
       throw ValidationError("There is no component '\(kind)'\(question)")
     }
     for (role, type) in found {
-      let keys = (entries(of: type) + self.common(role, type)).map { Key(role, kind, $0) }
+      let keys = entries(of: type).map { Key(role, kind, $0) }
       if json {
         print(jsonLines(keys).joined(separator: "\n"))
       } else {
@@ -103,18 +80,20 @@ struct Components: ParsableCommand {
       var (keys, input) = (Keys(lists: true), Keys(lists: true))
       do {
         switch type.init() {
-        case var options as any CanonicalizerOptions: try options.read(&keys, for: domain)
-        case var options as any BackboneOptions:
-          let isImage = type.kind == UNetOptions.kind
-          let output =
-            domain.shape.count == 3
-            ? (isImage ? domain.shape : [0])
-            : type.kind == ParticleNetworkOptions.kind ? [5, 3] : [0]
-          try options.read(&keys, for: domain, output: output)
+        case var options as any CanonicalizerOptions:
+          try options.read(&keys, for: domain)
+          var step = CanonicalizedOptions.StepOptions(options)
+          try step.readFrozen(&keys)
+        case let options as any BackboneOptions:
+          try read(options, &keys, domain)
+          var start = CanonicalizedOptions.Start()
+          try start.read(&keys)
         case var options as any Objective: try options.read(&keys, for: domain)
         case var options as any DatasetOptions:
           // Data of two files need both named; the keys are listed nevertheless.
           do { try options.read(&keys, input: &input) } catch {}
+          var limit = 0
+          try RunConfiguration.readLimit(&limit, &keys)
         case var options as any ModelOptions:
           var top = Keys()
           try options.read(&keys, top: &top, data: DrawnOptions(), catalog: Canon.catalog)
@@ -127,6 +106,19 @@ struct Components: ParsableCommand {
       }
     }
     return []
+  }
+
+  /// Reads the keys of a backbone, for the first output that it can give: scores, images, or places of members.
+  private func read(
+    _ options: any BackboneOptions, _ keys: inout Keys, _ domain: any Domain
+  ) throws(SettingsError) {
+    var options = options
+    for output in [[0], domain.shape, [domain.shape[0], 3]] {
+      var own = Keys(lists: true)
+      do { try options.read(&own, for: domain, output: output) } catch { continue }
+      return try options.read(&keys, for: domain, output: output)
+    }
+    throw keys.failure("not for \(domain.text)")
   }
 }
 

@@ -51,7 +51,7 @@ struct Inspect: ParsableCommand {
     common.apply()
     let choice = try CanonicalizerChoice(canonicalizer)
     let domain = choice.domain
-    let all = try opened(choice)
+    let all = try choice.loaded?.source(folder, limit: 64) ?? domain.open(folder)
     // Evenly from the whole, so that a folder sorted by class shows several.
     let count = min(images, all.names.count)
     let some = all.selecting((0..<count).map { $0 * all.names.count / count })
@@ -59,7 +59,7 @@ struct Inspect: ParsableCommand {
     for name in all.names where all.folder.map({ isSame(out, "\($0)/\(name)") }) ?? false {
       throw CommandError("\(out) is one of the images; name another place for the output.")
     }
-    let shown = choice.model.flatMap { $0.task.presentation == .images ? $0 : nil }
+    let shown = (choice.loaded?.model).flatMap { $0.task.presentation == .images ? $0 : nil }
     let rows = shown == nil ? 2 : 3
     let motions = shownMotions(choice)
     var sheet = ContactSheet(rows: rows * count, columns: poses)
@@ -81,23 +81,17 @@ struct Inspect: ParsableCommand {
     try failures.finish()
   }
 
-  /// The inputs: a path, or the test part of the model's data.
-  private func opened(_ choice: CanonicalizerChoice) throws -> any InputSource {
-    guard folder == "test", choice.model != nil else { return try choice.domain.open(folder) }
-    let loaded = try LoadedModel(canonicalizer)
-    return TensorSource(try loaded.examples("test", limit: 64).examples.inputs)
-  }
-
   /// The poses in which each input is shown: as it came; images evenly around, others moved by elements of the
   /// group that the model claims.
   private func shownMotions(_ choice: CanonicalizerChoice) -> [Motion] {
-    guard let model = choice.model, !(choice.domain is ImageDomain) else {
+    guard let model = choice.loaded?.model, !(choice.domain is ImageDomain) else {
       return (0..<poses).map {
         Motion(isometry: PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses)))
       }
     }
     var random = RandomStream(seed: 0, name: "inspect")
-    return [Motion()] + (1..<poses).map { _ in model.claims.sample(using: &random) }
+    let group = model.claims
+    return [Motion()] + (1..<poses).map { _ in group.sample(using: &random) }
   }
 
   /// Draws the rows of one input.

@@ -16,6 +16,15 @@ struct LoadedModel {
     domain = try readable(model.domain)
   }
 
+  /// The inputs to predict from: of a path, or of the word `test` the test part of the model's data.
+  ///
+  /// - Parameter limit: How many of the test part are read.
+  /// - Throws: An error of the data, in a sentence.
+  func source(_ path: String, limit: Int? = nil) throws -> any InputSource {
+    path == "test"
+      ? TensorSource(try examples("test", limit: limit).examples.inputs) : try domain.open(path)
+  }
+
   /// Examples for the model: of the word `test`, or of a place where more of its data are, the test part; else
   /// what its domain reads there.
   ///

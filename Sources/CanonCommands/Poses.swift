@@ -59,7 +59,7 @@ struct Poses: ParsableCommand {
     guard !loaded.model.classNames.isEmpty else {
       throw CommandError("\(self.model) knows no classes.")
     }
-    let examples = try loaded.examples(data, limit: limit, isUpright: true).examples
+    let (examples, _, failures) = try loaded.examples(data, limit: limit, isUpright: true)
     guard !examples.labels.isEmpty else {
       throw CommandError("\(data) has no classes; put images into a subfolder per class.")
     }
@@ -87,6 +87,7 @@ struct Poses: ParsableCommand {
           + "do.")
     }
     if let recenter { try write(loaded, all.meanDegrees, to: recenter) }
+    try failures.finish()
   }
 
   private func write(_ loaded: LoadedModel, _ degrees: Double, to path: String) throws {

@@ -63,10 +63,7 @@ struct Predict: ParsableCommand {
     common.apply()
     let loaded = try LoadedModel(self.model)
     let (model, domain) = (loaded.model, loaded.domain)
-    let source: any InputSource =
-      data == "test"
-      ? TensorSource(try loaded.examples("test", limit: nil).examples.inputs)
-      : try domain.open(data)
+    let source = try loaded.source(data)
     let presentation = model.task.presentation
     if presentation != .classes && out == nil {
       let place = presentation == .images ? "folder" : ".safetensors file"

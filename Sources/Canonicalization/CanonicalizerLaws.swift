@@ -29,16 +29,17 @@ extension Canonicalizer {
     let plain = canonicalize(batch)
     var result = LawDeviations()
     let back = action.act(plain.poses.map(\.element), on: plain.form)
-    result.restoration = largestDifference(back, batch)
+    result.restoration = back.largestDifference(from: batch)
     for g in elements {
       let copies = [Element](repeating: g, count: batch.shape[0])
       let moved = canonicalize(action.act(copies, on: batch))
-      result.form = larger(result.form, largestDifference(moved.form, plain.form))
+      result.form = largerOrNaN(
+        result.form, moved.form.largestDifference(from: plain.form))
       for (found, pose) in zip(moved.poses, plain.poses) {
         let distances = pose.candidates.map {
           group.distance(found.element, group.compose(g, $0))
         }
-        result.pose = larger(result.pose, distances.min() ?? 0)
+        result.pose = largerOrNaN(result.pose, distances.min() ?? 0)
       }
     }
     return result
@@ -57,13 +58,3 @@ extension Canonicalizer where InputAction.Group: FiniteGroup {
     deviations(on: batch, under: action.group.elements)
   }
 }
-
-/// The largest absolute difference of two tensors' numbers; infinite where the shapes differ, and not a number
-/// where one is none.
-func largestDifference(_ a: Tensor, _ b: Tensor) -> Double {
-  guard a.shape == b.shape else { return .infinity }
-  return zip(a.elements, b.elements).reduce(0) { larger($0, Double(abs($1.0 - $1.1))) }
-}
-
-/// The larger of two numbers, or the one that is none.
-private func larger(_ a: Double, _ b: Double) -> Double { b.isNaN || a.isNaN ? .nan : max(a, b) }

@@ -16,6 +16,9 @@ public protocol CanonicalizerOptions: Options {
   /// The weight of its prior's loss, for training data that are upright.
   var prior: Float { get }
 
+  /// The keys, as they are set, that only say how it is taught: one that is frozen may have none of them.
+  var teaching: [String] { get }
+
   /// Reads the keys, for inputs of a domain: defaults may follow from it, and what does not fit is refused.
   mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError)
 
@@ -27,6 +30,7 @@ extension CanonicalizerOptions {
   public static var isLearned: Bool { false }
   public var average: Int { 1 }
   public var prior: Float { 0 }
+  public var teaching: [String] { prior > 0 ? ["prior"] : [] }
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {}
 }
 
@@ -113,6 +117,12 @@ public struct LearnedPose: Sendable {
       "prior", &prior, in: 0...1e4, "weight of the loss towards the identity, for upright data")
     try keys.read(
       "alignment", &alignment, in: 0...100, "pulls images of a class to a common pose; 0: not")
+  }
+
+  /// The keys, as they are set, that say how a pose is taught.
+  var teaching: [String] {
+    (prior > 0 ? ["prior"] : []) + (alignment > 0 ? ["alignment"] : [])
+      + (gradient == .mixture ? ["gradient: mixture"] : [])
   }
 
   var poseGradient: PoseGradient {

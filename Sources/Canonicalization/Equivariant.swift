@@ -38,7 +38,7 @@ where OutputAction.Group.Element == S.InputAction.Group.Element {
     return elements.map { g in
       let copies = [S.InputAction.Group.Element](repeating: g, count: batch.shape[0])
       let moved = self(symmetrizer.action.act(copies, on: batch))
-      return largestDifference(moved, outputAction.act(copies, on: plain))
-    }.reduce(0) { $1.isNaN || $0.isNaN ? .nan : max($0, $1) }
+      return moved.largestDifference(from: outputAction.act(copies, on: plain))
+    }.reduce(0, largerOrNaN)
   }
 }

@@ -70,6 +70,7 @@ public struct LearnedOptions: CanonicalizerOptions {
   public var average = 1
   public var pose = LearnedPose()
   public var prior: Float { pose.prior }
+  public var teaching: [String] { pose.teaching }
 
   public init() {}
 

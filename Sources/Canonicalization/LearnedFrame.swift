@@ -197,6 +197,9 @@ public struct VectorNeuronOptions: CanonicalizerOptions {
   public var orthonormalization = Orthonormalization.gramSchmidt
   public var average = 1
   public var prior: Float = 0
+  public var teaching: [String] {
+    (prior > 0 ? ["prior"] : []) + (dropout > 0 ? ["dropout"] : [])
+  }
 
   public init() {}
 

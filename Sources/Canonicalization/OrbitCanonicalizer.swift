@@ -102,6 +102,7 @@ public struct OrbitOptions: CanonicalizerOptions {
   public var average = 1
   public var pose = LearnedPose()
   public var prior: Float { pose.prior }
+  public var teaching: [String] { pose.teaching + (contrast > 0 ? ["contrast"] : []) }
 
   public init() {}
 

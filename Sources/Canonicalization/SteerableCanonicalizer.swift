@@ -203,6 +203,7 @@ public struct SteerableOptions: CanonicalizerOptions {
   public var copies = 1
   public var pose = LearnedPose()
   public var prior: Float { pose.prior }
+  public var teaching: [String] { pose.teaching + (consistency > 0 ? ["consistency"] : []) }
 
   public init() {}
 

@@ -31,13 +31,14 @@ public struct Steps: TrainableCanonicalizer {
   public let steps: [Step]
   public let domain: any Domain
 
+  /// Made once: the elements of the groups are listed in it.
+  public let action: MotionAction
+
   public init(_ steps: [Step], of domain: any Domain) {
     self.steps = steps
     self.domain = domain
-  }
-
-  public var action: MotionAction {
-    MotionAction(MotionGroup(steps.map { .init($0.canonicalizer.action) }), on: domain.inputs)
+    action = MotionAction(
+      MotionGroup(steps.map { .init($0.canonicalizer.action) }), on: domain.inputs)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {

@@ -85,6 +85,4 @@ public struct TensorsOptions: DatasetOptions {
     return Dataset(
       splitting: all, held: valid, seed: seed, classNames: (0..<classes).map { "\($0)" })
   }
-
-  public func located(at path: String) -> (any DatasetOptions)? { nil }
 }

@@ -43,9 +43,6 @@ public struct Keys {
 
   private func find(_ key: String) -> Node? { node.first { $0.key.string == key }?.value }
 
-  /// Whether the file gives a key.
-  public func has(_ key: String) -> Bool { find(key) != nil }
-
   /// What the mapping resolves to so far.
   public var resolved: SettingsValue { .mapping(entries) }
 

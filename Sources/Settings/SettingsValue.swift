@@ -52,9 +52,6 @@ public indirect enum SettingsValue: Sendable, Equatable, Encodable {
     }
   }
 
-  /// Whether it is the number 0.
-  public var isZero: Bool { self == .number(0) || self == .integer(0) }
-
   /// The scalar as it is written.
   public var text: String {
     switch self {

@@ -8,15 +8,36 @@ public struct VectorAction<Group: PlanarGroup>: Action {
   public init(_ group: Group) { self.group = group }
 
   public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
+    batch.turned(by: elements.map { group.isometry($0).matrix })
+  }
+}
+
+extension Tensor {
+  /// Vectors of the plane on the last axis, each member's turned by a 2 × 2 matrix of its own.
+  func turned(by matrices: [[Double]]) -> Tensor {
     require(
-      batch.shape[-1] == 2 && elements.count == batch.shape[0],
-      "\(elements.count) elements on vectors \(batch.shape)")
-    let matrices = elements.flatMap { g -> [Float] in
-      let m = group.isometry(g).matrix.map { Float($0) }
+      shape[-1] == 2 && matrices.count == shape[0], "\(matrices.count) elements on vectors \(shape)"
+    )
+    let numbers = matrices.flatMap { matrix -> [Float] in
+      let m = matrix.map { Float($0) }
       return [m[0], m[2], m[1], m[3]]  // transposed: rows are vectors
     }
-    let flat = batch.reshaped([elements.count, -1, 2])
-    return flat.matmul(Tensor(matrices, shape: [elements.count, 2, 2])).reshaped(batch.shape)
+    return reshaped([matrices.count, -1, 2])
+      .matmul(Tensor(numbers, shape: [matrices.count, 2, 2])).reshaped(shape)
+  }
+
+  /// Boxes `[batch, boxes, 4]` as the smallest ones around their moved corners.
+  ///
+  /// - Parameter move: Moves points, `[batch, points, 2]`.
+  func boxesAroundCorners(_ move: (Tensor) -> Tensor) -> Tensor {
+    require(shape.rank == 3 && shape[2] == 4, "boxes of shape \(shape)")
+    let (count, boxes) = (shape[0], shape[1])
+    let sides = (0..<4).map { sliced($0..<$0 + 1, axis: 2) }
+    let (left, top, right, bottom) = (sides[0], sides[1], sides[2], sides[3])
+    let corners = Tensor.concatenated(
+      [left, top, right, top, left, bottom, right, bottom], axis: 2)
+    let moved = move(corners.reshaped([count, boxes * 4, 2])).reshaped([count, boxes, 4, 2])
+    return Tensor.concatenated([moved.minimum(2), moved.maximum(2)], axis: 2)
   }
 }
 
@@ -64,14 +85,6 @@ public struct BoxAction<Group: PlanarGroup>: Action {
   }
 
   public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor {
-    require(batch.shape.rank == 3 && batch.shape[2] == 4, "boxes of shape \(batch.shape)")
-    let (count, boxes) = (batch.shape[0], batch.shape[1])
-    let sides = (0..<4).map { batch.sliced($0..<$0 + 1, axis: 2) }
-    let (left, top, right, bottom) = (sides[0], sides[1], sides[2], sides[3])
-    let corners = Tensor.concatenated(
-      [left, top, right, top, left, bottom, right, bottom], axis: 2)
-    let moved = points.act(elements, on: corners.reshaped([count, boxes * 4, 2]))
-      .reshaped([count, boxes, 4, 2])
-    return Tensor.concatenated([moved.minimum(2), moved.maximum(2)], axis: 2)
+    batch.boxesAroundCorners { points.act(elements, on: $0) }
   }
 }

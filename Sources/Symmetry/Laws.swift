@@ -16,7 +16,7 @@ public struct GroupDeviations: Sendable, Equatable {
 
   /// The largest of all; not a number where one is none.
   public var largest: Double {
-    [identity, inverse, associativity, metric].reduce(0) { $1.isNaN ? .nan : Swift.max($0, $1) }
+    [identity, inverse, associativity, metric].reduce(0, largerOrNaN)
   }
 }
 
@@ -29,7 +29,7 @@ extension Group {
   public func deviations(on elements: [Element]) -> GroupDeviations {
     var result = GroupDeviations()
     func grow(_ part: WritableKeyPath<GroupDeviations, Double>, _ value: Double) {
-      result[keyPath: part] = value.isNaN ? .nan : Swift.max(result[keyPath: part], value)
+      result[keyPath: part] = largerOrNaN(result[keyPath: part], value)
     }
     for g in elements {
       grow(\.identity, distance(compose(g, identity), g))
@@ -69,21 +69,14 @@ extension Action {
     func copies(_ g: Group.Element) -> [Group.Element] {
       [Group.Element](repeating: g, count: batch.shape[0])
     }
-    func difference(_ a: Tensor, _ b: Tensor) -> Double {
-      guard a.shape == b.shape else { return .infinity }
-      return zip(a.elements, b.elements).reduce(0) {
-        let step = Double(abs($1.0 - $1.1))
-        return step.isNaN ? .nan : max($0, step)
-      }
-    }
     var result = ActionDeviations()
-    result.identity = difference(act(copies(group.identity), on: batch), batch)
+    result.identity = act(copies(group.identity), on: batch).largestDifference(from: batch)
     for h in elements {
       let moved = act(copies(h), on: batch)
       for g in elements {
-        let step = difference(
-          act(copies(group.compose(g, h)), on: batch), act(copies(g), on: moved))
-        result.composition = step.isNaN ? .nan : max(result.composition, step)
+        let both = act(copies(group.compose(g, h)), on: batch)
+        result.composition = largerOrNaN(
+          result.composition, both.largestDifference(from: act(copies(g), on: moved)))
       }
     }
     return result

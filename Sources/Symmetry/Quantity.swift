@@ -10,9 +10,6 @@ public protocol Quantity: Sendable {
   /// - Precondition: There is one motion a member.
   func act(_ motions: [Motion], on batch: Tensor) -> Tensor
 
-  /// Whether no motion changes it.
-  var isInvariant: Bool { get }
-
   /// Whether motions that move numbers exactly keep its laws bit for bit; not where places are measured from
   /// the middle and back.
   var isExact: Bool { get }
@@ -20,13 +17,11 @@ public protocol Quantity: Sendable {
 
 extension Quantity {
   public var isExact: Bool { true }
-  public var isInvariant: Bool { false }
 }
 
 /// Numbers that no motion changes, such as scores of classes, `[batch, …]`.
 public struct Scores: Quantity {
   public init() {}
-  public var isInvariant: Bool { true }
   public func act(_ motions: [Motion], on batch: Tensor) -> Tensor { batch }
 }
 
@@ -84,14 +79,7 @@ public struct Boxes: Quantity {
   public var isExact: Bool { false }
 
   public func act(_ motions: [Motion], on batch: Tensor) -> Tensor {
-    let (count, boxes) = (batch.shape[0], batch.shape[1])
-    let sides = (0..<4).map { batch.sliced($0..<$0 + 1, axis: 2) }
-    let (left, top, right, bottom) = (sides[0], sides[1], sides[2], sides[3])
-    let corners = Tensor.concatenated(
-      [left, top, right, top, left, bottom, right, bottom], axis: 2)
-    let moved = Keypoints(size: size).act(motions, on: corners.reshaped([count, boxes * 4, 2]))
-      .reshaped([count, boxes, 4, 2])
-    return .concatenated([moved.minimum(2), moved.maximum(2)], axis: 2)
+    batch.boxesAroundCorners { Keypoints(size: size).act(motions, on: $0) }
   }
 }
 
@@ -171,14 +159,7 @@ public struct Parts: Quantity {
 extension Tensor {
   /// Vectors of the plane on the last axis, turned by the linear parts of motions.
   fileprivate func turned(by motions: [Motion]) -> Tensor {
-    require(
-      shape[-1] == 2 && motions.count == shape[0], "\(motions.count) motions of vectors \(shape)")
-    let matrices = motions.flatMap { motion -> [Float] in
-      let m = motion.planarMap.matrix.map { Float($0) }
-      return [m[0], m[2], m[1], m[3]]  // transposed: rows are vectors
-    }
-    return reshaped([motions.count, -1, 2])
-      .matmul(Tensor(matrices, shape: [motions.count, 2, 2])).reshaped(shape)
+    turned(by: motions.map { $0.planarMap.matrix })
   }
 
   /// Inputs moved by elements of groups of one's own, member by member.

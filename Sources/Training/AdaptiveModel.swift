@@ -51,19 +51,13 @@ public struct AdaptiveModel<PoseGroup: FiniteGroup & PlanarGroup>: Predictor {
     guard batch.shape[0] > 0 else {
       return Prediction(output: .zeros([0, classNames.count]), forms: batch, poses: [])
     }
-    let members = 8
-    let starts = Array(stride(from: 0, to: batch.shape[0], by: members))
-    let parts = Parallel.map(starts) { start in
-      let part = batch.sliced(start..<min(batch.shape[0], start + members))
+    return predictInLots(batch) { part in
       let (scores, found) = scorer.best(of: part)
       let poses = motions(found)
       return Prediction(
         output: scores.softmax(),
         forms: images.inputs.act(poses.map(\.element.inverse), on: part), poses: poses)
     }
-    return Prediction(
-      output: .concatenated(parts.map(\.output)), forms: .concatenated(parts.map(\.forms)),
-      poses: parts.flatMap(\.poses))
   }
 
   public var summary: [(name: String, value: String)] {

@@ -71,18 +71,9 @@ public struct CanonicalizedModel: Predictor {
     return output.shape.extents == shape ? output : output.reshaped(shape)
   }
 
-  /// A few images at a time go through the whole model on each thread: what one operation writes the next
-  /// still finds in cache.
   public func predict(_ batch: Tensor) -> Prediction {
-    let members = 8
-    guard domain.shape.count == 3 && batch.shape[0] > members else { return predictTogether(batch) }
-    let starts = Array(stride(from: 0, to: batch.shape[0], by: members))
-    let parts = Parallel.map(starts) {
-      predictTogether(batch.sliced($0..<min(batch.shape[0], $0 + members)))
-    }
-    return Prediction(
-      output: .concatenated(parts.map(\.output)), forms: .concatenated(parts.map(\.forms)),
-      poses: parts.flatMap(\.poses))
+    // Sets are small: all of them at once.
+    domain.shape.count == 3 ? predictInLots(batch, predictTogether) : predictTogether(batch)
   }
 
   public func poses(of batch: Tensor) -> [Pose<Motion>] { steps.poses(of: batch).map(recentered) }

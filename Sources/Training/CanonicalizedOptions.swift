@@ -20,15 +20,38 @@ public struct CanonicalizedOptions: ModelOptions {
     public init(_ options: any CanonicalizerOptions, isFrozen: Bool = false) {
       (self.options, self.isFrozen) = (options, isFrozen)
     }
+
+    /// Reads the key of all canonicalizers that learn.
+    public mutating func readFrozen(_ keys: inout Keys) throws(SettingsError) {
+      guard type(of: options).isLearned else { return }
+      try keys.read("frozen", &isFrozen, "keep the initial weights")
+      // What is frozen has nothing to be taught by.
+      if isFrozen, let key = options.teaching.first {
+        throw keys.failure("'\(key)' does nothing for a 'frozen' canonicalizer")
+      }
+    }
+  }
+
+  /// What a backbone begins with.
+  public struct Start: Sendable {
+    /// A model whose backbone is the start; empty for random weights.
+    public var from = ""
+    public var isFrozen = false
+
+    public init() {}
+
+    /// Reads the keys of all backbones.
+    public mutating func read(_ keys: inout Keys) throws(SettingsError) {
+      try keys.read("from", &from, "a model whose backbone is the start")
+      try keys.read("frozen", &isFrozen, "keep its weights")
+    }
   }
 
   public var task: any Objective = ClassificationTask()
   /// The canonicalizers, in order; `nil` for the usual one.
   public var steps: [StepOptions]?
   public var backbone: any BackboneOptions = PaperCNNOptions()
-  /// A model whose backbone is the start; empty for random weights.
-  public var backboneFrom = ""
-  public var isBackboneFrozen = false
+  public var start = Start()
   /// The mean pose of upright images, in degrees: forms are shown turned by it.
   public var recenter: Float = 0
   private var isRead = false
@@ -61,18 +84,8 @@ public struct CanonicalizedOptions: ModelOptions {
       var step =
         own.flatMap { type(of: $0.options) == found ? $0 : nil } ?? StepOptions(found.init())
       try step.options.read(&inner, for: domain)
-      if found.isLearned {
-        try inner.read("frozen", &step.isFrozen, "keep the initial weights")
-      }
-      // What is frozen has nothing to be taught by.
-      for key in ["prior", "alignment", "consistency", "contrast", "dropout"]
-      where step.isFrozen && !(inner.resolved[key] ?? .number(0)).isZero {
-        throw inner.failure("'\(key)' does nothing for a 'frozen' canonicalizer")
-      }
-      if step.isFrozen && inner.resolved["gradient"] == .text("mixture") {
-        throw inner.failure("'gradient: mixture' does nothing for a 'frozen' canonicalizer")
-      }
-      if !isClassification && !(inner.resolved["alignment"] ?? .number(0)).isZero {
+      try step.readFrozen(&inner)
+      if !isClassification && step.options.teaching.contains("alignment") {
         throw inner.failure("'alignment' needs classes, which the task does not tell")
       }
       new.append(step)
@@ -88,13 +101,11 @@ public struct CanonicalizedOptions: ModelOptions {
       default: wasRead ? type(of: backbone).kind : task.backbone(for: domain))
     if backboneType != type(of: backbone) { backbone = backboneType.init() }
     try backbone.read(&section, for: domain, output: task.outputShape(for: domain, classes: 0))
-    try section.read("from", &backboneFrom, "a model whose backbone is the start")
-    try section.read("frozen", &isBackboneFrozen, "keep its weights")
-    if isBackboneFrozen && backboneFrom.isEmpty {
+    try start.read(&section)
+    if start.isFrozen && start.from.isEmpty {
       throw section.failure("a 'frozen' backbone needs a model to come 'from'")
     }
-    if isBackboneFrozen && !new.contains(where: { type(of: $0.options).isLearned && !$0.isFrozen })
-    {
+    if start.isFrozen && !new.contains(where: { type(of: $0.options).isLearned && !$0.isFrozen }) {
       throw section.failure(
         "nothing is left to learn: the backbone is 'frozen', and no canonicalizer learns")
     }
@@ -134,13 +145,13 @@ public struct CanonicalizedOptions: ModelOptions {
     }
     return CanonicalizedModel(
       Steps(made, of: build.domain), backbone: network, task: task, domain: build.domain,
-      classNames: classes, isBackboneFrozen: isBackboneFrozen,
+      classNames: classes, isBackboneFrozen: start.isFrozen,
       recentering: Double(recenter) * .pi / 180, augmentation: build.augmented)
   }
 
   public func load(into model: any TrainableModel) throws(WeightsError) {
-    guard !backboneFrom.isEmpty, let model = model as? CanonicalizedModel else { return }
-    let (content, path) = try ModelFile.content(of: backboneFrom)
+    guard !start.from.isEmpty, let model = model as? CanonicalizedModel else { return }
+    let (content, path) = try ModelFile.content(of: start.from)
     for (name, parameter) in model.backbone.parameters {
       let tensor = content.tensors["backbone.\(name)"]
       guard let tensor, tensor.shape == parameter.value.shape,

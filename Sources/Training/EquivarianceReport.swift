@@ -59,7 +59,7 @@ public enum EquivarianceReport {
     let size = a.shape.count / max(1, a.shape[0])
     let numbers = (a - b).absolute().elements
     return (0..<a.shape[0]).map { n in
-      numbers[n * size..<(n + 1) * size].reduce(0.0) { $1.isNaN ? .nan : max($0, Double($1)) }
+      numbers[n * size..<(n + 1) * size].reduce(0.0) { largerOrNaN($0, Double($1)) }
     }
   }
 }

@@ -48,7 +48,7 @@ public struct RunConfiguration: Sendable {
       among: catalog.datasets, kind: { $0.kind }, default: type(of: data).kind)
     if kind != type(of: data) { data = kind.init() }
     try data.read(&section, input: &input)
-    try section.read("limit", &limit, in: 0...100_000_000, "use so many training examples only")
+    try RunConfiguration.readLimit(&limit, &section)
     try keys.close("data", section)
     try keys.close("input", input)
 
@@ -72,6 +72,11 @@ public struct RunConfiguration: Sendable {
       throw section.failure("models of kind '\(family.kind)' are not augmented")
     }
     try keys.close("training", section)
+  }
+
+  /// Reads the key of all data sets.
+  public static func readLimit(_ limit: inout Int, _ keys: inout Keys) throws(SettingsError) {
+    try keys.read("limit", &limit, in: 0...100_000_000, "use so many training examples only")
   }
 
   /// The configuration with every value given; of one that was changed so that it cannot be, what is valid of it.

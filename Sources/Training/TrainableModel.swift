@@ -86,8 +86,19 @@ extension Predictor {
   /// How outputs move.
   public var outputs: any Quantity { task.quantity(for: domain, classes: classNames.count) }
 
-  /// How the claimed group acts on inputs.
-  public var action: MotionAction { MotionAction(claims, on: domain.inputs) }
+  /// The predictions for a batch, a few members at a time on each thread: what one operation writes the next
+  /// still finds in cache.
+  func predictInLots(_ batch: Tensor, _ predict: @Sendable (Tensor) -> Prediction) -> Prediction {
+    let members = 8
+    guard batch.shape[0] > members else { return predict(batch) }
+    let starts = Array(stride(from: 0, to: batch.shape[0], by: members))
+    let parts = Parallel.map(starts) {
+      predict(batch.sliced($0..<min(batch.shape[0], $0 + members)))
+    }
+    return Prediction(
+      output: .concatenated(parts.map(\.output)), forms: .concatenated(parts.map(\.forms)),
+      poses: parts.flatMap(\.poses))
+  }
 
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
     if examples["targets"] != nil { return examples }
