@@ -42,11 +42,11 @@ let package = Package(
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .target(name: "CPNG", linkerSettings: [.linkedLibrary("png")]),
+    .target(name: "CPNG", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("z")]),
     .target(name: "CKernels", cSettings: kernelSettings),
     library("TensorCore", ["CKernels", "COpenBLAS"]),
     library("Settings", ["Yams"]),
-    library("Images", ["TensorCore", "CPNG"]),
+    library("Images", ["TensorCore", "CPNG", "CZlib"]),
     library("Symmetry", ["TensorCore"]),
     library("Autodiff", ["TensorCore"]),
     library("Layers", ["TensorCore", "Settings", "Symmetry", "Autodiff"]),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 struct cpng_reader {
   FILE *file;
@@ -12,6 +13,10 @@ struct cpng_reader {
   png_infop info;
   uint32_t height;
   size_t row_bytes;
+  int bit_depth;
+  uint8_t *chunks;
+  size_t chunk_size;
+  uint64_t compressed;
 };
 
 static void cpng_fail(png_structp png, png_const_charp text) {
@@ -20,6 +25,50 @@ static void cpng_fail(png_structp png, png_const_charp text) {
   png_longjmp(png, 1);
 }
 static void cpng_ignore(png_structp png, png_const_charp text) { (void)png, (void)text; }
+
+static uint32_t cpng_number(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/// Whether a chunk is kept: those of color, resolution, texts, time and EXIF. What describes a palette, or the
+/// frames of an animation, does not fit the pixels any more.
+static int cpng_is_kept(const uint8_t *type) {
+  static const char kept[] = "cHRMgAMAiCCPsBITsRGBcICPmDCVcLLIpHYstIMEiTXttEXtzTXteXIf";
+  for (size_t i = 0; i < sizeof kept - 1; i += 4)
+    if (!memcmp(type, kept + i, 4)) return 1;
+  return 0;
+}
+
+/// Walks through the chunks: keeps those to be kept, counts the bytes of pixels. No declared length is believed:
+/// libpng would ask for the memory first.
+static int cpng_scan(cpng_reader *reader, char *message) {
+  fseeko(reader->file, 0, SEEK_END);
+  const off_t size = ftello(reader->file);
+  uint8_t head[8];
+  for (off_t at = 8; at + 12 <= size;) {
+    if (fseeko(reader->file, at, SEEK_SET) || fread(head, 1, 8, reader->file) != 8) break;
+    const uint32_t length = cpng_number(head);
+    if (length > 0x7fffffff || (off_t)length > size - at - 12) {
+      snprintf(message, CPNG_MESSAGE, "it is cut short");
+      return 1;
+    }
+    if (!memcmp(head + 4, "IDAT", 4)) reader->compressed += length;
+    if (!memcmp(head + 4, "IEND", 4)) break;
+    const size_t whole = (size_t)length + 12;
+    if (cpng_is_kept(head + 4) && whole <= CPNG_KEPT_LIMIT - reader->chunk_size) {
+      uint8_t *grown = realloc(reader->chunks, reader->chunk_size + whole);
+      if (!grown) return 1;
+      reader->chunks = grown;
+      uint8_t *chunk = grown + reader->chunk_size;
+      memcpy(chunk, head, 8);
+      if (fread(chunk + 8, 1, length + 4, reader->file) != length + 4) break;
+      if (crc32(0, chunk + 4, length + 4) == cpng_number(chunk + 8 + length))
+        reader->chunk_size += whole;
+    }
+    at += (off_t)whole;
+  }
+  return fseeko(reader->file, 8, SEEK_SET) != 0;
+}
 
 cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_MESSAGE]) {
   cpng_reader *reader = calloc(1, sizeof *reader);
@@ -37,15 +86,26 @@ cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_
     cpng_close(reader);
     return NULL;
   }
+  if (cpng_scan(reader, message)) {
+    cpng_close(reader);
+    return NULL;
+  }
   reader->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, cpng_fail, cpng_ignore);
   reader->info = reader->png ? png_create_info_struct(reader->png) : NULL;
   if (!reader->info || setjmp(png_jmpbuf(reader->png))) {
     cpng_close(reader);
     return NULL;
   }
+  // What is kept was read as it is; libpng need not unpack it.
+  png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+  png_set_chunk_malloc_max(reader->png, 8u << 20);
   png_init_io(reader->png, reader->file);
   png_set_sig_bytes(reader->png, 8);
   png_read_info(reader->png, reader->info);
+  // Deflate packs 1032 bytes into one at most.
+  const uint64_t raw =
+      (uint64_t)png_get_rowbytes(reader->png, reader->info) * png_get_image_height(reader->png, reader->info);
+  const int is_short = raw / 1032 > reader->compressed;
   png_set_expand(reader->png);  // palettes, tRNS, fewer than 8 bits
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   png_set_swap(reader->png);
@@ -55,15 +115,22 @@ cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_
   header->width = png_get_image_width(reader->png, reader->info);
   header->height = reader->height = png_get_image_height(reader->png, reader->info);
   header->channels = png_get_channels(reader->png, reader->info);
-  header->bit_depth = png_get_bit_depth(reader->png, reader->info);
+  header->bit_depth = reader->bit_depth = png_get_bit_depth(reader->png, reader->info);
   reader->row_bytes = png_get_rowbytes(reader->png, reader->info);
+  if (is_short) {
+    snprintf(message, CPNG_MESSAGE, "it declares %u × %u pixels and holds data for fewer", header->width,
+             header->height);
+    cpng_close(reader);
+    return NULL;
+  }
   return reader;
 }
 
-int cpng_read(cpng_reader *reader, void *samples, char message[CPNG_MESSAGE]) {
+int cpng_read(cpng_reader *reader, uint16_t *samples, char message[CPNG_MESSAGE]) {
   (void)message;  // cpng_fail writes to the buffer given to cpng_open
   png_bytep *volatile rows = malloc(reader->height * sizeof *rows);
   if (!rows) return 1;
+  // Bytes are read into the first half, and widened from the end: no second buffer.
   for (uint32_t y = 0; y < reader->height; y++) rows[y] = (png_bytep)samples + y * reader->row_bytes;
   if (setjmp(png_jmpbuf(reader->png))) {
     free(rows);
@@ -72,26 +139,39 @@ int cpng_read(cpng_reader *reader, void *samples, char message[CPNG_MESSAGE]) {
   png_read_image(reader->png, rows);
   png_read_end(reader->png, NULL);
   free(rows);
+  if (reader->bit_depth == 8) {
+    const png_const_bytep bytes = (png_const_bytep)samples;
+    for (size_t i = reader->height * reader->row_bytes; i-- > 0;) samples[i] = bytes[i];
+  }
   return 0;
+}
+
+const uint8_t *cpng_chunks(const cpng_reader *reader, size_t *size) {
+  *size = reader->chunk_size;
+  return reader->chunks;
 }
 
 void cpng_close(cpng_reader *reader) {
   if (reader->png) png_destroy_read_struct(&reader->png, &reader->info, NULL);
   fclose(reader->file);
+  free(reader->chunks);
   free(reader);
 }
 
-int cpng_write(const char *path, const cpng_header *header, const void *samples,
-               char message[CPNG_MESSAGE]) {
+int cpng_write(const char *path, const cpng_header *header, const uint16_t *samples,
+               const uint8_t *chunks, size_t chunk_size, char message[CPNG_MESSAGE]) {
   FILE *file = fopen(path, "wb");
   if (!file) {
     snprintf(message, CPNG_MESSAGE, "%s", strerror(errno));
     return 1;
   }
+  const size_t row_samples = (size_t)header->width * (size_t)header->channels;
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, message, cpng_fail, cpng_ignore);
   png_infop info = png ? png_create_info_struct(png) : NULL;
-  if (!info || setjmp(png_jmpbuf(png))) {
+  uint8_t *const row = malloc(row_samples * 2);
+  if (!info || !row || setjmp(png_jmpbuf(png))) {
     png_destroy_write_struct(&png, &info);
+    free(row);
     fclose(file);
     return 1;
   }
@@ -103,13 +183,28 @@ int cpng_write(const char *path, const cpng_header *header, const void *samples,
                colors[header->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                PNG_FILTER_TYPE_DEFAULT);
   png_write_info(png, info);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  if (header->bit_depth == 16) png_set_swap(png);
-#endif
-  const size_t row_bytes = (size_t)header->width * (size_t)header->channels * (size_t)(header->bit_depth / 8);
-  for (uint32_t y = 0; y < header->height; y++) png_write_row(png, (png_const_bytep)samples + y * row_bytes);
+  for (size_t at = 0; at + 12 <= chunk_size;) {
+    const uint32_t length = cpng_number(chunks + at);
+    // The number of significant bits stands for each channel; one may have come to a palette's transparency.
+    const int fits = memcmp(chunks + at + 4, "sBIT", 4) || length == (uint32_t)header->channels;
+    if (fits) png_write_chunk(png, chunks + at + 4, chunks + at + 8, length);
+    at += (size_t)length + 12;
+  }
+  for (uint32_t y = 0; y < header->height; y++) {
+    const uint16_t *const source = samples + y * row_samples;
+    if (header->bit_depth == 8) {
+      for (size_t i = 0; i < row_samples; i++) row[i] = (uint8_t)source[i];
+    } else {
+      for (size_t i = 0; i < row_samples; i++) {
+        row[2 * i] = (uint8_t)(source[i] >> 8);
+        row[2 * i + 1] = (uint8_t)source[i];
+      }
+    }
+    png_write_row(png, row);
+  }
   png_write_end(png, NULL);
   png_destroy_write_struct(&png, &info);
+  free(row);
   const int failed = ferror(file);
   if (fclose(file) || failed) {
     snprintf(message, CPNG_MESSAGE, "%s", strerror(errno));

@@ -1,22 +1,21 @@
-public import ArgumentParser
+import ArgumentParser
 import Canonicalization
 import Datasets
-import Images
-import Symmetry
-public import TensorCore
 import Training
 
 struct Canonicalize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes each image in its canonical pose, with a manifest of the poses.",
     discussion: """
-      The pose is found at the model's input size and applied to the original, once: size, channels
-      and bit depth stay (a quarter turn exchanges the sides of an image that is not square).
-      `canon restore` undoes it: bit for bit where the pose is a quarter turn or flip.
+      The pose is found at the model's input size and applied to the original, once. Channels, bit depth, color
+      profile, resolution, texts and EXIF stay (its orientation is honored, then reset). By a quarter turn or flip
+      pixels are only moved; by other angles the canvas grows (see --canvas). `canon restore` undoes it: bit for bit
+      where the pose is a quarter turn or flip.
 
       EXAMPLES
         canon canonicalize runs/c8 my-images canonical
-        canon canonicalize pca-sign my-images canonical --border edge --interpolation bicubic
+        canon canonicalize pca-sign my-images canonical --group C4
+        canon canonicalize pca-sign my-images canonical --canvas crop
         canon canonicalize '{kind: pca-sign, threshold: 0}' my-images canonical
       """)
 
@@ -26,17 +25,19 @@ struct Canonicalize: ParsableCommand {
   )
   var canonicalizer: String
 
-  @Argument(help: "A folder of PNG files, or one file.")
+  @Argument(help: "A folder of images, or one file.")
   var folder: String
 
   @Argument(help: "The folder to write to.")
   var out: String
 
-  @Option(help: "How values between pixels are made.")
-  var interpolation = Interpolation.bilinear
+  @Option(
+    help:
+      "Keep the poses of pca, pca-sign and gradient to a group of rotations, like C4 for quarter turns."
+  )
+  var group: String?
 
-  @Option(help: "What lies outside an image; by default the model's.")
-  var border: BorderPolicy?
+  @OptionGroup var pictures: PictureOptions
 
   @Flag(help: "Print the manifest's lines as JSON instead of a summary.")
   var json = false
@@ -45,43 +46,40 @@ struct Canonicalize: ParsableCommand {
 
   func run() throws {
     common.apply()
-    let choice = try CanonicalizerChoice(canonicalizer)
+    let choice = try CanonicalizerChoice(canonicalizer, group: group)
     let source = try choice.domain.open(folder)
-    guard let input = source.folder else {
+    guard source.folder != nil else {
       throw CommandError(
         "\(folder) holds \(choice.domain.noun.many), which have no files of their own: "
           + "`canon predict` writes their canonical forms with --canonical.")
     }
-    try prepareFolder(out, apartFrom: input)
-    let pixels = Pixels(interpolation, border: border ?? CanonCommands.border(of: choice.domain))
+    let place = try OutputFolder(out, apartFrom: folder, source)
     let manifest = try ManifestWriter(
-      folder: out,
-      Manifest.Header(
-        canonicalizer: canonicalizer, interpolation: interpolation.rawValue,
-        border: pixels.border.rawValue))
+      place, Manifest.Header(canonicalizer: choice.name, pictures))
+    Interruption.watch()
     var failures = Failures(choice.domain.noun)
     var progress = Progress(
       total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
-    var done = 0
-    try source.forEachLot { [out] lot in
+    try source.forEachLot { [pictures] lot in
       let poses = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
-      let entries = try lot.writeCanonical(poses, pixels, to: out)
-      return (count: lot.names.count + lot.errors.count, entries: entries, errors: lot.errors)
+      let written = try lot.writeCanonical(poses, pictures, to: place)
+      return (entries: written.entries, errors: lot.errors + written.errors)
     } use: { lot in
       failures.report(lot.errors)
       try manifest.append(lot.entries)
-      if json && !lot.entries.isEmpty { print(jsonLines(lot.entries).joined(separator: "\n")) }
-      done += lot.count
-      progress.update(done)
+      if json && !lot.entries.isEmpty {
+        try emit(jsonLines(lot.entries).joined(separator: "\n"))
+      }
+      progress.update(manifest.count + failures.count)
+      try Interruption.check(
+        "\(manifest.count) of \(source.names.count) images are done, without a manifest; run it again for all."
+      )
     }
     try manifest.finish()
     if !json {
-      print(
+      try emit(
         "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")
     }
     try failures.finish()
   }
 }
-
-extension Interpolation: ExpressibleByArgument {}
-extension BorderPolicy: ExpressibleByArgument {}

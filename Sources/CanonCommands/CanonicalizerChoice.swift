@@ -1,3 +1,4 @@
+import ArgumentParser
 import Canonicalization
 import Datasets
 import Foundation
@@ -9,6 +10,8 @@ import Training
 /// What inputs are canonicalized by: a trained model, or a canonicalizer that needs no training, by name.
 struct CanonicalizerChoice {
   let domain: any ReadableDomain
+  /// As a manifest records it.
+  let name: String
   /// The whole model, where there is one.
   let loaded: LoadedModel?
   /// Finds the poses of a batch.
@@ -20,9 +23,19 @@ struct CanonicalizerChoice {
   }
 
   /// - Throws: `SettingsError` for a name with wrong settings, `WeightsError` where no model can be read.
-  init(_ name: String) throws {
-    let word = name.hasPrefix("{") ? name : "{kind: \(name)}"
-    if name.hasPrefix("{") || CanonicalizerChoice.heuristics.contains(name) {
+  ///
+  /// - Parameter group: To whose rotations poses are kept.
+  init(_ name: String, group: String? = nil) throws {
+    let isHeuristic = CanonicalizerChoice.heuristics.contains(name)
+    guard group == nil || isHeuristic else {
+      throw ValidationError(
+        "--group keeps the poses of a canonicalizer without training, by its name; \(name) has its own."
+      )
+    }
+    let keys = group.map { ", group: '\($0)'" } ?? ""
+    let word = name.hasPrefix("{") ? name : "{kind: \(name)\(keys)}"
+    self.name = group == nil ? name : word
+    if name.hasPrefix("{") || isHeuristic {
       // It sees an image of a size that shows its shape, in gray.
       let images = ImageDomain(size: 64)
       let steps = try CanonicalizerChoice.steps(word, images)

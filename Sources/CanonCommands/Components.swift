@@ -43,14 +43,14 @@ struct Components: ParsableCommand {
     common.apply()
     if kind == "training", case .mapping(let entries) = TrainingOptions.keys {
       let keys = entries.map { Key("training", "training", $0) }
-      return print(
+      return try emit(
         json ? jsonLines(keys).joined(separator: "\n") : keys.map(\.text).joined(separator: "\n"))
     }
     let all = Canon.catalog.all.flatMap { role, types in types.map { (role, $0) } }
     guard let kind else {
       let lines = all.map { Line(role: $0.0, kind: $0.1.kind, summary: $0.1.summary) }
-      if json { return print(jsonLines(lines).joined(separator: "\n")) }
-      return print(
+      if json { return try emit(jsonLines(lines).joined(separator: "\n")) }
+      return try emit(
         lines.map { "\($0.role) \($0.kind)".padded(to: 34) + $0.summary }.joined(separator: "\n"))
     }
     let found = all.filter { $0.1.kind == kind }
@@ -62,10 +62,10 @@ struct Components: ParsableCommand {
     for (role, type) in found {
       let keys = entries(of: type).map { Key(role, kind, $0) }
       if json {
-        print(jsonLines(keys).joined(separator: "\n"))
+        try emit(jsonLines(keys).joined(separator: "\n"))
       } else {
-        print("\(role) \(kind): \(type.summary)")
-        if !keys.isEmpty { print(keys.map(\.text).joined(separator: "\n")) }
+        try emit("\(role) \(kind): \(type.summary)")
+        if !keys.isEmpty { try emit(keys.map(\.text).joined(separator: "\n")) }
       }
     }
   }

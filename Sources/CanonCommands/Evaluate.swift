@@ -95,7 +95,7 @@ struct Evaluate: ParsableCommand {
       qualityOverQuarterTurns: meters[1].quality, qualityOverOtherAngles: others,
       errorOverOtherAngles: others?.error)
     if json {
-      print(report.jsonLine)
+      try emit(report.jsonLine)
       return try failures.finish()
     }
     func percent(_ value: Double?) -> String? { value.map { ($0 * 100).formatted(3) + " %" } }
@@ -115,7 +115,8 @@ struct Evaluate: ParsableCommand {
       ),
       ("\(loss) at \(poses.words.others)", isClassification ? nil : others?.loss.formatted(5)),
     ]
-    print(table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
+    try emit(
+      table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
     try failures.finish()
   }
 

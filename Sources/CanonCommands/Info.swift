@@ -36,7 +36,7 @@ struct Info: ParsableCommand {
       canonicalizerParameters: model.trainableCount("canonicalizer."),
       backboneParameters: model.trainableCount("backbone."), parameters: model.trainableCount(),
       figures: file.figures)
-    if json { return print(report.jsonLine) }
+    if json { return try emit(report.jsonLine) }
     var rows = [["name", file.configuration.name]]
     for key in ["data", "model", "canonicalizer", "backbone"] {
       if let value = report.configuration[key] { rows += lines(key, value) }
@@ -51,7 +51,7 @@ struct Info: ParsableCommand {
     rows += file.figures.sorted { $0.key < $1.key }.map { [$0.key, $0.value.formatted(5)] }
     let width = rows.map { $0[0].count }.max() ?? 0
     for row in rows {
-      print(row[0] + String(repeating: " ", count: width - row[0].count + 2) + row[1])
+      try emit(row[0] + String(repeating: " ", count: width - row[0].count + 2) + row[1].visible)
     }
   }
 

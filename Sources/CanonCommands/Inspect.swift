@@ -56,7 +56,8 @@ struct Inspect: ParsableCommand {
     let count = min(images, all.names.count)
     let some = all.selecting((0..<count).map { $0 * all.names.count / count })
     try refuse(out, overwriting: folder, canonicalizer)
-    for name in all.names where all.folder.map({ isSame(out, "\($0)/\(name)") }) ?? false {
+    let place = Place(out)
+    for name in all.names where all.folder.map({ Place("\($0)/\(name)") == place }) ?? false {
       throw CommandError("\(out) is one of the images; name another place for the output.")
     }
     let shown = (choice.loaded?.model).flatMap { $0.task.presentation == .images ? $0 : nil }
@@ -74,9 +75,9 @@ struct Inspect: ParsableCommand {
         row += rows
       }
     }
-    try prepareFolder(URL(fileURLWithPath: out).deletingLastPathComponent().path)
+    try prepareFolder(Files.parent(of: out))
     try sheet.image.write(to: out)
-    print(
+    try emit(
       "\(row / rows) \(domain.noun.many) in \(poses) poses, above their canonical forms: \(out)")
     try failures.finish()
   }

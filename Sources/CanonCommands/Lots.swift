@@ -1,45 +1,59 @@
 import Canonicalization
 import Datasets
+import Foundation
 import Images
 import Symmetry
 import TensorCore
 
+/// An image in canonical form, written, or why it could not be.
+typealias Written = (entries: [Manifest.Entry], errors: [any Error])
+
 extension InputLot {
-  /// Moves the images, of any size, and writes them under the same names.
-  private func write(to folder: String, _ move: (Int, Tensor) -> Tensor) throws {
-    try prepareParents(of: names, in: folder)
-    for (n, image) in images.enumerated() {
-      try Image(move(n, image.tensor)[0], bitDepth: image.bitDepth).write(
-        to: "\(folder)/\(names[n])")
-    }
-  }
-
-  /// Writes canonical images in the poses, and sizes, of the entries of a manifest.
-  func writeRestored(_ entries: [Manifest.Entry], _ pixels: Pixels, to folder: String) throws {
-    let action = ImageAction(O2(), interpolation: pixels.interpolation, border: pixels.border)
-    try write(to: folder) { n, image in
-      let entry = entries[n]
-      return entry.map == nil
-        ? action.act([entry.isometry], on: image, size: (entry.height, entry.width))
-        : pixels.act([entry.motion], on: image)
-    }
-  }
-
-  /// Writes the images in canonical pose.
+  /// Writes the images in canonical pose, under the same names.
   ///
-  /// - Returns: What a manifest says of them.
+  /// - Returns: What a manifest says of them, and why some could not be written.
+  /// - Throws: `ImageError` where nothing can be written any more.
   func writeCanonical(
-    _ poses: [Pose<Motion>], _ pixels: Pixels, to folder: String
-  ) throws -> [Manifest.Entry] {
-    try write(to: folder) { n, image in pixels.act([poses[n].element.inverse], on: image) }
-    return poses.indices.map { n in
+    _ poses: [Pose<Motion>], _ options: PictureOptions, to folder: OutputFolder
+  ) throws -> Written {
+    var written: Written = ([], [])
+    for (n, image) in images.enumerated() {
       let (motion, g) = (poses[n].element, poses[n].element.planarIsometry)
-      return Manifest.Entry(
-        file: names[n], width: images[n].width, height: images[n].height,
-        quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
-        map: motion.map.map { $0.matrix + $0.translation },
-        degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
-        isExact: motion.isExact)
+      let action = try options.action(for: image)
+      let size = action.size(of: (image.height, image.width), movedBy: motion.inverse)
+      guard size.height * size.width <= Image.sampleLimit / image.channels else {
+        written.errors.append(
+          ImageError.tooLarge(path: names[n], width: size.width, height: size.height))
+        continue
+      }
+      var moved = Image(action.act(motion.inverse, on: image.tensor)[0], bitDepth: image.bitDepth)
+      moved.metadata = image.metadata
+      do { try folder.write(moved, to: names[n]) } catch let error as ImageError
+        where error.isOfName
+      {
+        written.errors.append(error)
+        continue
+      }
+      var color: [Double]?
+      if case .color(let numbers) = action.background, !motion.isExact {
+        color = numbers.map { Double($0) }
+      }
+      written.entries.append(
+        Manifest.Entry(
+          file: names[n], width: image.width, height: image.height, checksum: moved.checksum,
+          quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
+          map: motion.map.map { $0.matrix + $0.translation },
+          degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
+          isExact: motion.isExact, background: color))
     }
+    return written
+  }
+}
+
+extension ImageError {
+  /// Whether it is the file's name that cannot be written, and others can.
+  var isOfName: Bool {
+    guard case .unwritable(_, let reason) = self else { return false }
+    return unsafe reason == String(cString: strerror(ENAMETOOLONG))
   }
 }

@@ -1,16 +1,27 @@
 import Canonicalization
 import Foundation
+import Images
 import Symmetry
+import TensorCore
 
 /// The poses of a folder's images, written beside their canonical forms: JSON lines, the first of
 /// them the header, each written as its image is done.
 struct Manifest {
   /// What holds for all images.
   struct Header: Codable {
-    var format = "canon manifest 1"
+    var format = "canon manifest 2"
     var canonicalizer: String
     var interpolation: String
-    var border: String
+    /// Missing in format 1, which kept sizes.
+    var canvas: String?
+    var background: String?
+
+    init(canonicalizer: String, _ options: PictureOptions) {
+      self.canonicalizer = canonicalizer
+      interpolation = options.interpolation.rawValue
+      canvas = options.canvas.rawValue
+      background = options.background
+    }
   }
 
   /// One image.
@@ -18,6 +29,8 @@ struct Manifest {
     var file: String
     /// The size of the original.
     var width, height: Int
+    /// Of the canonical image beside the manifest; missing in format 1.
+    var checksum: String?
     var quarterTurns: Int
     /// What remains of the angle, in radians, counterclockwise.
     var residual: Double
@@ -29,15 +42,31 @@ struct Manifest {
     var ties: Int
     /// Whether restoring gives the original back bit for bit.
     var isExact: Bool
+    /// The color beside the image, a number in 0…1 a channel.
+    var background: [Double]?
 
     var isometry: PlanarIsometry {
       PlanarIsometry(quarterTurns: quarterTurns, residual: residual, isReflected: isReflected)
     }
 
-    /// Whether the pose can be undone: a foreign file may hold anything.
-    var isInvertible: Bool {
-      guard let m = map else { return true }
-      return m.count == 6 && m.allSatisfy(\.isFinite) && abs(m[0] * m[3] - m[1] * m[2]) > 1e-12
+    /// What is wrong with it, if anything is: a foreign file may hold anything.
+    var fault: String? {
+      let parts = file.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      if parts.contains(where: { $0.isEmpty || $0.elementsEqual("..".utf8) || $0.contains(0) }) {
+        return "its 'file' leads out of the folder"
+      }
+      guard (1...1_000_000).contains(width), (1...1_000_000).contains(height) else {
+        return "its size is \(width) × \(height)"
+      }
+      guard (0..<4).contains(quarterTurns), abs(residual) <= .pi / 4 + 1e-9 else {
+        return "its angle is no rest of quarter turns"
+      }
+      guard let m = map else { return nil }
+      let isSane = m.count == 6 && m.allSatisfy { abs($0) <= 1e6 }
+      guard isSane, abs(m[0] * m[3] - m[1] * m[2]) > 1e-12 else {
+        return "its 'map' cannot be undone"
+      }
+      return nil
     }
 
     /// From the canonical image to the original.
@@ -55,26 +84,40 @@ struct Manifest {
 
   /// Reads a manifest.
   ///
-  /// - Throws: `CommandError`.
+  /// - Throws: `CommandError`, naming the line.
   init(folder: String) throws {
     let path = Manifest.path(in: folder)
-    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-      throw CommandError("\(path) cannot be read; give the folder that `canon canonicalize` wrote.")
+    guard Files.isRegular(path), let data = FileManager.default.contents(atPath: path) else {
+      throw CommandError(
+        "\(path) cannot be read; give a folder that `canon canonicalize` has written to its end.")
+    }
+    func failure(_ line: Int, _ reason: String) -> CommandError {
+      CommandError("\(path), line \(line): \(reason); write it anew with `canon canonicalize`.")
     }
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    let lines = text.split(separator: "\n").map { Data($0.utf8) }
-    let entries = lines.dropFirst().compactMap { try? decoder.decode(Entry.self, from: $0) }
-    guard let header = lines.first.flatMap({ try? decoder.decode(Header.self, from: $0) }),
-      header.format == "canon manifest 1", entries.count == lines.count - 1,
-      entries.allSatisfy({
-        !$0.file.hasPrefix("/") && !$0.file.split(separator: "/").contains("..")
-          && $0.residual.isFinite && $0.width > 0 && $0.height > 0
-          && $0.isInvertible
-      })
-    else {
-      throw CommandError("\(path) is not a manifest of `canon canonicalize`; write it anew.")
+    func decode<Value: Decodable>(_ line: Data, _ type: Value.Type) -> Value? {
+      try? decoder.decode(type, from: line.last == 0x0D ? line.dropLast() : line)
+    }
+    let lines = data.split(separator: 0x0A)
+    guard let header = lines.first.flatMap({ decode($0, Header.self) }),
+      ["canon manifest 1", "canon manifest 2"].contains(header.format)
+    else { throw failure(1, "it is not a manifest of `canon canonicalize`") }
+    guard Interpolation(rawValue: header.interpolation) != nil,
+      header.canvas.map({ Canvas(rawValue: $0) != nil }) ?? true,
+      header.background.map({ (try? PictureOptions.background($0, of: nil)) != nil }) ?? true
+    else { throw failure(1, "it names an interpolation, canvas or background that is not known") }
+    var entries: [Entry] = []
+    var seen: Set<[UInt8]> = []
+    for (n, line) in lines.enumerated().dropFirst() {
+      guard let entry = decode(line, Entry.self) else { throw failure(n + 1, "it is no entry") }
+      if let fault = entry.fault { throw failure(n + 1, fault) }
+      // By bytes: two names that only look alike are two files.
+      guard seen.insert(Array(entry.file.utf8)).inserted else {
+        throw failure(n + 1, "\(entry.file) stands there a second time")
+      }
+      entries.append(entry)
     }
     self.header = header
     images = entries
@@ -82,17 +125,20 @@ struct Manifest {
 }
 
 /// Writes a manifest line by line, beside its final name; `finish` renames it, and without it nothing
-/// is left.
+/// is left, nor of an earlier one: a manifest never describes other images than those beside it.
 final class ManifestWriter {
-  private let path: String
+  private let path, temporary: String
   private let handle: FileHandle
   private(set) var count = 0
   private(set) var ambiguous = 0
 
   /// - Throws: `CommandError`.
-  init(folder: String, _ header: Manifest.Header) throws {
-    path = Manifest.path(in: folder)
-    let temporary = path + ".partial"
+  init(_ folder: OutputFolder, _ header: Manifest.Header) throws {
+    path = Manifest.path(in: folder.path)
+    temporary = folder.path + "/.canon-manifest.partial"
+    guard unsafe unlink(path) == 0 || errno == ENOENT else {
+      throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
+    }
     guard FileManager.default.createFile(atPath: temporary, contents: nil),
       let handle = FileHandle(forWritingAtPath: temporary)
     else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
@@ -100,7 +146,7 @@ final class ManifestWriter {
     try write([header.jsonLine])
   }
 
-  deinit { unsafe unlink(path + ".partial") }
+  deinit { unsafe unlink(temporary) }
 
   /// Writes the lines of some images.
   func append(_ entries: [Manifest.Entry]) throws {
@@ -110,7 +156,7 @@ final class ManifestWriter {
   }
 
   func finish() throws {
-    guard (try? handle.close()) != nil, unsafe rename(path + ".partial", path) == 0 else {
+    guard (try? handle.close()) != nil, unsafe rename(temporary, path) == 0 else {
       throw CommandError("\(path) cannot be written; check the free space.")
     }
   }

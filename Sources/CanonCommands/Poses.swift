@@ -67,9 +67,9 @@ struct Poses: ParsableCommand {
       examples.inputs, labels: examples.labels, classNames: loaded.model.classNames, orbits: orbits
     ) { loaded.model.poses(of: $0) }
     if json {
-      print(jsonLines(reports).joined(separator: "\n"))
+      try emit(jsonLines(reports).joined(separator: "\n"))
     } else {
-      print(
+      try emit(
         table(
           ["class", "images", "mean pose", "deviation", "resultant", "median error"],
           reports.map { line in
@@ -98,7 +98,7 @@ struct Poses: ParsableCommand {
       )
     }
     try refuse(path, overwriting: loaded.file.path)
-    try prepareFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    try prepareFolder(Files.parent(of: path))
     // A model that was recentered before has its poses from there.
     let turn = Double(options.recenter) + degrees
     options.recenter = Float(turn.remainder(dividingBy: 360))

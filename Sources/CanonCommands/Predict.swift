@@ -31,7 +31,7 @@ struct Predict: ParsableCommand {
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
   var model: String
 
-  @Argument(help: "A folder of PNG files, or one file; or a .safetensors file; or the word test.")
+  @Argument(help: "A folder of images, or one file; or a .safetensors file; or the word test.")
   var data: String
 
   @Option(help: "How results are printed.")
@@ -46,6 +46,8 @@ struct Predict: ParsableCommand {
   @Option(help: "Where to write the inputs in canonical pose.")
   var canonical: String?
 
+  @OptionGroup(title: "How --canonical writes images") var pictures: PictureOptions
+
   @OptionGroup var common: CommonOptions
 
   /// What was made of some inputs.
@@ -56,7 +58,7 @@ struct Predict: ParsableCommand {
     var entries: [Manifest.Entry]
     /// Results and forms that are kept to be written at the end.
     var numbers, forms: Tensor?
-    var errors: [ImageError]
+    var errors: [any Error]
   }
 
   func run() throws {
@@ -77,16 +79,13 @@ struct Predict: ParsableCommand {
       try refuse(path, overwriting: data, self.model)
     }
     if let out, let canonical { try refuse(canonical, overwriting: out) }
-    if let out, presentation == .images { try prepareFolder(out, apartFrom: source.folder) }
-    let manifest = try source.folder.flatMap { folder in
-      try canonical.map { canonical in
-        try prepareFolder(canonical, apartFrom: folder)
-        return try ManifestWriter(
-          folder: canonical,
-          Manifest.Header(
-            canonicalizer: self.model, interpolation: Interpolation.bilinear.rawValue,
-            border: border(of: domain).rawValue))
-      }
+    let results =
+      presentation == .images ? try out.map { try OutputFolder($0, apartFrom: data, source) } : nil
+    let forms =
+      source.folder == nil
+      ? nil : try canonical.map { try OutputFolder($0, apartFrom: data, source) }
+    let manifest = try forms.map {
+      try ManifestWriter($0, Manifest.Header(canonicalizer: self.model, pictures))
     }
     let format = json ? Format.json : self.format
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
@@ -100,24 +99,21 @@ struct Predict: ParsableCommand {
           : ["probability": 7, "pose": 9, "margin": 8, "ties": 4][shown.title] ?? shown.text.count
       }, header: example.columns.compactMap { $0.shown?.title })
     switch format {
-    case .csv: print(example.columns.map(\.title).joined(separator: ","))
-    case .table: print(columns.line(columns.header))
+    case .csv: try emit(example.columns.map(\.title).joined(separator: ","))
+    case .table: try emit(columns.line(columns.header))
     case .json: break
     }
     var failures = Failures(domain.noun)
     var progress = Progress(
       total: source.names.count, unit: domain.noun.many, isQuiet: common.quiet)
-    var (done, numbers, forms): (Int, [Tensor], [Tensor]) = (0, [], [])
+    var (done, numbers, moved): (Int, [Tensor], [Tensor]) = (0, [], [])
     var names: [String] = []
-    let writesImages = manifest != nil
-    try source.forEachLot { [out, canonical] lot in
+    Interruption.watch()
+    try source.forEachLot { [canonical, pictures] lot in
       let prediction = model.predict(lot.inputs)
       let written = model.task.written(prediction.output, for: lot.inputs)
-      if presentation == .images, let out {
-        try prepareParents(of: lot.names, in: out)
-        for (n, name) in lot.names.enumerated() {
-          try Image(written[n]).write(to: "\(out)/\(name)")
-        }
+      if let results {
+        for (n, name) in lot.names.enumerated() { try results.write(Image(written[n]), to: name) }
       }
       let rows = lot.names.indices.map { n in
         Row(
@@ -130,38 +126,39 @@ struct Predict: ParsableCommand {
         case .csv: rows.map(\.csv)
         case .table: rows.map { columns.line($0.shown) }
         }
-      var entries: [Manifest.Entry] = []
-      if writesImages, let canonical {
-        entries = try lot.writeCanonical(
-          prediction.poses, Pixels(border: border(of: domain)), to: canonical)
+      let canonicals = try forms.map {
+        try lot.writeCanonical(prediction.poses, pictures, to: $0)
       }
       var isNumbers = false
       if case .numbers = presentation { isNumbers = true }
       return Made(
-        count: lot.names.count + lot.errors.count, names: lot.names, rows: lines, entries: entries,
-        numbers: isNumbers ? written : nil,
-        forms: canonical != nil && !writesImages ? prediction.forms : nil, errors: lot.errors)
+        count: lot.names.count + lot.errors.count, names: lot.names, rows: lines,
+        entries: canonicals?.entries ?? [], numbers: isNumbers ? written : nil,
+        forms: canonical != nil && forms == nil ? prediction.forms : nil,
+        errors: lot.errors + (canonicals?.errors ?? []))
     } use: { lot in
       failures.report(lot.errors)
-      if !lot.rows.isEmpty { print(lot.rows.joined(separator: "\n")) }
+      if !lot.rows.isEmpty { try emit(lot.rows.joined(separator: "\n")) }
       try manifest?.append(lot.entries)
-      if let part = lot.numbers {
+      if let part = lot.numbers, !lot.names.isEmpty {
         numbers.append(part)
         names += lot.names
       }
-      if let part = lot.forms { forms.append(part) }
+      if let part = lot.forms { moved.append(part) }
       done += lot.count
       if source.names.count > 256 { progress.update(done) }
+      try Interruption.check(
+        "\(done) of \(source.names.count) \(domain.noun.many) are done; run it again for all.")
     }
     try manifest?.finish()
-    if case .numbers(let name) = presentation, let out {
+    if case .numbers(let name) = presentation, let out, !numbers.isEmpty {
       try Safetensors(
         tensors: [name: .concatenated(numbers)], metadata: ["names": names.jsonLine]
       ).write(to: out)
       note("'\(name)' of \(done - failures.count) \(domain.noun.many): \(out)")
     }
-    if let canonical, !forms.isEmpty {
-      try Safetensors(tensors: ["points": .concatenated(forms)]).write(to: canonical)
+    if let canonical, !moved.isEmpty {
+      try Safetensors(tensors: ["points": .concatenated(moved)]).write(to: canonical)
     }
     try failures.finish()
   }
@@ -174,6 +171,3 @@ extension Predictor {
       ? .zeros(Shape(task.outputShape(for: domain, classes: classNames.count))) : nil
   }
 }
-
-/// What lies outside the inputs of a domain.
-func border(of domain: any Domain) -> BorderPolicy { (domain as? ImageDomain)?.border ?? .zero }

@@ -9,7 +9,8 @@ struct Restore: ParsableCommand {
     abstract: "Brings canonical images back into the poses that they came in.",
     discussion: """
       Reads the manifest that `canon canonicalize` wrote. Bit for bit where the pose is a quarter
-      turn or flip; other angles are interpolated, and lose what left the image at its corners.
+      turn or flip; other angles are interpolated, and what a canvas of crop or keep has cut off stays away. An image
+      that is not the one that the manifest describes is named, and left out.
 
       EXAMPLE
         canon restore canonical back
@@ -26,35 +27,78 @@ struct Restore: ParsableCommand {
   func run() throws {
     common.apply()
     let manifest = try Manifest(folder: folder)
-    try prepareFolder(out, apartFrom: folder)
-    let pixels = Pixels(
-      Interpolation(rawValue: manifest.header.interpolation) ?? .bilinear,
-      border: BorderPolicy(rawValue: manifest.header.border) ?? .zero)
-    let entries = Dictionary(
-      manifest.images.map { ($0.file, $0) }, uniquingKeysWith: { first, _ in first })
     let images = ImageDomain()
-    let files = images.source(ImageFolder(path: folder, files: manifest.images.map(\.file)))
+    let files = ImageFolder(path: folder, files: manifest.images.map(\.file))
+    let place = try OutputFolder(out, apartFrom: folder, images.source(files))
+    let entries = Dictionary(
+      uniqueKeysWithValues: manifest.images.map { (Array($0.file.utf8), $0) })
+    Interruption.watch()
     var failures = Failures(images.noun)
-    var progress = Progress(total: files.names.count, unit: "images", isQuiet: common.quiet)
-    var done = 0
-    try files.forEachLot { [folder, out] lot in
-      let poses = lot.names.compactMap { entries[$0] }
-      let areSane = zip(poses, lot.images).allSatisfy { pose, image in
-        [pose.width, pose.height].sorted() == [image.width, image.height].sorted()
+    var progress = Progress(total: files.files.count, unit: "images", isQuiet: common.quiet)
+    var (done, exact) = (0, 0)
+    try files.forEachLot { items in
+      var (isExact, errors): ([Bool], [any Error]) = ([], [])
+      for item in items {
+        do {
+          guard let entry = entries[Array(item.file.utf8)] else { continue }
+          let image = try item.image.get()
+          let restored = try manifest.restored(image, entry)
+          try place.write(restored, to: item.file)
+          isExact.append(entry.motion.isExact)
+        } catch let error as ImageError {
+          if case .unwritable = error, !error.isOfName { throw error }
+          errors.append(error)
+        }
       }
-      guard areSane else {
-        throw CommandError("\(folder) holds images of other sizes than its manifest says.")
-      }
-      try lot.writeRestored(poses, pixels, to: out)
-      return (count: lot.names.count + lot.errors.count, errors: lot.errors)
+      return (isExact, errors)
     } use: { lot in
-      failures.report(lot.errors)
-      done += lot.count
-      progress.update(done)
+      failures.report(lot.1)
+      done += lot.0.count
+      exact += lot.0.count { $0 }
+      progress.update(done + failures.count)
+      try Interruption.check(
+        "\(done) of \(files.files.count) images are restored; run it again for all.")
     }
-    let exact = manifest.images.filter(\.isExact).count
-    print(
-      "\(done - failures.count) images restored in \(out), \(exact) of them bit for bit.")
+    try emit("\(done) images restored in \(out), \(exact) of them bit for bit.")
     try failures.finish()
+  }
+}
+
+extension Manifest {
+  /// An image brought back into the pose that it came in.
+  ///
+  /// - Throws: `ImageError` where it is not the one that the manifest describes.
+  fileprivate func restored(_ image: Image, _ entry: Entry) throws(ImageError) -> Image {
+    let canvas = header.canvas.flatMap(Canvas.init) ?? .keep
+    let background: Background =
+      switch header.background {
+      case "edge": .edge
+      case "reflect": .reflect
+      default: .color((entry.background ?? []).map { Float($0) })
+      }
+    let action = PictureAction(
+      Interpolation(rawValue: header.interpolation) ?? .bilinear, canvas: canvas,
+      background: background)
+    let size = (height: entry.height, width: entry.width)
+    let moved = action.size(of: size, movedBy: entry.motion.inverse)
+    guard image.width == moved.width, image.height == moved.height else {
+      throw .unreadable(
+        path: entry.file,
+        reason:
+          "it is of \(image.width) × \(image.height) pixels, and the manifest describes one of "
+          + "\(moved.width) × \(moved.height)")
+    }
+    if let checksum = entry.checksum, checksum != image.checksum {
+      throw .unreadable(
+        path: entry.file, reason: "it is not the image that the manifest describes, by its checksum"
+      )
+    }
+    guard size.height * size.width <= Image.sampleLimit / image.channels else {
+      throw .tooLarge(path: entry.file, width: size.width, height: size.height)
+    }
+    var restored = Image(
+      action.undo(entry.motion.inverse, on: image.tensor, size: size)[0], bitDepth: image.bitDepth)
+    restored.metadata = image.metadata
+    return restored
   }
 }

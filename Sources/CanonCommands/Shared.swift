@@ -11,6 +11,12 @@ struct CommonOptions: ParsableArguments {
   @Option(help: "How many threads to use; results do not depend on it.")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "How much memory one input may take, in MiB; one that declares more is refused.",
+      valueName: "mib"))
+  var memory: Int?
+
   @Flag(help: "Print results only: no progress, no notes.")
   var quiet = false
 
@@ -18,10 +24,16 @@ struct CommonOptions: ParsableArguments {
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
     }
+    if let memory, !(1...16_777_216).contains(memory) {
+      throw ValidationError("--memory must be from 1 to 16777216 MiB, not \(memory).")
+    }
   }
 
   /// Applies the flags; every command begins with it.
-  func apply() { if let threads { Parallel.threadCount = threads } }
+  func apply() {
+    if let threads { Parallel.threadCount = threads }
+    if let memory { MemoryLimit.bytes = memory << 20 }
+  }
 }
 
 /// Refuses a number that a flag cannot take.
@@ -39,9 +51,6 @@ struct CommandError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// Prints to the standard error stream, where it is not mixed with results.
-func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-
 /// Counts inputs that could not be read, and says so at the end.
 struct Failures {
   private(set) var count = 0
@@ -49,7 +58,7 @@ struct Failures {
 
   init(_ noun: (one: String, many: String, name: String)) { self.noun = noun }
 
-  mutating func report(_ errors: [some Error]) {
+  mutating func report(_ errors: [any Error]) {
     for error in errors { note("Error: \(error)") }
     count += errors.count
   }
@@ -95,7 +104,7 @@ struct Columns {
   }
 
   func line(_ cells: [String]) -> String {
-    cells.enumerated().map { column, cell in
+    cells.map(\.visible).enumerated().map { column, cell in
       let pad = String(repeating: " ", count: max(0, widths[column] - cell.count))
       return column == 0 ? cell + pad : pad + cell
     }.joined(separator: "  ")
@@ -104,59 +113,7 @@ struct Columns {
 
 /// A table of all its rows at once.
 func table(_ header: [String], _ rows: [[String]]) -> String {
-  let widths = header.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+  let widths = header.indices.map { column in rows.map { $0[column].visible.count }.max() ?? 0 }
   let columns = Columns(widths: widths, header: header)
   return ([header] + rows).map(columns.line).joined(separator: "\n")
-}
-
-/// Creates a folder for output.
-///
-/// - Throws: `CommandError` where it cannot be, or is the folder of the inputs.
-func prepareFolder(_ path: String, apartFrom input: String? = nil) throws {
-  let url = URL(fileURLWithPath: path).standardizedFileURL
-  if let input, isSame(path, input) {
-    throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
-  }
-  do {
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-  } catch {
-    throw CommandError("\(path) cannot be made a folder; check the path and its permission.")
-  }
-}
-
-/// Whether two paths lead to one place, links followed; what is not there yet lies where its folder leads.
-func isSame(_ a: String, _ b: String) -> Bool {
-  func real(_ path: String) -> String? {
-    guard let found = unsafe realpath(path, nil) else { return nil }
-    defer { unsafe free(found) }
-    return unsafe String(cString: found)
-  }
-  func resolved(_ path: String) -> [UInt8] {
-    let url = URL(fileURLWithPath: path)
-    let place =
-      real(path) ?? (real(url.deletingLastPathComponent().path) ?? "") + "/" + url.lastPathComponent
-    // Bytes: two names that only look alike are two files.
-    return Array(place.utf8)
-  }
-  return resolved(a) == resolved(b)
-}
-
-/// Refuses an output that would take the place of an input, a model or another output.
-func refuse(_ path: String, overwriting inputs: String...) throws {
-  for input in inputs where isSame(path, input) || isSame(path, input + "/model.safetensors") {
-    throw CommandError("\(path) is used already, as \(input); name another place for the output.")
-  }
-}
-
-/// Creates the folders below a folder that some files will lie in, each once.
-func prepareParents(of files: [String], in folder: String) throws {
-  let parents = Set(files.map { $0.split(separator: "/").dropLast().joined(separator: "/") })
-  for parent in parents { try prepareFolder("\(folder)/\(parent)") }
-}
-
-/// Writes a file beside its final name, then renames it.
-func writeText(_ text: String, to path: String) throws {
-  do { try text.write(toFile: path, atomically: true, encoding: .utf8) } catch {
-    throw CommandError("\(path) cannot be written; check its permission and the free space.")
-  }
 }

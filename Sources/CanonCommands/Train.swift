@@ -2,7 +2,6 @@ import ArgumentParser
 import Datasets
 import Foundation
 import Settings
-import Synchronization
 import TensorCore
 import Training
 
@@ -66,7 +65,7 @@ struct Train: ParsableCommand {
     var run = try TrainingRun(settings, folder: folder, resuming: resume, isKept: !profile)
     if profile {
       let profile = try TrainingProfile(run.trainer, steps: 20)
-      print(json ? profile.jsonLine : profile.text)
+      try emit(json ? profile.jsonLine : profile.text)
       return
     }
     let trainer = run.trainer
@@ -76,15 +75,15 @@ struct Train: ParsableCommand {
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) steps, to \(folder)")
     }
-    catchInterrupt()
+    Interruption.watch()
     var progress = Progress(
       total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: common.quiet)
-    let isDone = try run.train(until: { interrupted.load(ordering: .relaxed) }) { trainer, line in
+    let isDone = try run.train(until: { Interruption.caught != 0 }) { trainer, line in
       progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
     }
     guard isDone else {
       note("\nStopped at step \(run.trainer.step); add --resume to go on.")
-      throw ExitCode(130)
+      throw ExitCode(128 + Interruption.caught)
     }
     let examples =
       test ? try run.configuration.data.test(seed: UInt64(run.configuration.seed)) : nil
@@ -93,7 +92,7 @@ struct Train: ParsableCommand {
         "The data, of kind '\(type(of: run.configuration.data).kind)', have no test part to measure on."
       )
     }
-    print(try run.finish(test: examples).jsonLine)
+    try emit(try run.finish(test: examples).jsonLine)
   }
 
   /// An epoch, for people.
@@ -106,20 +105,5 @@ struct Train: ParsableCommand {
       trainer.settings.starts > 1
       ? "start \(line.start + 1), epoch \(line.epoch)" : "epoch \(line.epoch)"
     return "\(place), loss \(line.loss.formatted(4))\(valid ?? "")"
-  }
-}
-
-/// Set when Ctrl-C is pressed; a second press ends the program at once.
-private let interrupted = Atomic<Bool>(false)
-
-private func catchInterrupt() {
-  // A parent with several threads may have left the signal blocked.
-  var signals = sigset_t()
-  unsafe sigemptyset(&signals)
-  unsafe sigaddset(&signals, SIGINT)
-  unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-  signal(SIGINT) { _ in
-    signal(SIGINT, SIG_DFL)
-    interrupted.store(true, ordering: .relaxed)
   }
 }

@@ -86,9 +86,9 @@ struct Verify: ParsableCommand {
       progress.update(rows.count)
     }
     if json {
-      rows.forEach { print(Line($0, names).jsonLine) }
+      try rows.forEach { try emit(Line($0, names).jsonLine) }
     } else {
-      print(rowsTable(rows, names, model))
+      try emit(rowsTable(rows, names, model))
     }
     // Written so that what is not a number is never within a tolerance.
     let failed = rows.filter { row in

@@ -76,6 +76,14 @@ extension Keys {
     }
   }
 
+  /// Reads to which rotations of images poses are kept: all where it is empty.
+  mutating func readRotations(_ name: inout String) throws(SettingsError) {
+    try read("group", &name, "keeps poses to the rotations of C4, C8, …; empty for all angles")
+    guard name.isEmpty || finitePlanarGroup(name) is Cyclic else {
+      throw failure("'group' is '\(name)' but must be like C4, or empty for all angles")
+    }
+  }
+
   /// Reads the name of a group of isometries of space, like E3 or SO2.
   public mutating func readEuclideanGroup(
     _ name: inout String, _ sets: SetDomain

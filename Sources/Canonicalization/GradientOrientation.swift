@@ -64,14 +64,16 @@ public struct GradientOrientation: ImageCanonicalizer {
 public struct GradientOptions: CanonicalizerOptions {
   public static let kind = "gradient"
   public static let summary = "The angle at which the gradients of an image are strongest."
+  public var group = ""
   public init() {}
 
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
     _ = try keys.images(domain, Self.kind)
+    try keys.readRotations(&group)
   }
 
   public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
   {
-    GradientOrientation(border: try build.images(Self.kind).border)
+    GradientOrientation(border: try build.images(Self.kind).border).restricted(to: group)
   }
 }

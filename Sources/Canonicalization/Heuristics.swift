@@ -13,7 +13,8 @@ private func principal(
   if let images = build.domain as? ImageDomain {
     return PrincipalAxis(
       usesThirdMoment: usesThirdMoment, threshold: threshold > 0 ? threshold : nil,
-      border: images.border)
+      border: images.border
+    ).restricted(to: group)
   }
   return PrincipalFrame(try build.sets(kind).action(group), usesThirdMoment: usesThirdMoment)
 }
@@ -26,6 +27,7 @@ private func readPrincipal(
   if domain is ImageDomain {
     try keys.read(
       "threshold", &threshold, in: 0...1, "pixels above it count alike; 0 weighs by intensity")
+    if kind != LearnedSignsOptions.kind { try keys.readRotations(&group) }
   } else {
     try keys.readEuclideanGroup(&group, try keys.sets(domain, kind))
   }

@@ -1,4 +1,4 @@
-import Glibc
+import CZlib
 import Symmetry
 public import TensorCore
 
@@ -42,9 +42,16 @@ public struct Digits: Sendable {
   public let labels: [Int]
   public static let classNames = (0..<10).map { "\($0)" }
 
-  /// Whether a folder holds the four IDX files.
+  /// Whether a folder's labels are those of MNIST: other data are kept under the same names.
   static func isFolder(_ path: String) -> Bool {
-    ["", ".gz"].contains { unsafe access("\(path)/train-images-idx3-ubyte\($0)", F_OK) == 0 }
+    // CRC-32 of the labels of the training and the test set.
+    [("train", 0xba07e8ef as UInt), ("t10k", 0xee8604d9)].allSatisfy { part, sum in
+      (try? load(path, "\(part)-labels-idx1-ubyte")).map { checksum($0.bytes) == sum } ?? false
+    }
+  }
+
+  private static func checksum(_ bytes: [UInt8]) -> UInt {
+    unsafe UInt(crc32(0, bytes, UInt32(bytes.count)))
   }
 
   /// Reads all 70,000 digits.
@@ -65,6 +72,13 @@ public struct Digits: Sendable {
       }
       pixels += images.bytes
       labels += names.bytes.map(Int.init)
+    }
+    guard labels.count >= Part.test.range.upperBound else {
+      throw .malformed(
+        path: folder,
+        reason:
+          "it holds \(labels.count) digits, and MNIST's parts are of \(Part.test.range.upperBound); "
+          + "fewer can be read as data of kind 'idx'")
     }
     self.pixels = pixels
     self.labels = labels

@@ -1,3 +1,4 @@
+public import Images
 public import TensorCore
 
 /// Examples to learn from, or to be measured on: named tensors, whose first axis counts the examples.
@@ -68,19 +69,12 @@ public struct Dataset: Sendable {
   /// The classes' names; empty where there are none.
   public let classNames: [String]
 
-  public init(train: Examples, valid: Examples, classNames: [String] = []) {
-    (self.train, self.valid, self.classNames) = (train, valid, classNames)
-  }
+  /// Why some examples could not be read, and are in no part.
+  public let errors: [ImageError]
 
-  /// Shuffled examples cut into a part for training and one for validation.
-  ///
-  /// `held`: The fraction for validation; at least one example is.
-  public init(splitting all: Examples, held: Float, seed: UInt64, classNames: [String] = []) {
-    var random = RandomStream(seed: seed, name: "split")
-    let order = Array(0..<all.count).shuffled(using: &random)
-    let count = max(1, Int(Float(all.count) * held))
-    self.init(
-      train: all.gathered(Array(order.dropFirst(count))),
-      valid: all.gathered(Array(order.prefix(count))), classNames: classNames)
+  public init(
+    train: Examples, valid: Examples, classNames: [String] = [], errors: [ImageError] = []
+  ) {
+    (self.train, self.valid, self.classNames, self.errors) = (train, valid, classNames, errors)
   }
 }

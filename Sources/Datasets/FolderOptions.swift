@@ -3,22 +3,7 @@ public import Settings
 public import Symmetry
 import TensorCore
 
-extension ImageFolder {
-  /// Some of the files as a model sees them, `[count, size, size, channels]`.
-  func inputs(_ files: [String], _ images: ImageDomain) throws -> Tensor {
-    .concatenated(
-      try files.map {
-        try Image(path: "\(path)/\($0)").modelInput(size: images.size, channels: images.channels)
-      })
-  }
-}
-
 extension Keys {
-  /// Reads the fraction that is held out, where the data have no split of their own.
-  mutating func readHeld(_ fraction: inout Float) throws(SettingsError) {
-    try read("valid", &fraction, in: 0.01...0.9, "the fraction held out for validation")
-  }
-
   /// Reads where targets lie, without which there is nothing to learn.
   fileprivate mutating func readTargets(
     _ path: inout String, _ meaning: String, _ kind: String
@@ -29,11 +14,11 @@ extension Keys {
 }
 
 /// The settings of `{kind: folder}`.
-public struct FolderOptions: DatasetOptions {
+public struct FolderOptions: SplitOptions {
   public static let kind = "folder"
-  public static let summary = "A folder with one subfolder of PNG files a class."
+  public static let summary = "A folder with one subfolder of images a class."
   public var path = ""
-  public var valid: Float = 0.1
+  public var split = Split()
   public var images = ImageDomain()
   public init() {}
 
@@ -43,35 +28,39 @@ public struct FolderOptions: DatasetOptions {
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the folder")
-    try keys.readHeld(&valid)
+    try split.read(&keys)
     try input.read(&images)
   }
 
-  public func load(seed: UInt64) throws -> Dataset {
-    let folder = try ImageFolder(path: path)
-    let classes = Array(Set(folder.files.compactMap(ImageFolder.className))).sorted()
-    guard classes.count > 1 else {
+  public func heap() throws -> Heap {
+    let (all, names, errors) = try images.images(at: path)
+    // By bytes: folders whose names only look alike are two classes.
+    var classes: [[UInt8]: String] = [:]
+    for name in names.compactMap(ImageFolder.className) { classes[Array(name.utf8)] = name }
+    let sorted = classes.keys.sorted { $0.lexicographicallyPrecedes($1) }
+    guard sorted.count > 1 else {
       throw DatasetError.malformed(
-        path: path, reason: "one subfolder of PNG files per class is expected")
+        path: path, reason: "one subfolder of images per class is expected")
     }
-    let known = folder.files.filter { ImageFolder.className(of: $0) != nil }
-    let labels = known.map { file in
-      classes.firstIndex(of: ImageFolder.className(of: file) ?? "") ?? 0
+    let order = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
+    let places = names.indices.filter { ImageFolder.className(of: names[$0]) != nil }
+    let labels = places.compactMap { place in
+      ImageFolder.className(of: names[place]).flatMap { order[Array($0.utf8)] }
     }
-    return Dataset(
-      splitting: Examples(inputs: try folder.inputs(known, images), labels: labels), held: valid,
-      seed: seed, classNames: classes)
+    return Heap(
+      Examples(inputs: all.gathered(places), labels: labels),
+      classNames: sorted.compactMap { classes[$0] }, errors: errors)
   }
 }
 
 /// The settings of `{kind: pairs}`.
-public struct PairsOptions: DatasetOptions {
+public struct PairsOptions: SplitOptions {
   public static let kind = "pairs"
   public static let summary =
-    "Two folders with PNG files of the same names: inputs, and images to make of them."
+    "Two folders with images of the same names: inputs, and images to make of them."
   public var path = ""
   public var targets = ""
-  public var valid: Float = 0.1
+  public var split = Split()
   public var images = ImageDomain()
   public init() {}
 
@@ -82,27 +71,34 @@ public struct PairsOptions: DatasetOptions {
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the folder of inputs")
     try keys.readTargets(&targets, "the folder of targets", Self.kind)
-    try keys.readHeld(&valid)
+    try split.read(&keys)
     try input.read(&images)
   }
 
-  public func load(seed: UInt64) throws -> Dataset {
-    let folder = try ImageFolder(path: path)
-    let inputs = try folder.inputs(folder.files, images)
-    let wanted = try ImageFolder(path: targets, files: folder.files).inputs(folder.files, images)
-    return Dataset(
-      splitting: Examples(inputs: inputs, ["image": wanted, "mask": wanted]), held: valid,
-      seed: seed)
+  public func heap() throws -> Heap {
+    let (inputs, names, errors) = try images.images(at: path)
+    let wanted = ImageFolder(path: targets, files: names)
+    let (images, found, missing) = try images.images(of: wanted)
+    // A pair is both: of those found, the inputs that have a target.
+    let known = Set(found.map { Array($0.utf8) })
+    let places = names.indices.filter { known.contains(Array(names[$0].utf8)) }
+    guard !places.isEmpty else {
+      throw DatasetError.malformed(
+        path: targets, reason: "it holds no image of the same name as one in \(path)")
+    }
+    return Heap(
+      Examples(inputs: inputs.gathered(places), ["image": images, "mask": images]),
+      errors: errors + missing)
   }
 }
 
 /// The settings of `{kind: idx}`.
-public struct IDXOptions: DatasetOptions {
+public struct IDXOptions: SplitOptions {
   public static let kind = "idx"
   public static let summary = "A pair of IDX files: images, and their labels."
   public var path = ""
   public var targets = ""
-  public var valid: Float = 0.1
+  public var split = Split()
   public var images = ImageDomain()
   public init() {}
 
@@ -113,28 +109,78 @@ public struct IDXOptions: DatasetOptions {
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the file of images")
     try keys.readTargets(&targets, "the file of labels", Self.kind)
-    try keys.readHeld(&valid)
+    try split.read(&keys)
     try input.read(&images)
   }
 
-  public func load(seed: UInt64) throws -> Dataset {
-    let (pictures, names) = (try IDX(path: path), try IDX(path: targets))
-    guard pictures.extents.count == 3, pictures.extents.allSatisfy({ $0 > 0 }),
-      names.extents == [pictures.extents[0]]
-    else {
+  /// A file of images elsewhere, with the labels that lie beside it, is all a test part.
+  public func located(at path: String) -> (any DatasetOptions)? {
+    guard IDX.isFile(path) else { return nil }
+    var copy = self
+    (copy.path, copy.targets, copy.split.test) = (path, IDX.labels(beside: path) ?? "", 1)
+    return copy
+  }
+
+  public func heap() throws -> Heap {
+    let inputs = try images.images(inIDX: path)
+    guard !targets.isEmpty else { return Heap(Examples(inputs: inputs)) }
+    let names = try IDX(path: targets)
+    guard names.extents == [inputs.shape[0]] else {
       throw DatasetError.malformed(
-        path: path, reason: "images \(pictures.extents) and labels \(names.extents) differ")
-    }
-    let (height, width) = (pictures.extents[1], pictures.extents[2])
-    let parts = (0..<pictures.extents[0]).map { n in
-      Image(
-        width: width, height: height, channels: 1,
-        samples: pictures.bytes[n * height * width..<(n + 1) * height * width].map(UInt16.init)
-      ).modelInput(size: images.size, channels: images.channels)
+        path: targets, reason: "\(inputs.shape[0]) images have labels \(names.extents)")
     }
     let classes = (names.bytes.max().map(Int.init) ?? 0) + 1
-    return Dataset(
-      splitting: Examples(inputs: .concatenated(parts), labels: names.bytes.map(Int.init)),
-      held: valid, seed: seed, classNames: (0..<classes).map { "\($0)" })
+    return Heap(
+      Examples(inputs: inputs, labels: names.bytes.map(Int.init)),
+      classNames: (0..<classes).map { "\($0)" })
+  }
+}
+
+extension ImageDomain {
+  /// All images of a file in the IDX format, as a model sees them.
+  ///
+  /// - Throws: `DatasetError`.
+  func images(inIDX path: String) throws(DatasetError) -> Tensor {
+    let pictures = try IDX(path: path)
+    guard pictures.extents.count == 3, pictures.extents.allSatisfy({ $0 > 0 }) else {
+      throw .malformed(
+        path: path, reason: "images are [count, height, width], not \(pictures.extents)")
+    }
+    let (height, width) = (pictures.extents[1], pictures.extents[2])
+    guard pictures.extents[0] <= MemoryLimit.bytes / (8 * shape.reduce(1, *)) else {
+      throw .malformed(
+        path: path,
+        reason:
+          "\(pictures.extents[0]) images of \(text) need more than \(MemoryLimit.bytes >> 20) MiB")
+    }
+    return .concatenated(
+      Parallel.map(Array(0..<pictures.extents[0])) { n in
+        Image(
+          width: width, height: height, channels: 1,
+          samples: pictures.bytes[n * height * width..<(n + 1) * height * width].map(UInt16.init)
+        ).modelInput(size: size, channels: channels)
+      })
+  }
+
+  /// All images of a folder, as a model sees them, with their names and what could not be read.
+  func images(of folder: ImageFolder) throws -> (Tensor, names: [String], errors: [ImageError]) {
+    var (parts, names, errors): ([Tensor], [String], [ImageError]) = ([], [], [])
+    try source(folder).forEachLot({ (names: $0.names, inputs: $0.inputs, errors: $0.errors) }) {
+      lot in
+      if !lot.names.isEmpty { parts.append(lot.inputs) }
+      names += lot.names
+      errors += lot.errors
+    }
+    guard !names.isEmpty else {
+      throw DatasetError.malformed(
+        path: folder.path,
+        reason: errors.first.map { "none of its images can be read: \($0)" } ?? "it holds no images"
+      )
+    }
+    return (.concatenated(parts), names, errors)
+  }
+
+  func images(at path: String) throws -> (Tensor, names: [String], errors: [ImageError]) {
+    try images(of: try ImageFolder(path: path))
   }
 }

@@ -1,4 +1,5 @@
 import CZlib
+import TensorCore
 
 /// What can go wrong with a data set, in a sentence that says what to do.
 public enum DatasetError: Error, CustomStringConvertible {
@@ -25,47 +26,87 @@ public struct IDX: Sendable {
   /// The elements in row-major order.
   public let bytes: [UInt8]
 
-  /// Reads a file.
+  /// Reads a file; of what is compressed no more is unpacked than its header promises.
   ///
-  /// - Throws: `DatasetError` for a file that is missing, truncated or of another format.
+  /// - Throws: `DatasetError` for a file that is missing, truncated, too long or of another format, or that promises
+  ///   more than `MemoryLimit` allows.
   public init(path: String) throws(DatasetError) {
-    let content = try IDX.decompressed(path)
-    guard content.count >= 4, content[0] == 0, content[1] == 0, content[2] == 8 else {
-      throw .malformed(path: path, reason: "it does not begin as an IDX file of bytes does")
+    guard Files.isRegular(path) else {
+      throw .unreadable(path: path, reason: "there is no such file")
     }
-    let rank = Int(content[3])
-    guard rank > 0, content.count >= 4 + 4 * rank else {
-      throw .malformed(path: path, reason: "its header is cut short")
-    }
-    let extents = (0..<rank).map { axis in
-      content[4 + 4 * axis..<8 + 4 * axis].reduce(0) { $0 << 8 | Int($1) }
-    }
-    let count = extents.reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue }
-    guard content.count == 4 + 4 * rank + count else {
-      throw .malformed(
-        path: path,
-        reason: "its header promises \(extents) bytes and \(content.count - 4 - 4 * rank) follow")
-    }
-    self.extents = extents
-    bytes = Array(content[(4 + 4 * rank)...])
-  }
-
-  private static func decompressed(_ path: String) throws(DatasetError) -> [UInt8] {
     guard let file = unsafe gzopen(path, "rb") else {
       throw .unreadable(path: path, reason: "it does not open")
     }
     defer { unsafe gzclose(file) }
-    var content: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let got = unsafe gzread(file, &buffer, UInt32(buffer.count))
+    let magic = try unsafe IDX.next(4, of: file, path)
+    guard magic.count == 4, magic[0] == 0, magic[1] == 0, magic[2] == 8 else {
+      throw .malformed(path: path, reason: "it does not begin as an IDX file of bytes does")
+    }
+    let rank = Int(magic[3])
+    let header = try unsafe IDX.next(4 * rank, of: file, path)
+    guard rank > 0, header.count == 4 * rank else {
+      throw .malformed(path: path, reason: "its header is cut short")
+    }
+    extents = (0..<rank).map { axis in
+      header[4 * axis..<4 * axis + 4].reduce(0) { $0 << 8 | Int($1) }
+    }
+    var count = 1
+    for extent in extents {
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(1, extent))
+      count = overflow ? Int.max : product
+    }
+    guard count <= MemoryLimit.bytes / 2 else {
+      throw .malformed(
+        path: path,
+        reason:
+          "its header promises \(extents) bytes, more than \(MemoryLimit.bytes >> 20) MiB of memory are "
+          + "enough for (--memory allows more)")
+    }
+    if extents.contains(0) { count = 0 }
+    bytes = try unsafe IDX.next(count, of: file, path)
+    guard bytes.count == count, try unsafe IDX.next(1, of: file, path).isEmpty else {
+      throw .malformed(
+        path: path,
+        reason: "its header promises \(extents) bytes, and "
+          + (bytes.count < count ? "\(bytes.count) follow" : "more follow"))
+    }
+  }
+
+  /// Up to so many of the bytes that follow.
+  private static func next(
+    _ count: Int, of file: gzFile, _ path: String
+  ) throws(DatasetError) -> [UInt8] {
+    var (content, buffer): ([UInt8], [UInt8]) = ([], [])
+    buffer = [UInt8](repeating: 0, count: min(count, 1 << 20))
+    while content.count < count {
+      let wanted = min(buffer.count, count - content.count)
+      let got = unsafe gzread(file, &buffer, UInt32(wanted))
       if got < 0 { throw .unreadable(path: path, reason: "its gzip data are damaged") }
-      if got == 0 { break }
       content += buffer[..<Int(got)]
+      if Int(got) < wanted { break }
     }
     var code: Int32 = 0
     _ = unsafe gzerror(file, &code)
     if code != 0 { throw .unreadable(path: path, reason: "its gzip data are cut short") }
     return content
+  }
+
+  /// Whether a file begins as one in the IDX format of bytes does, compressed or not.
+  static func isFile(_ path: String) -> Bool {
+    guard Files.isRegular(path), let file = unsafe gzopen(path, "rb") else { return false }
+    defer { unsafe gzclose(file) }
+    guard let magic = try? unsafe next(4, of: file, path) else { return false }
+    return magic.count == 4 && magic[0...2] == [0, 0, 8] && (1...8).contains(magic[3])
+  }
+
+  /// The file of labels that lies beside one of images, as MNIST's are named.
+  static func labels(beside path: String) -> String? {
+    let (folder, name) = (Files.parent(of: path), path.split(separator: "/").last ?? "")
+    let other = name.replacing("images", with: "labels").replacing("idx3", with: "idx1")
+    guard other != name else { return nil }
+    let names: [String] = [
+      String(other), other.hasSuffix(".gz") ? String(other.dropLast(3)) : other + ".gz",
+    ]
+    return names.map { "\(folder)/\($0)" }.first(where: isFile)
   }
 }

@@ -30,8 +30,14 @@ extension ImageFolder {
       return
     }
     let source = LotSource(folder: self)
+    // Of large images one at a time is in memory.
+    let large = Mutex(())
     try Parallel.pipeline(
-      next: { source.next() }, make: { try make($0.map(self.read)) }, use: use)
+      next: { source.next() },
+      make: { lot in
+        guard lot.isLarge else { return try make(lot.files.map(self.read)) }
+        return try large.withLock { _ in try make(lot.files.map(self.read)) }
+      }, use: use)
   }
 
   private func read(_ file: String) -> Item {
@@ -48,19 +54,19 @@ private final class LotSource: Sendable {
 
   init(folder: ImageFolder) { self.folder = folder }
 
-  func next() -> [String]? {
+  func next() -> (files: [String], isLarge: Bool)? {
     position.withLock { position in
       var lot: [String] = []
       var samples = 0
       while position < folder.files.count && lot.count < 32 {
         let file = folder.files[position]
         let path = "\(folder.path)/\(file)"
-        samples += min(Image.sampleCount(path: path) ?? 0, Image.pixelLimit)
+        samples += min(Image.sampleCount(path: path) ?? 0, Image.sampleLimit)
         if !lot.isEmpty && samples > 1 << 23 { break }
         lot.append(file)
         position += 1
       }
-      return lot.isEmpty ? nil : lot
+      return lot.isEmpty ? nil : (lot, lot.count == 1 && samples > 1 << 24)
     }
   }
 }

@@ -1,50 +1,120 @@
-import Foundation
-import Images
+import Glibc
+public import Images
+import TensorCore
 
-/// Images below a folder, sorted by path: found once, read one by one.
+/// Images below a folder, sorted by the bytes of their paths: found once, read one by one.
 public struct ImageFolder: Sendable {
   /// The folder.
   public let path: String
   /// The files' paths below the folder.
   public let files: [String]
+  /// What looks like an image and is none (a FIFO, a device), and folders that cannot be listed.
+  public let errors: [ImageError]
 
   /// Names files of a folder without looking.
   public init(path: String, files: [String]) {
-    self.path = path
-    self.files = files
+    (self.path, self.files, errors) = (path, files, [])
   }
 
   /// Finds the files with the ending of an image (`.png`, of any case), in subfolders too.
   ///
-  /// - Throws: `DatasetError.unreadable` for a folder that is missing, not a folder, or has none.
+  /// Links to folders are followed; a folder that several ways lead to is read once, by the one without links if
+  /// there is one. Only regular files are opened.
+  ///
+  /// - Throws: `DatasetError` for a folder that is missing, not a folder, or has none.
   public init(path: String) throws(DatasetError) {
-    var isFolder: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw .unreadable(path: path, reason: "there is no such folder")
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      throw .unreadable(path: path, reason: unsafe String(cString: strerror(errno)))
     }
-    if !isFolder.boolValue {
+    if status.st_mode & S_IFMT != S_IFDIR {
       guard ImageCodecs.isImage(path) else {
         throw .unreadable(path: path, reason: "it is neither a folder nor an image file")
       }
-      let url = URL(fileURLWithPath: path)
-      self.path = url.deletingLastPathComponent().relativePath
-      files = [url.lastPathComponent]
+      self.path = Files.parent(of: path)
+      let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path.utf8.index(after: $0) }
+      (files, errors) = ([String(path[(name ?? path.startIndex)...])], [])
       return
     }
-    guard FileManager.default.isReadableFile(atPath: path),
-      let found = FileManager.default.enumerator(atPath: path)
-    else {
-      throw .unreadable(path: path, reason: "it cannot be listed")
+    var walk = Walk(root: path)
+    walk.run()
+    if let error = walk.errors.first, walk.files.isEmpty && walk.others == 0 {
+      throw .malformed(path: path, reason: "no image can be read: \(error)")
+    }
+    guard !walk.files.isEmpty else {
+      let others = walk.others == 0 ? "it" : "of the \(walk.others) files in it none"
+      throw .malformed(
+        path: path,
+        reason: "\(others) holds no image of the formats that are read ("
+          + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
     }
     self.path = path
-    files = found.compactMap { $0 as? String }.filter { ImageCodecs.isImage($0) }.sorted()
-    if files.isEmpty { throw .unreadable(path: path, reason: "it holds no image file") }
+    files = walk.files.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    errors = walk.errors
   }
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a
   /// class; `nil` for a file at the top.
   public static func className(of file: String) -> String? {
-    let parts = file.split(separator: "/")
-    return parts.count > 1 ? String(parts[0]) : nil
+    file.utf8.firstIndex(of: UInt8(ascii: "/")).map { String(file[..<$0]) }
   }
+}
+
+/// What is found below a folder.
+private struct Walk {
+  let root: String
+  var files: [String] = []
+  var errors: [ImageError] = []
+  /// Files of other kinds.
+  var others = 0
+  private var seen: Set<[UInt64]> = []
+  /// Links to folders, which are followed after all that is reached without.
+  private var links: [String] = []
+
+  init(root: String) { self.root = root }
+
+  mutating func run() {
+    enter("")
+    while !links.isEmpty { enter(links.removeFirst()) }
+  }
+
+  private mutating func enter(_ folder: String) {
+    let path = folder.isEmpty ? root : "\(root)/\(folder)"
+    var status = stat()
+    guard unsafe stat(path, &status) == 0,
+      seen.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted
+    else { return }
+    guard let names = Files.names(in: path) else {
+      errors.append(.unreadable(path: path, reason: "the folder cannot be listed"))
+      return
+    }
+    for name in names {
+      let file = folder.isEmpty ? name : "\(folder)/\(name)"
+      let place = "\(root)/\(file)"
+      guard unsafe lstat(place, &status) == 0 else {
+        if ImageCodecs.isImage(name) { files.append(file) }  // it is named where it is read
+        continue
+      }
+      let isLink = status.st_mode & S_IFMT == S_IFLNK
+      let isBroken = unsafe stat(place, &status) != 0
+      if isBroken {
+        if ImageCodecs.isImage(name) { files.append(file) }
+        continue
+      }
+      switch status.st_mode & S_IFMT {
+      case S_IFDIR: if isLink { links.append(file) } else { enter(file) }
+      case S_IFREG:
+        if ImageCodecs.isImage(name) { files.append(file) } else { others += 1 }
+      default:
+        if ImageCodecs.isImage(name) {
+          errors.append(.unreadable(path: place, reason: "it is no regular file"))
+        }
+      }
+    }
+  }
+}
+
+extension StringProtocol {
+  /// Whether two names have the same bytes: names that only look alike are those of two files.
+  public func isSameName(as other: some StringProtocol) -> Bool { utf8.elementsEqual(other.utf8) }
 }

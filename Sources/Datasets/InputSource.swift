@@ -73,6 +73,7 @@ extension ImageDomain: ReadableDomain {
     if path.hasSuffix(".safetensors") {
       return TensorSource(try Examples(tensorsAt: path, for: self).inputs)
     }
+    if IDX.isFile(path) { return TensorSource(try images(inIDX: path)) }
     return source(try ImageFolder(path: path))
   }
 
@@ -88,22 +89,14 @@ extension ImageDomain: ReadableDomain {
       let all = try Examples(tensorsAt: path, for: self)
       return (all, (0..<all.count).map { "\($0)" }, [])
     }
-    var (parts, names, errors): ([Tensor], [String], [ImageError]) = ([], [], [])
-    try open(path).forEachLot({ $0 }) { lot in
-      if !lot.names.isEmpty { parts.append(lot.inputs) }
-      names += lot.names
-      errors += lot.errors
-    }
-    guard !names.isEmpty else {
-      throw DatasetError.unreadable(path: path, reason: "none of its images can be read")
-    }
+    let (inputs, names, errors) = try images(at: path)
     let labels = names.compactMap { file in
-      ImageFolder.className(of: file).flatMap { classNames.firstIndex(of: $0) }
+      ImageFolder.className(of: file).flatMap { name in
+        classNames.firstIndex { $0.isSameName(as: name) }
+      }
     }
     return (
-      Examples(inputs: .concatenated(parts), labels: labels.count == names.count ? labels : []),
-      names,
-      errors
+      Examples(inputs: inputs, labels: labels.count == names.count ? labels : []), names, errors
     )
   }
 
@@ -140,6 +133,10 @@ private struct ImageSource: InputSource {
   func forEachLot<Made: Sendable>(
     _ make: @escaping @Sendable (InputLot) throws -> Made, use: (Made) throws -> Void
   ) throws {
+    if !files.errors.isEmpty {
+      let nothing = Tensor.zeros(Shape([0] + domain.shape))
+      try use(try make(InputLot(names: [], inputs: nothing, errors: files.errors)))
+    }
     try files.forEachLot(
       { items in
         var (names, images, errors): ([String], [Image], [ImageError]) = ([], [], [])

@@ -35,7 +35,8 @@ extension DigitsOptions {
   }
 
   public func located(at path: String) -> (any DatasetOptions)? {
-    guard Digits.isFolder(path) else { return nil }
+    // Other data under MNIST's names are meant where they are the model's own.
+    guard Digits.isFolder(path) || Files.real(path) == Files.real(source.path) else { return nil }
     var copy = self
     copy.source.path = path
     return copy

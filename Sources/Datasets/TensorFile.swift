@@ -49,12 +49,12 @@ extension Examples {
 }
 
 /// The settings of `{kind: tensors}`.
-public struct TensorsOptions: DatasetOptions {
+public struct TensorsOptions: SplitOptions {
   public static let kind = "tensors"
   public static let summary =
     "A safetensors file with 'inputs' and what a task needs: 'labels', 'image', 'mask', 'keypoints', …"
   public var path = ""
-  public var valid: Float = 0.1
+  public var split = Split()
   /// The dimension of space, for sets of points; 0 for images.
   public var dimension = 0
   public var points = 100
@@ -69,7 +69,7 @@ public struct TensorsOptions: DatasetOptions {
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "the file")
-    try keys.readHeld(&valid)
+    try split.read(&keys)
     try keys.read(
       "dimension", &dimension, in: 0...3,
       "of the space of sets of points, of which 'points' says how many; 0 for images")
@@ -79,10 +79,9 @@ public struct TensorsOptions: DatasetOptions {
     }
   }
 
-  public func load(seed: UInt64) throws -> Dataset {
+  public func heap() throws -> Heap {
     let all = try Examples(tensorsAt: path, for: domain)
     let classes = (all.labels.max() ?? -1) + 1
-    return Dataset(
-      splitting: all, held: valid, seed: seed, classNames: (0..<classes).map { "\($0)" })
+    return Heap(all, classNames: (0..<classes).map { "\($0)" })
   }
 }

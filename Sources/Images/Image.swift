@@ -9,6 +9,8 @@ public struct Image: Hashable, Sendable {
   public let bitDepth: Int
   /// Row by row, channels together, in `0...maximum`.
   public var samples: [UInt16]
+  /// What the file says of them: color space, resolution, texts, EXIF.
+  public var metadata = Metadata()
 
   /// Creates an image.
   ///
@@ -51,7 +53,8 @@ public struct Image: Hashable, Sendable {
   /// The image as a model sees it: its largest centered square, averaged down to `size` × `size`.
   ///
   /// Smaller images are repeated up. Alpha is composited on black; gray is the Rec. 709 luma of
-  /// color, and color is gray three times.
+  /// color, and color is gray three times. The square's center is the image's, about which images are
+  /// turned: where the sides differ by an odd number, it cuts pixels in halves.
   ///
   /// Every output is one exact integer sum, divided once: turning the image by quarters or flipping
   /// it turns or flips the result bit for bit.
@@ -61,23 +64,28 @@ public struct Image: Hashable, Sendable {
   public func modelInput(size: Int, channels wanted: Int) -> Tensor {
     require(wanted == 1 || wanted == 3, "a model input of \(wanted) channels")
     let side = min(width, height)
-    let (top, left) = ((height - side) / 2, (width - side) / 2)
     let hasAlpha = channels == 2 || channels == 4
-    // Source pixel i covers [i·size, (i+1)·size), output j covers [j·side, (j+1)·side): integers.
-    let spans = (0..<size).map { j in
-      (j * side / size..<((j + 1) * side + size - 1) / size).map { i in
-        (index: i, weight: min((i + 1) * size, (j + 1) * side) - max(i * size, j * side))
+    // In half pixels, so that all are integers: pixel i covers [2i·size, 2(i+1)·size), and output j
+    // [2j·side, 2(j+1)·side), shifted by half of what is cut off.
+    func spans(_ extent: Int) -> [[(index: Int, weight: Int)]] {
+      let shift = (extent - side) * size
+      return (0..<size).map { j in
+        let (start, end) = (2 * j * side + shift, 2 * (j + 1) * side + shift)
+        return (start / (2 * size)..<(end + 2 * size - 1) / (2 * size)).map { i in
+          (i, min(2 * (i + 1) * size, end) - max(2 * i * size, start))
+        }
       }
     }
-    let scale = Double(side * side * maximum * (hasAlpha ? maximum : 1)) * 10_000
+    let (rowSpans, columnSpans) = (spans(height), spans(width))
+    let scale = Double(4 * side * side * maximum * (hasAlpha ? maximum : 1)) * 10_000
     var result: [Float] = []
     result.reserveCapacity(size * size * wanted)
-    for rows in spans {
-      for columns in spans {
+    for rows in rowSpans {
+      for columns in columnSpans {
         var sums = [0.0, 0, 0]
         for (y, wy) in rows {
           for (x, wx) in columns {
-            let at = ((y + top) * width + x + left) * channels
+            let at = (y * width + x) * channels
             let alpha = hasAlpha ? Double(samples[at + channels - 1]) : 1
             let weight = Double(wx * wy) * alpha
             sums[0] += weight * Double(samples[at])

@@ -1,19 +1,20 @@
 import Glibc
 import Synchronization
+import TensorCore
 
 /// What can go wrong with an image file, in a sentence that says what to do.
 public enum ImageError: Error, CustomStringConvertible {
   case unreadable(path: String, reason: String)
-  case tooLarge(path: String, width: Int, height: Int, limit: Int)
+  case tooLarge(path: String, width: Int, height: Int)
   case unwritable(path: String, reason: String)
 
   public var description: String {
     switch self {
     case .unreadable(let path, let reason):
       "\(path) cannot be read as an image (\(reason)); check the file or remove it."
-    case .tooLarge(let path, let width, let height, let limit):
-      "\(path) declares \(width) × \(height) pixels, more than the limit of \(limit) million; "
-        + "scale it down first."
+    case .tooLarge(let path, let width, let height):
+      "\(path) declares \(width) × \(height) pixels, more than \(MemoryLimit.bytes >> 20) MiB of memory are "
+        + "enough for; allow more with --memory, or scale it down first."
     case .unwritable(let path, let reason):
       "\(path) cannot be written (\(reason)); check the folder's permission and the free space."
     }
@@ -22,7 +23,6 @@ public enum ImageError: Error, CustomStringConvertible {
 
 /// A format of image files: one file of source, and a word in the list of `ImageCodecs`.
 ///
-/// Writing goes beside the final name and is then renamed: never half a file.
 public protocol ImageCodec: Sendable {
   /// The endings of its files, in lower case, without the dot.
   static var endings: [String] { get }
@@ -40,7 +40,7 @@ public protocol ImageCodec: Sendable {
   /// - Complexity: O(1): the pixels are not read.
   static func sampleCount(_ path: String) -> Int?
 
-  /// Writes a file.
+  /// Writes a file; `Image.write` gives it a temporary place and renames what is there: never half a file.
   ///
   /// - Throws: `ImageError.unwritable`.
   static func write(_ image: Image, to path: String) throws(ImageError)
@@ -84,25 +84,41 @@ public enum ImageCodecs {
 }
 
 extension Image {
-  /// Images of more pixels than this are refused: a corrupt header must not exhaust memory.
-  public static let pixelLimit = 200_000_000
+  /// How many samples are read of one file: 16 bytes are needed for each, while it is moved.
+  ///
+  /// Files that declare more are refused: a corrupt header must not exhaust memory.
+  public static var sampleLimit: Int { MemoryLimit.bytes / 16 }
 
-  /// Reads a file of any known format, whatever its name is.
+  /// Reads a file of any known format, whatever its name is, as EXIF's orientation wants it shown.
   ///
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
-  public init(path: String) throws(ImageError) { self = try ImageCodecs.byContent(path).read(path) }
+  public init(path: String) throws(ImageError) {
+    let isThere = unsafe access(path, F_OK) == 0
+    guard !isThere || Files.isRegular(path) else {
+      throw .unreadable(path: path, reason: "it is no regular file")
+    }
+    self = try ImageCodecs.byContent(path).read(path).upright
+  }
 
   /// How many samples a file's header declares, or `nil` where it has no valid header.
   ///
   /// - Complexity: O(1): the pixels are not read.
   public static func sampleCount(path: String) -> Int? {
-    ImageCodecs.byContent(path).sampleCount(path)
+    Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
   }
 
-  /// Writes a file in the format of its ending, PNG where it has no known one.
+  /// Writes a file in the format of its ending, PNG where it has no known one, beside its final name first.
   ///
-  /// - Throws: `ImageError.unwritable`.
+  /// - Throws: `ImageError.unwritable`; a file that was there stays.
   public func write(to path: String) throws(ImageError) {
-    try (ImageCodecs.byEnding(path) ?? PNGCodec.self).write(self, to: path)
+    let codec = ImageCodecs.byEnding(path) ?? PNGCodec.self
+    try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
+      (temporary) throws(ImageError) in
+      do throws(ImageError) { try codec.write(self, to: temporary) } catch {
+        // The name that was asked for, not the temporary one.
+        guard case .unwritable(path: _, let reason) = error else { throw error }
+        throw .unwritable(path: path, reason: reason)
+      }
+    }
   }
 }

@@ -41,6 +41,7 @@ public struct Safetensors: Sendable {
   /// - Throws: `WeightsError` for a file that is missing, truncated, of another format, or whose
   ///   header lies: a length beyond the file, offsets that overlap or leave gaps, another type.
   public init(path: String) throws(WeightsError) {
+    guard Files.isRegular(path) else { throw WeightsError(path, "there is no such file") }
     guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
     else { throw WeightsError(path, "it cannot be read") }
     guard data.count >= 8 else { throw WeightsError(path, "it has only \(data.count) bytes") }
@@ -111,8 +112,11 @@ public struct Safetensors: Sendable {
     var file = Data((0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) })
     file.append(json)
     file.append(body)
-    do { try file.write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-      throw WeightsError(unwritable: path, "no permission, or no space left")
+    try Files.replace(path, { WeightsError(unwritable: path, $0) }) {
+      (temporary) throws(WeightsError) in
+      do { try file.write(to: URL(fileURLWithPath: temporary)) } catch {
+        throw WeightsError(unwritable: path, "no permission, or no space left")
+      }
     }
   }
 }

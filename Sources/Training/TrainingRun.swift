@@ -87,11 +87,13 @@ public struct TrainingRun {
   }
 
   private func write(_ text: String, to file: String) throws {
-    do {
-      try text.write(toFile: "\(folder)/\(file)", atomically: true, encoding: .utf8)
-    } catch {
-      throw TrainingError(
-        "\(folder)/\(file) cannot be written; check its permission and the free space.")
+    let path = "\(folder)/\(file)"
+    let failure = TrainingError(
+      "\(path) cannot be written; check its permission and the free space.")
+    try Files.replace(path, { _ in failure }) { (temporary) throws(TrainingError) in
+      do { try text.write(toFile: temporary, atomically: false, encoding: .utf8) } catch {
+        throw failure
+      }
     }
   }
 

@@ -14,18 +14,25 @@ typedef struct {
 typedef struct cpng_reader cpng_reader;
 
 #define CPNG_MESSAGE 256
+/// What is kept of a file's texts, profiles and the like, in bytes; more is left out.
+#define CPNG_KEPT_LIMIT (64u << 20)
 
 /// Opens a file and reads its header. Palettes become RGB, transparent colors alpha, fewer than 8
-/// bits 8. Returns NULL, with a message, for a file that is missing or not a PNG.
+/// bits 8. Returns NULL, with a message, for a file that is missing, not a PNG, or whose data cannot
+/// be enough for its size.
 cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_MESSAGE]);
 
-/// Reads all samples, in native byte order: uint8_t or uint16_t by bit depth. Returns 0 on success.
-int cpng_read(cpng_reader *reader, void *samples, char message[CPNG_MESSAGE]);
+/// Reads all samples, in native byte order. Returns 0 on success.
+int cpng_read(cpng_reader *reader, uint16_t *samples, char message[CPNG_MESSAGE]);
+
+/// The chunks that say what pixels mean, one after the other as a file holds them: length, type, data
+/// and checksum. Valid until the reader is closed.
+const uint8_t *cpng_chunks(const cpng_reader *reader, size_t *size);
 
 void cpng_close(cpng_reader *reader);
 
-/// Writes a file. Returns 0 on success.
-int cpng_write(const char *path, const cpng_header *header, const void *samples,
-               char message[CPNG_MESSAGE]);
+/// Writes a file, with such chunks. Returns 0 on success.
+int cpng_write(const char *path, const cpng_header *header, const uint16_t *samples,
+               const uint8_t *chunks, size_t chunk_size, char message[CPNG_MESSAGE]);
 
 #endif

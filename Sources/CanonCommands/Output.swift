@@ -1,0 +1,176 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Images
+import Synchronization
+import TensorCore
+
+/// Prints results to standard output.
+///
+/// - Throws: `CommandError` where nobody can read them any more: a full disk, a pipe that is closed.
+func emit(_ text: String) throws {
+  do { try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8)) } catch {
+    throw CommandError("Standard output cannot be written; check the free space, or who reads it.")
+  }
+}
+
+/// Prints to the standard error stream, where it is not mixed with results.
+func note(_ text: String) {
+  let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(\.visible)
+  try? FileHandle.standardError.write(contentsOf: Data((lines.joined(separator: "\n") + "\n").utf8))
+}
+
+extension StringProtocol {
+  /// The text with control characters spelled out: a file's name must not command the terminal.
+  var visible: String {
+    unicodeScalars.reduce(into: "") { text, scalar in
+      if scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) {
+        text += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+  }
+}
+
+/// Where a path leads, links followed; what is not there yet lies where its folder leads. Compared by bytes: two
+/// names that only look alike are two files.
+struct Place: Hashable {
+  private let parts: [[UInt8]]
+
+  init(_ path: String) {
+    var (known, rest) = (
+      path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)",
+      [[UInt8]]()
+    )
+    var real = Files.real(known)
+    while real == nil && known != "/" {
+      let name = known.utf8.lastIndex(of: UInt8(ascii: "/")).map {
+        known.utf8[known.utf8.index(after: $0)...]
+      }
+      rest.insert(Array(name ?? known.utf8[...]), at: 0)
+      known = Files.parent(of: known)
+      real = Files.real(known)
+    }
+    var parts = (real ?? "/").utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
+    for part in rest where !part.isEmpty && part != Array(".".utf8) {
+      if part == Array("..".utf8) { _ = parts.popLast() } else { parts.append(part) }
+    }
+    self.parts = parts
+  }
+
+  /// Whether another place is this one or lies below it.
+  func contains(_ other: Place) -> Bool { other.parts.starts(with: parts) }
+}
+
+/// Refuses an output that would take the place of an input, a model or another output.
+func refuse(_ path: String, overwriting inputs: String...) throws {
+  for input in inputs
+  where Place(path) == Place(input) || Place(path) == Place(input + "/model.safetensors") {
+    throw CommandError("\(path) is used already, as \(input); name another place for the output.")
+  }
+}
+
+/// Creates a folder for output.
+///
+/// - Throws: `CommandError` where it cannot be.
+func prepareFolder(_ path: String) throws {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw CommandError("\(path) cannot be made a folder; check the path and its permission.")
+  }
+}
+
+/// A folder that a command writes images to: held by it alone, apart from its inputs, and without what an earlier
+/// command that was killed left half-written.
+final class OutputFolder: Sendable {
+  let path: String
+  private let lock: FolderLock
+  private let prepared = Mutex<Set<[UInt8]>>([])
+
+  /// Takes hold of a folder, and creates it if need be.
+  ///
+  /// - Parameters:
+  ///   - path: The folder.
+  ///   - input: What the command was given: a folder, or a file.
+  ///   - source: The inputs there.
+  /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
+  init(_ path: String, apartFrom input: String, _ source: any InputSource) throws {
+    self.path = path
+    let (out, folder) = (Place(path), Place(input))
+    var status = stat()
+    let isFolder = unsafe stat(input, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    if isFolder {
+      if out == folder {
+        throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
+      }
+      if out.contains(folder) || folder.contains(out) {
+        throw CommandError(
+          "\(path) and the folder of the inputs, \(input), lie one in the other, so that outputs would be taken for "
+            + "inputs; name a folder elsewhere.")
+      }
+    }
+    // A link among the inputs may lead to where an output would be written.
+    for name in source.names {
+      let file = Place("\(source.folder ?? ".")/\(name)")
+      if out.contains(file) && (isFolder || file == Place("\(path)/\(name)")) {
+        throw CommandError(
+          "\(name) of \(input) would be overwritten; name another folder than \(path).")
+      }
+    }
+    try prepareFolder(path)
+    guard let lock = FolderLock(path) else {
+      throw CommandError(
+        "\(path) is being written by another command; wait, or name another folder.")
+    }
+    self.lock = lock
+    try prepare(path)
+  }
+
+  /// Writes an image below the folder.
+  ///
+  /// - Throws: `ImageError` or `CommandError`.
+  func write(_ image: Image, to name: String) throws {
+    let file = "\(path)/\(name)"
+    try prepare(Files.parent(of: file))
+    try image.write(to: file)
+  }
+
+  /// Creates a folder below, and clears it, once.
+  private func prepare(_ folder: String) throws {
+    guard prepared.withLock({ $0.insert(Array(folder.utf8)).inserted }) else { return }
+    try prepareFolder(folder)
+    Files.removePartials(in: folder)
+  }
+}
+
+/// Ctrl-C and a request to end, which commands answer between two images.
+enum Interruption {
+  private static let signal = Atomic<Int32>(0)
+
+  /// The signal that has come, 0 for none.
+  static var caught: Int32 { signal.load(ordering: .relaxed) }
+
+  /// From now on the first signal is noted; a second one ends the program at once.
+  static func watch() {
+    // A parent with several threads may have left the signals blocked.
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    for number in [SIGINT, SIGTERM] {
+      unsafe sigaddset(&signals, number)
+      Foundation.signal(number) { number in
+        Foundation.signal(number, SIG_DFL)
+        Interruption.signal.store(number, ordering: .relaxed)
+      }
+    }
+    unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+  }
+
+  /// - Throws: Exit status 130 for Ctrl-C, 143 for a request to end, after a sentence.
+  static func check(_ sentence: @autoclosure () -> String) throws {
+    guard caught != 0 else { return }
+    note("\n" + sentence())
+    throw ExitCode(128 + caught)
+  }
+}

@@ -1,0 +1,103 @@
+/// What a file says of its pixels besides: color space, resolution, texts, time, EXIF.
+///
+/// Kept as chunks of the PNG format (W3C, Portable Network Graphics, third edition): `gAMA`, `cHRM`, `sRGB`, `iCCP`,
+/// `cICP`, `sBIT`, `pHYs`, `tIME`, `tEXt`, `zTXt`, `iTXt`, `eXIf`. Codecs of other formats translate.
+public struct Metadata: Hashable, Sendable {
+  /// Chunks one after the other: length, type, data, checksum.
+  public private(set) var chunks: [UInt8]
+
+  /// No metadata, or chunks as a PNG file holds them.
+  public init(chunks: [UInt8] = []) { self.chunks = chunks }
+
+  public var isEmpty: Bool { chunks.isEmpty }
+
+  /// The types of the chunks, in order.
+  public var types: [String] {
+    places.map { String(decoding: chunks[$0.lowerBound - 4..<$0.lowerBound], as: UTF8.self) }
+  }
+
+  /// The data of the first chunk of a type.
+  public subscript(type: String) -> [UInt8]? {
+    zip(types, places).first { $0.0 == type }.map { Array(chunks[$0.1]) }
+  }
+
+  /// Where the data of each chunk lie.
+  private var places: [Range<Int>] {
+    var (found, at): ([Range<Int>], Int) = ([], 0)
+    while at + 12 <= chunks.count {
+      let length = chunks[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
+      guard length <= chunks.count - at - 12 else { break }
+      found.append(at + 8..<at + 8 + length)
+      at += length + 12
+    }
+    return found
+  }
+
+  /// How EXIF says that the picture is to be turned, 1 (not at all) to 8; 1 where it says nothing.
+  public var orientation: Int {
+    orientationPlace.map { Int($0.isLittle ? chunks[$0.at] : chunks[$0.at + 1]) } ?? 1
+  }
+
+  /// The same for a picture that has been turned: EXIF's orientation is 1.
+  public var oriented: Metadata {
+    guard let place = orientationPlace else { return self }
+    var copy = self
+    copy.chunks[place.at] = place.isLittle ? 1 : 0
+    copy.chunks[place.at + 1] = place.isLittle ? 0 : 1
+    return copy
+  }
+
+  /// Where the value of the tag 0x0112 of EXIF's first directory lies.
+  private var orientationPlace: (at: Int, isLittle: Bool)? {
+    guard let data = zip(types, places).first(where: { $0.0 == "eXIf" })?.1, data.count >= 8 else {
+      return nil
+    }
+    let isLittle = chunks[data.lowerBound] == 0x49
+    func number(_ at: Int, _ count: Int) -> Int? {
+      guard at >= 0, at + count <= data.count else { return nil }
+      let bytes = chunks[data.lowerBound + at..<data.lowerBound + at + count]
+      return isLittle
+        ? bytes.reversed().reduce(0) { $0 << 8 | Int($1) } : bytes.reduce(0) { $0 << 8 | Int($1) }
+    }
+    guard let directory = number(4, 4), let count = number(directory, 2) else { return nil }
+    for entry in 0..<count {
+      let at = directory + 2 + 12 * entry
+      guard let tag = number(at, 2) else { return nil }
+      guard tag == 0x0112 else { continue }
+      // A short, one of them.
+      guard number(at + 2, 2) == 3, number(at + 4, 4) == 1, let value = number(at + 8, 2),
+        (1...8).contains(value)
+      else { return nil }
+      return (data.lowerBound + at + 8, isLittle)
+    }
+    return nil
+  }
+}
+
+extension Image {
+  /// The picture as EXIF's orientation wants it shown; samples are moved, none is changed.
+  public var upright: Image {
+    let turn = metadata.orientation
+    guard turn > 1 else { return self }
+    // Of each orientation: whether the sides are exchanged, and whether x and y count from the far end.
+    let (isTransposed, flipsX, flipsY) = [
+      (false, false, false), (false, true, false), (false, true, true), (false, false, true),
+      (true, false, false), (true, false, true), (true, true, true), (true, true, false),
+    ][turn - 1]
+    let (w, h) = isTransposed ? (height, width) : (width, height)
+    var moved: [UInt16] = []
+    moved.reserveCapacity(samples.count)
+    for y in 0..<h {
+      for x in 0..<w {
+        var (sx, sy) = isTransposed ? (y, x) : (x, y)
+        if flipsX { sx = width - 1 - sx }
+        if flipsY { sy = height - 1 - sy }
+        let at = (sy * width + sx) * channels
+        moved += samples[at..<at + channels]
+      }
+    }
+    var image = Image(width: w, height: h, channels: channels, bitDepth: bitDepth, samples: moved)
+    image.metadata = metadata.oriented
+    return image
+  }
+}

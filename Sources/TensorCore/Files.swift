@@ -1,0 +1,108 @@
+import Glibc
+import Synchronization
+
+/// Files as a program treats them that was given paths, and files, by somebody else.
+public enum Files {
+  /// Whether a path leads, links followed, to a regular file: a FIFO waits for its writer, and a device need not end.
+  public static func isRegular(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  private static let counter = Atomic<Int>(0)
+  private static let prefix = ".canon-"
+  private static let suffix = ".partial"
+
+  /// Replaces a file as a whole: it is written beside its final place, under a short name, and then renamed.
+  ///
+  /// What is there already must be a regular file, or a link, which is replaced itself.
+  ///
+  /// - Parameters:
+  ///   - failure: Makes an error of a reason.
+  ///   - write: Writes to a path.
+  /// - Throws: The error of either; nothing is left then, and the file is as it was.
+  public static func replace<Failure: Error>(
+    _ path: String, _ failure: (String) -> Failure, _ write: (String) throws(Failure) -> Void
+  ) throws(Failure) {
+    var status = stat()
+    if unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG {
+      throw failure("something is there that is no regular file")
+    }
+    let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
+    let temporary = parent(of: path) + "/\(prefix)\(getpid())-\(number)\(suffix)"
+    do { try write(temporary) } catch {
+      unsafe unlink(temporary)
+      throw error
+    }
+    guard unsafe rename(temporary, path) == 0 else {
+      let reason = unsafe String(cString: strerror(errno))
+      unsafe unlink(temporary)
+      throw failure(reason)
+    }
+  }
+
+  /// Removes what programs that were killed left half-written in a folder; the caller holds it alone.
+  public static func removePartials(in folder: String) {
+    for name in names(in: folder) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
+      unsafe unlink("\(folder)/\(name)")
+    }
+  }
+
+  /// The names in a folder, by their bytes, or `nil` where it cannot be listed.
+  public static func names(in folder: String) -> [String]? {
+    guard let directory = unsafe opendir(folder) else { return nil }
+    defer { unsafe closedir(directory) }
+    var names: [String] = []
+    while let entry = unsafe readdir(directory) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// The folder that a path lies in.
+  public static func parent(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// A path without links, or `nil` where nothing is there.
+  public static func real(_ path: String) -> String? {
+    guard let found = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(found) }
+    return unsafe String(cString: found)
+  }
+}
+
+/// How much memory one input may make the program take, in bytes: what a file says of its size is not believed
+/// beyond that.
+public enum MemoryLimit {
+  private static let value = Atomic<Int>(4 << 30)
+
+  /// 4 GiB at first.
+  public static var bytes: Int {
+    get { value.load(ordering: .relaxed) }
+    set { value.store(max(1 << 20, newValue), ordering: .relaxed) }
+  }
+}
+
+/// A folder held by one program alone, until it lets go or ends, however it ends: the system releases it.
+public final class FolderLock: Sendable {
+  private let descriptor: Int32
+
+  /// Holds a folder.
+  ///
+  /// - Returns: `nil` where another program, or another part of this one, holds it. Where the file system knows no
+  ///   locks, the folder counts as held.
+  public init?(_ folder: String) {
+    descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor < 0 || flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+      close(descriptor)
+      return nil
+    }
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+}
