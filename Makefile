@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test check build format lint docs benchmarks bench bench-full bench-packages bench-speed needs-swift packages
+.PHONY: help demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -37,7 +37,7 @@ test: needs-swift packages ## All tests, in debug and in release; in release on 
 	./Tests/run release
 
 SWIFT = Sources Tests Snippets Package.swift Benchmarks/Sources Benchmarks/Package.swift \
-  Examples/own-components/Sources Examples/own-components/Package.swift
+  Examples/own-components/Sources Examples/own-components/Package.swift Fuzz/Sources Fuzz/Package.swift
 
 lint: needs-swift ## Format, strictly
 	swift format lint --strict --recursive $(SWIFT)
@@ -52,6 +52,18 @@ docs: needs-swift packages ## One documentation site of all modules, warnings as
 	swift package --allow-writing-to-directory docs/site generate-documentation \
 	  $(foreach m,$(MODULES),--target $(m)) --enable-experimental-combined-documentation \
 	  --warnings-as-errors --output-path docs/site
+
+INPUTS ?= 100000
+
+fuzz: needs-swift packages ## INPUTS changed files of each kind, fed to the commands: no trap, none over a second
+	swift build -c release --package-path Fuzz --scratch-path .build-fuzz
+	env -u OPENBLAS_CORETYPE .build-fuzz/release/Fuzz --inputs $(INPUTS)
+
+kills: build ## Kills folder jobs at random moments, and runs them again: the result of an uninterrupted one
+	Tests/kills
+
+test-machines: needs-swift packages ## The release tests on every kernel of OpenBLAS, with 1, 2 and 7 threads, on every path
+	Tests/machines
 
 BENCH = .build-benchmarks/release
 PEER ?=

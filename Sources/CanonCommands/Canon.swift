@@ -17,7 +17,8 @@ public struct Canon: ParsableCommand {
       + "output back.",
     discussion: """
       EXAMPLES
-        canon train configs/rotated-mnist-c8.yaml --out runs/c8
+        canon init photos-by-class --out my.yaml
+        canon train my.yaml --out runs/c8
         canon predict runs/c8 my-images
         canon canonicalize runs/c8 my-images canonical
         canon restore canonical back
@@ -25,11 +26,12 @@ public struct Canon: ParsableCommand {
         canon components learned
 
       Exit status: 0 done, 1 bad input or a failed check, 2 some inputs could not be read, 64 wrong usage, \
-      130 interrupted.
+      130 interrupted (143 by a request to end).
       """,
     version: "0.2.0",
     subcommands: [
-      Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self, Verify.self,
+      Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self,
+      Verify.self,
       Inspect.self, Poses.self, Info.self, Components.self,
     ])
 
@@ -47,7 +49,12 @@ public struct Canon: ParsableCommand {
     adding components: [any Options.Type], _ arguments: [String]? = nil
   ) {
     known.withLock { $0 = $0.adding(components) }
-    main(arguments)
+    // A file called -dash.png is no row of flags.
+    main(
+      (arguments ?? Array(CommandLine.arguments.dropFirst())).map { word in
+        word.hasPrefix("-") && !word.hasPrefix("--") && word.utf8.count > 2
+          && FileManager.default.fileExists(atPath: word) ? "./\(word)" : word
+      })
   }
 
   public init() {}

@@ -99,12 +99,23 @@ struct Evaluate: ParsableCommand {
       return try failures.finish()
     }
     func percent(_ value: Double?) -> String? { value.map { ($0 * 100).formatted(3) + " %" } }
+    func plusMinus(_ value: String?, _ sampling: String?) -> String? {
+      value.map { $0 + (sampling.map { " ± \($0)" } ?? "") }
+    }
     let isEntropy = model.task is ClassificationTask
     let loss = isEntropy ? "cross entropy" : "mean squared error"
     let rows: [(String, String?)] = [
       (loaded.domain.noun.many, "\(report.count)"),
-      ("test error", percent(report.quality.error)),
-      (loss, report.quality.loss.formatted(isEntropy ? 4 : 5)),
+      (
+        "test error ± its sampling error",
+        plusMinus(percent(report.quality.error), percent(report.quality.errorSampling))
+      ),
+      (
+        report.quality.lossSampling == nil ? loss : "\(loss) ± its sampling error",
+        plusMinus(
+          report.quality.loss.formatted(isEntropy ? 4 : 5),
+          report.quality.lossSampling?.formatted(5))
+      ),
       ("calibration error (ECE)", percent(report.quality.calibrationError)),
       ("same class for all \(poses.words.exact)", percent(report.sameOverQuarterTurns)),
       ("same class at \(poses.words.others)", percent(report.sameOverOtherAngles)),

@@ -33,8 +33,9 @@ extension StringProtocol {
   }
 }
 
-/// Where a path leads, links followed; what is not there yet lies where its folder leads. Compared by bytes: two
-/// names that only look alike are two files.
+/// Where a path leads, links followed; what is not there yet lies where its folder leads.
+///
+/// Compared by bytes: two names that only look alike are two files.
 struct Place: Hashable {
   private let parts: [[UInt8]]
 
@@ -58,6 +59,9 @@ struct Place: Hashable {
     }
     self.parts = parts
   }
+
+  /// The last part of it.
+  var name: String? { parts.last.map { String(decoding: $0, as: UTF8.self) } }
 
   /// Whether another place is this one or lies below it.
   func contains(_ other: Place) -> Bool { other.parts.starts(with: parts) }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Datasets
 import Foundation
 import Images
+import Settings
 import Symmetry
 import TensorCore
 import Training
@@ -32,7 +33,9 @@ struct CommonOptions: ParsableArguments {
   /// Applies the flags; every command begins with it.
   func apply() {
     if let threads { Parallel.threadCount = threads }
-    if let memory { MemoryLimit.bytes = memory << 20 }
+    guard let memory else { return }
+    MemoryLimit.bytes = memory << 20
+    Keys.weightLimit = MemoryLimit.bytes / 16
   }
 }
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Datasets
-import Foundation
 import Settings
 import TensorCore
 import Training
@@ -15,7 +14,8 @@ struct Train: ParsableCommand {
       bit for bit as if never stopped.
 
       EXAMPLES
-        canon train configs/rotated-mnist-c8.yaml
+        canon train my.yaml
+        canon train my.yaml --set training.batch=16 --set canonicalizer.group=C4 --out runs/c4
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1 --resume
         canon train configs/rotated-mnist-c8.yaml --profile
@@ -32,6 +32,13 @@ struct Train: ParsableCommand {
 
   @Option(help: "Overrides the configuration's number of epochs.")
   var epochs: Int?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Overrides any key, as in --set training.batch=16 or --set canonicalizer.group=C4; may be given several times.",
+      valueName: "key=value"))
+  var changes: [String] = []
 
   @Flag(help: "Go on from the checkpoint in the output folder.")
   var resume = false
@@ -54,7 +61,8 @@ struct Train: ParsableCommand {
 
   func run() throws {
     common.apply()
-    var settings = try RunConfiguration(path: config, catalog: Canon.catalog)
+    var settings = try RunConfiguration(
+      path: config, catalog: Canon.catalog, changes: changes)
     if seed != nil || epochs != nil {
       if let seed { settings.seed = seed }
       if let epochs { settings.training.epochs = epochs }
@@ -75,6 +83,9 @@ struct Train: ParsableCommand {
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) steps, to \(folder)")
     }
+    if let advice = run.advice { note("Note: \(advice)") }
+    var failures = Failures(("example", "examples", "file"))
+    failures.report(trainer.data.errors)
     Interruption.watch()
     var progress = Progress(
       total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: common.quiet)
@@ -85,14 +96,20 @@ struct Train: ParsableCommand {
       note("\nStopped at step \(run.trainer.step); add --resume to go on.")
       throw ExitCode(128 + Interruption.caught)
     }
+    if run.trainer.hasEndedEarly && !common.quiet {
+      note(
+        "Ended after epoch \(run.trainer.epoch): nothing became better for \(run.configuration.training.patience)."
+      )
+    }
     let examples =
       test ? try run.configuration.data.test(seed: UInt64(run.configuration.seed)) : nil
     if test && examples == nil {
       note(
-        "The data, of kind '\(type(of: run.configuration.data).kind)', have no test part to measure on."
+        "The data, of kind '\(type(of: run.configuration.data).kind)', have no test part to measure on; 'data.test' cuts one off."
       )
     }
     try emit(try run.finish(test: examples).jsonLine)
+    try failures.finish()
   }
 
   /// An epoch, for people.

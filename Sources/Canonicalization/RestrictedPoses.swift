@@ -2,8 +2,9 @@ import Glibc
 public import Symmetry
 public import TensorCore
 
-/// A canonicalizer whose poses are kept to the rotations of a finite group: the nearest of *C*ₙ to what another one
-/// finds. With *C*₄ pages and photographs are only turned by quarters, and no pixel is lost.
+/// A canonicalizer of images whose poses are kept to the rotations of a finite group.
+///
+/// They are the elements of *C*ₙ that are nearest to what another one finds. With *C*₄ pages and photographs are only turned by quarters, and no pixel is lost.
 ///
 /// It is equivariant under the group; an image at an angle between its elements stays off by up to half a step.
 /// The margin is the other's, or less where the angle lies near the middle between two elements.

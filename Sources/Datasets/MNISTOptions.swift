@@ -50,6 +50,8 @@ public struct RotatedMNISTOptions: DigitsOptions {
   public var source = DigitsSource()
   /// Whether inputs are noisy and partly erased, and `image` the clean ones.
   public var corrupted = false
+  /// Whether training digits are left upright, for an augmentation that turns, and interpolates, each once.
+  public var uprightTraining = false
   public var images = ImageDomain()
   public init() {}
 
@@ -61,11 +63,15 @@ public struct RotatedMNISTOptions: DigitsOptions {
     try source.read(&keys)
     try keys.read(
       "corrupted", &corrupted, "noisy and partly erased inputs, clean images to restore")
+    try keys.read(
+      "uprightTraining", &uprightTraining,
+      "leave training digits upright, for 'augment' to turn each once")
     try input.readDigits(&images)
   }
 
   public func examples(_ digits: Digits, _ part: Digits.Part, seed: UInt64) -> Examples {
-    let labeled = digits.rotated(part, variant: source.variant)
+    let labeled = digits.rotated(
+      part, isUpright: uprightTraining && part == .train, variant: source.variant)
     guard corrupted else { return Examples(labeled) }
     let noisy = labeled.images.corrupted(seed: seed, name: "\(part)")
     return Examples(inputs: noisy, labels: labeled.labels, ["image": labeled.images])

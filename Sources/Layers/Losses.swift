@@ -19,7 +19,11 @@ public enum Loss: Sendable, Equatable {
     switch self {
     case .crossEntropy(let smoothing):
       let uniform = 1 / Float(target.shape[-1])
-      let smoothed = target * (1 - smoothing) + smoothing * uniform
+      // A target of several classes, or of weight, keeps its sum.
+      let smoothed =
+        smoothing == 0
+        ? target
+        : target * (1 - smoothing) + target.sum([1], keepingAxes: true) * (smoothing * uniform)
       return -(output.logSoftmax() * smoothed).sum([1])
     case .meanSquaredError:
       return (output - target).squared().reshaped([output.shape[0], -1]).mean([1])

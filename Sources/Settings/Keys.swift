@@ -1,3 +1,4 @@
+import Synchronization
 import Yams
 
 /// Reads the keys of one YAML mapping, each with its type and range, and refuses those left over.
@@ -12,12 +13,15 @@ public struct Keys {
   private var entries: [SettingsValue.Entry] = []
 
   /// Reads a text whose top level is a mapping.
-  public init(text: String, source: String) throws(SettingsError) {
-    let node: Node?
+  ///
+  /// `changes`: Values in place of some of it, like `training.batch=16` or `canonicalizer.0.group=C4`.
+  public init(text: String, source: String, changes: [String] = []) throws(SettingsError) {
+    var node: Node?
     do { node = try Yams.compose(yaml: text) } catch {
       throw SettingsError(
         source, line: nil, "not valid YAML: \(error)".replacing("\n", with: " "))
     }
+    for change in changes { node = try Keys.changed(node, change) }
     guard let mapping = node?.mapping else {
       throw SettingsError(source, line: node?.mark?.line, "a mapping of keys to values is expected")
     }
@@ -34,6 +38,41 @@ public struct Keys {
 
   /// Whether all keys are wanted, those too that are read only where others say so.
   public private(set) var lists = false
+
+  /// A document with one value in place of what stood there.
+  private static func changed(_ node: Node?, _ change: String) throws(SettingsError) -> Node {
+    let parts = change.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    let path = parts[0].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2, !path.contains("") else {
+      throw SettingsError(
+        "--set \(change)", line: nil, "a key and a value are expected, like training.batch=16")
+    }
+    guard let value = try? Yams.compose(yaml: String(parts[1])) else {
+      throw SettingsError("--set \(change)", line: nil, "the value is not valid YAML")
+    }
+    func replaced(_ node: Node?, _ path: ArraySlice<String>) throws(SettingsError) -> Node {
+      guard let key = path.first else { return value }
+      if var list = node?.sequence {
+        guard let place = Int(key), list.indices.contains(place) else {
+          throw SettingsError(
+            "--set \(change)", line: nil,
+            "'\(key)' is no place in a list of \(list.count), counted from 0")
+        }
+        list[place] = try replaced(list[place], path.dropFirst())
+        return .sequence(list)
+      }
+      // A word alone stands for its kind.
+      var pairs = node?.mapping.map { $0.map { ($0.key, $0.value) } } ?? []
+      if let node, node.mapping == nil, node.string?.isEmpty == false {
+        pairs = [(Node("kind"), node)]
+      }
+      let place = pairs.firstIndex { $0.0.string == key }
+      let new = try replaced(place.map { pairs[$0].1 }, path.dropFirst())
+      if let place { pairs[place].1 = new } else { pairs.append((Node(key), new)) }
+      return .mapping(Node.Mapping(pairs, .implicit, .any, node?.mark))
+    }
+    return try replaced(node, path[...])
+  }
 
   private init(_ source: String, _ node: Node.Mapping, _ line: Int?) {
     self.source = source
@@ -205,6 +244,14 @@ public struct Keys {
     SettingsError(source, line: line, message)
   }
 
+  private static let limit = Atomic<Int>(1 << 28)
+
+  /// How many weights a layer may have.
+  public static var weightLimit: Int {
+    get { limit.load(ordering: .relaxed) }
+    set { limit.store(newValue, ordering: .relaxed) }
+  }
+
   /// Refuses a layer of more weights than memory should be asked for: a foreign file may say anything.
   public func refuse(weights: Int...) throws(SettingsError) {
     var product = 1
@@ -212,7 +259,7 @@ public struct Keys {
       let (next, overflow) = product.multipliedReportingOverflow(by: factor)
       product = overflow ? Int.max : next
     }
-    if product > 1 << 28 {
+    if product > Keys.weightLimit {
       throw failure("a layer would have \(product) weights; reduce sizes or channels")
     }
   }

@@ -25,7 +25,10 @@ public enum Parallel {
     set { limit.store(max(0, newValue), ordering: .relaxed) }
   }
 
-  private static let availableThreads = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+  /// `CANON_THREADS` stands for what the machine has, where it is set.
+  private static let availableThreads =
+    unsafe getenv("CANON_THREADS").flatMap { unsafe Int(String(cString: $0)) }.map { max(1, $0) }
+    ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
   /// Runs `body` for each index in `0..<count`, on several threads where `count` exceeds 1.
   ///

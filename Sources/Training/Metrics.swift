@@ -11,9 +11,17 @@ public struct Quality: Codable, Sendable, Equatable {
   ///
   /// Guo et al. 2017, arXiv 1706.04599.
   public var calibrationError: Double?
+  /// How far error and loss may be off because there are only so many examples.
+  ///
+  /// Their standard errors; that of the loss is missing where classes are told.
+  public var errorSampling, lossSampling: Double?
 
-  public init(error: Double? = nil, loss: Double, calibrationError: Double? = nil) {
+  public init(
+    error: Double? = nil, loss: Double, calibrationError: Double? = nil,
+    errorSampling: Double? = nil, lossSampling: Double? = nil
+  ) {
     (self.error, self.loss, self.calibrationError) = (error, loss, calibrationError)
+    (self.errorSampling, self.lossSampling) = (errorSampling, lossSampling)
   }
 
   /// What training selects by: smaller is better.
@@ -23,7 +31,7 @@ public struct Quality: Codable, Sendable, Equatable {
 /// Collects outputs batch by batch.
 public struct QualityMeter {
   private var (wrong, classified, entropy) = (0, 0, 0.0)
-  private var (measured, square) = (0, 0.0)
+  private var (measured, square, fourth) = (0, 0.0, 0.0)
   private var confidence = [Double](repeating: 0, count: 15)
   private var correct = [Double](repeating: 0, count: 15)
 
@@ -50,18 +58,25 @@ public struct QualityMeter {
 
   /// Adds outputs beside their targets.
   public mutating func add(outputs: Tensor, targets: Tensor) {
-    square += Double((outputs - targets).squared().mean().scalar) * Double(outputs.shape[0])
+    let differences = (outputs - targets).squared()
+    square += Double(differences.mean().scalar) * Double(outputs.shape[0])
+    let rows = differences.reshaped([outputs.shape[0], -1]).mean([1]).elements
+    fourth += rows.reduce(0) { $0 + Double($1) * Double($1) }
     measured += outputs.shape[0]
   }
 
   /// The figures for all that was added.
   public var quality: Quality {
     let count = Double(max(1, classified))
-    guard classified > 0 else { return Quality(loss: square / Double(max(1, measured))) }
+    let (members, mean) = (Double(max(1, measured)), square / Double(max(1, measured)))
+    let spread =
+      measured > 1 ? (max(0, fourth / members - mean * mean) / (members - 1)).squareRoot() : nil
+    guard classified > 0 else { return Quality(loss: mean, lossSampling: spread) }
+    let rate = Double(wrong) / count
     let gap = zip(confidence, correct).map { abs($0 - $1) }.reduce(0, +)
     return Quality(
-      error: Double(wrong) / count,
-      loss: measured > 0 ? square / Double(measured) : entropy / count,
-      calibrationError: gap / count)
+      error: rate, loss: measured > 0 ? mean : entropy / count, calibrationError: gap / count,
+      errorSampling: (rate * (1 - rate) / count).squareRoot(),
+      lossSampling: measured > 0 ? spread : nil)
   }
 }

@@ -9,7 +9,7 @@ public import TensorCore
 /// Files of earlier formats are read through `upgraded`.
 public struct ModelFile: Sendable {
   /// The format that is written.
-  public static let format = "canon 2"
+  public static let format = "canon 3"
 
   public let path: String
   public let tensors: [String: Tensor]

@@ -21,24 +21,34 @@ public struct RunConfiguration: Sendable {
 
   /// Reads a file.
   ///
+  /// `changes`: Values in place of some of it, like `training.batch=16`.
   /// - Throws: `SettingsError`, naming the line and, for an unknown key, the nearest valid one.
-  public init(path: String, catalog: Catalog = .standard) throws(SettingsError) {
+  public init(
+    path: String, catalog: Catalog = .standard, changes: [String] = []
+  ) throws(SettingsError) {
     guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
       throw SettingsError(path, line: nil, "the file cannot be read; check the path")
     }
-    try self.init(text: text, source: path, catalog: catalog)
+    try self.init(text: text, source: path, catalog: catalog, changes: changes)
   }
 
   /// Reads a text.
-  public init(text: String, source: String, catalog: Catalog = .standard) throws(SettingsError) {
+  public init(
+    text: String, source: String, catalog: Catalog = .standard, changes: [String] = []
+  ) throws(SettingsError) {
     self.catalog = catalog
-    var keys = try Keys(text: text, source: source)
+    var keys = try Keys(text: text, source: source, changes: changes)
     try read(&keys)
     try keys.finish()
   }
 
   private mutating func read(_ keys: inout Keys) throws(SettingsError) {
     try keys.read("name", &name, "what the run is called")
+    // It is that of a folder.
+    if name.isEmpty || name.hasPrefix(".") || name.utf8.contains(where: { $0 == 0x2F || $0 < 0x20 })
+    {
+      throw keys.failure("'name' is '\(name)' but must be a word that a folder can be called")
+    }
     // Further starts take seeds of their own, in the bits above.
     try keys.read("seed", &seed, in: 0...Int(UInt32.max), "what all random numbers follow from")
 
@@ -126,5 +136,12 @@ public struct RunConfiguration: Sendable {
     var parts = try data.load(seed: UInt64(seed))
     if limit > 0 { parts.train = parts.train.prefix(limit) }
     return parts
+  }
+
+  /// The same with every number that follows from how many examples there are to train on.
+  public func resolved(for examples: Int) -> RunConfiguration {
+    var copy = self
+    copy.training = training.resolved(for: examples)
+    return copy
   }
 }

@@ -32,6 +32,8 @@ public struct Trainer {
   public private(set) var epochLoss = 0.0
   /// The quality, on the validation part, after the best epoch so far.
   public private(set) var best: Quality?
+  /// After which epoch that was.
+  private var bestEpoch = 0
   private var learner: Learner
   private var bestTensors: [String: Tensor]
   /// The order of the running epoch, which follows from its number.
@@ -53,10 +55,13 @@ public struct Trainer {
     fresh: (@Sendable (Int) throws -> any TrainableModel)? = nil
   ) throws(DatasetError) {
     require(data.train.count > 0, "nothing to train on: \(data.train.inputs.shape)")
+    let settings = settings.resolved(for: data.train.count)
     (self.model, self.settings, self.seed) = (model, settings, seed)
+    var train = try model.prepared(data.train)
+    if settings.classWeights == .balanced { train = try train.balanced(data.classNames.count) }
     self.data = Dataset(
-      train: try model.prepared(data.train), valid: try model.prepared(data.valid),
-      classNames: data.classNames)
+      train: train, valid: try model.prepared(data.valid), classNames: data.classNames,
+      errors: data.errors)
     self.metadata = metadata
     self.fresh = fresh ?? { _ in model }
     learner = Learner(
@@ -68,12 +73,16 @@ public struct Trainer {
   ///
   /// - Throws: `DatasetError`, `WeightsError`, `SettingsError`; `TrainingError` where a batch is more than there is.
   public init(_ configuration: RunConfiguration, data: Dataset) throws {
-    let configuration = try configuration.validated()
+    let configuration = try configuration.resolved(for: data.train.count).validated()
     let batch = configuration.training.batch
-    guard data.train.count >= batch else {
+    guard data.train.count >= max(2, batch) else {
+      let few =
+        "There are \(data.train.count) examples to train on beside \(data.valid.count) for validation, too few"
       throw TrainingError(
-        "There are \(data.train.count) examples to train on beside \(data.valid.count) for validation, too "
-          + "few for a batch of \(batch); set 'training.batch' to \(max(2, data.train.count / 8)) or so."
+        data.train.count < 4
+          ? few + "."
+          : few
+            + " for a batch of \(batch); set 'training.batch' to \(max(2, data.train.count / 8)) or leave it away."
       )
     }
     let model = try configuration.makeModel(classNames: data.classNames)
@@ -94,7 +103,12 @@ public struct Trainer {
   public var doneSteps: Int { start * stepsPerStart + step }
   /// How many epochs are complete.
   public var epoch: Int { step / stepsPerEpoch }
-  public var isFinished: Bool { step >= stepsPerRun }
+  public var isFinished: Bool { step >= stepsPerRun || hasEndedEarly }
+  /// Whether nothing has become better for as many epochs as the patience lasts.
+  public var hasEndedEarly: Bool {
+    settings.patience > 0 && isAtEpochEnd && best != nil && start == settings.starts - 1
+      && bestStart == nil && epoch - bestEpoch >= settings.patience
+  }
   /// Whether an epoch has just ended.
   public var isAtEpochEnd: Bool { step % stepsPerEpoch == 0 }
   /// Whether it is time to validate: at the end of every `validEvery`-th epoch, of a start, of the run.
@@ -154,6 +168,8 @@ public struct Trainer {
       return quality
     }
     if quality.selection <= best?.selection ?? .infinity {
+      // As good as before is not better, where it is asked how long nothing is.
+      if quality.selection < best?.selection ?? .infinity { bestEpoch = epoch }
       best = quality
       bestTensors = model.tensors
     }
@@ -171,6 +187,7 @@ public struct Trainer {
         // What follows begins where the best one ended.
         try restore(best.state, path: "the best start")
         bestStart = nil
+        bestEpoch = epoch
       }
     } catch { requirementFailure("a model's own parameters: \(error)") }
   }
@@ -223,10 +240,14 @@ extension Trainer {
     for (name, tensor) in bestStart?.state ?? [:] { file.tensors["start/\(name)"] = tensor }
     file.metadata["step"] = "\(step)"
     file.metadata["start"] = "\(start)"
+    file.metadata["bestEpoch"] = "\(bestEpoch)"
     file.metadata["bestStart"] = bestStart.map { "\($0.selection.bitPattern)" }
     file.metadata["epochLoss"] = "\(epochLoss.bitPattern)"
     if let best {
-      let numbers = [best.error ?? .nan, best.loss, best.calibrationError ?? .nan]
+      let numbers = [
+        best.error ?? .nan, best.loss, best.calibrationError ?? .nan, best.errorSampling ?? .nan,
+        best.lossSampling ?? .nan,
+      ]
       file.metadata["best"] = numbers.map { "\($0.bitPattern)" }.joined(separator: " ")
     }
     return file
@@ -258,14 +279,34 @@ extension Trainer {
     }
     let numbers = (file.metadata["best"] ?? "").split(separator: " ")
       .compactMap { UInt64($0).map(Double.init(bitPattern:)) }
+    func number(_ place: Int) -> Double? {
+      numbers.indices.contains(place) && !numbers[place].isNaN ? numbers[place] : nil
+    }
+    // Earlier files hold three numbers.
     best =
-      numbers.count == 3
-      ? Quality(
-        error: numbers[0].isNaN ? nil : numbers[0], loss: numbers[1],
-        calibrationError: numbers[2].isNaN ? nil : numbers[2]) : nil
+      numbers.count < 3
+      ? nil
+      : Quality(
+        error: number(0), loss: numbers[1], calibrationError: number(2), errorSampling: number(3),
+        lossSampling: number(4))
     learner.step = step
     self.start = start
+    bestEpoch = file.metadata["bestEpoch"].flatMap { Int($0) } ?? 0
     epochLoss = Double(bitPattern: bits)
+  }
+}
+
+extension Examples {
+  /// Prepared examples whose classes weigh alike: each one's target is as much more as its class is rarer.
+  ///
+  /// - Throws: `DatasetError` where targets are not those of classes alone.
+  fileprivate func balanced(_ classes: Int) throws(DatasetError) -> Examples {
+    guard let targets = self["targets"], labels.count == count,
+      targets.shape.extents == [count, classes]
+    else { throw .lacking("'training.classWeights' need a task that tells classes apart") }
+    let sizes = Dictionary(labels.map { ($0, 1) }, uniquingKeysWith: +)
+    let weights = labels.map { Float(count) / Float(sizes.count * (sizes[$0] ?? 1)) }
+    return replacing(["targets": targets * Tensor(weights, shape: [count, 1])])
   }
 }
 

@@ -9,14 +9,16 @@ public struct TrainingOptions: Sendable, Equatable {
     case constant, step, cosine
     case oneCycle = "one-cycle"
   }
-  public var epochs = 20
+  /// How often each example is seen; 0 for as often as makes some hundred steps, 20 times at least.
+  public var epochs = 0
   /// From how many random initial states a run begins: the best one on the validation part after
   /// `startEpochs` goes on.
   public var starts = 1
   public var startEpochs = 2
   /// Every how many epochs the model is measured on the validation part, the last one included.
   public var validEvery = 1
-  public var batch = 128
+  /// How many examples a step sees; 0 for an eighth of what there is, from 4 to 128.
+  public var batch = 0
   public var optimizer = Rule.adamw
   public var rate: Float = 1e-3
   public var weightDecay: Float = 0.01
@@ -27,20 +29,30 @@ public struct TrainingOptions: Sendable, Equatable {
   public var augment = false
   /// The groups by whose elements they are moved, separated by +; empty for those of the data.
   public var augmentBy = ""
+  public enum ClassWeights: String, Sendable, CaseIterable { case none, balanced }
+  /// Whether each class counts alike in the loss, however many examples it has.
+  public var classWeights = ClassWeights.none
+  /// After how many epochs without a better figure on the validation part a run ends, 0 for never.
+  public var patience = 0
 
   public init() {}
 
   mutating func read(_ keys: inout Keys, for data: any DatasetOptions) throws(SettingsError) {
-    try keys.read("epochs", &epochs, in: 1...100_000, "how often each example is seen")
+    try keys.read(
+      "epochs", &epochs, in: 0...100_000,
+      "how often each example is seen; 0: so often that there are 600 steps, 20 to 200 times")
     try keys.read("starts", &starts, in: 1...1000, "random initial states; the best goes on")
     if starts > 1 || keys.lists {
       try keys.read("startEpochs", &startEpochs, in: 1...1000, "after so many epochs")
-      if starts > 1 && startEpochs >= epochs {
+      if starts > 1 && startEpochs >= (epochs == 0 ? 20 : epochs) {
         throw keys.failure("'startEpochs' is \(startEpochs) of only \(epochs) epochs")
       }
     }
     try keys.read("validEvery", &validEvery, in: 1...10_000, "epochs between validations")
-    try keys.read("batch", &batch, in: 2...65_536, "examples of a step")
+    try keys.read(
+      "batch", &batch, in: 0...65_536,
+      "examples of a step; 0: an eighth of all as a power of two, 4 to 128")
+    if batch == 1 { throw keys.failure("'batch' is 1 but must be 2 or more, or 0") }
     try keys.read("optimizer", &optimizer, "the rule of a step")
     try keys.read("rate", &rate, in: 1e-8...100, "the learning rate")
     if optimizer != .adam {
@@ -48,11 +60,32 @@ public struct TrainingOptions: Sendable, Equatable {
     }
     try keys.read("schedule", &schedule, "how the rate declines")
     try keys.read("clip", &clip, in: 0...1e6, "the largest norm of the gradient, 0 for any")
+    try keys.read("classWeights", &classWeights, "whether rare classes count as much as others")
+    try keys.read(
+      "patience", &patience, in: 0...100_000, "end after so many epochs without improvement; 0: not"
+    )
     try keys.read("augment", &augment, "move training examples at random")
     if augment || keys.lists {
       if augmentBy.isEmpty { augmentBy = data.symmetries.joined(separator: "+") }
       try keys.read("augmentBy", &augmentBy, "groups, as in SO3+S; by default those of the data")
     }
+  }
+
+  /// The same with every number that follows from how many examples there are to train on.
+  ///
+  /// With a batch of 128 a hundred images would be one step an epoch, and twenty steps learn nothing.
+  public func resolved(for examples: Int) -> TrainingOptions {
+    var copy = self
+    if batch == 0 {
+      copy.batch = 128
+      while copy.batch > 4 && copy.batch * 8 > examples { copy.batch /= 2 }
+      copy.batch = max(2, min(copy.batch, examples))
+    }
+    if epochs == 0 {
+      let steps = max(1, examples / copy.batch)
+      copy.epochs = min(200, max(20, (600 + steps - 1) / steps))
+    }
+    return copy
   }
 
   /// The keys of the section, with defaults, ranges and meanings.

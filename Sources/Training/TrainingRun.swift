@@ -17,6 +17,8 @@ public struct TrainingRun {
   public let folder: String
   public private(set) var trainer: Trainer
   private var lines: [String] = []
+  /// The folder is written by this run alone.
+  private var lock: FolderLock?
 
   /// A line of metrics.jsonl.
   public struct Line: Codable, Sendable {
@@ -45,18 +47,23 @@ public struct TrainingRun {
         throw TrainingError(
           "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
       }
-      self.configuration = configuration
-      trainer = try Trainer(configuration, data: try configuration.loadData())
+      let data = try configuration.loadData()
+      self.configuration = configuration.resolved(for: data.train.count)
+      trainer = try Trainer(self.configuration, data: data)
       if isKept { try prepare() }
       return
     }
     guard FileManager.default.fileExists(atPath: path) else {
       throw TrainingError("\(folder) holds no checkpoint to go on from; leave --resume away.")
     }
+    if isKept { lock = try TrainingRun.hold(folder) }
     let file = try upgraded(try Safetensors(path: path), path: path)
     let begun = try RunConfiguration(
       text: file.metadata["configuration"] ?? "", source: path, catalog: configuration.catalog)
-    let (old, new) = (begun.yaml.split(separator: "\n"), configuration.yaml.split(separator: "\n"))
+    var wanted = configuration
+    if wanted.training.batch == 0 { wanted.training.batch = begun.training.batch }
+    if wanted.training.epochs == 0 { wanted.training.epochs = begun.training.epochs }
+    let (old, new) = (begun.yaml.split(separator: "\n"), wanted.yaml.split(separator: "\n"))
     guard old == new else {
       let place = zip(old, new).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? 0
       func line(_ lines: [Substring]) -> String {
@@ -76,13 +83,22 @@ public struct TrainingRun {
     if isKept { try prepare() }
   }
 
-  private func prepare() throws {
+  /// The folder, held by this run alone.
+  private static func hold(_ folder: String) throws(TrainingError) -> FolderLock {
+    guard let lock = FolderLock(folder) else {
+      throw TrainingError("\(folder) is being written by another run; name another --out.")
+    }
+    return lock
+  }
+
+  private mutating func prepare() throws {
     do {
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
       throw TrainingError("\(folder) cannot be made a folder; check the path and its permission.")
     }
+    if lock == nil { lock = try TrainingRun.hold(folder) }
+    Files.removePartials(in: folder)
     try write(configuration.yaml, to: "configuration.yaml")
   }
 
@@ -103,6 +119,17 @@ public struct TrainingRun {
     return Array(text.split(separator: "\n").map(String.init).prefix(epochs))
   }
 
+  /// What should be said before so few steps: which key makes more of them; `nil` where there are enough.
+  public var advice: String? {
+    guard trainer.totalSteps < 200 else { return nil }
+    let (count, batch) = (trainer.data.train.count, configuration.training.batch)
+    let smaller = max(4, min(batch, count / 8))
+    return "Only \(trainer.totalSteps) steps: little is learned by so few. "
+      + (batch > smaller
+        ? "Set 'training.batch' to \(smaller) or so, or leave it and 'training.epochs' away."
+        : "Raise 'training.epochs', or leave it away.")
+  }
+
   /// Trains to the end, or until it is asked to stop, keeping a checkpoint after every epoch.
   ///
   /// - Parameters:
@@ -119,6 +146,7 @@ public struct TrainingRun {
     while !trainer.isFinished {
       if shouldStop() {
         try trainer.checkpoint.write(to: checkpoint)
+        lock = nil
         return false
       }
       do { try trainer.advance() } catch {
@@ -160,11 +188,15 @@ public struct TrainingRun {
     try trainer.restoreBest()
     if let test {
       let quality = trainer.model.quality(on: try trainer.model.prepared(test))
+      figures["test examples"] = Double(test.count)
+      figures["test error sampling"] = quality.errorSampling
+      figures["test loss sampling"] = quality.lossSampling
       figures["test loss"] = quality.loss
       figures["test error"] = quality.error
       figures["test calibration error"] = quality.calibrationError
     }
     try trainer.bestModel(figures: figures).write(to: "\(folder)/model.safetensors")
+    lock = nil
     return figures
   }
 }

@@ -6,6 +6,8 @@ import TensorCore
 /// Format 1 had one flat canonicalizer: its kind, group and some 30 keys, a center, a scale and an order among
 /// them, which are steps of their own now.
 ///
+/// Formats 1 and 2 cut data without regard to classes.
+///
 /// - Throws: `WeightsError` for a format of a later version, or none.
 func upgraded(_ file: Safetensors, path: String) throws(WeightsError) -> Safetensors {
   guard file.metadata["format"] != ModelFile.format, let yaml = file.metadata["configuration"]
@@ -13,20 +15,35 @@ func upgraded(_ file: Safetensors, path: String) throws(WeightsError) -> Safeten
     return file
   }
   let format = file.metadata["format"] ?? "none"
-  guard format == "canon 1" else {
+  guard ["canon 1", "canon 2"].contains(format) else {
     throw WeightsError(path, "its format is '\(format)', which this version does not know")
   }
   let old: SettingsValue
   do { old = try SettingsValue(yaml: yaml, source: path) } catch {
     throw WeightsError(path, "its configuration is wrong: \(error)")
   }
-  let upgrade = Upgrade(old)
   var new = file
   new.metadata["format"] = ModelFile.format
+  if format == "canon 2" {
+    new.metadata["configuration"] = old.cutAsBefore.yaml
+    return new
+  }
+  let upgrade = Upgrade(old)
   new.metadata["configuration"] = SettingsValue.mapping(upgrade.entries).yaml
   new.tensors = Dictionary(
     file.tensors.map { (upgrade.renamed($0.key), $0.value) }, uniquingKeysWith: { $1 })
   return new
+}
+
+extension SettingsValue {
+  /// A configuration of format 2 with the split that it had.
+  fileprivate var cutAsBefore: SettingsValue {
+    guard ["folder", "pairs", "idx", "tensors"].contains(self["data"]?["kind"]?.text) else {
+      return self
+    }
+    let split = Entry("data", .mapping([Entry("split", .text("shuffled"))]))
+    return overridden(by: .mapping([split]))
+  }
 }
 
 /// A configuration of format 1 as one of the present.
@@ -47,7 +64,9 @@ private struct Upgrade {
 
     var source = data.picking(["kind", "path", "limit"])
     if data.kind.contains("mnist") { source += data.picking(["variant"]) }
-    if ["folder", "pairs", "idx"].contains(data.kind) { source += data.picking(["valid"]) }
+    if ["folder", "pairs", "idx"].contains(data.kind) {
+      source += data.picking(["valid"]) + [Entry("split", .text("shuffled"))]
+    }
     if ["pairs", "idx"].contains(data.kind) { source += data.picking(["targets"]) }
     if ["particles", "bodies"].contains(data.kind) { source.removeAll { $0.key == "path" } }
     if isPoints && data.kind != "particles" { source += data.picking(["points"]) }

@@ -1,4 +1,3 @@
-import ArgumentParser
 import CanonCommands
 
-Canon.main()
+Canon.main(adding: [])

@@ -14,6 +14,12 @@ private let command = URL(fileURLWithPath: CommandLine.arguments[0])
 
 /// Runs the built command, and returns its status, output and errors.
 func canon(_ arguments: String...) throws -> (status: Int32, out: String, err: String) {
+  try canon(arguments)
+}
+
+var commandPath: String { command.path }
+
+func canon(_ arguments: [String]) throws -> (status: Int32, out: String, err: String) {
   let process = Process()
   process.executableURL = command
   process.arguments = arguments
@@ -40,7 +46,7 @@ func temporary(_ name: String) -> String {
     "Every command explains itself with examples",
     arguments: [
       "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses",
-      "info", "components",
+      "info", "components", "init",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")

@@ -1,6 +1,7 @@
 import Datasets
 import Foundation
 import Images
+import Symmetry
 import TensorCore
 import Testing
 
@@ -28,6 +29,50 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     let path = try temporary("bad\(bytes.count).idx", bytes)
     let error = #expect(throws: DatasetError.self) { try IDX(path: path) }
     #expect(error.map { "\($0)" }?.contains(path) == true)
+  }
+
+  @Test(
+    "Extents whose product has no number, or that no memory holds, are refused (correctness 12)")
+  func extents() throws {
+    func file(_ extents: [UInt32], _ bytes: [UInt8] = []) throws -> String {
+      let header: [UInt8] =
+        [0, 0, 8, UInt8(extents.count)]
+        + extents.flatMap { n in
+          (0..<4).map { UInt8(truncatingIfNeeded: n >> (24 - 8 * UInt32($0))) }
+        }
+      return try temporary("extents.idx", header + bytes)
+    }
+    for extents in [[0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF], [0x8000_0000], [1, 2, 4]] as [[UInt32]]
+    {
+      #expect(throws: DatasetError.self) { try IDX(path: try file(extents)) }
+    }
+    #expect(try IDX(path: try file([10, 0, 0])).bytes.isEmpty)
+    #expect(throws: DatasetError.self) { try IDX(path: try file([2], [1, 2, 3])) }
+    let images = ImageDomain(size: 8)
+    #expect(throws: DatasetError.self) { try images.open(try file([10, 0, 0])) }
+    #expect(
+      try images.open(try file([2, 3, 4], [UInt8](repeating: 9, count: 24))).names.count == 2)
+  }
+
+  @Test(
+    "A few digits are an error with a remedy, and other data under MNIST's names are other data")
+  func fewDigits() throws {
+    let folder = FileManager.default.temporaryDirectory.path + "/canon-few-digits"
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for (part, count) in [("train", 6), ("t10k", 1)] {
+      let header: [UInt8] = [0, 0, 8, 3, 0, 0, 0, UInt8(count), 0, 0, 0, 28, 0, 0, 0, 28]
+      try Data(header + [UInt8](repeating: 0, count: 784 * count)).write(
+        to: URL(fileURLWithPath: "\(folder)/\(part)-images-idx3-ubyte"))
+      try Data([0, 0, 8, 1, 0, 0, 0, UInt8(count)] + [UInt8](repeating: 1, count: count)).write(
+        to: URL(fileURLWithPath: "\(folder)/\(part)-labels-idx1-ubyte"))
+    }
+    let error = #expect(throws: DatasetError.self) { try Digits(folder: folder) }
+    #expect(error.map { "\($0)" }?.contains("kind 'idx'") == true)
+    #expect(RotatedMNISTOptions().located(at: folder) == nil)
+    #expect(RotatedMNISTOptions().located(at: root + "/Benchmarks/Data") != nil)
+    // A pair of files elsewhere is what a model of IDX data is measured on.
+    let located = try #require(IDXOptions().located(at: folder + "/train-images-idx3-ubyte"))
+    #expect(try located.test(seed: 0)?.labels == [1, 1, 1, 1, 1, 1])
   }
 
   @Test("A folder is listed recursively and sorted, PNG files only") func folder() throws {

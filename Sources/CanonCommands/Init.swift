@@ -1,0 +1,113 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Images
+import TensorCore
+
+struct Init: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "init",
+    abstract: "Writes a configuration for a folder of images, to train with.",
+    discussion: """
+      FOLDER has one subfolder of images per class. What is written fits their number, sizes and colors, and says so
+      in comments; change it as you like.
+
+      EXAMPLES
+        canon init photos-by-class
+        canon init photos-by-class --out configs/photos.yaml && canon train configs/photos.yaml
+      """)
+
+  @Argument(help: "A folder with one subfolder of images per class.")
+  var folder: String
+
+  @Option(help: "The file to write; by default the folder's name with .yaml.")
+  var out: String?
+
+  @Flag(help: "Write over a file that is there.")
+  var force = false
+
+  @OptionGroup var common: CommonOptions
+
+  func run() throws {
+    common.apply()
+    let images = try ImageFolder(path: folder)
+    var counts: [[UInt8]: (name: String, count: Int)] = [:]
+    for name in images.files.compactMap(ImageFolder.className) {
+      counts[Array(name.utf8), default: (name, 0)].count += 1
+    }
+    guard counts.count > 1 else {
+      throw CommandError(
+        "\(folder) has images in \(counts.count) subfolder\(counts.count == 1 ? "" : "s"): put them into one subfolder per "
+          + "class, two classes at least.")
+    }
+    let name = String(
+      (Place(folder).name ?? "model").map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
+    ).trimmingCharacters(in: CharacterSet(charactersIn: "-"))
+    let path = out ?? "\(name.isEmpty ? "model" : name).yaml"
+    guard force || !FileManager.default.fileExists(atPath: path) else {
+      throw CommandError("\(path) is there already; name another --out, or say --force.")
+    }
+    // What some of them, evenly from the whole, look like.
+    let step = max(1, images.files.count / 64)
+    let sample = stride(from: 0, to: images.files.count, by: step).compactMap {
+      try? Image(path: "\(folder)/\(images.files[$0])")
+    }
+    guard !sample.isEmpty else {
+      throw CommandError("None of the images in \(folder) can be read.")
+    }
+    let isColored = sample.contains(where: \.isColored)
+    let sides = sample.map { min($0.width, $0.height) }.sorted()
+    let size = min(32, max(8, sides[sides.count / 2]))
+    let sizes = counts.values.map(\.count)
+    let (least, most) = (sizes.min() ?? 1, sizes.max() ?? 1)
+    try prepareFolder(Files.parent(of: path))
+    let text = """
+      # \(sizes.reduce(0, +)) images of \(counts.count) classes, \(least) to \(most) each, about \(sides[sides.count / 2]) pixels wide or high.
+      name: \(name.isEmpty ? "model" : name)
+      data:
+        kind: folder
+        path: \(folder.quoted)
+        valid: 0.1      # held out to choose the best epoch
+        test: 0.1       # held out from everything: `canon train --test` measures on it
+      input:
+        size: \(size)        # larger sees finer details, and costs more
+        channels: \(isColored ? 3 : 1)     # \(isColored ? "color" : "gray")
+      # The poses: C8 for any angle, C4 where images only come in quarter turns. `canon components` lists others.
+      canonicalizer: {kind: learned, group: C8, kernel: 5, layers: 3, channels: 16, gradient: mixture}
+      backbone: {kind: small-cnn}
+      # Batch and epochs follow the number of images; give 'batch' and 'epochs' to choose them.
+      training: {patience: 40\(most > 3 * least ? ", classWeights: balanced" : "")}
+
+      """
+    do { try text.write(toFile: path, atomically: false, encoding: .utf8) } catch {
+      throw CommandError("\(path) cannot be written; check its permission and the free space.")
+    }
+    try emit(
+      "\(path): \(sizes.reduce(0, +)) images, \(counts.count) classes (\(least) to \(most) images each)\(most > 3 * least ? ", weighed alike" : "")."
+    )
+    if !common.quiet { note("Next: canon train \(path) --test") }
+    var failures = Failures(("image", "images", "file"))
+    failures.report(images.errors)
+    try failures.finish()
+  }
+}
+
+extension Image {
+  /// Whether any pixel is not gray.
+  fileprivate var isColored: Bool {
+    guard channels >= 3 else { return false }
+    return stride(from: 0, to: samples.count, by: channels).contains {
+      let (r, g, b) = (Int(samples[$0]), Int(samples[$0 + 1]), Int(samples[$0 + 2]))
+      // Scans of gray pages are never quite gray.
+      return max(r, g, b) - min(r, g, b) > maximum / 8
+    }
+  }
+}
+
+extension String {
+  /// As YAML, with quotes.
+  fileprivate var quoted: String {
+    "\"" + replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+      + "\""
+  }
+}
