@@ -143,9 +143,12 @@ final class OutputFolder: Sendable {
 
   /// Creates a folder below, and clears it, once.
   private func prepare(_ folder: String) throws {
-    guard prepared.withLock({ $0.insert(Array(folder.utf8)).inserted }) else { return }
-    try prepareFolder(folder)
-    Files.removePartials(in: folder)
+    // Another thread waits until the folder is there and cleared.
+    try prepared.withLock { prepared in
+      guard prepared.insert(Array(folder.utf8)).inserted else { return }
+      try prepareFolder(folder)
+      Files.removePartials(in: folder)
+    }
   }
 }
 
