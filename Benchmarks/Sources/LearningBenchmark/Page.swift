@@ -21,6 +21,7 @@ struct Page {
     <p>\(escaped(report.summary))</p>
     \(outcomes)
     <p class="note">\(escaped(report.preface))</p>
+    \(Page.glossary)
     \(report.sections.map(section).joined(separator: "\n"))
     <section><h2>Curves</h2>
     \(report.curves.map { "<figure>\($0.svg(.page))</figure>" }.joined(separator: "\n"))
@@ -85,6 +86,34 @@ struct Page {
       + "src=\"data:image/png;base64,\(data.base64EncodedString())\"></figure>"
   }
 
+  /// The words of the tables, for those who do not build such things.
+  private static let glossary: String = {
+    let words = [
+      ("none", "the network alone."),
+      (
+        "learned, heuristic",
+        "the pose is found by a network, or by a rule without training; a marked row has the smallest error."
+      ),
+      ("frame", "outputs are averaged over several poses; “top 8”: over the eight best."),
+      ("template", "one learned picture, compared with the input in every pose."),
+      ("orbit", "any network, asked for every pose of the input."),
+      ("frozen", "what is not trained."),
+      ("steerable", "a network whose features turn with the image, by any angle."),
+      ("adaptive", "each class is scored in the pose that suits it best."),
+      ("hilbert", "points are put in the order of a curve that fills the plane."),
+      (
+        "PCA",
+        "the direction in which an image or a set spreads most; “+ sign”: towards its longer tail."
+      ),
+      (
+        "ECE", "the expected calibration error: how far confidence is from being right, on average."
+      ),
+    ]
+    return "<details><summary>Words</summary><dl>"
+      + words.map { "<dt>\(escaped($0.0))</dt><dd>\(escaped($0.1))</dd>" }.joined()
+      + "</dl></details>"
+  }()
+
   private static let style = """
     \(Chart.Theme.style)
     * { box-sizing: border-box; }
@@ -95,7 +124,10 @@ struct Page {
     .note { color: var(--text); opacity: .75; font-size: .9rem; }
     .wide { overflow-x: auto; }
     table { border-collapse: collapse; font-size: .87rem; width: 100%; }
-    th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--faint); text-align: left; white-space: nowrap; }
+    th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--faint); text-align: left; }
+    td:first-child, .number { white-space: nowrap; } @media (max-width: 40rem) { td, th { padding: .25rem .35rem; font-size: .8rem; } }
+    details { font-size: .9rem; } dt { font-weight: 600; float: left; clear: left; margin-right: .6rem; } dd { margin: 0 0 .3rem 0; }
+    dd::after { content: ""; display: block; clear: left; }
     thead th { border-bottom-width: 2px; }
     .number { text-align: right; font-variant-numeric: tabular-nums; }
     .best td { background: var(--soft); font-weight: 600; }

@@ -30,7 +30,8 @@ struct Report {
 
     var header: [String] {
       let common = [
-        "method", "kind", "test error", "invariance error", "ECE", "training", "inference",
+        "method", "kind", "test error", "its sampling error", "invariance error", "ECE", "training",
+        "inference",
         "parameters",
       ]
       return uprightAccuracy == nil ? common : common + ["of upright accuracy"]
@@ -40,6 +41,13 @@ struct Report {
     private var uprightAccuracy: Double? {
       guard let first = summaries.first, first.results[0].uprightError != nil else { return nil }
       return 1 - first.statistic { $0.uprightError }.mean
+    }
+
+    private func sampling(_ summary: Summary) -> String {
+      let error = summary.statistic { $0.sampling }
+      guard error.count > 0 else { return "–" }
+      return summary.isError
+        ? String(format: "%.2f %%", error.mean * 100) : String(format: "%.5f", error.mean)
     }
 
     /// The table's rows, of the texts of its cells; the best mean of all is marked.
@@ -52,7 +60,7 @@ struct Report {
         let kept = uprightAccuracy.map { String(format: "%.1f %%", (1 - s.figure.mean) / $0 * 100) }
         let cells =
           [
-            s.method, s.kind.rawValue, s.text,
+            s.method, s.kind.rawValue, s.text, sampling(s),
             s.isError
               ? String(format: "%.1f %%", invariance * 100) : String(format: "%.1e", invariance),
             ece.count > 0 ? String(format: "%.1f %%", ece.mean) : "–",
@@ -97,11 +105,11 @@ struct Report {
   var csv: String {
     let header =
       "task,method,kind,seed,error,loss,valid,calibration,invariance,train_seconds,"
-      + "inference_microseconds,upright_error,canonicalizer_parameters,backbone_parameters\n"
+      + "inference_microseconds,upright_error,sampling_error,canonicalizer_parameters,backbone_parameters\n"
     let lines = results.map { r -> String in
       let numbers: [Double?] = [
         r.error, r.loss, r.valid, r.calibration, r.invariance, r.trainSeconds,
-        r.inferenceMicroseconds, r.uprightError,
+        r.inferenceMicroseconds, r.uprightError, r.sampling,
       ]
       let cells = numbers.map { $0.map { "\($0)" } ?? "" }
       return
@@ -134,7 +142,8 @@ struct Report {
     let seeds = Set(results.map(\.seed)).count
     return
       "Mean ± standard deviation over \(seeds) seeds (\(size.rawValue) size); models, and the best method of a "
-      + "kind, are chosen on the validation part only, and measured once on the test part. Times are of one core, another at work beside it. Parameters "
+      + "kind, are chosen on the validation part only, and measured once on the test part. The sampling error, which all methods "
+      + "of a task share, is what its test part leaves open by having only so many examples. Times are of one core, another at work beside it. Parameters "
       + "are those that are trained, before and in the backbone. The invariance error is the fraction of "
       + "predictions that change when the input is moved, or the root mean square of how far the output of a "
       + "moved input is from the moved output."

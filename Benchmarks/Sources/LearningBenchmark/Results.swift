@@ -28,6 +28,8 @@ struct Result: Codable {
   var uprightError: Double?
   /// The error at each of some angles, in degrees.
   var byAngle: [Double]?
+  /// How far the figure may be off because the test part has only so many examples: its standard error.
+  var sampling: Double?
 
   /// Whose it is.
   var key: String { "\(task)/\(method)/\(seed)" }

@@ -167,7 +167,8 @@ final class Runner: Sendable {
       canonicalizerParameters: model.trainableCount() - model.trainableCount("backbone."),
       backboneParameters: model.trainableCount("backbone."),
       uprightError: try shared.upright.flatMap { model.quality(on: try model.prepared($0)).error },
-      byAngle: fewUpright.map { model.errors(onUpright: $0) })
+      byAngle: fewUpright.map { model.errors(onUpright: $0) },
+      sampling: quality.errorSampling ?? quality.lossSampling)
   }
 
   /// Keeps a result, on the disk too: what is done is not lost when the benchmark is stopped.

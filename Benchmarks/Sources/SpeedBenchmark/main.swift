@@ -54,6 +54,8 @@ struct SpeedBenchmark: ParsableCommand {
       for _ in 0..<10 { try trainer.advance() }
       return
     }
+    // Before anything is measured: an hour is not to end with a folder that is missing.
+    try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
     let threads = Parallel.threadCount
     let server = peer.flatMap { Peer(python: $0, script: script, threads: threads) }
     func wants(_ part: String) -> Bool { only.isEmpty || only.contains(part) }
