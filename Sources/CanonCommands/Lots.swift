@@ -26,8 +26,7 @@ extension InputLot {
           ImageError.tooLarge(path: names[n], width: size.width, height: size.height))
         continue
       }
-      var moved = Image(action.act(motion.inverse, on: image.tensor)[0], bitDepth: image.bitDepth)
-      moved.metadata = image.metadata
+      let moved = action.act(motion.inverse, on: image)
       do { try folder.write(moved, to: names[n]) } catch let error as ImageError
         where error.isOfName
       {

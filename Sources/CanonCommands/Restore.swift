@@ -96,9 +96,6 @@ extension Manifest {
     guard size.height * size.width <= Image.sampleLimit / image.channels else {
       throw .tooLarge(path: entry.file, width: size.width, height: size.height)
     }
-    var restored = Image(
-      action.undo(entry.motion.inverse, on: image.tensor, size: size)[0], bitDepth: image.bitDepth)
-    restored.metadata = image.metadata
-    return restored
+    return action.undo(entry.motion.inverse, on: image, size: size)
   }
 }

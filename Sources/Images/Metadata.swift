@@ -84,20 +84,42 @@ extension Image {
       (false, false, false), (false, true, false), (false, true, true), (false, false, true),
       (true, false, false), (true, false, true), (true, true, true), (true, true, false),
     ][turn - 1]
+    var image = rearranged(isTransposed: isTransposed, flipsX: flipsX, flipsY: flipsY)
+    image.metadata = metadata.oriented
+    return image
+  }
+
+  /// The samples moved by a quarter turn or flip; none is changed, and metadata stay.
+  ///
+  /// - Parameters:
+  ///   - isTransposed: Whether rows become columns.
+  ///   - flipsX: Whether columns of the given picture count from its right end.
+  ///   - flipsY: Whether its rows count from below.
+  public func rearranged(isTransposed: Bool, flipsX: Bool, flipsY: Bool) -> Image {
     let (w, h) = isTransposed ? (height, width) : (width, height)
-    var moved: [UInt16] = []
-    moved.reserveCapacity(samples.count)
-    for y in 0..<h {
-      for x in 0..<w {
-        var (sx, sy) = isTransposed ? (y, x) : (x, y)
-        if flipsX { sx = width - 1 - sx }
-        if flipsY { sy = height - 1 - sy }
-        let at = (sy * width + sx) * channels
-        moved += samples[at..<at + channels]
+    // How far apart neighbors along the result's rows and columns lie in the given samples.
+    let (stepX, stepY) = (flipsX ? -channels : channels, (flipsY ? -1 : 1) * width * channels)
+    let start =
+      (flipsX ? (width - 1) * channels : 0) + (flipsY ? (height - 1) * width * channels : 0)
+    let (along, down) = isTransposed ? (stepY, stepX) : (stepX, stepY)
+    let moved = unsafe [UInt16](unsafeUninitializedCapacity: samples.count) { target, count in
+      unsafe samples.withUnsafeBufferPointer { source in
+        var place = 0
+        for y in 0..<h {
+          var at = start + y * down
+          for _ in 0..<w {
+            for c in 0..<channels {
+              unsafe target[place] = source[at + c]
+              place += 1
+            }
+            at += along
+          }
+        }
       }
+      count = samples.count
     }
     var image = Image(width: w, height: h, channels: channels, bitDepth: bitDepth, samples: moved)
-    image.metadata = metadata.oriented
+    image.metadata = metadata
     return image
   }
 }

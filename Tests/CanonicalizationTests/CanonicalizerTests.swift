@@ -320,3 +320,29 @@ private struct FixedScores: ScoringCanonicalizer {
     #expect(model(reversed) == SequenceReversal().act([true, true], on: output))
   }
 }
+
+@Suite struct RestrictedPoseTests {
+  @Test(
+    "Poses kept to a group are its nearest elements, and equivariant under it, bit for bit",
+    arguments: [4, 8, 12])
+  func restricted(order: Int) {
+    var random = RandomStream(seed: 4, name: "restricted")
+    let batch = Tensor((0..<4800).map { _ in random.uniform() }, shape: [12, 20, 20, 1])
+    let base = PrincipalAxis()
+    let canonicalizer = RestrictedPoses(base, to: Cyclic(order))
+    let free = base.poses(of: batch)
+    for (kept, own) in zip(canonicalizer.poses(of: batch), free) {
+      let place = own.element.angle / (2 * .pi) * Double(order)
+      let distance = (place - Double(kept.element.steps)).remainder(dividingBy: Double(order))
+      #expect(abs(distance) <= 0.5 + 1e-9 && kept.margin <= own.margin)
+    }
+    for g in canonicalizer.action.group.exactElements {
+      let moved = canonicalizer.poses(
+        of: canonicalizer.action.act(
+          [Cyclic.Element](repeating: g, count: 12), on: batch))
+      for (a, b) in zip(moved, canonicalizer.poses(of: batch)) {
+        #expect(a.element == canonicalizer.action.group.compose(g, b.element))
+      }
+    }
+  }
+}
