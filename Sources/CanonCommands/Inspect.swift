@@ -39,9 +39,15 @@ struct Inspect: ParsableCommand {
   @Option(help: "In how many poses each is shown.")
   var poses = 8
 
+  @Option(help: "The side of a cell, in pixels.")
+  var cell = 56
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    guard (16...512).contains(cell) else {
+      throw ValidationError("--cell must be from 16 to 512, not \(cell).")
+    }
     guard (1...64).contains(images), (1...64).contains(poses) else {
       throw ValidationError("--images and --poses must be from 1 to 64.")
     }
@@ -63,10 +69,12 @@ struct Inspect: ParsableCommand {
     let shown = (choice.loaded?.model).flatMap { $0.task.presentation == .images ? $0 : nil }
     let rows = shown == nil ? 2 : 3
     let motions = shownMotions(choice)
-    var sheet = ContactSheet(rows: rows * count, columns: poses)
+    var sheet = ContactSheet(rows: rows * count, columns: poses, cell: cell)
     var (failures, row) = (Failures(domain.noun), 0)
+    var names: [String] = []
     try some.forEachLot({ $0 }) { lot in
       failures.report(lot.errors)
+      names += lot.names
       for n in lot.names.indices {
         let copies = Tensor.concatenated(
           [Tensor](repeating: lot.inputs.sliced(n..<n + 1), count: poses))
@@ -79,6 +87,8 @@ struct Inspect: ParsableCommand {
     try sheet.image.write(to: out)
     try emit(
       "\(row / rows) \(domain.noun.many) in \(poses) poses, above their canonical forms: \(out)")
+    // A picture has no letters: which row is whose is said beside it.
+    if !common.quiet { note(names.enumerated().map { "\($0 + 1) \($1)" }.joined(separator: "\n")) }
     try failures.finish()
   }
 

@@ -116,6 +116,28 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       height: 61, width: 70, inputs: 20, outputs: 5, kernel: 3, geometry: .init(padding: 1)),
   ]
 
+  @Test(
+    "A number that is none stays none through every fused rectifier (correctness 8)",
+    arguments: [1, 3, 8, 19])
+  func notNumbers(outputs: Int) {
+    let x = Tensor(repeating: .nan, shape: [1, 12, 12, 8])
+    let g = ConvolutionGeometry(padding: 1)
+    let w = Tensor(repeating: 1, shape: [3, 3, 8, outputs])
+    for algorithm in [ConvolutionAlgorithm.direct, .winograd] {
+      let y = x.convolved(with: w, bias: nil, relu: true, g, algorithm: algorithm)
+      let numbers = y.elements
+      #expect(numbers.allSatisfy { $0.isNaN }, "\(algorithm)")
+    }
+    let ones = Tensor(repeating: 1, shape: [1, 12, 12, 8])
+    let below = ones.convolved(with: w * -1, bias: nil, relu: true, g)
+    #expect(below.elements.allSatisfy { $0 == 0 })
+    let scale = [Float](repeating: 1, count: 8)
+    let fused = x.scaled(by: scale, shift: scale, relu: true).elements
+    #expect(fused.allSatisfy { $0.isNaN })
+    let plain = x.relu().elements
+    #expect(plain.allSatisfy { $0.isNaN })
+  }
+
   @Test("Winograd's algorithm agrees with the direct sum, value and gradients", arguments: tiled)
   func winograd(c: ConvolutionCase) {
     var random = RandomStream(seed: 5, name: "winograd")

@@ -27,6 +27,24 @@ private func figure(_ side: Int = 41) -> Tensor {
   blobs([(1.5, -1, 2, 0.9), (5.5, 0, 1.6, 0.6), (-0.5, 2, 1.5, 0.5)], side: side)
 }
 
+/// How far an image is off at most where it is sampled bilinearly once, wherever between the pixels: an eighth of the
+/// second differences along both axes.
+private func samplingError(_ image: Tensor) -> Double {
+  let (h, w) = (image.shape[1], image.shape[2])
+  let x = image.elements.map { Double($0) }
+  func largest(_ step: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Double {
+    var most = 0.0
+    for r in rows {
+      for c in columns {
+        let at = r * w + c
+        most = max(most, abs(x[at - step] - 2 * x[at] + x[at + step]))
+      }
+    }
+    return most
+  }
+  return (largest(1, 0..<h, 1..<w - 1) + largest(w, 1..<h - 1, 0..<w)) / 8
+}
+
 /// Canonicalizers of images one after the other.
 private func steps(_ canonicalizers: any TrainableCanonicalizer...) -> Steps {
   Steps(canonicalizers.map { Step($0) }, of: ImageDomain())
@@ -35,10 +53,12 @@ private func steps(_ canonicalizers: any TrainableCanonicalizer...) -> Steps {
 @Suite struct NormalizationTests {
   @Test("The center of mass follows shifts, the spread scalings, the angle about it turns")
   func laws() {
-    // Bilinear sampling widens blobs of 2 pixels by a tenth of a pixel: 0.06 of 1, and 1 % of size.
+    // Forms of a shifted image are sampled twice and compared with one sampled once; what is restored was sampled twice.
+    let once = samplingError(figure())
     let center = MomentNormalization(.center)
     let shifts = center.deviations(on: figure(), under: center.sampledElements(8))
-    #expect(shifts.pose < 0.01 && shifts.form < 0.06 && shifts.restoration < 0.06, "\(shifts)")
+    #expect(
+      shifts.pose < 0.01 && shifts.form < 3 * once && shifts.restoration < 2 * once, "\(shifts)")
     let rigid = steps(center, PrincipalAxis())
     let motions = rigid.deviations(on: figure(), under: rigid.sampledElements(8))
     #expect(motions.pose < 0.05 && motions.form < 0.1, "\(motions)")
@@ -102,7 +122,9 @@ private func steps(_ canonicalizers: any TrainableCanonicalizer...) -> Steps {
     // As the center of mass: bilinear sampling alone.
     let y = figure()
     let shifts = learned.deviations(on: y, under: learned.sampledElements(8))
-    #expect(shifts.pose < 0.01 && shifts.form < 0.06 && shifts.restoration < 0.06, "\(shifts)")
+    let once = samplingError(y)
+    #expect(
+      shifts.pose < 0.01 && shifts.form < 3 * once && shifts.restoration < 2 * once, "\(shifts)")
     let rigid = steps(learned, PrincipalAxis())
     let motions = rigid.deviations(on: y, under: rigid.sampledElements(8))
     #expect(motions.pose < 0.05 && motions.form < 0.1, "\(motions)")

@@ -10,6 +10,11 @@
 typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 typedef int32_t CK(ivec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 
+// Clamped at zero; a number that is none stays none, as in the plain rectifier.
+CK_INLINE CK(vec) CK(rectified)(CK(vec) y) {
+  return (CK(vec))(~(CK(ivec))(y <= (CK(vec)){0}) & (CK(ivec))y);
+}
+
 // The first `count` floats of a vector; the memory behind them stays.
 CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
   if (count >= CK_WIDTH) *(CK(vec) *)p = value;

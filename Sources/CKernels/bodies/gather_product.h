@@ -56,7 +56,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
         vec y = sum[r][v];
         if (p->bias) y += *(const vec *)(buffer + v * CK_WIDTH);
         if (p->accumulate) y += *(const vec *)(c + v * CK_WIDTH);
-        if (p->relu) y = __builtin_elementwise_max(y, (vec){0});
+        if (p->relu) y = CK(rectified)(y);
         *(vec *)(c + v * CK_WIDTH) = y;
       }
     } else {
@@ -66,7 +66,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
       for (size_t j = 0; j < valid; j++) {
         float y = p->bias ? part[j] + buffer[j] : part[j];
         if (p->accumulate) y += c[j];
-        c[j] = p->relu && !(y > 0) ? 0 : y;
+        c[j] = p->relu && y <= 0 ? 0 : y;
       }
     }
   }

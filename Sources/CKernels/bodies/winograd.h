@@ -204,7 +204,7 @@ CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *
       for (int i = 0; i < 4; i++) {
         if (!whole && (i >= rows || j >= columns)) continue;
         vec value = g[i] + bias;
-        if (w->relu) value = __builtin_elementwise_max(value, (vec){0});
+        if (w->relu) value = CK(rectified)(value);
         float *target = y + ((size_t)i * w->out_width + (size_t)j) * w->outputs + c;
         if (whole) *(vec *)target = value;
         else CK(store_vector)(target, value, valid);
