@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datasets
+import Settings
 import Symmetry
 import TensorCore
 import Training
@@ -60,6 +61,14 @@ struct Evaluate: ParsableCommand {
     let model = loaded.model
     let (found, _, failures) = try loaded.examples(data, limit: limit)
     let examples = try model.prepared(found)
+    if data != "test", let own = loaded.file.configuration.resolved["data"]?["path"]?.text,
+      Place(own) == Place(data),
+      loaded.file.configuration.data.located(at: data).map({ $0 is any SplitOptions }) ?? true
+    {
+      note(
+        "Note: the model was trained on a part of these; `canon evaluate MODEL test` measures on what was held out."
+      )
+    }
     let poses = loaded.domain.poses(angles)
     let isClassification = model.task.presentation == .classes
     var meters = [QualityMeter(), QualityMeter(), QualityMeter()]
@@ -87,12 +96,18 @@ struct Evaluate: ParsableCommand {
     func fraction(_ count: Int, _ total: Int) -> Double? {
       isClassification && total > 0 ? Double(count) / Double(total) : nil
     }
-    let others = poses.others.isEmpty ? nil : meters[2].quality
+    // Moved copies of an example are no further examples: their sampling error is that of the plain ones.
+    func quality(_ meter: QualityMeter) -> Quality {
+      var quality = meter.quality
+      (quality.errorSampling, quality.lossSampling) = (nil, nil)
+      return quality
+    }
+    let others = poses.others.isEmpty ? nil : quality(meters[2])
     let report = Report(
       count: examples.count, quality: meters[0].quality,
       sameOverQuarterTurns: fraction(same[0], examples.count),
       sameOverOtherAngles: fraction(same[1], examples.count * poses.others.count),
-      qualityOverQuarterTurns: meters[1].quality, qualityOverOtherAngles: others,
+      qualityOverQuarterTurns: quality(meters[1]), qualityOverOtherAngles: others,
       errorOverOtherAngles: others?.error)
     if json {
       try emit(report.jsonLine)

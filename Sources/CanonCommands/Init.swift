@@ -28,6 +28,12 @@ struct Init: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    if let out, !out.hasSuffix(".yaml") && !out.hasSuffix(".yml") {
+      throw ValidationError("--out must name a file that ends in .yaml, not \(out).")
+    }
+  }
+
   func run() throws {
     common.apply()
     let images = try ImageFolder(path: folder)
@@ -44,6 +50,12 @@ struct Init: ParsableCommand {
       (Place(folder).name ?? "model").map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
     ).trimmingCharacters(in: CharacterSet(charactersIn: "-"))
     let path = out ?? "\(name.isEmpty ? "model" : name).yaml"
+    try refuse(path, amongInputs: folder)
+    guard images.files.count >= 8 else {
+      throw CommandError(
+        "\(folder) holds \(images.files.count) images, too few to learn from; a dozen per class is a beginning."
+      )
+    }
     guard force || !FileManager.default.fileExists(atPath: path) else {
       throw CommandError("\(path) is there already; name another --out, or say --force.")
     }
@@ -79,8 +91,12 @@ struct Init: ParsableCommand {
       training: {patience: 40\(most > 3 * least ? ", classWeights: balanced" : "")}
 
       """
-    do { try text.write(toFile: path, atomically: false, encoding: .utf8) } catch {
-      throw CommandError("\(path) cannot be written; check its permission and the free space.")
+    let failure = CommandError(
+      "\(path) cannot be written; check its permission and the free space.")
+    try Files.replace(path, { _ in failure }) { (temporary) throws(CommandError) in
+      do { try text.write(toFile: temporary, atomically: false, encoding: .utf8) } catch {
+        throw failure
+      }
     }
     try emit(
       "\(path): \(sizes.reduce(0, +)) images, \(counts.count) classes (\(least) to \(most) images each)\(most > 3 * least ? ", weighed alike" : "")."
@@ -105,9 +121,17 @@ extension Image {
 }
 
 extension String {
-  /// As YAML, with quotes.
+  /// As YAML, with quotes; by scalars, so that no accent hides a quote.
   fileprivate var quoted: String {
-    "\"" + replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
-      + "\""
+    "\""
+      + unicodeScalars.map { scalar in
+        switch scalar {
+        case "\"", "\\": "\\" + String(scalar)
+        case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
+          "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+        case "\u{2028}", "\u{2029}": "\\u" + String(scalar.value, radix: 16)
+        default: String(scalar)
+        }
+      }.joined() + "\""
   }
 }

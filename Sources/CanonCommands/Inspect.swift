@@ -62,10 +62,7 @@ struct Inspect: ParsableCommand {
     let count = min(images, all.names.count)
     let some = all.selecting((0..<count).map { $0 * all.names.count / count })
     try refuse(out, overwriting: folder, canonicalizer)
-    let place = Place(out)
-    for name in all.names where all.folder.map({ Place("\($0)/\(name)") == place }) ?? false {
-      throw CommandError("\(out) is one of the images; name another place for the output.")
-    }
+    try refuse(out, amongInputs: folder)
     let shown = (choice.loaded?.model).flatMap { $0.task.presentation == .images ? $0 : nil }
     let rows = shown == nil ? 2 : 3
     let motions = shownMotions(choice)

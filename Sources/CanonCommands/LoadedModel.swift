@@ -42,6 +42,16 @@ struct LoadedModel {
     }
     let data = isUpright ? own.upright ?? own : own
     let seed = UInt64(file.configuration.seed)
+    if path == "test", data is any SplitOptions {
+      // The parts follow from what there is: other data have other parts.
+      let present = try data.load(seed: seed)
+      failures.report(present.errors)
+      guard file.fingerprint == nil || file.fingerprint == present.fingerprint else {
+        throw CommandError(
+          "The model's data have changed since it was trained, so that a test part of them would hold examples that it "
+            + "learned from; name other data, or train anew.")
+      }
+    }
     if let source = path == "test" ? data : data.located(at: path) {
       guard let test = try source.test(seed: seed) else {
         throw CommandError("The model's data, of kind '\(type(of: own).kind)', have no test part.")

@@ -21,7 +21,10 @@ extension InputLot {
       let (motion, g) = (poses[n].element, poses[n].element.planarIsometry)
       let action = try options.action(for: image)
       let size = action.size(of: (image.height, image.width), movedBy: motion.inverse)
-      guard size.height * size.width <= Image.sampleLimit / image.channels else {
+      // Numbers before and after, and samples of both: 16 bytes each.
+      let needed =
+        motion.isExact ? 0 : 16 * max(size.height * size.width, image.height * image.width)
+      guard needed <= MemoryLimit.bytes / image.channels else {
         written.errors.append(
           ImageError.tooLarge(path: names[n], width: size.width, height: size.height))
         continue

@@ -52,7 +52,9 @@ struct Manifest {
     /// What is wrong with it, if anything is: a foreign file may hold anything.
     var fault: String? {
       let parts = file.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-      if parts.contains(where: { $0.isEmpty || $0.elementsEqual("..".utf8) || $0.contains(0) }) {
+      if parts.contains(where: {
+        $0.isEmpty || $0.elementsEqual(".".utf8) || $0.elementsEqual("..".utf8) || $0.contains(0)
+      }) {
         return "its 'file' leads out of the folder"
       }
       guard (1...1_000_000).contains(width), (1...1_000_000).contains(height) else {
@@ -119,6 +121,7 @@ struct Manifest {
       }
       entries.append(entry)
     }
+    guard !entries.isEmpty else { throw failure(1, "it names no image") }
     self.header = header
     images = entries
   }
@@ -135,7 +138,7 @@ final class ManifestWriter {
   /// - Throws: `CommandError`.
   init(_ folder: OutputFolder, _ header: Manifest.Header) throws {
     path = Manifest.path(in: folder.path)
-    temporary = folder.path + "/.canon-manifest.partial"
+    temporary = folder.path + "/" + Files.partialName("manifest")
     guard unsafe unlink(path) == 0 || errno == ENOENT else {
       throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
     }

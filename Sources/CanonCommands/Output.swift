@@ -40,8 +40,9 @@ struct Place: Hashable {
   private let parts: [[UInt8]]
 
   init(_ path: String) {
+    let isAbsolute = path.utf8.first == UInt8(ascii: "/")
     var (known, rest) = (
-      path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)",
+      isAbsolute ? path : "\(FileManager.default.currentDirectoryPath)/\(path)",
       [[UInt8]]()
     )
     var real = Files.real(known)
@@ -72,6 +73,15 @@ func refuse(_ path: String, overwriting inputs: String...) throws {
   for input in inputs
   where Place(path) == Place(input) || Place(path) == Place(input + "/model.safetensors") {
     throw CommandError("\(path) is used already, as \(input); name another place for the output.")
+  }
+}
+
+/// Refuses an output file among the inputs of a folder: it would be one of them, or take the place of one.
+func refuse(_ path: String, amongInputs data: String) throws {
+  var status = stat()
+  let isFolder = unsafe stat(data, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  if isFolder ? Place(data).contains(Place(path)) : Place(data) == Place(path) {
+    throw CommandError("\(path) lies among the inputs, \(data); name another place for the output.")
   }
 }
 
@@ -147,6 +157,11 @@ final class OutputFolder: Sendable {
     try prepared.withLock { prepared in
       guard prepared.insert(Array(folder.utf8)).inserted else { return }
       try prepareFolder(folder)
+      // A link below may lead out, to inputs too.
+      guard Place(path).contains(Place(folder)) else {
+        throw CommandError(
+          "\(folder) leads out of \(path) by a link; remove it, or name another folder.")
+      }
       Files.removePartials(in: folder)
     }
   }

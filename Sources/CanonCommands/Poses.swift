@@ -98,6 +98,7 @@ struct Poses: ParsableCommand {
       )
     }
     try refuse(path, overwriting: loaded.file.path)
+    try refuse(path, amongInputs: data)
     try prepareFolder(Files.parent(of: path))
     // A model that was recentered before has its poses from there.
     let turn = Double(options.recenter) + degrees

@@ -59,6 +59,8 @@ struct Predict: ParsableCommand {
     /// Results and forms that are kept to be written at the end.
     var numbers, forms: Tensor?
     var errors: [any Error]
+    /// How many results are no numbers.
+    var noNumbers: Int
   }
 
   func run() throws {
@@ -78,7 +80,17 @@ struct Predict: ParsableCommand {
     for path in [out, canonical].compactMap({ $0 }) {
       try refuse(path, overwriting: data, self.model)
     }
-    if let out, let canonical { try refuse(canonical, overwriting: out) }
+    for path in [presentation == .images ? nil : out, source.folder == nil ? canonical : nil]
+      .compactMap({ $0 })
+    {
+      try refuse(path, amongInputs: data)
+    }
+    if let out, let canonical {
+      try refuse(canonical, overwriting: out)
+      if Place(out).contains(Place(canonical)) || Place(canonical).contains(Place(out)) {
+        throw CommandError("\(out) and \(canonical) lie one in the other; name folders apart.")
+      }
+    }
     let results =
       presentation == .images ? try out.map { try OutputFolder($0, apartFrom: data, source) } : nil
     let forms =
@@ -104,6 +116,7 @@ struct Predict: ParsableCommand {
     case .json: break
     }
     var failures = Failures(domain.noun)
+    var noNumbers = 0
     var progress = Progress(
       total: source.names.count, unit: domain.noun.many, isQuiet: common.quiet)
     var (done, numbers, moved): (Int, [Tensor], [Tensor]) = (0, [], [])
@@ -135,10 +148,14 @@ struct Predict: ParsableCommand {
         count: lot.names.count + lot.errors.count, names: lot.names, rows: lines,
         entries: canonicals?.entries ?? [], numbers: isNumbers ? written : nil,
         forms: canonical != nil && forms == nil ? prediction.forms : nil,
-        errors: lot.errors + (canonicals?.errors ?? []))
+        errors: lot.errors + (canonicals?.errors ?? []),
+        noNumbers: (0..<lot.names.count).count { n in
+          !written[n].elements.allSatisfy(\.isFinite)
+        })
     } use: { lot in
       failures.report(lot.errors)
       if !lot.rows.isEmpty { try emit(lot.rows.joined(separator: "\n")) }
+      noNumbers += lot.noNumbers
       try manifest?.append(lot.entries)
       if let part = lot.numbers, !lot.names.isEmpty {
         numbers.append(part)
@@ -161,6 +178,11 @@ struct Predict: ParsableCommand {
       try Safetensors(tensors: ["points": .concatenated(moved)]).write(to: canonical)
     }
     try failures.finish()
+    if noNumbers > 0 {
+      throw CommandError(
+        "What \(self.model) says of \(noNumbers) \(noNumbers == 1 ? domain.noun.one : domain.noun.many) is no number: "
+          + "its weights are not usable.")
+    }
   }
 }
 

@@ -25,7 +25,8 @@ enum Cell: Encodable {
     switch self {
     case .text(let value):
       value.utf8.contains { [0x2C, 0x22, 0x0A, 0x0D].contains($0) }
-        ? "\"\(value.replacing("\"", with: "\"\""))\"" : value
+        ? "\"" + value.unicodeScalars.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
+        : value
     case .count(let value): "\(value)"
     case .flag(let value): "\(value)"
     case .number(let value, let decimals): decimals.map { value.formatted($0) } ?? "\(value)"
@@ -53,12 +54,13 @@ struct Row {
       let scores = Array(output.elements.prefix(count))
       let best = scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 }
       let probability = Double(scores[best])
-      let word = model.classNames[best]
+      // What is no number is no class.
+      let word = probability.isFinite ? model.classNames[best] : ""
       columns.append(("class", "class", .text(word), ("class", word)))
       columns.append(
         (
           "probability", "probability", .number(probability, 4),
-          ("probability", (probability * 100).formatted(1) + " %")
+          ("probability", probability.isFinite ? (probability * 100).formatted(1) + " %" : "none")
         ))
       let rest = output.elements.dropFirst(count).map { Double($0) }
       if rest.count == 4 {

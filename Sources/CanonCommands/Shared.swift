@@ -62,7 +62,7 @@ struct Failures {
   init(_ noun: (one: String, many: String, name: String)) { self.noun = noun }
 
   mutating func report(_ errors: [any Error]) {
-    for error in errors { note("Error: \(error)") }
+    for error in errors { note("Error: \("\(error)".visible)") }
     count += errors.count
   }
 
@@ -76,7 +76,9 @@ struct Failures {
 
 extension Double {
   /// The number with some decimals.
-  func formatted(_ decimals: Int) -> String { String(format: "%.\(decimals)f", self) }
+  func formatted(_ decimals: Int) -> String {
+    isNaN ? "nan" : String(format: "%.\(decimals)f", self)
+  }
 }
 
 extension Encodable {

@@ -70,6 +70,7 @@ struct Train: ParsableCommand {
       settings = try settings.validated()
     }
     let folder = out ?? "runs/\(settings.name)"
+    if !resume && !profile { try refuse("\(folder)/configuration.yaml", overwriting: config) }
     var run = try TrainingRun(settings, folder: folder, resuming: resume, isKept: !profile)
     if profile {
       let profile = try TrainingProfile(run.trainer, steps: 20)

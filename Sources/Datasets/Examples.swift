@@ -1,3 +1,4 @@
+import CZlib
 public import Images
 public import TensorCore
 
@@ -76,5 +77,26 @@ public struct Dataset: Sendable {
     train: Examples, valid: Examples, classNames: [String] = [], errors: [ImageError] = []
   ) {
     (self.train, self.valid, self.classNames, self.errors) = (train, valid, classNames, errors)
+  }
+
+  /// CRC-32 of what is learned from and selected on: inputs, labels and names of the classes.
+  ///
+  /// Data whose parts follow from all there is have other parts when anything comes or goes.
+  public var fingerprint: String {
+    var sum = crc32(0, nil, 0)
+    func add(_ bytes: [UInt8]) { sum = unsafe crc32(sum, bytes, UInt32(bytes.count)) }
+    for name in classNames { add(Array(name.utf8) + [0]) }
+    for part in [train, valid] {
+      add(part.labels.map { UInt8(truncatingIfNeeded: $0) } + [255])
+      let (inputs, count) = (part.inputs.contiguous, part.inputs.shape.count * 4)
+      unsafe inputs.withElements { numbers in
+        unsafe numbers.withMemoryRebound(to: UInt8.self, capacity: count) { bytes in
+          for start in stride(from: 0, to: count, by: 1 << 30) {
+            unsafe sum = crc32(sum, bytes + start, UInt32(min(1 << 30, count - start)))
+          }
+        }
+      }
+    }
+    return String(sum, radix: 16)
   }
 }

@@ -55,7 +55,7 @@ public struct IDX: Sendable {
       let (product, overflow) = count.multipliedReportingOverflow(by: max(1, extent))
       count = overflow ? Int.max : product
     }
-    guard count <= MemoryLimit.bytes / 2 else {
+    guard count <= MemoryLimit.bytes / 8 else {
       throw .malformed(
         path: path,
         reason:

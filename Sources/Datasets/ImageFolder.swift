@@ -42,10 +42,12 @@ public struct ImageFolder: Sendable {
       throw .malformed(path: path, reason: "no image can be read: \(error)")
     }
     guard !walk.files.isEmpty else {
-      let others = walk.others == 0 ? "it" : "of the \(walk.others) files in it none"
+      let others =
+        walk.others == 0
+        ? "it holds no image" : "none of the \(walk.others) files in it is an image"
       throw .malformed(
         path: path,
-        reason: "\(others) holds no image of the formats that are read ("
+        reason: "\(others) of the formats that are read ("
           + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
     }
     self.path = path
@@ -92,7 +94,13 @@ private struct Walk {
       let file = folder.isEmpty ? name : "\(folder)/\(name)"
       let place = "\(root)/\(file)"
       guard unsafe lstat(place, &status) == 0 else {
-        if ImageCodecs.isImage(name) { files.append(file) }  // it is named where it is read
+        // A name that is no UTF-8 cannot be reached; a file's is named where it is read.
+        if ImageCodecs.isImage(name) {
+          files.append(file)
+        } else {
+          errors.append(
+            .unreadable(path: place, reason: "it cannot be reached; its name may be none in UTF-8"))
+        }
         continue
       }
       let isLink = status.st_mode & S_IFMT == S_IFLNK

@@ -36,7 +36,10 @@ extension DigitsOptions {
 
   public func located(at path: String) -> (any DatasetOptions)? {
     // Other data under MNIST's names are meant where they are the model's own.
-    guard Digits.isFolder(path) || Files.real(path) == Files.real(source.path) else { return nil }
+    let real = Files.real(path)
+    guard Digits.isFolder(path) || (real != nil && real == Files.real(source.path)) else {
+      return nil
+    }
     var copy = self
     copy.source.path = path
     return copy

@@ -84,10 +84,10 @@ public enum ImageCodecs {
 }
 
 extension Image {
-  /// How many samples are read of one file: 16 bytes are needed for each, while it is moved.
+  /// How many samples are read of one file: 8 bytes are needed for each.
   ///
   /// Files that declare more are refused: a corrupt header must not exhaust memory.
-  public static var sampleLimit: Int { MemoryLimit.bytes / 16 }
+  public static var sampleLimit: Int { MemoryLimit.bytes / 8 }
 
   /// Reads a file of any known format, whatever its name is, as EXIF's orientation wants it shown.
   ///

@@ -1,3 +1,5 @@
+import CZlib
+
 /// What a file says of its pixels besides: color space, resolution, texts, time, EXIF.
 ///
 /// Kept as chunks of the PNG format (W3C, Portable Network Graphics, third edition): `gAMA`, `cHRM`, `sRGB`, `iCCP`,
@@ -44,13 +46,42 @@ public struct Metadata: Hashable, Sendable {
     var copy = self
     copy.chunks[place.at] = place.isLittle ? 1 : 0
     copy.chunks[place.at + 1] = place.isLittle ? 0 : 1
+    copy.seal()
     return copy
+  }
+
+  /// The same for a picture whose rows became columns: the resolutions along them are exchanged.
+  var transposed: Metadata {
+    guard let place = zip(types, places).first(where: { $0.0 == "pHYs" && $0.1.count == 9 })?.1
+    else {
+      return self
+    }
+    var copy = self
+    let at = place.lowerBound
+    copy.chunks.replaceSubrange(at..<at + 8, with: chunks[at + 4..<at + 8] + chunks[at..<at + 4])
+    copy.seal()
+    return copy
+  }
+
+  /// Makes every chunk's checksum that of what it holds.
+  private mutating func seal() {
+    for place in places {
+      let body = Array(chunks[place.lowerBound - 4..<place.upperBound])
+      let sum = unsafe crc32(0, body, UInt32(body.count))
+      for k in 0..<4 {
+        chunks[place.upperBound + k] = UInt8(truncatingIfNeeded: sum >> (24 - 8 * UInt(k)))
+      }
+    }
   }
 
   /// Where the value of the tag 0x0112 of EXIF's first directory lies.
   private var orientationPlace: (at: Int, isLittle: Bool)? {
-    guard let data = zip(types, places).first(where: { $0.0 == "eXIf" })?.1, data.count >= 8 else {
+    guard var data = zip(types, places).first(where: { $0.0 == "eXIf" })?.1, data.count >= 8 else {
       return nil
+    }
+    // Some programs write it as JPEG files hold it.
+    if chunks[data].starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) {
+      data = data.lowerBound + 6..<data.upperBound
     }
     let isLittle = chunks[data.lowerBound] == 0x49
     func number(_ at: Int, _ count: Int) -> Int? {
@@ -85,7 +116,7 @@ extension Image {
       (true, false, false), (true, false, true), (true, true, true), (true, true, false),
     ][turn - 1]
     var image = rearranged(isTransposed: isTransposed, flipsX: flipsX, flipsY: flipsY)
-    image.metadata = metadata.oriented
+    image.metadata = image.metadata.oriented
     return image
   }
 
@@ -119,7 +150,7 @@ extension Image {
       count = samples.count
     }
     var image = Image(width: w, height: h, channels: channels, bitDepth: bitDepth, samples: moved)
-    image.metadata = metadata
+    image.metadata = isTransposed ? metadata.transposed : metadata
     return image
   }
 }

@@ -29,7 +29,7 @@ public enum Files {
       throw failure("something is there that is no regular file")
     }
     let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
-    let temporary = parent(of: path) + "/\(prefix)\(getpid())-\(number)\(suffix)"
+    let temporary = parent(of: path) + "/" + partialName("\(number)")
     do { try write(temporary) } catch {
       unsafe unlink(temporary)
       throw error
@@ -41,9 +41,16 @@ public enum Files {
     }
   }
 
-  /// Removes what programs that were killed left half-written in a folder; the caller holds it alone.
+  /// A name, in a folder, for what this program is about to write there.
+  public static func partialName(_ word: String) -> String {
+    "\(prefix)\(getpid())-\(word)\(suffix)"
+  }
+
+  /// Removes what programs that have ended left half-written in a folder.
   public static func removePartials(in folder: String) {
     for name in names(in: folder) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
+      let number = name.dropFirst(prefix.count).prefix { $0.isNumber }
+      guard let process = pid_t(number), kill(process, 0) != 0, errno == ESRCH else { continue }
       unsafe unlink("\(folder)/\(name)")
     }
   }

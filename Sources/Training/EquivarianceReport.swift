@@ -46,7 +46,9 @@ public enum EquivarianceReport {
         let distances = plain.poses[n].candidates.map {
           group.distance(moved.poses[n].element, group.compose(g, $0))
         }
-        pose.append(distances.min() ?? 0)
+        // A margin that is no number is that of a pose which nothing told.
+        pose.append(
+          plain.poses[n].margin.isNaN || moved.poses[n].margin.isNaN ? .nan : distances.min() ?? 0)
       }
       form += largestDifference(moved.forms, plain.forms)
       output += largestDifference(moved.output, expected)

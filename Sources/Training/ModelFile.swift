@@ -17,6 +17,8 @@ public struct ModelFile: Sendable {
   public let classNames: [String]
   /// What is known of the model's quality.
   public let figures: [String: Double]
+  /// What its training data were told by; `nil` in earlier files.
+  public let fingerprint: String?
 
   /// Reads a file, or a folder of `canon train` with a `model.safetensors`.
   ///
@@ -36,6 +38,7 @@ public struct ModelFile: Sendable {
     (self.path, tensors) = (path, content.tensors)
     classNames = decode("classes", [])
     figures = decode("figures", [:])
+    fingerprint = content.metadata["data"]
   }
 
   /// What a file holds, in the present format, and where it is.

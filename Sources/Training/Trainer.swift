@@ -62,7 +62,9 @@ public struct Trainer {
     self.data = Dataset(
       train: train, valid: try model.prepared(data.valid), classNames: data.classNames,
       errors: data.errors)
-    self.metadata = metadata
+    var texts = metadata
+    texts["data"] = data.fingerprint
+    self.metadata = texts
     self.fresh = fresh ?? { _ in model }
     learner = Learner(
       model.parameters.map(\.parameter), rule: settings.rule, clip: settings.clip)
@@ -140,7 +142,7 @@ public struct Trainer {
     guard loss.value.scalar.isFinite else {
       throw TrainingError(
         "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
-          + "then resume from the last checkpoint.")
+          + "and begin anew.")
     }
     learner.step(
       down: loss, on: tape,
@@ -157,10 +159,11 @@ public struct Trainer {
   @discardableResult
   public mutating func validate() throws(TrainingError) -> Quality {
     let quality = model.quality(on: data.valid)
-    guard quality.loss.isFinite else {
+    let isSound = model.parameters.allSatisfy { $0.parameter.value.elements.allSatisfy(\.isFinite) }
+    guard quality.loss.isFinite && isSound else {
       throw TrainingError(
-        "the outputs on the validation part after step \(step) are not numbers; lower 'rate' or set 'clip', "
-          + "then resume from the last checkpoint.")
+        "weights, or outputs on the validation part, after step \(step) are not numbers; lower 'rate' or set 'clip', "
+          + "and begin anew.")
     }
     if isAtStartEnd {
       // The loss, not the error: of a few hundred errors a tenth is chance.
@@ -265,6 +268,9 @@ extension Trainer {
     guard file.metadata["configuration"] == metadata["configuration"] else {
       throw WeightsError(path, "it belongs to a run with another configuration")
     }
+    guard file.metadata["data"] == nil || file.metadata["data"] == metadata["data"] else {
+      throw WeightsError(path, "the run's data have changed since it began; begin anew")
+    }
     try restore(file.tensors, path: path)
     func part(_ prefix: String) -> [String: Tensor] {
       let names = file.tensors.keys.filter { $0.hasPrefix(prefix) }
@@ -292,6 +298,9 @@ extension Trainer {
     learner.step = step
     self.start = start
     bestEpoch = file.metadata["bestEpoch"].flatMap { Int($0) } ?? 0
+    guard (0...stepsPerRun).contains(bestEpoch) else {
+      throw WeightsError(path, "it is not a checkpoint of a training run")
+    }
     epochLoss = Double(bitPattern: bits)
   }
 }

@@ -45,7 +45,8 @@ public struct TrainingOptions: Sendable, Equatable {
     if starts > 1 || keys.lists {
       try keys.read("startEpochs", &startEpochs, in: 1...1000, "after so many epochs")
       if starts > 1 && startEpochs >= (epochs == 0 ? 20 : epochs) {
-        throw keys.failure("'startEpochs' is \(startEpochs) of only \(epochs) epochs")
+        throw keys.failure(
+          "'startEpochs' is \(startEpochs) of only \(epochs == 0 ? 20 : epochs) epochs")
       }
     }
     try keys.read("validEvery", &validEvery, in: 1...10_000, "epochs between validations")

@@ -43,10 +43,7 @@ public struct TrainingRun {
     let path = "\(folder)/checkpoint.safetensors"
     self.folder = folder
     guard resuming else {
-      if isKept && FileManager.default.fileExists(atPath: path) {
-        throw TrainingError(
-          "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
-      }
+      if isKept { try TrainingRun.refuseOther(folder) }
       let data = try configuration.loadData()
       self.configuration = configuration.resolved(for: data.train.count)
       trainer = try Trainer(self.configuration, data: data)
@@ -63,6 +60,13 @@ public struct TrainingRun {
     var wanted = configuration
     if wanted.training.batch == 0 { wanted.training.batch = begun.training.batch }
     if wanted.training.epochs == 0 { wanted.training.epochs = begun.training.epochs }
+    // Runs of earlier formats have another rule, which nobody had to name.
+    if let before = begun.data as? any SplitOptions, before.split.rule == .shuffled,
+      var now = wanted.data as? any SplitOptions
+    {
+      now.split.rule = .shuffled
+      wanted.data = now
+    }
     let (old, new) = (begun.yaml.split(separator: "\n"), wanted.yaml.split(separator: "\n"))
     guard old == new else {
       let place = zip(old, new).enumerated().first { $0.element.0 != $0.element.1 }?.offset ?? 0
@@ -91,13 +95,28 @@ public struct TrainingRun {
     return lock
   }
 
+  /// Refuses a folder with a run, or with a model that a run has left or begins with.
+  private static func refuseOther(_ folder: String) throws(TrainingError) {
+    if FileManager.default.fileExists(atPath: "\(folder)/checkpoint.safetensors") {
+      throw TrainingError(
+        "\(folder) holds a run already; add --resume to go on with it, or name another --out.")
+    }
+    if FileManager.default.fileExists(atPath: "\(folder)/model.safetensors") {
+      throw TrainingError("\(folder) holds a model already; name another --out.")
+    }
+  }
+
   private mutating func prepare() throws {
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     } catch {
       throw TrainingError("\(folder) cannot be made a folder; check the path and its permission.")
     }
-    if lock == nil { lock = try TrainingRun.hold(folder) }
+    if lock == nil {
+      lock = try TrainingRun.hold(folder)
+      // Another run may have begun while the data were read.
+      try TrainingRun.refuseOther(folder)
+    }
     Files.removePartials(in: folder)
     try write(configuration.yaml, to: "configuration.yaml")
   }

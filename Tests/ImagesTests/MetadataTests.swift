@@ -90,6 +90,16 @@ private func exif(_ orientation: UInt8, isLittle: Bool) -> [UInt8] {
       let read = try Image(path: path)
       #expect(read.samples == expected[Int(value) - 1])
       #expect(read.width == (value > 4 ? 2 : 3) && read.metadata.orientation == 1)
+      // Sealed: what is written and read again is the same. Resolutions change places with the sides.
+      try read.write(to: path)
+      #expect(try Image(path: path) == read)
+      turned.metadata = Metadata(
+        chunks: chunk("pHYs", big(1) + big(2) + [1])
+          + chunk("eXIf", [0x45, 0x78, 0x69, 0x66, 0, 0] + exif(value, isLittle: isLittle)))
+      try turned.write(to: path)
+      let dense = try Image(path: path)
+      #expect(dense.samples == expected[Int(value) - 1])
+      #expect(dense.metadata["pHYs"] == (value > 4 ? big(2) + big(1) : big(1) + big(2)) + [1])
     }
   }
 
