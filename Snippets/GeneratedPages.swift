@@ -97,7 +97,10 @@ func draw(_ kind: String, _ random: inout RandomStream) -> Page {
 }
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-let folder = arguments.first ?? "pages"
+guard let folder = arguments.first, !folder.hasPrefix("-") else {
+  print("usage: GeneratedPages FOLDER [SEED]")
+  exit(64)
+}
 var random = RandomStream(
   seed: arguments.dropFirst().first.flatMap { UInt64($0) } ?? 0, name: "pages")
 let kinds = ["forms", "invoices", "letters", "magazines"]

@@ -29,7 +29,7 @@ struct CanonicalizerChoice {
     let isHeuristic = CanonicalizerChoice.heuristics.contains(name)
     guard group == nil || isHeuristic else {
       throw ValidationError(
-        "--group keeps the poses of a canonicalizer without training, by its name; \(name) has its own."
+        "--group is for pca, pca-sign and gradient; \(name) is none of them."
       )
     }
     let keys = group.map { ", group: '\($0)'" } ?? ""

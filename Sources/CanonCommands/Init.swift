@@ -78,7 +78,7 @@ struct Init: ParsableCommand {
       name: \(name.isEmpty ? "model" : name)
       data:
         kind: folder
-        path: \(folder.quoted)
+        path: \(folder.quoted)   # from where `canon train` is run
         valid: 0.1      # held out to choose the best epoch
         test: 0.1       # held out from everything: `canon train --test` measures on it
       input:
@@ -101,6 +101,18 @@ struct Init: ParsableCommand {
     try emit(
       "\(path): \(sizes.reduce(0, +)) images, \(counts.count) classes (\(least) to \(most) images each)\(most > 3 * least ? ", weighed alike" : "")."
     )
+    let names = counts.values.map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let nested = names.filter { name in
+      images.files.contains { $0.hasPrefix(name + "/") && $0.split(separator: "/").count > 2 }
+    }
+    if !common.quiet {
+      note("Classes: \(names.prefix(20).joined(separator: ", "))\(names.count > 20 ? ", …" : "").")
+      if !nested.isEmpty {
+        note(
+          "Note: \(nested.prefix(5).joined(separator: ", ")) has subfolders of its own, all of one class."
+        )
+      }
+    }
     if !common.quiet { note("Next: canon train \(path) --test") }
     var failures = Failures(("image", "images", "file"))
     failures.report(images.errors)

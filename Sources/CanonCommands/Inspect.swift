@@ -45,6 +45,10 @@ struct Inspect: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    guard ImageCodecs.isImage(out) else {
+      throw ValidationError(
+        "--out must name an image file that can be written, like sheet.png, not \(out).")
+    }
     guard (16...512).contains(cell) else {
       throw ValidationError("--cell must be from 16 to 512, not \(cell).")
     }
@@ -110,7 +114,11 @@ struct Inspect: ParsableCommand {
     let domain = choice.domain
     let found = choice.poses(moved).map(\.element.inverse)
     let forms = domain.inputs.act(found, on: moved)
-    let contrast = max(1e-6, forms[0].absolute().mean().scalar)
+    // Of a white page little is ink: what differs is compared with what is not its ground.
+    let ground = forms[0].mean().scalar
+    let contrast = max(
+      1e-6,
+      min(forms[0].absolute().mean().scalar, (forms[0] - ground).absolute().mean().scalar))
     for n in 0..<poses {
       let difference = (forms[n] - forms[0]).absolute().mean().scalar
       let isClose = difference < 0.35 * contrast

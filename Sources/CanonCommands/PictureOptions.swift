@@ -43,8 +43,9 @@ struct PictureOptions: ParsableArguments {
     case "edge": return .edge
     case "reflect": return .reflect
     default:
-      guard word.utf8.count == 6, word.allSatisfy(\.isHexDigit),
-        let number = UInt32(word, radix: 16)
+      let digits = word.hasPrefix("#") ? String(word.dropFirst()) : word
+      guard digits.utf8.count == 6, digits.allSatisfy(\.isHexDigit),
+        let number = UInt32(digits, radix: 16)
       else {
         throw ValidationError(
           "--background must be auto, black, white, edge, reflect or a color like ffcc00, not '\(word)'."

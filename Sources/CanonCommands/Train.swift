@@ -84,7 +84,7 @@ struct Train: ParsableCommand {
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) steps, to \(folder)")
     }
-    if let advice = run.advice { note("Note: \(advice)") }
+    if let advice = run.advice, !common.quiet { note("Note: \(advice)") }
     var failures = Failures(("example", "examples", "file"))
     failures.report(trainer.data.errors)
     Interruption.watch()

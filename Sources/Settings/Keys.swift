@@ -47,8 +47,12 @@ public struct Keys {
       throw SettingsError(
         "--set \(change)", line: nil, "a key and a value are expected, like training.batch=16")
     }
-    guard let value = try? Yams.compose(yaml: String(parts[1])) else {
+    guard var value = try? Yams.compose(yaml: String(parts[1])) else {
       throw SettingsError("--set \(change)", line: nil, "the value is not valid YAML")
+    }
+    // It stands on no line of the file.
+    if case .scalar(let scalar) = value {
+      value = .scalar(.init(scalar.string, scalar.tag, scalar.style))
     }
     func replaced(_ node: Node?, _ path: ArraySlice<String>) throws(SettingsError) -> Node {
       guard let key = path.first else { return value }
