@@ -84,8 +84,9 @@ struct Init: ParsableCommand {
       input:
         size: \(size)        # larger sees finer details, and costs more
         channels: \(isColored ? 3 : 1)     # \(isColored ? "color" : "gray")
-      # The poses: C8 for any angle, C4 where images only come in quarter turns. `canon components` lists others.
-      canonicalizer: {kind: learned, group: C8, kernel: 5, layers: 3, channels: 16, gradient: mixture}
+      # The poses: C4 for quarter turns, exactly and straight; C8 or C16 where images lie at any angle (their forms may lie
+      # diagonally). `canon components` lists others.
+      canonicalizer: {kind: learned, group: C4, kernel: 5, layers: 3, channels: 16, gradient: mixture}
       backbone: {kind: small-cnn}
       # Batch and epochs follow the number of images; give 'batch' and 'epochs' to choose them.
       training: {patience: 40\(most > 3 * least ? ", classWeights: balanced" : "")}
