@@ -70,7 +70,8 @@ static int cpng_scan(cpng_reader *reader, char *message) {
   return fseeko(reader->file, 8, SEEK_SET) != 0;
 }
 
-cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_MESSAGE]) {
+cpng_reader *cpng_open(const char *path, int wants_pixels, cpng_header *header,
+                       char message[CPNG_MESSAGE]) {
   cpng_reader *reader = calloc(1, sizeof *reader);
   if (!reader) return NULL;
   reader->file = fopen(path, "rb");
@@ -86,7 +87,7 @@ cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_
     cpng_close(reader);
     return NULL;
   }
-  if (cpng_scan(reader, message)) {
+  if (wants_pixels && cpng_scan(reader, message)) {
     cpng_close(reader);
     return NULL;
   }
@@ -105,7 +106,7 @@ cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_
   // Deflate packs 1032 bytes into one at most.
   const uint64_t raw =
       (uint64_t)png_get_rowbytes(reader->png, reader->info) * png_get_image_height(reader->png, reader->info);
-  const int is_short = raw / 1032 > reader->compressed;
+  const int is_short = wants_pixels && raw / 1032 > reader->compressed;
   png_set_expand(reader->png);  // palettes, tRNS, fewer than 8 bits
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
   png_set_swap(reader->png);

@@ -61,9 +61,8 @@ struct Evaluate: ParsableCommand {
     let model = loaded.model
     let (found, _, failures) = try loaded.examples(data, limit: limit)
     let examples = try model.prepared(found)
-    if data != "test", let own = loaded.file.configuration.resolved["data"]?["path"]?.text,
-      Place(own) == Place(data),
-      loaded.file.configuration.data.located(at: data).map({ $0 is any SplitOptions }) ?? true
+    if data != "test", loaded.file.configuration.data is any SplitOptions,
+      let own = loaded.file.configuration.resolved["data"]?["path"]?.text, Place(own) == Place(data)
     {
       note(
         "Note: the model was trained on a part of these; `canon evaluate MODEL test` measures on what was held out."

@@ -37,10 +37,7 @@ struct Init: ParsableCommand {
   func run() throws {
     common.apply()
     let images = try ImageFolder(path: folder)
-    var counts: [[UInt8]: (name: String, count: Int)] = [:]
-    for name in images.files.compactMap(ImageFolder.className) {
-      counts[Array(name.utf8), default: (name, 0)].count += 1
-    }
+    let counts = ImageFolder.classes(of: images.files)
     guard counts.count > 1 else {
       throw CommandError(
         "\(folder) has images in \(counts.count) subfolder\(counts.count == 1 ? "" : "s"): put them into one subfolder per "
@@ -70,7 +67,7 @@ struct Init: ParsableCommand {
     let isColored = sample.contains(where: \.isColored)
     let sides = sample.map { min($0.width, $0.height) }.sorted()
     let size = min(32, max(8, sides[sides.count / 2]))
-    let sizes = counts.values.map(\.count)
+    let sizes = counts.map(\.count)
     let (least, most) = (sizes.min() ?? 1, sizes.max() ?? 1)
     try prepareFolder(Files.parent(of: path))
     let text = """
@@ -102,7 +99,7 @@ struct Init: ParsableCommand {
     try emit(
       "\(path): \(sizes.reduce(0, +)) images, \(counts.count) classes (\(least) to \(most) images each)\(most > 3 * least ? ", weighed alike" : "")."
     )
-    let names = counts.values.map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    let names = counts.map(\.name)
     let nested = names.filter { name in
       images.files.contains { $0.hasPrefix(name + "/") && $0.split(separator: "/").count > 2 }
     }
@@ -140,10 +137,8 @@ extension String {
       + unicodeScalars.map { scalar in
         switch scalar {
         case "\"", "\\": "\\" + String(scalar)
-        case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
-          "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
         case "\u{2028}", "\u{2029}": "\\u" + String(scalar.value, radix: 16)
-        default: String(scalar)
+        default: scalar.spelledOut ?? String(scalar)
         }
       }.joined() + "\""
   }

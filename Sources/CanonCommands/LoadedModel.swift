@@ -42,18 +42,23 @@ struct LoadedModel {
     }
     let data = isUpright ? own.upright ?? own : own
     let seed = UInt64(file.configuration.seed)
-    if path == "test", data is any SplitOptions {
-      // The parts follow from what there is: other data have other parts.
-      let present = try data.load(seed: seed)
-      failures.report(present.errors)
-      guard file.fingerprint == nil || file.fingerprint == present.fingerprint else {
-        throw CommandError(
-          "The model's data have changed since it was trained, so that a test part of them would hold examples that it "
-            + "learned from; name other data, or train anew.")
-      }
-    }
     if let source = path == "test" ? data : data.located(at: path) {
-      guard let test = try source.test(seed: seed) else {
+      var found: Examples?
+      if path == "test", let split = source as? any SplitOptions {
+        // The parts follow from what there is: other data have other parts.
+        let parts = try split.parts(seed: seed)
+        failures.report(parts.learning.errors)
+        let present = file.configuration.limited(parts.learning).fingerprint
+        guard file.fingerprint == nil || file.fingerprint == present else {
+          throw CommandError(
+            "The model's data have changed since it was trained, so that a test part of them would hold examples that it "
+              + "learned from; name other data, or train anew.")
+        }
+        found = parts.test
+      } else {
+        found = try source.test(seed: seed)
+      }
+      guard let test = found else {
         throw CommandError("The model's data, of kind '\(type(of: own).kind)', have no test part.")
       }
       let some = limit.map(test.prefix) ?? test

@@ -21,10 +21,8 @@ extension InputLot {
       let (motion, g) = (poses[n].element, poses[n].element.planarIsometry)
       let action = try options.action(for: image)
       let size = action.size(of: (image.height, image.width), movedBy: motion.inverse)
-      // Numbers before and after, and samples of both: 16 bytes each.
-      let needed =
-        motion.isExact ? 0 : 16 * max(size.height * size.width, image.height * image.width)
-      guard needed <= MemoryLimit.bytes / image.channels else {
+      // Numbers before and after, and samples of both.
+      guard motion.isExact || image.fits(size, bytes: 16) else {
         written.errors.append(
           ImageError.tooLarge(path: names[n], width: size.width, height: size.height))
         continue
@@ -49,6 +47,13 @@ extension InputLot {
           isExact: motion.isExact, background: color))
     }
     return written
+  }
+}
+
+extension Image {
+  /// Whether memory is enough to move it to a size, at so many bytes a sample of the larger one.
+  func fits(_ size: (height: Int, width: Int), bytes: Int) -> Bool {
+    bytes * max(size.height * size.width, height * width) <= MemoryLimit.bytes / channels
   }
 }
 

@@ -24,12 +24,20 @@ extension StringProtocol {
   /// The text with control characters spelled out: a file's name must not command the terminal.
   var visible: String {
     unicodeScalars.reduce(into: "") { text, scalar in
-      if scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) {
-        text += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      if let spelled = scalar.spelledOut {
+        text += spelled
       } else {
         text.unicodeScalars.append(scalar)
       }
     }
+  }
+}
+
+extension Unicode.Scalar {
+  /// A control character in letters, as YAML and terminals' users read it; `nil` for others.
+  var spelledOut: String? {
+    guard value < 0x20 || (0x7F...0x9F).contains(value) else { return nil }
+    return "\\x" + (value < 16 ? "0" : "") + String(value, radix: 16)
   }
 }
 
@@ -47,10 +55,7 @@ struct Place: Hashable {
     )
     var real = Files.real(known)
     while real == nil && known != "/" {
-      let name = known.utf8.lastIndex(of: UInt8(ascii: "/")).map {
-        known.utf8[known.utf8.index(after: $0)...]
-      }
-      rest.insert(Array(name ?? known.utf8[...]), at: 0)
+      rest.insert(Array(Files.name(of: known).utf8), at: 0)
       known = Files.parent(of: known)
       real = Files.real(known)
     }
@@ -66,21 +71,23 @@ struct Place: Hashable {
 
   /// Whether another place is this one or lies below it.
   func contains(_ other: Place) -> Bool { other.parts.starts(with: parts) }
+
+  /// Whether one of two places is the other, or lies below it.
+  func overlaps(_ other: Place) -> Bool { contains(other) || other.contains(self) }
 }
 
 /// Refuses an output that would take the place of an input, a model or another output.
 func refuse(_ path: String, overwriting inputs: String...) throws {
+  let place = Place(path)
   for input in inputs
-  where Place(path) == Place(input) || Place(path) == Place(input + "/model.safetensors") {
+  where [Place(input), Place(input + "/model.safetensors")].contains(place) {
     throw CommandError("\(path) is used already, as \(input); name another place for the output.")
   }
 }
 
 /// Refuses an output file among the inputs of a folder: it would be one of them, or take the place of one.
 func refuse(_ path: String, amongInputs data: String) throws {
-  var status = stat()
-  let isFolder = unsafe stat(data, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-  if isFolder ? Place(data).contains(Place(path)) : Place(data) == Place(path) {
+  if Files.isFolder(data) ? Place(data).contains(Place(path)) : Place(data) == Place(path) {
     throw CommandError("\(path) lies among the inputs, \(data); name another place for the output.")
   }
 }
@@ -100,6 +107,7 @@ func prepareFolder(_ path: String) throws {
 /// command that was killed left half-written.
 final class OutputFolder: Sendable {
   let path: String
+  private let place: Place
   private let lock: FolderLock
   private let prepared = Mutex<Set<[UInt8]>>([])
 
@@ -112,14 +120,14 @@ final class OutputFolder: Sendable {
   /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
   init(_ path: String, apartFrom input: String, _ source: any InputSource) throws {
     self.path = path
-    let (out, folder) = (Place(path), Place(input))
-    var status = stat()
-    let isFolder = unsafe stat(input, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    place = Place(path)
+    let (out, folder) = (place, Place(input))
+    let isFolder = Files.isFolder(input)
     if isFolder {
       if out == folder {
         throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
       }
-      if out.contains(folder) || folder.contains(out) {
+      if out.overlaps(folder) {
         throw CommandError(
           "\(path) and the folder of the inputs, \(input), lie one in the other, so that outputs would be taken for "
             + "inputs; name a folder elsewhere.")
@@ -158,7 +166,7 @@ final class OutputFolder: Sendable {
       guard prepared.insert(Array(folder.utf8)).inserted else { return }
       try prepareFolder(folder)
       // A link below may lead out, to inputs too.
-      guard Place(path).contains(Place(folder)) else {
+      guard place.contains(Place(folder)) else {
         throw CommandError(
           "\(folder) leads out of \(path) by a link; remove it, or name another folder.")
       }

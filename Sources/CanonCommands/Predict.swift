@@ -87,7 +87,7 @@ struct Predict: ParsableCommand {
     }
     if let out, let canonical {
       try refuse(canonical, overwriting: out)
-      if Place(out).contains(Place(canonical)) || Place(canonical).contains(Place(out)) {
+      if Place(out).overlaps(Place(canonical)) {
         throw CommandError("\(out) and \(canonical) lie one in the other; name folders apart.")
       }
     }

@@ -93,10 +93,8 @@ extension Manifest {
         path: entry.file, reason: "it is not the image that the manifest describes, by its checksum"
       )
     }
-    // Corrections are more numbers at once: 32 bytes each.
-    let needed =
-      entry.motion.isExact ? 0 : 32 * max(size.height * size.width, image.height * image.width)
-    guard needed <= MemoryLimit.bytes / image.channels else {
+    // Corrections are more numbers at once.
+    guard entry.motion.isExact || image.fits(size, bytes: 32) else {
       throw .tooLarge(path: entry.file, width: size.width, height: size.height)
     }
     return action.undo(entry.motion.inverse, on: image, size: size)

@@ -34,22 +34,20 @@ public struct FolderOptions: SplitOptions {
 
   public func heap() throws -> Heap {
     let (all, names, errors) = try images.images(at: path)
-    // By bytes: folders whose names only look alike are two classes.
-    var classes: [[UInt8]: String] = [:]
-    for name in names.compactMap(ImageFolder.className) { classes[Array(name.utf8)] = name }
-    let sorted = classes.keys.sorted { $0.lexicographicallyPrecedes($1) }
-    guard sorted.count > 1 else {
+    let classes = ImageFolder.classes(of: names).map(\.name)
+    guard classes.count > 1 else {
       throw DatasetError.malformed(
         path: path, reason: "one subfolder of images per class is expected")
     }
-    let order = Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($1, $0) })
+    let order = Dictionary(
+      uniqueKeysWithValues: classes.enumerated().map { (Array($1.utf8), $0) })
     let places = names.indices.filter { ImageFolder.className(of: names[$0]) != nil }
     let labels = places.compactMap { place in
       ImageFolder.className(of: names[place]).flatMap { order[Array($0.utf8)] }
     }
     return Heap(
       Examples(inputs: all.gathered(places), labels: labels),
-      classNames: sorted.compactMap { classes[$0] }, errors: errors)
+      classNames: classes, errors: errors)
   }
 }
 

@@ -101,7 +101,7 @@ public struct IDX: Sendable {
 
   /// The file of labels that lies beside one of images, as MNIST's are named.
   static func labels(beside path: String) -> String? {
-    let (folder, name) = (Files.parent(of: path), path.split(separator: "/").last ?? "")
+    let (folder, name) = (Files.parent(of: path), Files.name(of: path))
     let other = name.replacing("images", with: "labels").replacing("idx3", with: "idx1")
     guard other != name else { return nil }
     let names: [String] = [

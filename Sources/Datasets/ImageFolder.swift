@@ -27,13 +27,12 @@ public struct ImageFolder: Sendable {
     guard unsafe stat(path, &status) == 0 else {
       throw .unreadable(path: path, reason: unsafe String(cString: strerror(errno)))
     }
-    if status.st_mode & S_IFMT != S_IFDIR {
+    if !Files.isFolder(path) {
       guard ImageCodecs.isImage(path) else {
         throw .unreadable(path: path, reason: "it is neither a folder nor an image file")
       }
       self.path = Files.parent(of: path)
-      let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path.utf8.index(after: $0) }
-      (files, errors) = ([String(path[(name ?? path.startIndex)...])], [])
+      (files, errors) = ([Files.name(of: path)], [])
       return
     }
     var walk = Walk(root: path)
@@ -51,7 +50,7 @@ public struct ImageFolder: Sendable {
           + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
     }
     self.path = path
-    files = walk.files.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    files = walk.files.sortedByBytes()
     errors = walk.errors
   }
 
@@ -59,6 +58,17 @@ public struct ImageFolder: Sendable {
   /// class; `nil` for a file at the top.
   public static func className(of file: String) -> String? {
     file.utf8.firstIndex(of: UInt8(ascii: "/")).map { String(file[..<$0]) }
+  }
+
+  /// The classes of files, in order, with how many files each has.
+  ///
+  /// By bytes: folders whose names only look alike are two classes.
+  public static func classes(of files: [String]) -> [(name: String, count: Int)] {
+    var counts: [[UInt8]: Int] = [:]
+    for name in files.compactMap(className) { counts[Array(name.utf8), default: 0] += 1 }
+    return counts.keys.sorted { $0.lexicographicallyPrecedes($1) }.map {
+      (String(decoding: $0, as: UTF8.self), counts[$0] ?? 0)
+    }
   }
 }
 
@@ -104,8 +114,7 @@ private struct Walk {
         continue
       }
       let isLink = status.st_mode & S_IFMT == S_IFLNK
-      let isBroken = unsafe stat(place, &status) != 0
-      if isBroken {
+      guard unsafe stat(place, &status) == 0 else {
         if ImageCodecs.isImage(name) { files.append(file) }
         continue
       }

@@ -79,19 +79,21 @@ public struct Heap: Sendable {
 }
 
 extension SplitOptions {
-  public func load(seed: UInt64) throws -> Dataset {
+  /// All parts at once, read once; the test part is `nil` where none is cut off.
+  public func parts(seed: UInt64) throws -> (learning: Dataset, test: Examples?) {
     let heap = try heap()
     let all = heap.examples
     let places = split.places(all.count, labels: all.labels, seed: seed)
-    return Dataset(
+    let learning = Dataset(
       train: all.gathered(places.train), valid: all.gathered(places.valid),
       classNames: heap.classNames, errors: heap.errors)
+    guard split.test > 0 else { return (learning, nil) }
+    return (learning, split.test >= 1 ? all : all.gathered(places.test))
   }
 
+  public func load(seed: UInt64) throws -> Dataset { try parts(seed: seed).learning }
+
   public func test(seed: UInt64) throws -> Examples? {
-    guard split.test > 0 else { return nil }
-    let all = try heap().examples
-    if split.test >= 1 { return all }
-    return all.gathered(split.places(all.count, labels: all.labels, seed: seed).test)
+    split.test > 0 ? try parts(seed: seed).test : nil
   }
 }

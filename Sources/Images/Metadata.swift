@@ -11,8 +11,6 @@ public struct Metadata: Hashable, Sendable {
   /// No metadata, or chunks as a PNG file holds them.
   public init(chunks: [UInt8] = []) { self.chunks = chunks }
 
-  public var isEmpty: Bool { chunks.isEmpty }
-
   /// The types of the chunks, in order.
   public var types: [String] {
     places.map { String(decoding: chunks[$0.lowerBound - 4..<$0.lowerBound], as: UTF8.self) }

@@ -25,7 +25,7 @@ public enum PNGCodec: ImageCodec {
         let text = unsafe message.baseAddress.map { unsafe String(cString: $0) } ?? ""
         return .failure(.unreadable(path: path, reason: text.isEmpty ? fallback : text))
       }
-      guard let reader = unsafe cpng_open(path, &header, message.baseAddress) else {
+      guard let reader = unsafe cpng_open(path, 1, &header, message.baseAddress) else {
         return failure("it could not be opened")
       }
       defer { unsafe cpng_close(reader) }
@@ -56,7 +56,7 @@ public enum PNGCodec: ImageCodec {
   public static func sampleCount(_ path: String) -> Int? {
     var header = cpng_header()
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
-    guard let reader = unsafe cpng_open(path, &header, &message) else { return nil }
+    guard let reader = unsafe cpng_open(path, 0, &header, &message) else { return nil }
     unsafe cpng_close(reader)
     return Int(header.width) * Int(header.height) * Int(header.channels)
   }

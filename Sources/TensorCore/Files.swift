@@ -4,9 +4,15 @@ import Synchronization
 /// Files as a program treats them that was given paths, and files, by somebody else.
 public enum Files {
   /// Whether a path leads, links followed, to a regular file: a FIFO waits for its writer, and a device need not end.
-  public static func isRegular(_ path: String) -> Bool {
+  public static func isRegular(_ path: String) -> Bool { kind(path) == S_IFREG }
+
+  /// Whether a path leads, links followed, to a folder.
+  public static func isFolder(_ path: String) -> Bool { kind(path) == S_IFDIR }
+
+  /// The kind of file that a path leads to, or `nil` where nothing is there.
+  private static func kind(_ path: String) -> mode_t? {
     var status = stat()
-    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    return unsafe stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
   }
 
   private static let counter = Atomic<Int>(0)
@@ -24,8 +30,7 @@ public enum Files {
   public static func replace<Failure: Error>(
     _ path: String, _ failure: (String) -> Failure, _ write: (String) throws(Failure) -> Void
   ) throws(Failure) {
-    var status = stat()
-    if unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG {
+    guard [nil, S_IFREG].contains(kind(path)) else {
       throw failure("something is there that is no regular file")
     }
     let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
@@ -66,7 +71,7 @@ public enum Files {
       }
       if name != "." && name != ".." { names.append(name) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return names.sortedByBytes()
   }
 
   /// The folder that a path lies in.
@@ -75,11 +80,24 @@ public enum Files {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
+  /// The last part of a path.
+  public static func name(of path: String) -> String {
+    path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) }
+      ?? path
+  }
+
   /// A path without links, or `nil` where nothing is there.
   public static func real(_ path: String) -> String? {
     guard let found = unsafe realpath(path, nil) else { return nil }
     defer { unsafe free(found) }
     return unsafe String(cString: found)
+  }
+}
+
+extension Sequence<String> {
+  /// In the order of the names' bytes: two that only look alike are two.
+  public func sortedByBytes() -> [String] {
+    sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 }
 

@@ -43,9 +43,7 @@ public struct ModelFile: Sendable {
 
   /// What a file holds, in the present format, and where it is.
   static func content(of path: String) throws(WeightsError) -> (Safetensors, path: String) {
-    var isFolder: ObjCBool = false
-    _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    let file = isFolder.boolValue ? "\(path)/model.safetensors" : path
+    let file = Files.isFolder(path) ? "\(path)/model.safetensors" : path
     if !FileManager.default.fileExists(atPath: file) {
       let isRun = FileManager.default.fileExists(atPath: "\(path)/checkpoint.safetensors")
       throw WeightsError(

@@ -133,9 +133,14 @@ public struct RunConfiguration: Sendable {
   ///
   /// - Throws: `DatasetError`, or an error of a file.
   public func loadData() throws -> Dataset {
-    var parts = try data.load(seed: UInt64(seed))
-    if limit > 0 { parts.train = parts.train.prefix(limit) }
-    return parts
+    limited(try data.load(seed: UInt64(seed)))
+  }
+
+  /// Data of the run with as many training examples as it uses.
+  public func limited(_ data: Dataset) -> Dataset {
+    var data = data
+    if limit > 0 { data.train = data.train.prefix(limit) }
+    return data
   }
 
   /// The same with every number that follows from how many examples there are to train on.

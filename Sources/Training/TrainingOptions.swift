@@ -37,6 +37,9 @@ public struct TrainingOptions: Sendable, Equatable {
 
   public init() {}
 
+  /// How often each example is seen at least, where nothing says how often.
+  private static let fewestEpochs = 20
+
   mutating func read(_ keys: inout Keys, for data: any DatasetOptions) throws(SettingsError) {
     try keys.read(
       "epochs", &epochs, in: 0...100_000,
@@ -44,9 +47,9 @@ public struct TrainingOptions: Sendable, Equatable {
     try keys.read("starts", &starts, in: 1...1000, "random initial states; the best goes on")
     if starts > 1 || keys.lists {
       try keys.read("startEpochs", &startEpochs, in: 1...1000, "after so many epochs")
-      if starts > 1 && startEpochs >= (epochs == 0 ? 20 : epochs) {
-        throw keys.failure(
-          "'startEpochs' is \(startEpochs) of only \(epochs == 0 ? 20 : epochs) epochs")
+      let least = epochs == 0 ? TrainingOptions.fewestEpochs : epochs
+      if starts > 1 && startEpochs >= least {
+        throw keys.failure("'startEpochs' is \(startEpochs) of only \(least) epochs")
       }
     }
     try keys.read("validEvery", &validEvery, in: 1...10_000, "epochs between validations")
@@ -84,7 +87,7 @@ public struct TrainingOptions: Sendable, Equatable {
     }
     if epochs == 0 {
       let steps = max(1, examples / copy.batch)
-      copy.epochs = min(200, max(20, (600 + steps - 1) / steps))
+      copy.epochs = min(200, max(TrainingOptions.fewestEpochs, (600 + steps - 1) / steps))
     }
     return copy
   }

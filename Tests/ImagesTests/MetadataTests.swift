@@ -160,6 +160,11 @@ private func exif(_ orientation: UInt8, isLittle: Bool) -> [UInt8] {
   @Test("Checksums tell pictures apart by size, depth and samples") func checksums() {
     let image = Image(width: 2, height: 3, channels: 1, samples: [1, 2, 3, 4, 5, 6])
     #expect(image.checksum == image.checksum && image.checksum.count == 8)
+    // As docs/formats.md has it, computed apart.
+    let header: [[UInt8]] = [2, 3, 1, 8].map { [$0, 0, 0, 0] }
+    let samples: [[UInt8]] = (1...6).map { [$0, 0] }
+    let bytes = Array((header + samples).joined())
+    #expect(UInt32(image.checksum, radix: 16) == checksum(bytes))
     let others = [
       Image(width: 3, height: 2, channels: 1, samples: image.samples),
       Image(width: 2, height: 3, channels: 1, bitDepth: 16, samples: image.samples),

@@ -101,13 +101,15 @@ import Training
       loss.perMember(logits, one * 2).value.elements[0]
     )
     #expect(abs(double - 2 * single) < 1e-6)
-    let points = try RunConfiguration(
-      text: "data: {kind: particles}\ntraining: {classWeights: balanced}", source: "t")
-    var few = points
-    few.limit = 8
-    #expect(throws: DatasetError.self) {
-      try Trainer(few.resolved(for: 8), data: try few.loadData())
-    }
+    let images = try RunConfiguration(
+      text: """
+        data: {kind: pairs, path: \(folder), targets: \(folder)}
+        input: {size: 12}
+        canonicalizer: pca
+        backbone: {kind: unet, width: 2}
+        training: {classWeights: balanced}
+        """, source: "t")
+    #expect(throws: DatasetError.self) { try Trainer(images, data: try images.loadData()) }
   }
 
   @Test("A run ends where nothing becomes better, and one that is resumed ends there too")

@@ -18,9 +18,10 @@ typedef struct cpng_reader cpng_reader;
 #define CPNG_KEPT_LIMIT (64u << 20)
 
 /// Opens a file and reads its header. Palettes become RGB, transparent colors alpha, fewer than 8
-/// bits 8. Returns NULL, with a message, for a file that is missing, not a PNG, or whose data cannot
-/// be enough for its size.
-cpng_reader *cpng_open(const char *path, cpng_header *header, char message[CPNG_MESSAGE]);
+/// bits 8. Returns NULL, with a message, for a file that is missing or not a PNG, and where pixels are wanted
+/// for one whose data cannot be enough for its size.
+cpng_reader *cpng_open(const char *path, int wants_pixels, cpng_header *header,
+                       char message[CPNG_MESSAGE]);
 
 /// Reads all samples, in native byte order. Returns 0 on success.
 int cpng_read(cpng_reader *reader, uint16_t *samples, char message[CPNG_MESSAGE]);
