@@ -59,7 +59,14 @@ struct Evaluate: ParsableCommand {
     common.apply()
     let loaded = try LoadedModel(self.model)
     let model = loaded.model
-    let (found, _, failures) = try loaded.examples(data, limit: limit)
+    let (found, names, failures) = try loaded.examples(data, limit: limit)
+    let classes = ImageFolder.classes(of: names).map(\.name)
+    let unknown = classes.filter { name in !model.classNames.contains { $0.isSameName(as: name) } }
+    if model.task.presentation == .classes, found.labels.isEmpty, !unknown.isEmpty {
+      throw CommandError(
+        "\(data) has folders that are no classes of the model: \(short(unknown)); its classes are "
+          + "\(short(model.classNames)).")
+    }
     let examples = try model.prepared(found)
     if data != "test", loaded.file.configuration.data is any SplitOptions,
       let own = loaded.file.configuration.resolved["data"]?["path"]?.text, Place(own) == Place(data)
@@ -143,6 +150,12 @@ struct Evaluate: ParsableCommand {
     try emit(
       table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
     try failures.finish()
+  }
+
+  /// The first names of a list.
+  private func short(_ names: [String]) -> String {
+    let first = names.prefix(12).map(\.visible).joined(separator: ", ")
+    return names.count > 12 ? "\(first) and \(names.count - 12) more" : first
   }
 
   /// Measures a batch, and gives its classes; −1 for outputs that are not numbers.

@@ -28,9 +28,7 @@ extension InputLot {
         continue
       }
       let moved = action.act(motion.inverse, on: image)
-      do { try folder.write(moved, to: names[n]) } catch let error as ImageError
-        where error.isOfName
-      {
+      if let error = try folder.written(moved, to: names[n]) {
         written.errors.append(error)
         continue
       }
@@ -54,6 +52,19 @@ extension Image {
   /// Whether memory is enough to move it to a size, at so many bytes a sample of the larger one.
   func fits(_ size: (height: Int, width: Int), bytes: Int) -> Bool {
     bytes * max(size.height * size.width, height * width) <= MemoryLimit.bytes / channels
+  }
+}
+
+extension OutputFolder {
+  /// Writes an image.
+  ///
+  /// - Returns: The error where it is the file's name that cannot be written, and others can.
+  /// - Throws: `ImageError` where nothing can be written any more.
+  func written(_ image: Image, to name: String) throws -> ImageError? {
+    do { try write(image, to: name) } catch let error as ImageError where error.isOfName {
+      return error
+    }
+    return nil
   }
 }
 

@@ -125,8 +125,8 @@ struct Predict: ParsableCommand {
     try source.forEachLot { [canonical, pictures] lot in
       let prediction = model.predict(lot.inputs)
       let written = model.task.written(prediction.output, for: lot.inputs)
-      if let results {
-        for (n, name) in lot.names.enumerated() { try results.write(Image(written[n]), to: name) }
+      let unwritten = try results.map { folder in
+        try lot.names.enumerated().compactMap { try folder.written(Image(written[$0]), to: $1) }
       }
       let rows = lot.names.indices.map { n in
         Row(
@@ -148,7 +148,7 @@ struct Predict: ParsableCommand {
         count: lot.names.count + lot.errors.count, names: lot.names, rows: lines,
         entries: canonicals?.entries ?? [], numbers: isNumbers ? written : nil,
         forms: canonical != nil && forms == nil ? prediction.forms : nil,
-        errors: lot.errors + (canonicals?.errors ?? []),
+        errors: lot.errors + (unwritten ?? []) + (canonicals?.errors ?? []),
         noNumbers: (0..<lot.names.count).count { n in
           !written[n].elements.allSatisfy(\.isFinite)
         })

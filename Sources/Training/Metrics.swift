@@ -13,7 +13,8 @@ public struct Quality: Codable, Sendable, Equatable {
   public var calibrationError: Double?
   /// How far error and loss may be off because there are only so many examples.
   ///
-  /// Their standard errors; that of the loss is missing where classes are told.
+  /// Half of Wilson's interval of one standard error (1927, doi 10.1080/01621459.1927.10502953), which is not 0 where
+  /// nothing is wrong; the standard error of the loss, which is missing where classes are told.
   public var errorSampling, lossSampling: Double?
 
   public init(
@@ -76,7 +77,8 @@ public struct QualityMeter {
     let gap = zip(confidence, correct).map { abs($0 - $1) }.reduce(0, +)
     return Quality(
       error: rate, loss: measured > 0 ? mean : entropy / count, calibrationError: gap / count,
-      errorSampling: (rate * (1 - rate) / count).squareRoot(),
+      errorSampling: (rate * (1 - rate) / count + 0.25 / (count * count)).squareRoot()
+        / (1 + 1 / count),
       lossSampling: measured > 0 ? spread : nil)
   }
 }

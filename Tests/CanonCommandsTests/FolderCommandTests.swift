@@ -124,6 +124,29 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     #expect(try !canon("predict", model, folder).err.contains("\u{1B}"))
   }
 
+  @Test(
+    "A path too long to write is reported, and the others are written",
+    arguments: ["canonicalize", "predict"])
+  func longPaths(command: String) throws {
+    let part = String(repeating: "d", count: 200) + "/"
+    let room = 4000 - temporary("long-x").utf8.count
+    let deep = String(repeating: part, count: room / part.utf8.count) + "deep.png"
+    let folder = try pictures("long-\(command.prefix(1))", [deep, "good.png"])
+    let out = temporary("long-out-" + String(repeating: "o", count: 230))
+    let result =
+      command == "canonicalize"
+      ? try canon("canonicalize", "pca", folder, out)
+      : try canon("predict", root + "/demo/restore.safetensors", folder, "--out", out)
+    #expect(result.status == 2 && result.err.contains("File name too long"))
+    #expect(manager.fileExists(atPath: "\(out)/good.png"))
+  }
+
+  @Test("Folders that are no classes of the model are named") func otherClasses() throws {
+    let folder = try pictures("other-classes", ["zebra/a.png"])
+    let result = try canon("evaluate", model, folder)
+    #expect(result.status == 1 && result.err.contains("no classes of the model: zebra"))
+  }
+
   @Test("Names that look alike are two files, and two classes (correctness 7)") func lookalikes()
     throws
   {

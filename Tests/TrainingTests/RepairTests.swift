@@ -188,8 +188,13 @@ import Training
     var meter = QualityMeter()
     meter.add(
       probabilities: Tensor([1, 0, 1, 0, 1, 0, 0, 1], shape: [4, 2]), labels: [0, 0, 0, 0])
-    // A quarter of four: √(¼ · ¾ / 4).
-    #expect(abs((meter.quality.errorSampling ?? 0) - 0.216_506) < 1e-6)
+    // A quarter of four: √(¼ · ¾ / 4 + 1 / (4 · 4²)) / (1 + ¼).
+    #expect(abs((meter.quality.errorSampling ?? 0) - 0.2) < 1e-6)
+    var right = QualityMeter()
+    right.add(probabilities: Tensor([1, 0, 1, 0], shape: [2, 2]), labels: [0, 0])
+    // None of two: ½ / 3. Nothing wrong among a few says little.
+    #expect(right.quality.error == 0)
+    #expect(abs((right.quality.errorSampling ?? 0) - 1.0 / 6) < 1e-9)
     var squares = QualityMeter()
     squares.add(
       outputs: Tensor([1, 2, 3, 4], shape: [4, 1]), targets: Tensor([0, 0, 0, 0], shape: [4, 1]))
