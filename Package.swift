@@ -85,7 +85,8 @@ let package = Package(
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
     tests("Datasets", ["Datasets", "Settings", "Symmetry", "Images", "TensorCore"]),
     tests(
-      "Canonicalization", ["Canonicalization", "Layers", "Autodiff", "TensorCore", "Symmetry"]),
+      "Canonicalization",
+      ["Canonicalization", "Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
     tests(
       "Training",
       [

@@ -75,6 +75,12 @@ extension Variable {
     }
   }
 
+  /// The sine, of radians; derivative cos *x*.
+  public func sine() -> Variable { map(value.sine()) { x, _ in x.cosine() } }
+
+  /// The cosine, of radians; derivative −sin *x*.
+  public func cosine() -> Variable { map(value.cosine()) { x, _ in -x.sine() } }
+
   /// eˣ; its own derivative.
   public func exp() -> Variable { map(value.exponential()) { _, y in y } }
 

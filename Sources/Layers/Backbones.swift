@@ -63,6 +63,30 @@ public enum Backbone {
         + [Function.globalAveragePool, Linear(4 * width, classes, using: &random)])
   }
 
+  /// A network that keeps places: four 3×3 convolutions with batch norm and ReLU, of stride 1 and then 2, of single
+  /// and double width, and two linear layers that know where they see what.
+  public static func poseCNN(
+    size: Int = 28, channels: Int = 1, width: Int = 32, hidden: Int = 128, outputs: Int,
+    using random: inout RandomStream
+  ) -> Sequential {
+    var layers: [any Layer] = []
+    var (inputs, side) = (channels, size)
+    for (stride, factor) in [(1, 1), (2, 1), (2, 2), (2, 2)] {
+      let geometry = ConvolutionGeometry(stride: stride, padding: 1)
+      layers += [
+        Convolution(
+          inputs, factor * width, kernel: 3, geometry, hasBias: false, using: &random),
+        BatchNorm(factor * width, relu: true),
+      ]
+      (inputs, side) = (factor * width, geometry.outputExtent(side, kernel: 3))
+    }
+    return Sequential(
+      layers + [
+        Function.flatten, Linear(side * side * inputs, hidden, using: &random), Function.relu,
+        Linear(hidden, outputs, using: &random),
+      ])
+  }
+
   /// A small network for scoring many copies of an image: two 5×5 convolutions of stride 2 with
   /// ReLU, and a linear layer that knows the place of what it sees.
   public static func scorer(

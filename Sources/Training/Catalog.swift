@@ -23,7 +23,7 @@ public struct Catalog: Sendable {
     LearnedOptions.self, OrbitOptions.self, SteerableOptions.self, EnergyOptions.self,
     PrincipalAxesOptions.self, SignedAxesOptions.self, LearnedSignsOptions.self,
     GradientOptions.self, CenterOptions.self, LearnedCenterOptions.self, ScaleOptions.self,
-    VectorNeuronOptions.self, SortOptions.self, LearnedSortOptions.self, AssignmentOptions.self,
+    ClassPoseCanonicalizerOptions.self, VectorNeuronOptions.self, SortOptions.self, LearnedSortOptions.self, AssignmentOptions.self,
     IdentityOptions.self,
   ]
   public private(set) var backbones: [any BackboneOptions.Type] = [

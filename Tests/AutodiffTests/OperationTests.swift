@@ -29,6 +29,8 @@ struct Unary: Sendable, CustomTestStringConvertible {
     Unary(
       testDescription: "sigmoid", operation: { $0.sigmoid() },
       reference: { 1 / (1 + Foundation.exp(-$0)) }),
+    Unary(testDescription: "sine", operation: { $0.sine() }, reference: { Foundation.sin($0) }),
+    Unary(testDescription: "cosine", operation: { $0.cosine() }, reference: { Foundation.cos($0) }),
     Unary(testDescription: "tanh", operation: { $0.tanh() }, reference: { Foundation.tanh($0) }),
     Unary(
       testDescription: "silu", operation: { $0.silu() },

@@ -1,0 +1,122 @@
+public import Autodiff
+import Glibc
+import Layers
+public import Settings
+public import Symmetry
+public import TensorCore
+
+/// A canonicalizer of images under rotation that is a class-pose encoder: a plain network learns the pose from how
+/// images differ from turned copies of themselves, with no class and no upright image (arXiv 2207.03116).
+///
+/// The network is not equivariant: how well it follows a turn is learned, and measured by `canon verify` and
+/// `canon poses`. Quarter turns it follows exactly, as every canonicalizer of images here.
+///
+/// The pose of an orbit is free up to a turn of its own. Images that look alike have like frames, since the network is
+/// smooth; those of an image with a symmetry cannot be smooth, whatever the network is. The margin is the length of the
+/// vector that is projected, relative to 1 where it is trained to lie.
+public struct ClassPoseCanonicalizer: ImageCanonicalizer {
+  public typealias PoseGroup = SO2
+  public let action: ImageAction<SO2>
+  public let encoder: ClassPoseEncoder
+  /// The temperature of the contrast between orbits.
+  public let temperature: Float
+  private let mask: Tensor
+
+  /// Creates a canonicalizer of images of `size` pixels, from an encoder into sphere × circle.
+  public init(
+    _ encoder: ClassPoseEncoder, size: Int, temperature: Float = 0.8, border: BorderPolicy = .zero
+  ) {
+    require(encoder.group.factors == [.circle], "a pose in \(encoder.group.factors) of an image")
+    action = ImageAction(SO2(), border: border)
+    (self.encoder, self.temperature) = (encoder, temperature)
+    mask = discMask(height: size, width: size)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] { encoder.network.parameters }
+
+  /// Which orbit images lie on, and where.
+  public func codes(of images: Tensor) -> ClassPoseCode {
+    encoder(Variable(images * mask), on: .inference())
+  }
+
+  public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
+    action.group.exactPoses(of: batch * mask) { images in
+      let output = encoder.network.predict(images)
+      let (numbers, width) = (output.elements.map { Double($0) }, output.shape[1])
+      return (0..<images.shape[0]).map { n in
+        let last = numbers[(n + 1) * width - (encoder.head == .projection ? 2 : 1)..<(n + 1) * width]
+        let v = Array(last)
+        return v.count == 1
+          ? Pose(PlanarIsometry(residual: v[0]))
+          : Pose(PlanarIsometry(residual: atan2(v[1], v[0])), margin: Float(hypot(v[0], v[1])))
+      }
+    }
+  }
+
+  /// Forms at the poses that are found now, with the encoder's own loss on copies turned at random.
+  public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
+    let count = batch.shape[0]
+    let inverses = poses(of: batch.value).map { action.group.inverse($0.element) }
+    // Both views are turned, so that neither is the one that was sampled less.
+    let angles = tape.uniform([2, count]).elements.map { 2 * .pi * Double($0) }
+    let (a, b) = (Array(angles[0..<count]), Array(angles[count...]))
+    func view(_ angles: [Double]) -> ClassPoseCode {
+      let turned = action.act(angles.map { PlanarIsometry(residual: $0) }, on: batch.value)
+      return encoder(Variable(turned * mask), on: tape)
+    }
+    let elements = zip(a, b).map { encoder.group.exp([$1 - $0]) }
+    return TrainingForms(
+      forms: act(inverses, on: batch), motions: [inverses.map(action.anyMotion)],
+      regularization: encoder.loss(
+        view(a), view(b), elements: elements, temperature: temperature, isSymmetric: true))
+  }
+}
+
+/// The settings of `{kind: class-pose}`, a canonicalizer.
+public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
+  public static let kind = "class-pose"
+  public static let summary =
+    "A plain network learns the angle from turned copies, and which orbit they lie on, with no class."
+  public static let isLearned = true
+  public var width = 32
+  public var classDimensions = 8
+  public var temperature: Float = 0.8
+  public var head = PoseHead.projection
+
+  public init() {}
+
+  public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
+    _ = try keys.images(domain, Self.kind)
+    try keys.read("width", &width, in: 1...1024, "channels of the network's first stage")
+    try keys.readClassPose(&classDimensions, &temperature, &head)
+    try keys.refuse(weights: 144, width, width)
+  }
+
+  public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
+  {
+    let images = try build.images(Self.kind)
+    var random = build.random()
+    let group = AmbientGroup([.circle])
+    let network = Backbone.poseCNN(
+      size: images.size, channels: images.channels, width: width,
+      outputs: ClassPoseEncoder.outputCount(group, head: head, classDimensions: classDimensions),
+      using: &random)
+    return ClassPoseCanonicalizer(
+      ClassPoseEncoder(network, group: group, head: head, classDimensions: classDimensions),
+      size: images.size, temperature: temperature, border: images.border)
+  }
+}
+
+extension Keys {
+  /// Reads the keys of every class-pose encoder.
+  public mutating func readClassPose(
+    _ classDimensions: inout Int, _ temperature: inout Float, _ head: inout PoseHead
+  ) throws(SettingsError) {
+    try read(
+      "classDimensions", &classDimensions, in: 2...1024,
+      "of the space whose sphere tells orbits apart")
+    try read(
+      "temperature", &temperature, in: 0.01...100, "of the contrast between orbits (InfoNCE)")
+    try read("head", &head, "how numbers become a pose; exponential tears, for comparison")
+  }
+}

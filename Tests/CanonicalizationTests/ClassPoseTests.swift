@@ -1,0 +1,156 @@
+import Autodiff
+import Canonicalization
+import Foundation
+import Layers
+import Optimizers
+import Symmetry
+import TensorCore
+import TestSupport
+import Testing
+
+private func product(_ a: [Double], _ b: [Double]) -> [Double] {
+  AffineMap(matrix: a).after(AffineMap(matrix: b)).matrix
+}
+
+@Suite struct ClassPoseTests {
+  @Test(
+    "Rotations by exp have the value of the group's, and finite gradients at 0, near it, near and at half a turn",
+    arguments: [0, 1e-8, 1e-3, 1, .pi - 1e-4, .pi] as [Double])
+  func exponential(angle: Double) {
+    let axis = [0.48, -0.6, 0.64]
+    let vector = Tensor(axis.map { Float($0 * angle) }, shape: [1, 3])
+    let group = AmbientGroup([.rotations])
+    let deviation = OperationDeviation(of: [vector], { $0[0].rotationExponential() }) { inputs in
+      group.exp(inputs[0]).numbers
+    }
+    // Within some roundings of Float; where θ is kept from 0 by 1e-6, K² by that.
+    #expect(deviation.value < 1e-6)
+    #expect(deviation.gradient < 2e-6)
+  }
+
+  @Test("Heads give points of the group, with the gradients of their formulas")
+  func heads() throws {
+    let group = try #require(AmbientGroup(named: "R2xSO2xSO3"))
+    var random = RandomStream(seed: 1, name: "head")
+    let ambient = Tensor.normal([2, group.ambientCount], using: &random)
+    let projected = OperationDeviation(of: [ambient], { PoseHead.projection($0[0], in: group) }) {
+      let width = group.ambientCount
+      let numbers = $0[0]
+      return (0..<2).flatMap {
+        group.projection(Array(numbers[$0 * width..<($0 + 1) * width])).numbers
+      }
+    }
+    #expect(projected.value < 1e-6 && projected.gradient < 1e-5)
+    let tangents = Tensor.normal([2, group.dimension], using: &random)
+    let reached = OperationDeviation(of: [tangents], { PoseHead.exponential($0[0], in: group) }) {
+      let width = group.dimension
+      let numbers = $0[0]
+      return (0..<2).flatMap { group.exp(Array(numbers[$0 * width..<($0 + 1) * width])).numbers }
+    }
+    #expect(reached.value < 1e-6 && reached.gradient < 1e-5)
+  }
+
+  @Test("Points are multiplied from the left as the group composes")
+  func multiplication() throws {
+    let group = try #require(AmbientGroup(named: "R2xSO2xSO3"))
+    var random = RandomStream(seed: 2, name: "points")
+    let (g, h) = (
+      (0..<3).map { _ in group.sample(using: &random) },
+      (0..<3).map { _ in group.sample(using: &random) }
+    )
+    let points = Tensor(
+      h.flatMap { $0.numbers.map { Float($0) } }, shape: [3, group.elementCount])
+    let moved = OperationDeviation(of: [points], { $0[0].multiplied(by: g, in: group) }) {
+      let width = group.elementCount
+      let numbers = $0[0]
+      return (0..<3).flatMap { n in
+        group.compose(g[n], .init(Array(numbers[n * width..<(n + 1) * width]))).numbers
+      }
+    }
+    #expect(moved.value < 1e-6 && moved.gradient < 1e-6)
+  }
+
+  /// A network that says what it is given.
+  private func transparent(_ group: AmbientGroup) -> ClassPoseEncoder {
+    ClassPoseEncoder(Function { $0 }, group: group, classDimensions: 2)
+  }
+
+  @Test("The loss of exact codes is InfoNCE's alone, that of wrong ones the distance besides")
+  func loss() throws {
+    let group = try #require(AmbientGroup(named: "SO2"))
+    let encoder = transparent(group)
+    let angles = [0.3, 1.1]
+    // Two orbits at right angles: e(x)·e(y') is 1 or 0.
+    func codes(_ angles: [Double]) -> Variable {
+      var rows: [Float] = []
+      for (orbit, angle) in zip([[2, 0], [0, 3]] as [[Float]], angles) {
+        rows += orbit + [Float(Foundation.cos(angle)), Float(Foundation.sin(angle))]
+      }
+      return Variable(Tensor(rows, shape: [2, 4]))
+    }
+    let tape = Tape.inference()
+    let elements = [group.exp([0.5]), group.exp([-2])]
+    let x = encoder(codes(angles), on: tape)
+    let y = encoder(codes([0.8, -0.9]), on: tape)
+    let contrast = Foundation.log(1 + Foundation.exp(-1 / 0.8))
+    for isSymmetric in [false, true] {
+      let losses = encoder.loss(x, y, elements: elements, isSymmetric: isSymmetric).value.elements
+      #expect(losses.allSatisfy { abs(Double($0) - contrast) < 1e-5 })
+    }
+    // A half turn off: the chord's square is 4.
+    let off = encoder(codes([0.8 + .pi, -0.9]), on: tape)
+    let losses = encoder.loss(x, off, elements: elements).value.elements
+    #expect(abs(Double(losses[0]) - contrast - 4) < 1e-5)
+    #expect(abs(Double(losses[1]) - contrast) < 1e-5)
+  }
+
+  @Test(
+    "A class-pose canonicalizer follows quarter turns bit for bit, whatever its weights are",
+    arguments: PoseHead.allCases)
+  func exact(head: PoseHead) throws {
+    var random = RandomStream(seed: 4, name: "canonicalizer")
+    let group = AmbientGroup([.circle])
+    let network = Backbone.poseCNN(
+      size: 20, width: 4, hidden: 8,
+      outputs: ClassPoseEncoder.outputCount(group, head: head, classDimensions: 3), using: &random)
+    let canonicalizer = ClassPoseCanonicalizer(
+      ClassPoseEncoder(network, group: group, head: head, classDimensions: 3), size: 20)
+    let images = Tensor.uniform([5, 20, 20, 1], using: &random)
+    let found = canonicalizer.deviations(on: images, under: SO2().exactElements)
+    #expect(found.form == 0 && found.pose < 1e-12)
+  }
+
+  @Test("The own loss teaches the pose of turned copies, from relative poses alone")
+  func learning() throws {
+    var random = RandomStream(seed: 5, name: "learning")
+    let group = AmbientGroup([.circle])
+    let network = Backbone.poseCNN(
+      size: 12, width: 4, hidden: 16,
+      outputs: ClassPoseEncoder.outputCount(group, head: .projection, classDimensions: 2),
+      using: &random)
+    let canonicalizer = ClassPoseCanonicalizer(
+      ClassPoseEncoder(network, group: group, classDimensions: 2), size: 12)
+    // A bar with a heavy end, on a dark ground.
+    let bar = Tensor(
+      (0..<144).map { i -> Float in
+        let (x, y) = (i % 12, i / 12)
+        return (5...6).contains(y) && (2...9).contains(x) || (x > 7 && (4...7).contains(y)) ? 1 : 0
+      }, shape: [1, 12, 12, 1])
+    let batch = Tensor.concatenated([Tensor](repeating: bar, count: 16))
+    var learner = Learner(canonicalizer.parameters.map(\.parameter), rule: AdamW())
+    for step in 0..<150 {
+      let tape = Tape.training(random: RandomStream(seed: 6, name: "step/\(step)"))
+      let forms = canonicalizer.trainingForms(Variable(batch), on: tape)
+      let loss = try #require(forms.regularization).mean()
+      learner.step(down: loss, on: tape, rate: 3e-3)
+    }
+    let turns = (0..<16).map { PlanarIsometry(residual: 0.1 + 2 * .pi * Double($0) / 16) }
+    let poses = canonicalizer.poses(of: canonicalizer.action.act(turns, on: batch))
+    let first = SO2().compose(poses[0].element, SO2().inverse(turns[0]))
+    let errors = zip(poses, turns).map {
+      SO2().distance($0.element, SO2().compose(first, $1))
+    }
+    // 22.5° apart; chance is 90° on average.
+    #expect(errors.reduce(0, +) / 16 < 0.2, "\(errors)")
+  }
+}

@@ -1,0 +1,89 @@
+import Glibc
+import Symmetry
+import TensorCore
+import Testing
+
+private let groups = ["R3", "SO2", "SO3", "T2", "R2xSO2", "SO3xR1xT2"]
+
+@Suite struct AmbientGroupTests {
+  @Test(
+    "The axioms hold, and the metric is one that left multiplication leaves alone",
+    arguments: groups)
+  func axioms(name: String) throws {
+    let group = try #require(AmbientGroup(named: name))
+    var random = RandomStream(seed: 5, name: name)
+    let elements = [group.identity] + (0..<5).map { _ in group.sample(using: &random) }
+    // Angles come from products of up to three matrices of Doubles; near 0 an arc cosine's are exact to 1e-8.
+    #expect(group.deviations(on: elements).largest < 1e-7)
+  }
+
+  @Test("exp and log undo each other, at 0, near it, near half a turn and at it", arguments: groups)
+  func logarithms(name: String) throws {
+    let group = try #require(AmbientGroup(named: name))
+    var random = RandomStream(seed: 6, name: name)
+    for angle in [0, 1e-8, 1e-3, 1, 3, .pi - 1e-4, .pi] {
+      // A tangent of that length in each factor.
+      let tangent = group.places.flatMap { place -> [Double] in
+        let v = (0..<place.factor.numbers.algebra).map { _ in random.normal() }
+        let length = v.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return v.map { $0 / length * angle }
+      }
+      let g = group.exp(tangent)
+      #expect(group.distance(group.exp(group.log(g)), g) < 1e-7)
+      if angle < 3.14 {
+        #expect(zip(group.log(g), tangent).allSatisfy { abs($0 - $1) < 1e-7 })
+      }
+      #expect(!group.log(g).contains { !$0.isFinite })
+    }
+  }
+
+  @Test("An element is where it projects to itself, whatever its length", arguments: groups)
+  func projections(name: String) throws {
+    let group = try #require(AmbientGroup(named: name))
+    var random = RandomStream(seed: 7, name: name)
+    for _ in 0..<20 {
+      let g = group.sample(using: &random)
+      let ambient = group.places.flatMap { place -> [Double] in
+        let part = Array(g.numbers[place.element..<place.element + place.factor.numbers.element])
+        switch place.factor {
+        case .line: return part
+        case .circle: return part.map { $0 * 3.5 }
+        // Two columns, of other lengths, the second leaning on the first.
+        case .rotations:
+          let first = [part[0], part[3], part[6]]
+          let second = zip([part[1], part[4], part[7]], first).map { 0.5 * $0 + 0.3 * $1 }
+          return first.map { 2 * $0 } + second
+        }
+      }
+      #expect(group.distance(group.projection(ambient), g) < 1e-7)
+    }
+    let nothing = [Double](repeating: 0, count: group.ambientCount)
+    #expect(group.projection(nothing) == group.identity)
+  }
+
+  @Test("A mean lies between, and turns with the elements", arguments: groups)
+  func means(name: String) throws {
+    let group = try #require(AmbientGroup(named: name))
+    var random = RandomStream(seed: 8, name: name)
+    let (g, h) = (group.sample(using: &random), group.sample(using: &random))
+    let tangent = (0..<group.dimension).map { _ in 0.3 * random.normal() }
+    let pair = [group.exp(tangent), group.exp(tangent.map { -$0 })]
+    #expect(group.distance(group.mean(pair), group.identity) < 1e-7)
+    let three = [g] + pair.map { group.compose(g, $0) }
+    #expect(group.distance(group.mean(three), g) < 1e-7)
+    let moved = three.map { group.compose(h, $0) }
+    #expect(group.distance(group.mean(moved), group.compose(h, g)) < 1e-6)
+  }
+
+  @Test("Names that say no group give none", arguments: ["", "SO4", "R0", "R2x", "Q", "R-1", "R65"])
+  func names(name: String) { #expect(AmbientGroup(named: name) == nil) }
+
+  @Test("A turn of space about an axis turns what lies across it as that of the plane does")
+  func convention() throws {
+    let group = try #require(AmbientGroup(named: "SO3"))
+    let m = group.exp([0, 0, .pi / 2]).numbers
+    // About z: x goes to y.
+    let expected: [Double] = [0, -1, 0, 1, 0, 0, 0, 0, 1]
+    #expect(zip(m, expected).allSatisfy { abs($0 - $1) < 1e-12 })
+  }
+}
