@@ -57,7 +57,9 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     common.apply()
-    let loaded = try LoadedModel(self.model)
+    let file = try ModelFile(path: self.model, catalog: Canon.catalog)
+    if let model = try file.model() as? any MeasuredModel { return try measure(model, file) }
+    let loaded = try LoadedModel(file)
     let model = loaded.model
     let (found, names, failures) = try loaded.examples(data, limit: limit)
     let classes = ImageFolder.classes(of: names).map(\.name)
@@ -150,6 +152,29 @@ struct Evaluate: ParsableCommand {
     try emit(
       table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
     try failures.finish()
+  }
+
+  /// Measures a model that says itself what is to be measured.
+  private func measure(_ model: any MeasuredModel, _ file: ModelFile) throws {
+    let found =
+      data == "test"
+      ? try file.configuration.data.test(seed: UInt64(file.configuration.seed))
+      : try Examples(tensorsAt: data, for: file.configuration.data.domain)
+    guard let found else {
+      throw CommandError(
+        "The model's data, of kind '\(type(of: file.configuration.data).kind)', have no test part."
+      )
+    }
+    let examples = try model.prepared(limit.map(found.prefix) ?? found)
+    let figures =
+      try [("examples", Double(examples.count))] + model.figures(on: examples)
+    if json {
+      return try emit(Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.filter(\.value.isFinite).jsonLine)
+    }
+    try emit(
+      table(
+        ["figure", "value"],
+        figures.map { [$0.0, $0.1 == $0.1.rounded() ? "\(Int($0.1))" : $0.1.formatted(4)] }))
   }
 
   /// The first names of a list.

@@ -11,7 +11,12 @@ struct LoadedModel {
 
   /// - Throws: `WeightsError` or `CommandError`.
   init(_ path: String) throws {
-    file = try ModelFile(path: path, catalog: Canon.catalog)
+    try self.init(try ModelFile(path: path, catalog: Canon.catalog))
+  }
+
+  /// - Throws: `WeightsError` or `CommandError`.
+  init(_ file: ModelFile) throws {
+    self.file = file
     model = try file.predictor()
     domain = try readable(model.domain)
   }

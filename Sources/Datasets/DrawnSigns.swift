@@ -42,12 +42,19 @@ public enum DrawnSigns {
   }
 }
 
+extension DrawnSigns {
+  /// Whether a place lies on the sign of a class, in halves of the side: *u* along the heading, *v* to its left.
+  static func contains(_ kind: Int, _ u: Double, _ v: Double) -> Bool {
+    Sign.outlines[kind].contains { Sign.contains($0.map { (x: $0.0, y: $0.1) }, u, v) }
+  }
+}
+
 private struct Sign: Sendable {
   var pixels: [Float] = []
   var tip, tail, box, heading: [Float]
 
   /// The outline of each class, in halves of the side: *u* along the heading, *v* to its left.
-  private static let outlines: [[[(Double, Double)]]] = [
+  fileprivate static let outlines: [[[(Double, Double)]]] = [
     // An arrow: a head and a shaft.
     [
       [(0.7, 0), (0.2, 0.35), (0.2, -0.35)],
@@ -99,7 +106,7 @@ private struct Sign: Sendable {
   }
 
   /// Whether a polygon contains a point: an odd number of its edges lies to the right.
-  private static func contains(
+  fileprivate static func contains(
     _ polygon: [(x: Double, y: Double)], _ x: Double, _ y: Double
   ) -> Bool {
     var isInside = false

@@ -80,6 +80,32 @@ public struct SmallCNNOptions: BackboneOptions {
   }
 }
 
+/// The settings of `{kind: pose-cnn}`.
+public struct PoseCNNOptions: BackboneOptions {
+  public static let kind = "pose-cnn"
+  public static let summary =
+    "Four 3×3 convolutions, halving three times, and two linear layers that know where they see what."
+  public var width = 32
+  public init() {}
+
+  public mutating func read(
+    _ keys: inout Keys, for domain: any Domain, output: [Int]
+  ) throws(SettingsError) {
+    let images = try keys.images(domain, Self.kind)
+    try keys.read("width", &width, in: 1...1024, "channels of the first stage")
+    try keys.refuse(weights: 36, width, width)
+    try keys.refuse(weights: images.size, images.size, 4, width)
+  }
+
+  public func make(
+    input: [Int], output: [Int], using random: inout RandomStream
+  ) throws(SettingsError) -> any Layer {
+    Backbone.poseCNN(
+      size: input[0], channels: input[2], width: width, outputs: output.reduce(1, *),
+      using: &random)
+  }
+}
+
 /// The settings of `{kind: mlp}`.
 public struct MLPOptions: BackboneOptions {
   public static let kind = "mlp"

@@ -24,6 +24,25 @@ public struct Linear: Layer {
   }
 }
 
+/// A linear map: *y* = *x* *W*, with no bias.
+///
+/// **Shapes.** `[batch, inputs]` → `[batch, outputs]`; `weight` `[inputs, outputs]`.
+public struct LinearMap: Layer {
+  public let weight: Parameter
+
+  /// Creates a map with weights drawn from 𝒰(−1/√inputs, 1/√inputs).
+  public init(_ inputs: Int, _ outputs: Int, using random: inout RandomStream) {
+    weight = Parameter(
+      .initialWeights([inputs, outputs], fanIn: inputs, gain: defaultGain, using: &random))
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] { [("weight", weight)] }
+
+  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    input.matmul(tape(weight))
+  }
+}
+
 /// A convolution of images.
 ///
 /// **Shapes.** `[batch, height, width, inputs]` → `[batch, outHeight, outWidth, outputs]`; `weight`

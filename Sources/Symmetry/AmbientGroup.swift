@@ -10,7 +10,7 @@ public import TensorCore
 /// (Zhou et al. 2019, arXiv 1812.07035, for SO(3)).
 ///
 /// As a product it is direct: a translation is not turned by a rotation beside it.
-public struct AmbientGroup: LieGroup {
+public struct AmbientGroup: LieGroup, Hashable {
   /// One factor.
   public enum Factor: String, Sendable, Hashable, CaseIterable {
     /// The real numbers, under addition: its own ambient space and algebra.
@@ -67,6 +67,25 @@ public struct AmbientGroup: LieGroup {
     }
     guard (1...64).contains(factors.count) else { return nil }
     self.factors = factors
+  }
+
+  /// The name by which `init(named:)` makes the group.
+  public var name: String {
+    var parts: [(factor: Factor, count: Int)] = []
+    for factor in factors {
+      if parts.last?.factor == factor, factor != .rotations {
+        parts[parts.count - 1].count += 1
+      } else {
+        parts.append((factor, 1))
+      }
+    }
+    return parts.map { part in
+      switch part.factor {
+      case .line: "R\(part.count)"
+      case .circle: part.count == 1 ? "SO2" : "T\(part.count)"
+      case .rotations: "SO3"
+      }
+    }.joined(separator: "x")
   }
 
   /// How many numbers an element has.

@@ -29,6 +29,22 @@ public struct Irreducible: Representation {
   }
 }
 
+/// The representation that moves nothing.
+public struct Still<Group: Symmetry.Group>: Representation {
+  public let group: Group
+  public let dimension: Int
+
+  public init(_ group: Group, dimension: Int = 1) {
+    (self.group, self.dimension) = (group, dimension)
+  }
+
+  public func matrix(_ g: Group.Element) -> [Double] {
+    (0..<dimension * dimension).map { $0 % (dimension + 1) == 0 ? 1 : 0 }
+  }
+
+  public func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor { batch }
+}
+
 /// Representations side by side, each on numbers of its own.
 public struct DirectSum<Group: Symmetry.Group>: Representation {
   public let parts: [any Representation<Group>]

@@ -8,7 +8,7 @@ public import Settings
 ///     let catalog = Catalog.standard.adding([MyCanonicalizerOptions.self])
 public struct Catalog: Sendable {
   public private(set) var models: [any ModelOptions.Type] = [
-    CanonicalizedOptions.self, AdaptiveOptions.self,
+    CanonicalizedOptions.self, AdaptiveOptions.self, ClassPoseOptions.self, OperatorOptions.self,
   ]
   public private(set) var tasks: [any Objective.Type] = [
     ClassificationTask.self, RestorationTask.self, SegmentationTask.self, KeypointTask.self,
@@ -16,7 +16,7 @@ public struct Catalog: Sendable {
   ]
   public private(set) var datasets: [any DatasetOptions.Type] = [
     RotatedMNISTOptions.self, UprightMNISTOptions.self, FolderOptions.self, PairsOptions.self,
-    IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
+    SceneOptions.self, PolygonsOptions.self, IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
     RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self,
   ]
   public private(set) var canonicalizers: [any CanonicalizerOptions.Type] = [
@@ -27,7 +27,7 @@ public struct Catalog: Sendable {
     IdentityOptions.self,
   ]
   public private(set) var backbones: [any BackboneOptions.Type] = [
-    PaperCNNOptions.self, SmallCNNOptions.self, MLPOptions.self, UNetOptions.self,
+    PaperCNNOptions.self, SmallCNNOptions.self, PoseCNNOptions.self, MLPOptions.self, UNetOptions.self,
     PointNetOptions.self, ParticleNetworkOptions.self,
   ]
 

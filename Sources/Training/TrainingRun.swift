@@ -206,7 +206,11 @@ public struct TrainingRun {
     }
     try trainer.restoreBest()
     if let test {
-      let quality = trainer.model.quality(on: try trainer.model.prepared(test))
+      let test = try trainer.model.prepared(test)
+      if let model = trainer.model as? any MeasuredModel {
+        for (name, value) in try model.figures(on: test) { figures["test \(name)"] = value }
+      }
+      let quality = trainer.model.quality(on: test)
       figures["test examples"] = Double(test.count)
       figures["test error sampling"] = quality.errorSampling
       figures["test loss sampling"] = quality.lossSampling

@@ -1,0 +1,63 @@
+public import Symmetry
+public import TensorCore
+
+/// Pictures of a few bodies, each in every pose of a group: some orbits, drawn as they are asked for.
+///
+/// What `draw` gives follows from body and pose alone, so that the group acts on the pictures: *g* takes the one of pose
+/// *h* to that of *g* *h*.
+public protocol Scene: Sendable {
+  /// Its word in configurations.
+  static var name: String { get }
+  /// What moves the bodies.
+  var group: AmbientGroup { get }
+  /// 1 gray, 3 color.
+  var channels: Int { get }
+  /// How many orbits there are.
+  var orbitCount: Int { get }
+
+  /// Draws a pose, uniform where all of a body is in the picture.
+  func pose(using random: inout RandomStream) -> AmbientGroup.Element
+
+  /// The picture of a body in a pose, `size · size · channels` numbers in 0…1, row by row.
+  func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float]
+}
+
+/// All scenes, by name.
+enum Scenes {
+  static let all: [any Scene.Type] = [
+    Sprites.self, SeveralSprites.self, Glyphs.self, Solids.self, Rooms.self,
+  ]
+
+  static func named(_ name: String) -> any Scene {
+    switch name {
+    case SeveralSprites.name: SeveralSprites()
+    case Glyphs.name: Glyphs()
+    case Solids.name: Solids()
+    case Rooms.name: Rooms()
+    default: Sprites()
+    }
+  }
+}
+
+/// The mean, over a grid of so many times so many points of each pixel, of what is there.
+///
+/// `sample` gives the color at a place, in halves of the side from the middle, *x* to the right and *y* down.
+func supersampled(
+  _ size: Int, channels: Int, grid: Int, _ sample: (_ x: Double, _ y: Double) -> [Double]
+) -> [Float] {
+  var pixels: [Float] = []
+  pixels.reserveCapacity(size * size * channels)
+  let scale = 2 / Double(size)
+  for row in 0..<size {
+    for column in 0..<size {
+      var sum = [Double](repeating: 0, count: channels)
+      for i in 0..<grid * grid {
+        let x = (Double(column) + (Double(i % grid) + 0.5) / Double(grid)) * scale - 1
+        let y = (Double(row) + (Double(i / grid) + 0.5) / Double(grid)) * scale - 1
+        for (channel, value) in sample(x, y).enumerated() { sum[channel] += value }
+      }
+      pixels += sum.map { Float($0 / Double(grid * grid)) }
+    }
+  }
+  return pixels
+}

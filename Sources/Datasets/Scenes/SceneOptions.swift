@@ -1,0 +1,76 @@
+public import Settings
+public import Symmetry
+import TensorCore
+
+/// The settings of `{kind: scenes}`: pairs of pictures of the same body, with the element that takes one to the other.
+///
+/// Examples hold `inputs`, `partner` and `element`, in numbers of the algebra (of a translation its length, of a turn its
+/// angle or its axis times the angle), and the orbits as labels. Those of the test part have `pose` besides,
+/// the numbers of the element that the body is in, and ways of 20 steps: `steps` `[count, 20, numbers]`,
+/// and where they have come after 10 and 20, `partner10` and `partner20`; `partner` is that after one.
+public struct SceneOptions: DatasetOptions {
+  public static let kind = "scenes"
+  public static let summary =
+    "Drawn bodies in every pose of a group, in pairs: sprites (R3), several-sprites (R6), glyphs (SO2), "
+    + "solids (SO3), rooms (R2xSO2)."
+  public var scene = Sprites.name
+  public var count = 10_000
+  public var size = 32
+  public init() {}
+
+  private var drawn: any Scene { Scenes.named(scene) }
+  public var group: AmbientGroup { drawn.group }
+  public var domain: any Domain { ImageDomain(size: size, channels: drawn.channels) }
+  public var task: String { "classify" }
+
+  public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
+    try keys.read("scene", &scene, among: Scenes.all.map { $0.name }, "what is drawn")
+    try keys.read(
+      "count", &count, in: 16...1_000_000, "pairs to train on; a tenth of them to validate")
+    try keys.read("size", &size, in: 8...256, "side of the pictures, in pixels")
+  }
+
+  /// Ways of so many steps, each of a body from one uniform pose to the next.
+  private func ways(_ count: Int, steps: Int, seed: UInt64) -> Examples {
+    let (drawn, size) = (drawn, size)
+    let group = drawn.group
+    let seen = steps == 1 ? [0, 1] : [0, 1, steps / 2, steps]
+    typealias Way = (pictures: [[Float]], steps: [Float], pose: [Float])
+    let ways = Parallel.map(Array(0..<count)) { n -> Way in
+      var random = RandomStream(seed: seed, name: "scene/\(n)")
+      let poses = (0...steps).map { _ in drawn.pose(using: &random) }
+      let elements = (1...steps).flatMap { t in
+        group.log(group.compose(poses[t], group.inverse(poses[t - 1]))).map { Float($0) }
+      }
+      return (
+        seen.map { drawn.draw(n % drawn.orbitCount, poses[$0], size: size) }, elements,
+        poses[0].numbers.map { Float($0) }
+      )
+    }
+    let shape: Shape = [count, size, size, drawn.channels]
+    func pictures(_ i: Int) -> Tensor { Tensor(ways.flatMap { $0.pictures[i] }, shape: shape) }
+    let all = Tensor(ways.flatMap(\.steps), shape: [count, steps, group.dimension])
+    var tensors = [
+      "partner": pictures(1),
+      "element": all.sliced(0..<1, axis: 1).reshaped([count, group.dimension]).contiguous,
+    ]
+    if steps > 1 {
+      tensors["steps"] = all
+      tensors["partner\(steps / 2)"] = pictures(2)
+      tensors["partner\(steps)"] = pictures(3)
+      tensors["pose"] = Tensor(ways.flatMap(\.pose), shape: [count, group.elementCount])
+    }
+    return Examples(
+      inputs: pictures(0), labels: (0..<count).map { $0 % drawn.orbitCount }, tensors)
+  }
+
+  public func load(seed: UInt64) throws -> Dataset {
+    Dataset(
+      train: ways(count, steps: 1, seed: 1), valid: ways(max(8, count / 10), steps: 1, seed: 2),
+      classNames: (0..<drawn.orbitCount).map { "orbit \($0)" })
+  }
+
+  public func test(seed: UInt64) throws -> Examples? {
+    ways(min(2048, max(64, count / 10)), steps: 20, seed: 3)
+  }
+}

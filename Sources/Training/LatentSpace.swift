@@ -1,0 +1,130 @@
+public import Autodiff
+public import Canonicalization
+public import Layers
+public import Symmetry
+public import TensorCore
+
+/// How inputs become codes, and how a group moves codes as it moves the inputs.
+public protocol LatentSpace: Sendable {
+  /// What acts.
+  var group: AmbientGroup { get }
+
+  var parameters: [(name: String, parameter: Parameter)] { get }
+
+  /// Codes `[batch, numbers]` of inputs.
+  func codes(of inputs: Variable, on tape: Tape) -> Variable
+
+  /// Codes as elements move them.
+  func moved(_ codes: Variable, by elements: [AmbientGroup.Element], on tape: Tape) -> Variable
+
+  /// The loss of pairs of codes, of *x* and of *y* = *g*·*x*, `[batch]`.
+  func loss(
+    _ x: Variable, _ y: Variable, elements: [AmbientGroup.Element], on tape: Tape
+  ) -> Variable
+
+  /// The part of codes that tells orbits apart; `nil` where the space has none.
+  func orbits(_ codes: Tensor) -> Tensor?
+
+  /// The poses in codes; empty where the space has none.
+  func poses(_ codes: Tensor) -> [AmbientGroup.Element]
+}
+
+extension LatentSpace {
+  public func orbits(_ codes: Tensor) -> Tensor? { nil }
+  public func poses(_ codes: Tensor) -> [AmbientGroup.Element] { [] }
+}
+
+/// Sphere × group, on which the group multiplies; see `ClassPoseEncoder`.
+public struct ClassPoseSpace: LatentSpace {
+  public let encoder: ClassPoseEncoder
+  public let temperature: Float
+  public let isSymmetric: Bool
+
+  public init(_ encoder: ClassPoseEncoder, temperature: Float = 0.8, isSymmetric: Bool = false) {
+    (self.encoder, self.temperature, self.isSymmetric) = (encoder, temperature, isSymmetric)
+  }
+
+  public var group: AmbientGroup { encoder.group }
+  public var parameters: [(name: String, parameter: Parameter)] { encoder.network.parameters }
+
+  public func codes(of inputs: Variable, on tape: Tape) -> Variable {
+    let code = encoder(inputs, on: tape)
+    return .concatenated([code.orbit, code.pose], axis: 1)
+  }
+
+  private func code(_ codes: Variable) -> ClassPoseCode {
+    let classes = encoder.classDimensions
+    return ClassPoseCode(
+      orbit: codes.sliced(0..<classes, axis: 1),
+      pose: codes.sliced(classes..<codes.shape[1], axis: 1))
+  }
+
+  public func moved(
+    _ codes: Variable, by elements: [AmbientGroup.Element], on tape: Tape
+  ) -> Variable {
+    let code = code(codes)
+    return .concatenated([code.orbit, code.pose.multiplied(by: elements, in: group)], axis: 1)
+  }
+
+  public func loss(
+    _ x: Variable, _ y: Variable, elements: [AmbientGroup.Element], on tape: Tape
+  ) -> Variable {
+    encoder.loss(
+      code(x), code(y), elements: elements, temperature: temperature, isSymmetric: isSymmetric)
+  }
+
+  public func orbits(_ codes: Tensor) -> Tensor? {
+    codes.sliced(0..<encoder.classDimensions, axis: 1)
+  }
+
+  public func poses(_ codes: Tensor) -> [AmbientGroup.Element] {
+    let (numbers, width) = (codes.elements.map { Double($0) }, codes.shape[1])
+    return (0..<codes.shape[0]).map {
+      .init(Array(numbers[$0 * width + encoder.classDimensions..<($0 + 1) * width]))
+    }
+  }
+}
+
+/// A space of plain vectors on which a network learns to act, from codes and the element's numbers: the baseline of
+/// the class-pose paper ("MDPH", arXiv 2207.03116).
+///
+/// The loss is |*φ*(*y*) − *T*(*g*, *φ*(*x*))|², and the hinge max(0, 1 − |*z* − *z*′|) over pairs of a batch, that keeps codes
+/// apart. Nothing makes *T* an action: steps after one another drift.
+public struct LearnedActionSpace: LatentSpace {
+  public let group: AmbientGroup
+  /// Ends in the numbers of a code.
+  public let network: any Layer
+  /// From a code and an element's numbers to a code.
+  public let transition: any Layer
+
+  public init(_ network: any Layer, transition: any Layer, group: AmbientGroup) {
+    (self.network, self.transition, self.group) = (network, transition, group)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    network.parameters + transition.parameters.map { ("transition.\($0.name)", $0.parameter) }
+  }
+
+  public func codes(of inputs: Variable, on tape: Tape) -> Variable { network(inputs, on: tape) }
+
+  public func moved(
+    _ codes: Variable, by elements: [AmbientGroup.Element], on tape: Tape
+  ) -> Variable {
+    let numbers = Tensor(
+      elements.flatMap { $0.numbers.map { Float($0) } },
+      shape: [elements.count, group.elementCount])
+    return transition(.concatenated([codes, Variable(numbers)], axis: 1), on: tape)
+  }
+
+  public func loss(
+    _ x: Variable, _ y: Variable, elements: [AmbientGroup.Element], on tape: Tape
+  ) -> Variable {
+    let reached = (moved(x, by: elements, on: tape) - y).squared().sum([1])
+    let (count, width) = (x.shape[0], x.shape[1])
+    let differences = x.reshaped([count, 1, width]) - x.reshaped([1, count, width])
+    let distances = (differences.squared().sum([2]) + 1e-12).squareRoot()
+    let own = (0..<count * count).map { $0 % (count + 1) == 0 ? Float(0) : 1 }
+    let hinge = (-(distances - 1)).relu() * Variable(Tensor(own, shape: [count, count]))
+    return reached + hinge.sum([1]) * (1 / Float(max(1, count - 1)))
+  }
+}

@@ -1,0 +1,173 @@
+public import Autodiff
+import Canonicalization
+public import Datasets
+import Layers
+public import Symmetry
+public import TensorCore
+
+/// A model that says of itself how good it is, where that is no error of predictions.
+public protocol MeasuredModel: TrainableModel {
+  /// Figures on the examples of a test part, with what they are.
+  ///
+  /// - Throws: `DatasetError` where the examples have not what is measured.
+  func figures(on examples: Examples) throws(DatasetError) -> [(name: String, value: Double)]
+}
+
+/// An encoder that learns a latent space from pairs of inputs and the elements between them.
+public struct OrbitModel: MeasuredModel {
+  public let space: any LatentSpace
+  public let domain: any Domain
+
+  public init(_ space: any LatentSpace, domain: any Domain) {
+    (self.space, self.domain) = (space, domain)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    space.parameters.map { ("backbone.\($0.name)", $0.parameter) }
+  }
+
+  /// Elements from numbers of the algebra, one a row.
+  private func elements(_ tensor: Tensor) -> [AmbientGroup.Element] {
+    let (numbers, width) = (tensor.elements.map { Double($0) }, tensor.shape[1])
+    return (0..<tensor.shape[0]).map {
+      space.group.exp(Array(numbers[$0 * width..<($0 + 1) * width]))
+    }
+  }
+
+  /// A tensor of pairs.
+  private func tensor(
+    _ name: String, in examples: Examples, _ shape: [Int]
+  ) throws(DatasetError) -> Tensor {
+    guard let found = examples[name] else {
+      throw .lacking(
+        "a model that learns from pairs needs '\(name)' beside 'inputs', and the data have none")
+    }
+    guard Array(found.shape.extents.dropFirst()) == shape else {
+      throw .lacking("'\(name)' has shape \(found.shape), and the model takes [count] + \(shape)")
+    }
+    guard found.elements.allSatisfy(\.isFinite) else {
+      throw .lacking("'\(name)' holds values that are not numbers")
+    }
+    return found
+  }
+
+  public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
+    _ = try tensor("partner", in: examples, domain.shape)
+    _ = try tensor("element", in: examples, [space.group.dimension])
+    return examples
+  }
+
+  public func loss(_ examples: Examples, on tape: Tape) -> Variable {
+    guard let partner = examples["partner"], let element = examples["element"] else {
+      return Variable(Tensor(.nan))
+    }
+    // One pass for both: batch norm sees all of them.
+    let both = Variable(Tensor.concatenated([examples.inputs, partner]))
+    let codes = space.codes(of: both, on: tape)
+    let count = examples.count
+    return space.loss(
+      codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements(element),
+      on: tape
+    ).mean()
+  }
+
+  /// The codes of many inputs.
+  public func codes(of inputs: Tensor) -> Tensor {
+    .concatenated(
+      stride(from: 0, to: max(1, inputs.shape[0]), by: 256).map { start in
+        let part = inputs.sliced(start..<min(inputs.shape[0], start + 256))
+        return space.codes(of: Variable(part), on: .inference()).value
+      })
+  }
+
+  /// Codes as elements move them.
+  public func moved(_ codes: Tensor, by elements: [AmbientGroup.Element]) -> Tensor {
+    space.moved(Variable(codes), by: elements, on: .inference()).value
+  }
+
+  /// One minus the hit-rate of the pairs, and the mean loss of batches of 32.
+  public func quality(on examples: Examples) -> Quality {
+    guard let partner = examples["partner"], let element = examples["element"] else {
+      return Quality(loss: .nan)
+    }
+    let (x, y) = (codes(of: examples.inputs), codes(of: partner))
+    let steps = elements(element)
+    var (sum, count) = (0.0, 0)
+    for start in stride(from: 0, to: examples.count, by: HitRate.batch) {
+      let range = start..<min(examples.count, start + HitRate.batch)
+      let losses = space.loss(
+        Variable(x.sliced(range)), Variable(y.sliced(range)), elements: Array(steps[range]),
+        on: .inference())
+      sum += losses.value.elements.reduce(0) { $0 + Double($1) }
+      count += range.count
+    }
+    let hits = HitRate(predicted: moved(x, by: steps), actual: y)
+    return Quality(
+      error: 1 - hits.value, loss: sum / Double(max(1, count)), errorSampling: hits.sampling)
+  }
+
+  /// Hit-rates after 1, 10 and 20 steps, one step after the other in latent space; how often the nearest other
+  /// code is of the same orbit; and how far poses are off, after each orbit's own translation from the right.
+  public func figures(
+    on examples: Examples
+  ) throws(DatasetError) -> [(name: String, value: Double)] {
+    let group = space.group
+    let x = codes(of: examples.inputs)
+    var figures: [(String, Double)] = []
+    if let steps = examples["steps"], steps.shape.rank == 3, steps.shape[2] == group.dimension {
+      var code = x
+      for step in 1...steps.shape[1] {
+        let row = steps.sliced(step - 1..<step, axis: 1).reshaped([x.shape[0], group.dimension])
+        code = moved(code, by: elements(row))
+        guard let seen = examples[step == 1 ? "partner" : "partner\(step)"] else { continue }
+        let hits = HitRate(predicted: code, actual: codes(of: seen))
+        figures.append(("hit-rate, \(step) \(step == 1 ? "step" : "steps")", hits.value))
+      }
+    } else {
+      let partner = try tensor("partner", in: examples, domain.shape)
+      let element = try tensor("element", in: examples, [group.dimension])
+      let hits = HitRate(predicted: moved(x, by: elements(element)), actual: codes(of: partner))
+      figures.append(("hit-rate, 1 step", hits.value))
+    }
+    if let orbits = space.orbits(x), !examples.labels.isEmpty {
+      figures.append(
+        ("nearest code of the same orbit", sameOrbit(orbits, examples.labels)))
+    }
+    let found = space.poses(x)
+    if let pose = examples["pose"], !found.isEmpty, !examples.labels.isEmpty,
+      Array(pose.shape.extents) == [found.count, group.elementCount]
+    {
+      let numbers = pose.elements.map { Double($0) }
+      let width = group.elementCount
+      let actual = found.indices.map {
+        AmbientGroup.Element(Array(numbers[$0 * width..<($0 + 1) * width]))
+      }
+      let errors = PoseErrors(found: found, actual: actual, orbits: examples.labels, in: group)
+      figures.append(("pose error, median", errors.quantile(0.5)))
+      figures.append(("pose error, 95 %", errors.quantile(0.95)))
+    }
+    return figures
+  }
+
+  /// The fraction of codes whose nearest other one has the same label.
+  private func sameOrbit(_ codes: Tensor, _ labels: [Int]) -> Double {
+    let count = min(codes.shape[0], 1024)
+    let some = codes.sliced(0..<count)
+    let similar = some.matmul(some.transposed()).elements
+    let same = (0..<count).count { n in
+      let best = (0..<count).filter { $0 != n }.max {
+        similar[n * count + $0] < similar[n * count + $1]
+      }
+      return best.map { labels[$0] == labels[n] } ?? false
+    }
+    return Double(same) / Double(max(1, count))
+  }
+
+  public var summary: [(name: String, value: String)] {
+    [
+      ("input", domain.text),
+      ("group", space.group.factors.map(\.rawValue).joined(separator: " × ")),
+      ("encoder parameters", "\(trainableCount())"),
+    ]
+  }
+}
