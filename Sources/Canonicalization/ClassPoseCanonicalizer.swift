@@ -32,7 +32,7 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
     mask = discMask(height: size, width: size)
   }
 
-  public var parameters: [(name: String, parameter: Parameter)] { encoder.network.parameters }
+  public var parameters: [(name: String, parameter: Parameter)] { encoder.parameters }
 
   /// Which orbit images lie on, and where.
   public func codes(of images: Tensor) -> ClassPoseCode {

@@ -25,6 +25,9 @@ public struct ClassPoseEncoder: Sendable {
   public let group: AmbientGroup
   public let head: PoseHead
   public let classDimensions: Int
+  /// Spreads the numbers of orbits over the sphere: an untrained network gives nearly the same for all inputs, and the
+  /// contrast of equal codes has no gradient.
+  public let norm: BatchNorm
 
   /// - Precondition: `classDimensions` is positive.
   public init(
@@ -34,6 +37,11 @@ public struct ClassPoseEncoder: Sendable {
     require(classDimensions > 0, "a sphere of \(classDimensions) dimensions")
     (self.network, self.group) = (network, group)
     (self.head, self.classDimensions) = (head, classDimensions)
+    norm = BatchNorm(classDimensions)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] {
+    network.parameters + norm.parameters.map { ("orbit.\($0.name)", $0.parameter) }
   }
 
   /// How many numbers a network for it ends in.
@@ -44,7 +52,7 @@ public struct ClassPoseEncoder: Sendable {
   /// The codes of inputs.
   public func callAsFunction(_ input: Variable, on tape: Tape) -> ClassPoseCode {
     let output = network(input, on: tape)
-    let orbit = output.sliced(0..<classDimensions, axis: 1)
+    let orbit = norm(output.sliced(0..<classDimensions, axis: 1), on: tape)
     let length = (orbit.squared().sum([1], keepingAxes: true) + 1e-20).squareRoot()
     return ClassPoseCode(
       orbit: orbit / length,

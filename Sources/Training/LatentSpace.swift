@@ -45,7 +45,7 @@ public struct ClassPoseSpace: LatentSpace {
   }
 
   public var group: AmbientGroup { encoder.group }
-  public var parameters: [(name: String, parameter: Parameter)] { encoder.network.parameters }
+  public var parameters: [(name: String, parameter: Parameter)] { encoder.parameters }
 
   public func codes(of inputs: Variable, on tape: Tape) -> Variable {
     let code = encoder(inputs, on: tape)

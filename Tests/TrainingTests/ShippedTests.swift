@@ -14,7 +14,8 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 /// All configurations, by name, but for those that begin with a model that another one leaves.
 private let names: [String] =
   ((try? FileManager.default.contentsOfDirectory(atPath: root + "/configs")) ?? [])
-  .filter { $0.hasSuffix(".yaml") && $0 != "upright-mnist-prior.yaml" }.sorted()
+  .filter { $0.hasSuffix(".yaml") && $0 != "upright-mnist-prior.yaml" && !$0.hasPrefix("latent-") }
+  .sorted()
 
 /// A few examples of whatever a domain and a task want, of random numbers.
 private func examples(_ model: any Predictor, _ count: Int) -> Examples {
@@ -34,6 +35,30 @@ private func examples(_ model: any Predictor, _ count: Int) -> Examples {
 }
 
 @Suite struct ShippedTests {
+  @Test(
+    "Every configuration of a latent space is built, trained for two steps, saved, loaded and measured",
+    arguments: ["latent-sprites", "latent-polygons"])
+  func latent(name: String) throws {
+    var configuration = try RunConfiguration(
+      path: "\(root)/configs/\(name).yaml",
+      changes: name == "latent-sprites" ? ["data.count=16"] : ["data.shapes=4", "data.order=10"])
+    (configuration.training.epochs, configuration.training.batch) = (1, 8)
+    configuration.limit = 16
+    let data = try configuration.loadData()
+    var trainer = try Trainer(configuration, data: data)
+    while !trainer.isFinished { #expect(try trainer.advance().isFinite) }
+    #expect(trainer.step == 2)
+    try trainer.validate()
+    let path = FileManager.default.temporaryDirectory.path + "/canon-shipped-\(name).safetensors"
+    try trainer.bestModel().write(to: path)
+    let loaded = try #require(try ModelFile(path: path).model() as? any MeasuredModel)
+    let trained = try #require(trainer.model as? any MeasuredModel)
+    let few = try trained.prepared(data.valid.prefix(8))
+    let found = try loaded.figures(on: few)
+    #expect(!found.isEmpty && found.allSatisfy { $0.value.isFinite })
+    #expect(found.map(\.value) == (try trained.figures(on: few)).map(\.value))
+  }
+
   @Test(
     "Every configuration is built, trained for two steps, saved, loaded and verified",
     arguments: names)

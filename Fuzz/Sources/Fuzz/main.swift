@@ -41,9 +41,15 @@ if let kind = kinds.first(where: { $0.name == option("child", "") }) {
   for n in (Int(option("from", "0")) ?? 0)..<inputs {
     let text = "\(n)                    "
     _ = text.withCString { pwrite(place, $0, 16, 0) }
-    let start = processSeconds()
-    try kind.use(input(kind, seeds, n), folder, n)
-    let seconds = processSeconds() - start
+    let bytes = input(kind, seeds, n)
+    func measured() throws -> Double {
+      let start = processSeconds()
+      try kind.use(bytes, folder, n)
+      return processSeconds() - start
+    }
+    var seconds = try measured()
+    // What is slow is slow each time; a machine may stand still once.
+    for _ in 0..<2 where seconds > 1 { seconds = min(seconds, try measured()) }
     slowest = max(slowest, seconds)
     if seconds > 1 { try? "\(n)\n".append(to: "\(folder)/slow") }
   }
