@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-packages bench-speed needs-swift packages
+.PHONY: help demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -89,5 +89,13 @@ bench: benchmarks bench-packages ## Learned against heuristic canonicalization, 
 
 bench-full: benchmarks bench-packages ## The same with the paper's sizes: a day
 	$(LEARNING) --full --out Benchmarks/Results/learning-full
+
+LATENT = env -u OPENBLAS_CORETYPE $(BENCH)/LatentBenchmark
+
+bench-latent: benchmarks ## Latent spaces that a group acts on, beside their papers' baselines
+	$(LATENT)
+
+bench-latent-full: benchmarks ## The same with the papers' sizes: a day and more
+	$(LATENT) --full --out Benchmarks/Results/latent-full
 
 check: lint build docs test ## Everything

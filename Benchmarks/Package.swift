@@ -18,10 +18,18 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    .target(name: "Pages", swiftSettings: settings),
+    .executableTarget(
+      name: "LatentBenchmark",
+      dependencies: [
+        "Pages", .product(name: "Canon", package: "canon"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
     .executableTarget(
       name: "LearningBenchmark",
       dependencies: [
-        .product(name: "Canon", package: "canon"),
+        "Pages", .product(name: "Canon", package: "canon"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

@@ -169,7 +169,8 @@ struct Evaluate: ParsableCommand {
     let figures =
       try [("examples", Double(examples.count))] + model.figures(on: examples)
     if json {
-      return try emit(Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.filter(\.value.isFinite).jsonLine)
+      return try emit(
+        Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.filter(\.value.isFinite).jsonLine)
     }
     try emit(
       table(

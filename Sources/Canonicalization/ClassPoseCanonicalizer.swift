@@ -44,7 +44,8 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
       let output = encoder.network.predict(images)
       let (numbers, width) = (output.elements.map { Double($0) }, output.shape[1])
       return (0..<images.shape[0]).map { n in
-        let last = numbers[(n + 1) * width - (encoder.head == .projection ? 2 : 1)..<(n + 1) * width]
+        let last = numbers[
+          (n + 1) * width - (encoder.head == .projection ? 2 : 1)..<(n + 1) * width]
         let v = Array(last)
         return v.count == 1
           ? Pose(PlanarIsometry(residual: v[0]))

@@ -77,7 +77,7 @@ public struct ClassPoseEncoder: Sendable {
   }
 }
 
-/// InfoNCE of matching rows, `[batch]` (van den Oord et al. 2018, arXiv 1807.03748).
+/// InfoNCE of matching rows, `[batch]` (van den Oord, Li & Vinyals 2018, arXiv 1807.03748).
 func contrast(
   _ a: Variable, _ b: Variable, temperature: Float, isSymmetric: Bool
 ) -> Variable {

@@ -131,10 +131,12 @@ public struct PolygonsOptions: DatasetOptions {
     try keys.read("transform", &transform, "what the steps do")
     try keys.read("order", &order, in: 2...64, "after how many steps a transform goes around")
     try keys.read("size", &size, in: 8...256, "side of the pictures, in pixels")
-    try keys.read("shapes", &shapes, in: 4...100_000, "pentagons to train on; a quarter more to validate")
+    try keys.read(
+      "shapes", &shapes, in: 4...100_000, "pentagons to train on; a quarter more to validate")
     if transform != .rotation && size % order != 0 {
       throw keys.failure(
-        "'size' is \(size), which \(order) shifts do not go around; it must be divisible by 'order'")
+        "'size' is \(size), which \(order) shifts do not go around; it must be divisible by 'order'"
+      )
     }
   }
 

@@ -205,7 +205,8 @@ public struct OperatorOptions: ModelOptions {
       throw keys.failure("'orders' are \(orders), but the data go around after \(own)")
     }
     try keys.read(
-      "mixers", &mixers, "each transform acts by an operator of its own, with a learned matrix between")
+      "mixers", &mixers,
+      "each transform acts by an operator of its own, with a learned matrix between")
     _ = try representations(keys)
     try keys.refuse(weights: dimension, data.domain.shape.reduce(1, *))
     if mixers { try keys.refuse(weights: dimension, dimension) }
@@ -250,7 +251,9 @@ public struct OperatorOptions: ModelOptions {
         throw keys.failure("'dimension' is \(dimension), too few for \(orders.count) turns")
       }
       let still = Still(group, dimension: rest)
-      return [DirectSum(turns.map { $0 as any Representation<FiniteAbelian> } + (rest > 0 ? [still] : []))]
+      return [
+        DirectSum(turns.map { $0 as any Representation<FiniteAbelian> } + (rest > 0 ? [still] : []))
+      ]
     }
   }
 

@@ -75,7 +75,8 @@ private let groups = ["R3", "SO2", "SO3", "T2", "R2xSO2", "SO3xR1xT2"]
     #expect(group.distance(group.mean(moved), group.compose(h, g)) < 1e-6)
   }
 
-  @Test("Names that say no group give none", arguments: ["", "SO4", "R0", "R2x", "Q", "R-1", "R65"])
+  @Test(
+    "Names that say no group give none", arguments: ["", "SO4", "R0", "R2x", "Q", "R-1", "R65"])
   func names(name: String) { #expect(AmbientGroup(named: name) == nil) }
 
   @Test("A turn of space about an axis turns what lies across it as that of the plane does")

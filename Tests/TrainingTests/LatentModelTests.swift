@@ -35,7 +35,8 @@ private func figures(_ text: String) throws -> [String: Double] {
   let (model, configuration) = try trained(text)
   let test = try #require(try configuration.data.test(seed: 0))
   return Dictionary(
-    try model.figures(on: try model.prepared(test)).map { ($0.name, $0.value) }) { $1 }
+    try model.figures(on: try model.prepared(test)).map { ($0.name, $0.value) }
+  ) { $1 }
 }
 
 @Suite struct LatentModelTests {
@@ -54,9 +55,11 @@ private func figures(_ text: String) throws -> [String: Double] {
     #expect(HitRate(predicted: collapsed, actual: collapsed).value == 2.0 / 64)
   }
 
-  @Test("Poses that differ by a translation of their orbit from the right are right", arguments: [
-    "R2", "SO2", "SO3",
-  ])
+  @Test(
+    "Poses that differ by a translation of their orbit from the right are right",
+    arguments: [
+      "R2", "SO2", "SO3",
+    ])
   func poseErrors(name: String) throws {
     let group = try #require(AmbientGroup(named: name))
     var random = RandomStream(seed: 2, name: name)
@@ -97,7 +100,8 @@ private func figures(_ text: String) throws -> [String: Double] {
     #expect(zip(moved, expected).reduce(0) { $0 + abs($1.0 - $1.1) } / 256 < 1e-3)
   }
 
-  @Test("Pictures of all scenes differ with orbit and pose, and elements take one to the next",
+  @Test(
+    "Pictures of all scenes differ with orbit and pose, and elements take one to the next",
     arguments: ["sprites", "several-sprites", "glyphs", "solids", "rooms"])
   func pairs(scene: String) throws {
     let configuration = try settings(
@@ -111,7 +115,8 @@ private func figures(_ text: String) throws -> [String: Double] {
     let (steps, pose) = (try #require(test["steps"]), try #require(test["pose"]))
     #expect(steps.shape.extents == [64, 20, group.dimension])
     #expect(pose.shape.extents == [64, group.elementCount])
-    #expect(Set(test.labels).count == min(64, scene == "several-sprites" ? 27 : 3) || scene == "rooms")
+    #expect(
+      Set(test.labels).count == min(64, scene == "several-sprites" ? 27 : 3) || scene == "rooms")
   }
 
   @Test("Shifts of polygons go around the torus bit for bit; turns are those of the picture")
@@ -202,7 +207,8 @@ private func figures(_ text: String) throws -> [String: Double] {
     #expect((learned["hit-rate, 20 steps"] ?? 1) < (found["hit-rate, 20 steps"] ?? 0))
   }
 
-  @Test("A shift operator makes second views that a disentangled one cannot") func operators() throws
+  @Test("A shift operator makes second views that a disentangled one cannot") func operators()
+    throws
   {
     func error(_ action: String, _ more: String = "") throws -> Double {
       try figures(

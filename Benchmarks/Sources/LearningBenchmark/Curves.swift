@@ -2,6 +2,7 @@ import Canonicalization
 import Datasets
 import Foundation
 import Images
+import Pages
 import Symmetry
 import TensorCore
 import Training

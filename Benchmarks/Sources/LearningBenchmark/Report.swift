@@ -1,4 +1,5 @@
 import Foundation
+import Pages
 import TensorCore
 
 /// All that is written of the results.
@@ -24,7 +25,9 @@ struct Report {
         yLabel: "",
         content: .bars(
           summaries.map { s in
-            (s.method, s.kind, Statistic(s.results.map { $0.figure * factor }))
+            Chart.Bar(
+              name: s.method, color: s.kind.color,
+              value: Statistic(s.results.map { $0.figure * factor }))
           }))
     }
 

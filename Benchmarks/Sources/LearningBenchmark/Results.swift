@@ -1,4 +1,5 @@
 import Foundation
+import Pages
 
 /// What was measured of one model: a method, trained from one seed.
 struct Result: Codable {
@@ -36,22 +37,6 @@ struct Result: Codable {
 
   /// What methods are compared by: the error, or the mean squared error.
   var figure: Double { error ?? loss }
-}
-
-/// A mean with the standard deviation over seeds.
-struct Statistic: Codable {
-  let mean, deviation: Double
-  let count: Int
-
-  init(_ values: [Double]) {
-    count = values.count
-    let mean = values.reduce(0, +) / Double(max(1, values.count))
-    self.mean = mean
-    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : 0
-  }
-
-  var range: ClosedRange<Double> { mean - deviation...mean + deviation }
 }
 
 /// All seeds of one method on one task.

@@ -5,6 +5,9 @@ import Training
 /// What kind of method it is: tables compare the kinds.
 enum MethodKind: String, Codable, CaseIterable {
   case none, augmentation, heuristic, frozen, learned, frame
+
+  /// The color of the kind, the same in all pictures.
+  var color: Int { MethodKind.allCases.firstIndex(of: self) ?? 0 }
 }
 
 /// How much is done: `quick` in half an hour, `full` with the paper's sizes.

@@ -42,7 +42,8 @@ public struct Rooms: Scene {
       let distance = min(toX, toY)
       guard abs(y) * distance < 0.7 else {
         let near = min(1, 0.7 / (abs(y) * 2))
-        return y < 0 ? [0.85, 0.85, 0.9].map { $0 * (1 - 0.4 * near) }
+        return y < 0
+          ? [0.85, 0.85, 0.9].map { $0 * (1 - 0.4 * near) }
           : [0.35, 0.28, 0.22].map { $0 * (1 - 0.4 * near) }
       }
       let (hx, hy) = (px + distance * dx, py + distance * dy)

@@ -2,7 +2,7 @@ import Glibc
 public import Symmetry
 public import TensorCore
 
-/// The three silhouettes of dSprites (Matthey et al. 2017), of radius 1 about the origin, *v* down.
+/// The three silhouettes of the dSprites data (Matthey and others, 2017), of radius 1 about the origin, *v* down.
 enum Silhouette: Int, CaseIterable {
   case heart, square, ellipse
 

@@ -1,24 +1,45 @@
 import Foundation
 
 /// A plot as SVG, in the colors of a page or of paper.
-struct Chart {
+public struct Chart {
   /// Points of one method, from left to right.
-  struct Series {
-    let name: String
-    let points: [(x: Double, mean: Double, deviation: Double)]
+  public struct Series {
+    public let name: String
+    public let points: [(x: Double, mean: Double, deviation: Double)]
+
+    public init(name: String, points: [(x: Double, mean: Double, deviation: Double)]) {
+      (self.name, self.points) = (name, points)
+    }
   }
 
-  enum Content {
-    /// A bar a method, with its standard deviation, and what kind of method it is.
-    case bars([(name: String, kind: MethodKind, value: Statistic)])
+  /// A bar of a method.
+  public struct Bar {
+    public let name: String
+    /// Which of the seven colors it has.
+    public let color: Int
+    public let value: Statistic
+
+    public init(name: String, color: Int, value: Statistic) {
+      (self.name, self.color, self.value) = (name, color, value)
+    }
+  }
+
+  public enum Content {
+    /// A bar a method, with its standard deviation.
+    case bars([Bar])
     case lines([Series], isLogarithmic: Bool)
   }
 
-  let id, title, xLabel, yLabel: String
-  let content: Content
+  public let id, title, xLabel, yLabel: String
+  public let content: Content
+
+  public init(id: String, title: String, xLabel: String, yLabel: String, content: Content) {
+    (self.id, self.title, self.xLabel, self.yLabel) = (id, title, xLabel, yLabel)
+    self.content = content
+  }
 
   /// Where colors come from: the page's style, which follows its reader's light or dark, or fixed ones.
-  enum Theme {
+  public enum Theme {
     case page, paper
 
     func color(_ name: String) -> String {
@@ -41,7 +62,7 @@ struct Chart {
     ]
 
     /// The colors by name, for the page's style.
-    static var style: String {
+    public static var style: String {
       func root(_ colors: [String: String]) -> String {
         ":root { " + colors.sorted { $0.key < $1.key }.map { "--\($0): \($1); " }.joined() + "}"
       }
@@ -53,12 +74,7 @@ struct Chart {
     }
   }
 
-  /// The color of each kind of method, the same in all pictures.
-  static func color(_ kind: MethodKind) -> String {
-    "c\(MethodKind.allCases.firstIndex(of: kind) ?? 0)"
-  }
-
-  func svg(_ theme: Theme) -> String {
+  public func svg(_ theme: Theme) -> String {
     switch content {
     case .bars(let bars): barsSVG(bars, theme)
     case .lines(let series, let isLogarithmic): linesSVG(series, isLogarithmic, theme)
@@ -79,9 +95,7 @@ struct Chart {
 
   // MARK: Bars
 
-  private func barsSVG(
-    _ bars: [(name: String, kind: MethodKind, value: Statistic)], _ theme: Theme
-  ) -> String {
+  private func barsSVG(_ bars: [Bar], _ theme: Theme) -> String {
     let (left, right, top, row) = (210.0, 690.0, 44.0, 26.0)
     let largest = bars.map { $0.value.mean + $0.value.deviation }.max() ?? 1
     let ticks = niceTicks(0, largest)
@@ -98,7 +112,7 @@ struct Chart {
       let (from, to) = (bar.value.mean - bar.value.deviation, bar.value.mean + bar.value.deviation)
       body += text(bar.name, left - 8, y + 18, "end")
       body +=
-        "<rect x=\"\(left)\" y=\"\((y + 4).short)\" width=\"\((scale(bar.value.mean) - left).short)\" height=\"\((row - 8).short)\" fill=\"\(theme.color(Chart.color(bar.kind)))\"/>"
+        "<rect x=\"\(left)\" y=\"\((y + 4).short)\" width=\"\((scale(bar.value.mean) - left).short)\" height=\"\((row - 8).short)\" fill=\"\(theme.color("c\(bar.color % 7)"))\"/>"
       body +=
         "<path d=\"M\(scale(max(0, from)).short) \((y + row / 2).short)H\(scale(to).short)\" stroke=\"\(theme.color("text"))\" stroke-width=\"2\"/>"
       body += text(bar.value.mean.label3, scale(to) + 8, y + 18, "start")
@@ -165,7 +179,7 @@ struct Chart {
 }
 
 /// Round numbers from at most `low` to at least `high`.
-func niceTicks(_ low: Double, _ high: Double) -> [Double] {
+public func niceTicks(_ low: Double, _ high: Double) -> [Double] {
   let span = max(high - low, 1e-12)
   let rough = pow(10, (log10(span / 5)).rounded(.down))
   let step = [1, 2, 2.5, 5, 10].map { $0 * rough }.first { span / $0 <= 6 } ?? rough * 10
@@ -179,11 +193,11 @@ extension Double {
   /// As short as it is exact, for ticks.
   fileprivate var label: String { String(format: "%g", (self * 1e9).rounded() / 1e9) }
   /// With three digits.
-  var label3: String { String(format: "%.3g", self) }
+  public var label3: String { String(format: "%.3g", self) }
 }
 
 /// A text as HTML and SVG want it.
-func escaped(_ text: String) -> String {
+public func escaped(_ text: String) -> String {
   text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
     .replacingOccurrences(of: ">", with: "&gt;").replacingOccurrences(of: "\"", with: "&quot;")
 }

@@ -1,0 +1,92 @@
+import Foundation
+import Pages
+
+/// All results, as a table for people to read and one page to look at.
+struct Report {
+  let tasks: [Task]
+  let results: [Result]
+  let isFull: Bool
+
+  static let preface =
+    "Every method is trained from each seed on the same drawn data, chosen on the validation part and measured "
+    + "once on the test part: mean ± standard deviation over seeds. A hit-rate is how often the code that steps lead to is "
+    + "nearest to the code of the picture there, among 32 (one in 32 by chance). Poses are measured after each "
+    + "orbit's own translation, in radians or halves of the side. Published figures are of other pictures, sizes "
+    + "and networks."
+
+  private func statistic(_ task: Task, _ method: Method, _ figure: String) -> Statistic? {
+    let values = results.filter { $0.task == task.id && $0.method == method.name }
+      .compactMap { $0.figures[figure] }
+    return values.isEmpty ? nil : Statistic(values)
+  }
+
+  private func text(_ value: Statistic?) -> String {
+    value.map {
+      let digits = $0.mean < 0.1 ? 5 : 3
+      return String(format: "%.\(digits)f ± %.\(digits)f", $0.mean, $0.deviation)
+    } ?? "–"
+  }
+
+  private func rows(_ task: Task) -> [[String]] {
+    task.methods.map { method in
+      let seconds = results.filter { $0.task == task.id && $0.method == method.name }
+        .map(\.trainSeconds)
+      return [method.name + (method.isBaseline ? " (baseline)" : "")]
+        + task.figures.map { figure in
+          text(statistic(task, method, figure))
+            + (method.published[figure].map { " [paper \($0)]" } ?? "")
+        } + [String(format: "%.0f s", Statistic(seconds).mean)]
+    }
+  }
+
+  private func chart(_ task: Task) -> Chart {
+    Chart(
+      id: task.id, title: "\(task.title): \(task.figures[0])", xLabel: task.figures[0], yLabel: "",
+      content: .bars(
+        task.methods.compactMap { method in
+          statistic(task, method, task.figures[0]).map {
+            Chart.Bar(name: method.name, color: method.isBaseline ? 0 : 4, value: $0)
+          }
+        }))
+  }
+
+  var markdown: String {
+    let sections = tasks.map { task in
+      let header = ["method"] + task.figures + ["training"]
+      let lines = [header, header.map { _ in "---" }] + rows(task)
+      return "## \(task.title)\n\n\(task.text)\n\n"
+        + lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n")
+    }
+    return "# Latent spaces\n\n\(Report.preface)\n\n" + sections.joined(separator: "\n\n") + "\n"
+  }
+
+  var html: String {
+    let sections = tasks.map { task in
+      let header = (["method"] + task.figures + ["training"])
+        .map { "<th>\(escaped($0))</th>" }.joined()
+      let body = rows(task).map { row in
+        "<tr>" + row.map { "<td>\(escaped($0))</td>" }.joined() + "</tr>"
+      }.joined(separator: "\n")
+      return """
+        <section><h2>\(escaped(task.title))</h2>
+        <p>\(escaped(task.text))</p>
+        <figure>\(chart(task).svg(.page))</figure>
+        <div class="wide"><table><thead><tr>\(header)</tr></thead><tbody>\(body)</tbody></table></div>
+        </section>
+        """
+    }
+    return htmlPage(
+      title: "canon: latent spaces",
+      """
+      <h1>Latent spaces\(isFull ? ", with the papers' sizes" : "")</h1>
+      <p>Class-pose encoders and distributed operators, beside the baselines of their papers.</p>
+      <p class="note">\(escaped(Report.preface))</p>
+      \(sections.joined(separator: "\n"))
+      """)
+  }
+
+  func write(to out: String) throws {
+    try markdown.write(toFile: "\(out)/latent.md", atomically: true, encoding: .utf8)
+    try html.write(toFile: "\(out)/latent.html", atomically: true, encoding: .utf8)
+  }
+}
