@@ -16,7 +16,8 @@ struct Poses: ParsableCommand {
       about it (circular standard deviation). A model that knows which way is up has the same mean for
       all classes and a small spread. The error is how far, as a median over a random turn of each image, the
       pose of the turned image is from the turned pose. The first --orbits images are turned once around,
-      and those are counted whose pose goes once around too (winding number 1). With --recenter a copy of
+      and those are counted whose pose goes once around too (winding number 1); the first --traced of them by
+      half a degree at a time, for the largest jump of a pose (poses in steps jump by these). With --recenter a copy of
       the model is written whose canonical forms are turned by the mean over all classes, so that they are
       upright; what it predicts stays.
 
@@ -37,6 +38,9 @@ struct Poses: ParsableCommand {
   @Option(help: "How many images are turned once around, to see whether their poses follow.")
   var orbits = 100
 
+  @Option(help: "How many of them are turned by half a degree at a time, for the largest jump of a pose.")
+  var traced = 10
+
   @Option(help: "Where to write the model with upright forms.")
   var recenter: String?
 
@@ -48,6 +52,7 @@ struct Poses: ParsableCommand {
   func validate() throws {
     try requireFlag("--limit", limit, atLeast: 1)
     try requireFlag("--orbits", orbits, atLeast: 0)
+    try requireFlag("--traced", traced, atLeast: 0)
   }
 
   func run() throws {
@@ -64,7 +69,8 @@ struct Poses: ParsableCommand {
       throw CommandError("\(data) has no classes; put images into a subfolder per class.")
     }
     let reports = PoseReport.all(
-      examples.inputs, labels: examples.labels, classNames: loaded.model.classNames, orbits: orbits
+      examples.inputs, labels: examples.labels, classNames: loaded.model.classNames, orbits: orbits,
+      traced: traced
     ) { loaded.model.poses(of: $0) }
     if json {
       try emit(jsonLines(reports).joined(separator: "\n"))
@@ -84,7 +90,10 @@ struct Poses: ParsableCommand {
     if !common.quiet && !json {
       note(
         "The poses of \(all.orbitsOnceAround ?? 0) of \(all.orbits ?? 0) images go once around as the images "
-          + "do.")
+          + "do."
+          + (all.largestJumpDegrees.map {
+            " Half a degree changes one by \($0.formatted(1))° at most, of \(all.traced ?? 0)."
+          } ?? ""))
     }
     if let recenter { try write(loaded, all.meanDegrees, to: recenter) }
     try failures.finish()

@@ -16,7 +16,8 @@ struct Predict: ParsableCommand {
       written to --out, in the pose that the input came in: images to a folder, at the model's size; numbers to a \
       .safetensors file, with the inputs' names in its metadata. Places in images are in pixels of the model's input. \
       With --canonical the inputs are also written in canonical pose, in the same pass: images to a folder, sets \
-      to a .safetensors file.
+      to a .safetensors file. Of a model of kind class-pose each input's pose and, in CSV and JSON, its orbit are \
+      printed.
 
       EXAMPLES
         canon predict runs/c8 my-images
@@ -65,7 +66,9 @@ struct Predict: ParsableCommand {
 
   func run() throws {
     common.apply()
-    let loaded = try LoadedModel(self.model)
+    let file = try ModelFile(path: self.model, catalog: Canon.catalog)
+    if let model = try file.model() as? OrbitModel { return try predict(model) }
+    let loaded = try LoadedModel(file)
     let (model, domain) = (loaded.model, loaded.domain)
     let source = try loaded.source(data)
     let presentation = model.task.presentation

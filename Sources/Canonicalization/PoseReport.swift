@@ -8,6 +8,10 @@ public struct PoseReport: Codable, Sendable {
   public var meanDegrees, deviationDegrees, resultant, medianErrorDegrees: Double
   /// How many images were turned once around, and of how many the pose went once around too.
   public var orbits, orbitsOnceAround: Int?
+  /// Of so many of them, turned by half a degree at a time: the largest change of a pose from one to the next in degrees,
+  /// and over that of the image.
+  public var traced: Int?
+  public var largestJumpDegrees, lipschitz: Double?
 
   private init(_ name: String, _ poses: [Found]) {
     let spread = PoseSpread(poses.map(\.pose))
@@ -28,10 +32,12 @@ public struct PoseReport: Codable, Sendable {
   ///   - images: Upright, `[count, …]`.
   ///   - labels: Their classes.
   ///   - classNames: The names of all classes.
-  ///   - orbits: How many images are turned once around.
+  ///   - orbits: How many images are turned once around, in 36 steps.
+  ///   - traced: How many of them in 720.
   ///   - find: Finds the poses of a batch.
   public static func all(
-    _ images: Tensor, labels: [Int], classNames: [String], orbits: Int, _ find: Finder
+    _ images: Tensor, labels: [Int], classNames: [String], orbits: Int, traced: Int = 0,
+    _ find: Finder
   ) -> [PoseReport] {
     let poses = measured(images, find)
     guard !poses.isEmpty else { return [] }
@@ -43,7 +49,15 @@ public struct PoseReport: Codable, Sendable {
     let turned = min(orbits, images.shape[0])
     all.orbits = turned
     all.orbitsOnceAround = (0..<turned).count {
-      winding(images.sliced($0..<$0 + 1), find) == 1
+      trace(images.sliced($0..<$0 + 1), steps: 36, find).winding == 1
+    }
+    let traces = (0..<min(traced, turned)).map {
+      trace(images.sliced($0..<$0 + 1), steps: 720, find)
+    }
+    if !traces.isEmpty {
+      all.traced = traces.count
+      all.largestJumpDegrees = traces.reduce(0) { max($0, $1.largestJump) } * 180 / .pi
+      all.lipschitz = traces.reduce(0) { max($0, $1.lipschitz) }
     }
     reports.append(all)
     return reports
@@ -66,12 +80,11 @@ public struct PoseReport: Codable, Sendable {
     return result
   }
 
-  /// How often the pose goes around as an image is turned once around.
-  private static func winding(_ image: Tensor, _ find: Finder) -> Int {
-    let steps = 36
+  /// How the pose goes as an image is turned once around.
+  private static func trace(_ image: Tensor, steps: Int, _ find: Finder) -> OrbitTrace {
     let turns = (0..<steps).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(steps)) }
     let copies = Tensor.concatenated([Tensor](repeating: image, count: steps))
     let moved = Pixels().act(turns.map { Motion(isometry: $0) }, on: copies)
-    return find(moved).map(\.element.planarIsometry).windingNumber
+    return OrbitTrace(find(moved).map(\.element.planarIsometry))
   }
 }

@@ -2,14 +2,29 @@ import Glibc
 public import Symmetry
 import TensorCore
 
-extension [PlanarIsometry] {
-  /// How often poses go around that were found in an image turned once around, in even steps: 1 for a
-  /// canonicalizer that follows it.
-  public var windingNumber: Int {
-    let way = indices.reduce(0.0) {
-      $0 + (self[($1 + 1) % count].angle - self[$1].angle).remainder(dividingBy: 2 * .pi)
+/// How continuous poses are along a closed orbit: what the topology of a head decides, and what an image's own
+/// symmetry does.
+///
+/// A pose that follows the orbit goes around once, as steadily as the orbit does. One that is made from a number by `exp`
+/// goes around 0 times, and makes up for it in one leap; near a symmetric image every pose leaps.
+public struct OrbitTrace: Sendable, Equatable {
+  /// How often the pose goes around while the input does so once.
+  public let winding: Int
+  /// The largest change of the pose from one step to the next, in radians.
+  public let largestJump: Double
+  /// The largest change of the pose over that of the input, 1 for a pose that follows it.
+  public let lipschitz: Double
+
+  /// - Parameter poses: Found in an input turned once around, in even steps.
+  /// - Precondition: There are poses.
+  public init(_ poses: [PlanarIsometry]) {
+    require(!poses.isEmpty, "an orbit of no poses")
+    let changes = poses.indices.map { i in
+      (poses[(i + 1) % poses.count].angle - poses[i].angle).remainder(dividingBy: 2 * .pi)
     }
-    return Int((way / (2 * .pi)).rounded())
+    winding = Int((changes.reduce(0, +) / (2 * .pi)).rounded())
+    largestJump = changes.reduce(0) { max($0, abs($1)) }
+    lipschitz = largestJump * Double(poses.count) / (2 * .pi)
   }
 }
 

@@ -73,7 +73,9 @@ public struct ModelFile: Sendable {
   public func predictor() throws(WeightsError) -> any Predictor {
     guard let predictor = try model() as? any Predictor else {
       let kind = type(of: configuration.model).kind
-      throw WeightsError(path, "models of kind '\(kind)' do not predict")
+      throw WeightsError(
+        path,
+        "models of kind '\(kind)' have no predictions; `canon evaluate` measures them")
     }
     return predictor
   }

@@ -120,6 +120,21 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(found.form == 0 && found.pose < 1e-12)
   }
 
+  @Test("A pose that follows goes once around; one that is made by exp of a number tears") func traces()
+  {
+    func trace(_ pose: (Double) -> Double) -> OrbitTrace {
+      OrbitTrace((0..<360).map { PlanarIsometry(residual: pose(2 * .pi * Double($0) / 360)) })
+    }
+    let follows = trace { $0 + 0.3 }
+    #expect(follows.winding == 1 && abs(follows.lipschitz - 1) < 1e-6)
+    // A continuous function of the orbit into the line comes back: around 0 times, as fast the other way.
+    let torn = trace { 3 * Foundation.sin($0) }
+    #expect(torn.winding == 0 && torn.lipschitz > 2.9)
+    let leaps = trace { $0 < .pi ? $0 : $0 + 1.5 }
+    #expect(leaps.winding == 1 && leaps.largestJump > 1.5)
+    #expect(trace { -2 * $0 }.winding == -2)
+  }
+
   @Test("The own loss teaches the pose of turned copies, from relative poses alone")
   func learning() throws {
     var random = RandomStream(seed: 5, name: "learning")

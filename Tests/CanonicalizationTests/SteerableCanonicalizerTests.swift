@@ -98,7 +98,7 @@ private func steerable<G: PlanarGroup>(
       let copies = pictures.gathered([Int](repeating: n, count: steps))
       let turns = (0..<steps).map { PlanarIsometry(residual: 2 * .pi * Double($0) / Double(steps)) }
       let poses = canonicalizer.poses(of: canonicalizer.action.act(turns, on: copies))
-      #expect(poses.map(\.element).windingNumber == 1)
+      #expect(OrbitTrace(poses.map(\.element)).winding == 1)
     }
   }
 
