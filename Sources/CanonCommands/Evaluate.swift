@@ -156,16 +156,8 @@ struct Evaluate: ParsableCommand {
 
   /// Measures a model that says itself what is to be measured.
   private func measure(_ model: any MeasuredModel, _ file: ModelFile) throws {
-    let found =
-      data == "test"
-      ? try file.configuration.data.test(seed: UInt64(file.configuration.seed))
-      : try Examples(tensorsAt: data, for: file.configuration.data.domain)
-    guard let found else {
-      throw CommandError(
-        "The model's data, of kind '\(type(of: file.configuration.data).kind)', have no test part."
-      )
-    }
-    let examples = try model.prepared(limit.map(found.prefix) ?? found)
+    let all = try pairsOf(data, file, model)
+    let examples = limit.map(all.prefix) ?? all
     let figures =
       try [("examples", Double(examples.count))] + model.figures(on: examples)
     if json {

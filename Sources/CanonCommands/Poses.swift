@@ -38,7 +38,8 @@ struct Poses: ParsableCommand {
   @Option(help: "How many images are turned once around, to see whether their poses follow.")
   var orbits = 100
 
-  @Option(help: "How many of them are turned by half a degree at a time, for the largest jump of a pose.")
+  @Option(
+    help: "How many of them are turned by half a degree at a time, for the largest jump of a pose.")
   var traced = 10
 
   @Option(help: "Where to write the model with upright forms.")

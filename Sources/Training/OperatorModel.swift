@@ -3,14 +3,14 @@ public import Datasets
 public import Layers
 public import Settings
 public import Symmetry
-import TensorCore
+public import TensorCore
 
 /// An autoencoder on whose whole latent vector a group acts, by representations that are given: distributed operators
 /// (Bouchacourt, Ibrahim & Deny 2021, arXiv 2102.05623).
 ///
 /// Of a pair *x*₁, *x*₂ = *g*·*x*₁ it makes |*D* *E* *x*₁ − *x*₁|² + |*D* *ρ*(*g*) *E* *x*₁ − *x*₂|² small, means over pixels.
 /// Several transforms act one after the other, with learned mixers between them where they are wanted.
-public struct OperatorModel: MeasuredModel {
+public struct OperatorModel: TraversableModel {
   public let domain: any Domain
   public let group: FiniteAbelian
   public let encoder, decoder: any Layer
@@ -152,6 +152,14 @@ public struct OperatorModel: MeasuredModel {
       "first view as the second, squared error",
     ]
     return zip(names, meters).map { ($0, $1.quality.loss) }
+  }
+
+  /// Second views, as the decoder draws them.
+  public func traversed(_ examples: Examples, count: Int) -> Tensor {
+    let some = examples.selecting(0..<count)
+    guard let elements = try? elements(some["element"]) else { return some.inputs }
+    return reconstructions(some.inputs, elements, on: .inference()).second.value
+      .reshaped(some.inputs.shape)
   }
 
   public var summary: [(name: String, value: String)] {

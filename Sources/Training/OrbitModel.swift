@@ -13,8 +13,14 @@ public protocol MeasuredModel: TrainableModel {
   func figures(on examples: Examples) throws(DatasetError) -> [(name: String, value: Double)]
 }
 
+/// A model that shows what its latent space makes of a motion.
+public protocol TraversableModel: MeasuredModel {
+  /// For the first pairs of examples, what the inputs become when their codes are moved by the elements, as pictures.
+  func traversed(_ examples: Examples, count: Int) -> Tensor
+}
+
 /// An encoder that learns a latent space from pairs of inputs and the elements between them.
-public struct OrbitModel: MeasuredModel {
+public struct OrbitModel: TraversableModel {
   public let space: any LatentSpace
   public let domain: any Domain
 
@@ -161,6 +167,21 @@ public struct OrbitModel: MeasuredModel {
       return best.map { labels[$0] == labels[n] } ?? false
     }
     return Double(same) / Double(max(1, count))
+  }
+
+  /// The partners whose codes are nearest: an encoder draws nothing.
+  public func traversed(_ examples: Examples, count: Int) -> Tensor {
+    guard let partner = examples["partner"], let element = examples["element"] else {
+      return examples.inputs.sliced(0..<count)
+    }
+    let some = examples.selecting(0..<count)
+    let reached = moved(
+      codes(of: some.inputs), by: elements(element.sliced(0..<count).contiguous))
+    let all = codes(of: partner)
+    // |a − b|² = |a|² + |b|² − 2 a·b, of which the first is the same for all b.
+    let distances =
+      all.squared().sum([1]).reshaped([1, -1]) - reached.matmul(all.transposed()) * 2
+    return partner.gathered((-distances).largestColumn())
   }
 
   public var summary: [(name: String, value: String)] {

@@ -64,6 +64,18 @@ import Training
       model: {kind: operators, dimension: 8}
       """, "latent-operators")
     #expect(try canon("evaluate", operators, "test").out.contains("second view, squared error"))
+    for (latent, name) in [(path, "glyphs"), (operators, "operators")] {
+      let sheet = temporary("traverse-\(name).png")
+      #expect(try canon("traverse", latent, "test", "--out", sheet, "--pairs", "5").status == 0)
+      let picture = try Image(path: sheet)
+      // Five columns and three rows of 64 pixels, 4 between.
+      #expect(picture.width == 5 * 68 + 4 && picture.height == 3 * 68 + 4)
+    }
+    let no = try canon(
+      "traverse",
+      URL(fileURLWithPath: digits).deletingLastPathComponent().path + "/model.safetensors", "test",
+      "--out", temporary("x.png"))
+    #expect(no.status == 1 && no.err.contains("canon inspect"))
     #expect(try canon("predict", operators, digits).err.contains("canon evaluate"))
   }
 }

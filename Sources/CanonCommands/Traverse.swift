@@ -1,0 +1,97 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Images
+import Settings
+import TensorCore
+import Training
+
+struct Traverse: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Draws inputs moved through latent space beside the true motion.",
+    discussion: """
+      DATA is the word test, the test part of the model's data, or a .safetensors file with inputs, partner and \
+      element. Of each pair three pictures stand above each other: the input, its partner, which is the true motion, and \
+      what the latent space makes of it. An autoencoder draws that; of an encoder alone it is the picture whose code is nearest, \
+      among all partners. Its frame is green where it is the true one, to a third of how much the pictures vary, else orange.
+
+      EXAMPLES
+        canon traverse runs/polygons test --out moved.png
+        canon traverse runs/sprites test --out moved.png --pairs 20
+      """)
+
+  @Argument(help: "A model of kind class-pose or operators.")
+  var model: String
+
+  @Argument(help: "The word test, or a .safetensors file of pairs.")
+  var data: String
+
+  @Option(help: "The picture to write, a PNG file.")
+  var out: String
+
+  @Option(help: "How many pairs are shown.")
+  var pairs = 12
+
+  @Option(help: "Side of a picture on the sheet, in pixels.")
+  var cell = 64
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try requireFlag("--pairs", pairs, atLeast: 1)
+    guard pairs <= 200 else { throw ValidationError("--pairs must be at most 200.") }
+    guard (8...512).contains(cell) else {
+      throw ValidationError("--cell must be from 8 to 512.")
+    }
+  }
+
+  func run() throws {
+    common.apply()
+    let file = try ModelFile(path: model, catalog: Canon.catalog)
+    guard let made = try file.model() as? any TraversableModel else {
+      throw CommandError(
+        "\(model) has no latent space that a group acts on; `canon inspect` shows canonical forms.")
+    }
+    let examples = try pairsOf(data, file, made)
+    guard let partners = examples["partner"] else { return }
+    try refuse(out, overwriting: data, model)
+    try refuse(out, amongInputs: data)
+    let count = min(pairs, examples.count)
+    let shown = made.traversed(examples, count: count)
+    var sheet = ContactSheet(rows: 3, columns: count, cell: cell)
+    let scatter = (partners - partners.mean([0], keepingAxes: true)).absolute().mean().scalar
+    var close = 0
+    for n in 0..<count {
+      let difference = (shown[n] - partners[n]).absolute().mean().scalar
+      let isClose = difference < scatter / 3
+      close += isClose ? 1 : 0
+      sheet.place(Image(examples.inputs[n]), row: 0, column: n)
+      sheet.place(Image(partners[n]), row: 1, column: n)
+      sheet.place(
+        Image(shown[n]), row: 2, column: n,
+        frame: isClose ? (0.25, 0.75, 0.35) : (0.95, 0.55, 0.1))
+    }
+    try prepareFolder(Files.parent(of: out))
+    try sheet.image.write(to: out)
+    try emit(
+      "\(count) inputs, their partners, and what the latent space makes of them (\(close) close): \(out)"
+    )
+  }
+}
+
+/// The pairs that a path or the word `test` stands for, prepared for a model.
+func pairsOf(
+  _ path: String, _ file: ModelFile, _ model: any MeasuredModel
+) throws -> Examples {
+  let data = file.configuration.data
+  let found =
+    path == "test"
+    ? try data.test(seed: UInt64(file.configuration.seed))
+    : try Examples(tensorsAt: path, for: data.domain)
+  guard let found else {
+    throw CommandError(
+      "The model's data, of kind '\(type(of: data).kind)', have no test part; name a .safetensors file of pairs."
+    )
+  }
+  return try model.prepared(found)
+}
