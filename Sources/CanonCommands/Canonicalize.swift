@@ -56,6 +56,7 @@ struct Canonicalize: ParsableCommand {
     let place = try OutputFolder(out, apartFrom: folder, source)
     let manifest = try ManifestWriter(
       place, Manifest.Header(canonicalizer: choice.name, pictures))
+    noteUnread(source, in: folder)
     Interruption.watch()
     var failures = Failures(choice.domain.noun)
     var progress = Progress(

@@ -56,8 +56,9 @@ struct Components: ParsableCommand {
     let found = all.filter { $0.1.kind == kind }
     guard !found.isEmpty else {
       let words = all.map { $0.1.kind }
-      let question = nearest(kind, in: words).map { "; did you mean '\($0)'?" } ?? ""
-      throw ValidationError("There is no component '\(kind)'\(question)")
+      let question = nearest(kind, in: words).map { "; did you mean '\($0)'?" } ?? "."
+      throw ValidationError(
+        "There is no component '\(kind)'\(question) `canon components` lists all.")
     }
     for (role, type) in found {
       let keys = entries(of: type).map { Key(role, kind, $0) }

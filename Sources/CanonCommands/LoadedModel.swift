@@ -71,8 +71,10 @@ struct LoadedModel {
     }
     let (all, names, errors) = try domain.examples(at: path, classNames: model.classNames)
     failures.report(errors)
-    let some = limit.map(all.prefix) ?? all
-    return (some, Array(names.prefix(some.count)), failures)
+    // Evenly from the whole: a folder is in the order of its classes.
+    guard let limit, limit < all.count else { return (all, names, failures) }
+    let places = (0..<limit).map { $0 * all.count / limit }
+    return (all.gathered(places), places.map { names[$0] }, failures)
   }
 }
 

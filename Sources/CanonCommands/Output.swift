@@ -103,7 +103,8 @@ func prepareFolder(_ path: String) throws {
   }
 }
 
-/// A folder that a command writes images to: held by it alone, apart from its inputs, and without what an earlier
+/// A folder that a command writes images to: held by it alone, apart from its inputs, without images of somebody else
+/// that it would replace, and without what an earlier
 /// command that was killed left half-written.
 final class OutputFolder: Sendable {
   let path: String
@@ -147,7 +148,29 @@ final class OutputFolder: Sendable {
         "\(path) is being written by another command; wait, or name another folder.")
     }
     self.lock = lock
+    try claim(source)
     try prepare(path)
+  }
+
+  /// Marks the folder as written by this program, which may replace what it wrote before: a job that was stopped is done
+  /// again. What others put there is theirs.
+  private func claim(_ source: any InputSource) throws {
+    let mark = "\(path)/.canon"
+    let isOurs = [mark, "\(path)/manifest.jsonl"].contains {
+      FileManager.default.fileExists(atPath: $0)
+    }
+    if !isOurs,
+      let name = source.names.first(where: {
+        FileManager.default.fileExists(atPath: "\(path)/\($0)")
+      })
+    {
+      throw CommandError(
+        "\(path) holds a \(name) that canon did not write, and that would be lost; name another folder."
+      )
+    }
+    // Where it cannot be written, the first image says why.
+    try? "Images here are written, and replaced, by canon.\n"
+      .write(toFile: mark, atomically: true, encoding: .utf8)
   }
 
   /// Writes an image below the folder.

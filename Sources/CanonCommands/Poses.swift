@@ -88,7 +88,7 @@ struct Poses: ParsableCommand {
           }))
     }
     guard let all = reports.last else { return }
-    if !common.quiet && !json {
+    if !common.quiet && !json && orbits > 0 {
       note(
         "The poses of \(all.orbitsOnceAround ?? 0) of \(all.orbits ?? 0) images go once around as the images "
           + "do."

@@ -118,6 +118,7 @@ struct Predict: ParsableCommand {
     case .table: try emit(columns.line(columns.header))
     case .json: break
     }
+    noteUnread(source, in: data)
     var failures = Failures(domain.noun)
     var noNumbers = 0
     var progress = Progress(

@@ -7,6 +7,14 @@ import Symmetry
 import TensorCore
 import Training
 
+/// Says how many pictures of a folder are left out because of their format.
+func noteUnread(_ source: any InputSource, in path: String) {
+  guard source.unreadCount > 0 else { return }
+  note(
+    "Note: \(source.unreadCount) \(source.unreadCount == 1 ? "picture" : "pictures") in \(path) left out: of a format that is not "
+      + "read (\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")) is).")
+}
+
 /// Flags that every command has.
 struct CommonOptions: ParsableArguments {
   @Option(help: "How many threads to use; results do not depend on it.")

@@ -70,7 +70,15 @@ struct Train: ParsableCommand {
       settings = try settings.validated()
     }
     let folder = out ?? "runs/\(settings.name)"
-    if !resume && !profile { try refuse("\(folder)/configuration.yaml", overwriting: config) }
+    if !resume && !profile {
+      try refuse("\(folder)/configuration.yaml", overwriting: config)
+      for key in ["path", "targets"] {
+        guard let data = settings.resolved["data"]?[key]?.text, Files.isFolder(data) else {
+          continue
+        }
+        try refuse("\(folder)/model.safetensors", amongInputs: data)
+      }
+    }
     var run = try TrainingRun(settings, folder: folder, resuming: resume, isKept: !profile)
     if profile {
       let profile = try TrainingProfile(run.trainer, steps: 20)
@@ -84,7 +92,11 @@ struct Train: ParsableCommand {
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) steps, to \(folder)")
     }
-    if let advice = run.advice, !common.quiet { note("Note: \(advice)") }
+    if trainer.isFinished && !common.quiet {
+      note("The run in \(folder) has ended already; for a longer one name another --out.")
+    } else if let advice = run.advice, !common.quiet {
+      note("Note: \(advice)")
+    }
     var failures = Failures(("example", "examples", "file"))
     failures.report(trainer.data.errors)
     Interruption.watch()

@@ -62,7 +62,9 @@ struct Verify: ParsableCommand {
     let elements: [Motion]
     if let group {
       guard let factor = model.domain.group(named: group) else {
-        throw ValidationError("There is no group '\(group)' of \(model.domain.text).")
+        throw ValidationError(
+          "There is no group '\(group)' of \(model.domain.text); there are C8, D4, SO2, O2, SE2, similarity and affine of images, "
+            + "SO3, O3, SE3, E3 (or with 2) and S of sets.")
       }
       elements = MotionGroup([factor]).elements(orSampled: 16)
     } else {
@@ -118,9 +120,11 @@ struct Verify: ParsableCommand {
           between.map(value).reduce(0, +) / Double(between.count)
         }
         note(
-          "Between quarter turns that is their mean, within \(interpolatedTolerance); poses are off by "
-            + "\((mean { $0.pose.mean } * 180 / .pi).formatted(1))° on average there, and the largest difference of "
-            + "forms is \(mean { $0.form.mean }.formatted(2)).")
+          "Between quarter turns that is their mean, within \(interpolatedTolerance): the largest difference of an output there is "
+            + "\((between.map(\.output.maximum).max() ?? 0).formatted(2)); poses are off by "
+            + "\((mean { $0.pose.mean } * 180 / .pi).formatted(1))° on average, and forms differ by up to "
+            + "\(mean { $0.form.mean }.formatted(2)) on average, \((between.map(\.form.maximum).max() ?? 0).formatted(2)) at most."
+        )
       }
     }
     try failures.finish()

@@ -12,8 +12,9 @@ public import TensorCore
 /// `canon poses`. Quarter turns it follows exactly, as every canonicalizer of images here.
 ///
 /// The pose of an orbit is free up to a turn of its own. Images that look alike have like frames, since the network is
-/// smooth; those of an image with a symmetry cannot be smooth, whatever the network is. The margin is the length of the
-/// vector that is projected, relative to 1 where it is trained to lie.
+/// smooth; those of an image with a symmetry cannot be smooth, whatever the network is. Directions are averaged over the
+/// image's four quarter turns, and the margin is the length of their mean: 1 where all agree, 0 for an image that a
+/// quarter or half turn leaves as it is.
 public struct ClassPoseCanonicalizer: ImageCanonicalizer {
   public typealias PoseGroup = SO2
   public let action: ImageAction<SO2>
@@ -39,18 +40,35 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
     encoder(Variable(images * mask), on: .inference())
   }
 
+  /// The mean direction over the four quarter turns of each image, each turned back; the margin is its length.
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
     action.group.exactPoses(of: batch * mask) { images in
-      let output = encoder.network.predict(images)
-      let (numbers, width) = (output.elements.map { Double($0) }, output.shape[1])
-      return (0..<images.shape[0]).map { n in
-        let last = numbers[
-          (n + 1) * width - (encoder.head == .projection ? 2 : 1)..<(n + 1) * width]
-        let v = Array(last)
-        return v.count == 1
-          ? Pose(PlanarIsometry(residual: v[0]))
-          : Pose(PlanarIsometry(residual: atan2(v[1], v[0])), margin: Float(hypot(v[0], v[1])))
+      let count = images.shape[0]
+      var sums = [(x: Double, y: Double)](repeating: (0, 0), count: count)
+      for turn in 0..<4 {
+        let g = PlanarIsometry(quarterTurns: turn)
+        let turned = action.act([PlanarIsometry](repeating: g, count: count), on: images)
+        for (n, direction) in directions(in: turned).enumerated() {
+          let back = SO2().compose(SO2().inverse(g), direction)
+          sums[n].x += cos(back.angle) / 4
+          sums[n].y += sin(back.angle) / 4
+        }
       }
+      return sums.map {
+        Pose(PlanarIsometry(residual: atan2($0.y, $0.x)), margin: Float(hypot($0.x, $0.y)))
+      }
+    }
+  }
+
+  /// What the network says of each image alone.
+  private func directions(in images: Tensor) -> [PlanarIsometry] {
+    let output = encoder.network.predict(images)
+    let (numbers, width) = (output.elements.map { Double($0) }, output.shape[1])
+    return (0..<images.shape[0]).map { n in
+      let last = width * (n + 1) - 1
+      return PlanarIsometry(
+        residual: encoder.head == .projection
+          ? atan2(numbers[last], numbers[last - 1]) : numbers[last])
     }
   }
 

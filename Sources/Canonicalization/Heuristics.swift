@@ -26,7 +26,8 @@ private func readPrincipal(
 ) throws(SettingsError) {
   if domain is ImageDomain {
     try keys.read(
-      "threshold", &threshold, in: 0...1, "pixels above it count alike; 0 weighs by intensity")
+      "threshold", &threshold, in: 0...1,
+      "pixels above it count alike; 0, or a picture that is darker all over, weighs by intensity")
     if kind != LearnedSignsOptions.kind { try keys.readRotations(&group) }
   } else {
     try keys.readEuclideanGroup(&group, try keys.sets(domain, kind))

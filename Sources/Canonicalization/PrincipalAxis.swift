@@ -49,6 +49,8 @@ public struct PrincipalAxis: ImageCanonicalizer {
       }
       return total > 0 ? sum / total : 0
     }
+    // Of a picture that is darker all over, every pixel counts by its intensity.
+    let threshold = self.threshold.flatMap { limit in pixels.contains { $0 > limit } ? limit : nil }
     let weight: (Double) -> Double = { v in threshold.map { v > Double($0) ? 1 : 0 } ?? v }
     let (cx, cy) = (mean(weight) { x, _ in x }, mean(weight) { _, y in y })
     let xx = mean(weight) { x, _ in (x - cx) * (x - cx) }

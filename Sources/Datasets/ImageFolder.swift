@@ -10,10 +10,12 @@ public struct ImageFolder: Sendable {
   public let files: [String]
   /// What looks like an image and is none (a FIFO, a device), and folders that cannot be listed.
   public let errors: [ImageError]
+  /// How many files are pictures by their endings, of formats that are not read.
+  public let unreadCount: Int
 
   /// Names files of a folder without looking.
   public init(path: String, files: [String]) {
-    (self.path, self.files, errors) = (path, files, [])
+    (self.path, self.files, errors, unreadCount) = (path, files, [], 0)
   }
 
   /// Finds the files with the ending of an image (`.png`, of any case), in subfolders too.
@@ -29,10 +31,13 @@ public struct ImageFolder: Sendable {
     }
     if !Files.isFolder(path) {
       guard ImageCodecs.isImage(path) else {
-        throw .unreadable(path: path, reason: "it is neither a folder nor an image file")
+        throw .unreadable(
+          path: path,
+          reason: "it is neither a folder nor an image of the formats that are read ("
+            + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
       }
       self.path = Files.parent(of: path)
-      (files, errors) = ([Files.name(of: path)], [])
+      (files, errors, unreadCount) = ([Files.name(of: path)], [], 0)
       return
     }
     var walk = Walk(root: path)
@@ -52,6 +57,7 @@ public struct ImageFolder: Sendable {
     self.path = path
     files = walk.files.sortedByBytes()
     errors = walk.errors
+    unreadCount = walk.unread
   }
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a
@@ -79,6 +85,8 @@ private struct Walk {
   var errors: [ImageError] = []
   /// Files of other kinds.
   var others = 0
+  /// Of these, pictures in formats that are not read.
+  var unread = 0
   private var seen: Set<[UInt64]> = []
   /// Links to folders, which are followed after all that is reached without.
   private var links: [String] = []
@@ -121,7 +129,15 @@ private struct Walk {
       switch status.st_mode & S_IFMT {
       case S_IFDIR: if isLink { links.append(file) } else { enter(file) }
       case S_IFREG:
-        if ImageCodecs.isImage(name) { files.append(file) } else { others += 1 }
+        if ImageCodecs.isImage(name) {
+          files.append(file)
+        } else {
+          others += 1
+          let ending = name.split(separator: ".").last?.lowercased() ?? ""
+          if ["jpg", "jpeg", "tif", "tiff", "webp", "gif", "bmp", "heic"].contains(ending) {
+            unread += 1
+          }
+        }
       default:
         if ImageCodecs.isImage(name) {
           errors.append(.unreadable(path: place, reason: "it is no regular file"))

@@ -27,6 +27,9 @@ public protocol InputSource: Sendable {
   /// The folder that they lie in, if they do.
   var folder: String? { get }
 
+  /// How many pictures lie there in formats that are not read.
+  var unreadCount: Int { get }
+
   /// Some of the inputs.
   func selecting(_ places: [Int]) -> any InputSource
 
@@ -34,6 +37,10 @@ public protocol InputSource: Sendable {
   func forEachLot<Made: Sendable>(
     _ make: @escaping @Sendable (InputLot) throws -> Made, use: (Made) throws -> Void
   ) throws
+}
+
+extension InputSource {
+  public var unreadCount: Int { 0 }
 }
 
 /// A domain whose inputs are read from files, and shown.
@@ -124,6 +131,7 @@ private struct ImageSource: InputSource {
 
   var names: [String] { files.files }
   var folder: String? { files.path }
+  var unreadCount: Int { files.unreadCount }
 
   func selecting(_ places: [Int]) -> any InputSource {
     ImageSource(

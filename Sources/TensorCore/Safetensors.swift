@@ -47,7 +47,8 @@ public struct Safetensors: Sendable {
     guard data.count >= 8 else { throw WeightsError(path, "it has only \(data.count) bytes") }
     let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= 100_000_000, length <= UInt64(data.count - 8) else {
-      throw WeightsError(path, "its header claims \(length) bytes of \(data.count)")
+      throw WeightsError(
+        path, "it is no safetensors file: its header claims \(length) bytes of \(data.count)")
     }
     let start = 8 + Int(length)
     guard

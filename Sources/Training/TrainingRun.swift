@@ -74,9 +74,9 @@ public struct TrainingRun {
         lines.indices.contains(place)
           ? lines[place].trimmingCharacters(in: .whitespaces) : "nothing"
       }
-      throw WeightsError(
-        path,
-        "it belongs to a run with another configuration: '\(line(old))' there, '\(line(new))' here")
+      throw TrainingError(
+        "\(path) belongs to a run with another configuration: '\(line(old))' there, '\(line(new))' here; "
+          + "go on with that one, or name another --out.")
     }
     self.configuration = begun
     trainer = try Trainer(begun, data: try begun.loadData())

@@ -118,6 +118,11 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     let images = Tensor.uniform([5, 20, 20, 1], using: &random)
     let found = canonicalizer.deviations(on: images, under: SO2().exactElements)
     #expect(found.form == 0 && found.pose < 1e-12)
+    // Of an image that a half turn leaves as it is, opposite directions are as good.
+    let half = canonicalizer.action.act(
+      [PlanarIsometry](repeating: .init(quarterTurns: 2), count: 5), on: images)
+    #expect(canonicalizer.poses(of: images + half).allSatisfy { $0.margin < 1e-6 })
+    #expect(canonicalizer.poses(of: images).allSatisfy { $0.margin <= 1 + 1e-6 })
   }
 
   @Test("A pose that follows goes once around; one that is made by exp of a number tears") func traces()
