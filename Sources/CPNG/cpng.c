@@ -30,13 +30,24 @@ static uint32_t cpng_number(const uint8_t *bytes) {
   return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/// Whether a chunk is kept: those of color, resolution, texts, time and EXIF. What describes a palette, or the
-/// frames of an animation, does not fit the pixels any more.
-static int cpng_is_kept(const uint8_t *type) {
-  static const char kept[] = "cHRMgAMAiCCPsBITsRGBcICPmDCVcLLIpHYstIMEiTXttEXtzTXteXIf";
-  for (size_t i = 0; i < sizeof kept - 1; i += 4)
-    if (!memcmp(type, kept + i, 4)) return 1;
-  return 0;
+/// Which of the kept kinds a chunk is, −1 for none: color, resolution, texts, time and EXIF. What describes a palette, or
+/// the frames of an animation, does not fit the pixels any more. Texts come last: there may be several.
+static int cpng_kind(const uint8_t *type) {
+  static const char kept[] = "cHRMgAMAiCCPsBITsRGBcICPmDCVcLLIpHYstIMEeXIfiTXttEXtzTXt";
+  for (int i = 0; i < (int)sizeof kept / 4; i++)
+    if (!memcmp(type, kept + 4 * i, 4)) return i;
+  return -1;
+}
+enum { CPNG_TIME = 9, CPNG_TEXTS = 11 };
+
+/// Whether a chunk is kept. One that says what an earlier one said, or of color and resolution after the pixels, is what
+/// decoders ignore.
+static int cpng_keeps(uint32_t *seen, const uint8_t *type, int is_after_pixels) {
+  const int kind = cpng_kind(type);
+  if (kind < 0 || (is_after_pixels && kind < CPNG_TIME)) return 0;
+  if (kind < CPNG_TEXTS && *seen >> kind & 1) return 0;
+  *seen |= 1u << kind;
+  return 1;
 }
 
 /// Walks through the chunks: keeps those to be kept, counts the bytes of pixels. No declared length is believed:
@@ -45,6 +56,7 @@ static int cpng_scan(cpng_reader *reader, char *message) {
   fseeko(reader->file, 0, SEEK_END);
   const off_t size = ftello(reader->file);
   uint8_t head[8];
+  uint32_t seen = 0;
   for (off_t at = 8; at + 12 <= size;) {
     if (fseeko(reader->file, at, SEEK_SET) || fread(head, 1, 8, reader->file) != 8) break;
     const uint32_t length = cpng_number(head);
@@ -55,7 +67,7 @@ static int cpng_scan(cpng_reader *reader, char *message) {
     if (!memcmp(head + 4, "IDAT", 4)) reader->compressed += length;
     if (!memcmp(head + 4, "IEND", 4)) break;
     const size_t whole = (size_t)length + 12;
-    if (cpng_is_kept(head + 4) && whole <= CPNG_KEPT_LIMIT - reader->chunk_size) {
+    if (whole <= CPNG_KEPT_LIMIT - reader->chunk_size && cpng_keeps(&seen, head + 4, reader->compressed > 0)) {
       uint8_t *grown = realloc(reader->chunks, reader->chunk_size + whole);
       if (!grown) return 1;
       reader->chunks = grown;

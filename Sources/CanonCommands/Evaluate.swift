@@ -61,14 +61,8 @@ struct Evaluate: ParsableCommand {
     if let model = try file.model() as? any MeasuredModel { return try measure(model, file) }
     let loaded = try LoadedModel(file)
     let model = loaded.model
-    let (found, names, failures) = try loaded.examples(data, limit: limit)
-    let classes = ImageFolder.classes(of: names).map(\.name)
-    let unknown = classes.filter { name in !model.classNames.contains { $0.isSameName(as: name) } }
-    if model.task.presentation == .classes, found.labels.isEmpty, !unknown.isEmpty {
-      throw CommandError(
-        "\(data) has folders that are no classes of the model: \(short(unknown)); its classes are "
-          + "\(short(model.classNames)).")
-    }
+    let (found, _, failures) = try loaded.examples(
+      data, limit: limit, needsClasses: model.task.presentation == .classes)
     let examples = try model.prepared(found)
     if data != "test", loaded.file.configuration.data is any SplitOptions,
       let own = loaded.file.configuration.resolved["data"]?["path"]?.text, Place(own) == Place(data)
@@ -161,19 +155,18 @@ struct Evaluate: ParsableCommand {
     let figures =
       try [("examples", Double(examples.count))] + model.figures(on: examples)
     if json {
-      return try emit(
-        Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.filter(\.value.isFinite).jsonLine)
+      try emit(Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.jsonLine)
+    } else {
+      try emit(
+        table(
+          ["figure", "value"],
+          figures.map { [$0.0, Int(exactly: $0.1).map { "\($0)" } ?? $0.1.formatted(4)] }))
     }
-    try emit(
-      table(
-        ["figure", "value"],
-        figures.map { [$0.0, $0.1 == $0.1.rounded() ? "\(Int($0.1))" : $0.1.formatted(4)] }))
-  }
-
-  /// The first names of a list.
-  private func short(_ names: [String]) -> String {
-    let first = names.prefix(12).map(\.visible).joined(separator: ", ")
-    return names.count > 12 ? "\(first) and \(names.count - 12) more" : first
+    guard figures.allSatisfy({ $0.1.isFinite }) else {
+      throw CommandError(
+        "What \(self.model) makes of \(data) is no number: its weights, or the data, are not usable."
+      )
+    }
   }
 
   /// Measures a batch, and gives its classes; −1 for outputs that are not numbers.

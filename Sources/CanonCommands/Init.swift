@@ -101,7 +101,10 @@ struct Init: ParsableCommand {
     )
     let names = counts.map(\.name)
     let nested = names.filter { name in
-      images.files.contains { $0.hasPrefix(name + "/") && $0.split(separator: "/").count > 2 }
+      images.files.contains { file in
+        let parts = file.utf8.split(separator: UInt8(ascii: "/"))
+        return parts.count > 2 && parts[0].elementsEqual(name.utf8)
+      }
     }
     if !common.quiet {
       note("Classes: \(names.prefix(20).joined(separator: ", "))\(names.count > 20 ? ", …" : "").")

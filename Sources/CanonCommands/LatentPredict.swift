@@ -46,11 +46,17 @@ extension Predict {
       )
     }
     let domain = try readable(model.domain)
+    guard data != "test" else {
+      throw CommandError(
+        "Name images or a file of inputs: `canon evaluate \(self.model) test` measures the test part."
+      )
+    }
     let source = try domain.open(data)
+    noteUnread(source, in: data)
     let group = model.space.group
     let format = json ? Format.json : self.format
     var failures = Failures(domain.noun)
-    var isFirst = true
+    var (isFirst, noNumbers) = (true, 0)
     let width = source.names.map(\.count).max() ?? 0
     let columns = Columns(
       widths: [width, 12 * group.factors.count], header: [domain.noun.name, "pose"])
@@ -76,6 +82,7 @@ extension Predict {
         try emit(LatentRow.titles(group, orbitDimensions: first.orbit.count))
       }
       isFirst = isFirst && lot.rows.isEmpty
+      noNumbers += lot.rows.count { !($0.pose + $0.orbit).allSatisfy(\.isFinite) }
       for row in lot.rows {
         switch format {
         case .table: try emit(columns.line([row.file, row.text(group)]))
@@ -85,5 +92,10 @@ extension Predict {
       }
     }
     try failures.finish()
+    if noNumbers > 0 {
+      throw CommandError(
+        "What \(self.model) says of \(noNumbers) \(noNumbers == 1 ? domain.noun.one : domain.noun.many) is no number: "
+          + "its weights are not usable.")
+    }
   }
 }

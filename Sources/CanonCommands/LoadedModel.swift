@@ -1,6 +1,7 @@
 import Datasets
 import Settings
 import Symmetry
+import TensorCore
 import Training
 
 /// A model of a command, with the configuration that it came about by.
@@ -33,10 +34,12 @@ struct LoadedModel {
   /// Examples for the model: of the word `test`, or of a place where more of its data are, the test part; else
   /// what its domain reads there.
   ///
-  /// - Parameter isUpright: Whether upright poses are wanted, where the data have them.
+  /// - Parameters:
+  ///   - isUpright: Whether upright poses are wanted, where the data have them.
+  ///   - needsClasses: Whether images of a folder without a class are left out, and folders of other classes refused.
   /// - Throws: An error of the data, in a sentence.
   func examples(
-    _ path: String, limit: Int?, isUpright: Bool = false
+    _ path: String, limit: Int?, isUpright: Bool = false, needsClasses: Bool = false
   ) throws -> (examples: Examples, names: [String], failures: Failures) {
     var failures = Failures(domain.noun)
     let own = file.configuration.data
@@ -50,15 +53,8 @@ struct LoadedModel {
     if let source = path == "test" ? data : data.located(at: path) {
       var found: Examples?
       if path == "test", let split = source as? any SplitOptions {
-        // The parts follow from what there is: other data have other parts.
-        let parts = try split.parts(seed: seed)
-        failures.report(parts.learning.errors)
-        let present = file.configuration.limited(parts.learning).fingerprint
-        guard file.fingerprint == nil || file.fingerprint == present else {
-          throw CommandError(
-            "The model's data have changed since it was trained, so that a test part of them would hold examples that it "
-              + "learned from; name other data, or train anew.")
-        }
+        let parts = try file.testPart(split)
+        failures.report(parts.errors)
         found = parts.test
       } else {
         found = try source.test(seed: seed)
@@ -69,12 +65,75 @@ struct LoadedModel {
       let some = limit.map(test.prefix) ?? test
       return (some, (0..<some.count).map { "\(domain.noun.one) \($0)" }, failures)
     }
-    let (all, names, errors) = try domain.examples(at: path, classNames: model.classNames)
+    var (all, names, errors) = try domain.examples(at: path, classNames: model.classNames)
     failures.report(errors)
+    if needsClasses, all.labels.isEmpty {
+      (all, names) = try classified(all, names, path)
+    }
     // Evenly from the whole: a folder is in the order of its classes.
     guard let limit, limit < all.count else { return (all, names, failures) }
     let places = (0..<limit).map { $0 * all.count / limit }
     return (all.gathered(places), places.map { names[$0] }, failures)
+  }
+}
+
+extension LoadedModel {
+  /// The images of a folder that lie in a class's folder, with their classes.
+  ///
+  /// - Throws: `CommandError` where folders are no classes of the model.
+  private func classified(
+    _ all: Examples, _ names: [String], _ path: String
+  ) throws -> (Examples, [String]) {
+    let classes = ImageFolder.classes(of: names).map(\.name)
+    // A set's members, or a folder without folders, have no classes: the task says so.
+    guard !classes.isEmpty, Files.isFolder(path) else { return (all, names) }
+    func short(_ names: [String]) -> String {
+      let first = names.prefix(12).map(\.visible).joined(separator: ", ")
+      return names.count > 12 ? "\(first) and \(names.count - 12) more" : first
+    }
+    let unknown = classes.filter { name in
+      !model.classNames.contains { $0.isSameName(as: name) }
+    }
+    guard unknown.isEmpty else {
+      let alike = unknown.contains { name in model.classNames.contains { $0 == name } }
+      throw CommandError(
+        "\(path) has folders that are no classes of the model: \(short(unknown)); its classes are "
+          + "\(short(model.classNames))."
+          + (alike
+            ? " Names are compared by their bytes: some only look alike."
+            : " Rename them, or leave them out."))
+    }
+    let places = names.indices.filter { ImageFolder.className(of: names[$0]) != nil }
+    let labels = places.compactMap { place in
+      ImageFolder.className(of: names[place]).flatMap { name in
+        model.classNames.firstIndex { $0.isSameName(as: name) }
+      }
+    }
+    let loose = names.count - places.count
+    if loose > 0 {
+      note(
+        "Note: \(loose) \(loose == 1 ? "image lies" : "images lie") in no class's folder, and \(loose == 1 ? "is" : "are") left out."
+      )
+    }
+    return (
+      Examples(inputs: all.inputs.gathered(places), labels: labels), places.map { names[$0] }
+    )
+  }
+}
+
+extension ModelFile {
+  /// The test part of data that are split, where they are those that the model was trained on.
+  ///
+  /// - Throws: `CommandError` where they have changed: parts follow from what there is, and other data have other parts.
+  func testPart(_ split: any SplitOptions) throws -> (test: Examples?, errors: [any Error]) {
+    let parts = try split.parts(seed: UInt64(configuration.seed))
+    let present = configuration.limited(parts.learning).fingerprint
+    guard fingerprint == nil || fingerprint == present else {
+      throw CommandError(
+        "The model's data have changed since it was trained, so that a test part of them would hold examples that it "
+          + "learned from; name other data, or train anew.")
+    }
+    return (parts.test, parts.learning.errors)
   }
 }
 

@@ -159,13 +159,15 @@ final class OutputFolder: Sendable {
     let isOurs = [mark, "\(path)/manifest.jsonl"].contains {
       FileManager.default.fileExists(atPath: $0)
     }
-    if !isOurs,
-      let name = source.names.first(where: {
-        FileManager.default.fileExists(atPath: "\(path)/\($0)")
-      })
-    {
+    // What a link below leads to is refused where it is met.
+    let taken = source.names.first { name in
+      let file = "\(path)/\(name)"
+      return FileManager.default.fileExists(atPath: file)
+        && place.contains(Place(Files.parent(of: file)))
+    }
+    if !isOurs, let taken {
       throw CommandError(
-        "\(path) holds a \(name) that canon did not write, and that would be lost; name another folder."
+        "\(path) holds a \(taken) that canon did not write, and that would be lost; name another folder."
       )
     }
     // Where it cannot be written, the first image says why.
@@ -186,7 +188,12 @@ final class OutputFolder: Sendable {
   private func prepare(_ folder: String) throws {
     // Another thread waits until the folder is there and cleared.
     try prepared.withLock { prepared in
-      guard prepared.insert(Array(folder.utf8)).inserted else { return }
+      guard !prepared.contains(Array(folder.utf8)) else { return }
+      // Beyond what a system takes, of one image: others can be written.
+      guard folder.utf8.count < Int(PATH_MAX) - 1 else {
+        throw ImageError.unwritable(
+          path: folder, reason: unsafe String(cString: strerror(ENAMETOOLONG)))
+      }
       try prepareFolder(folder)
       // A link below may lead out, to inputs too.
       guard place.contains(Place(folder)) else {
@@ -194,6 +201,7 @@ final class OutputFolder: Sendable {
           "\(folder) leads out of \(path) by a link; remove it, or name another folder.")
       }
       Files.removePartials(in: folder)
+      prepared.insert(Array(folder.utf8))
     }
   }
 }

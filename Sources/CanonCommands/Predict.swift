@@ -59,7 +59,7 @@ struct Predict: ParsableCommand {
     var entries: [Manifest.Entry]
     /// Results and forms that are kept to be written at the end.
     var numbers, forms: Tensor?
-    var errors: [any Error]
+    var errors, unformed: [any Error]
     /// How many results are no numbers.
     var noNumbers: Int
   }
@@ -120,6 +120,7 @@ struct Predict: ParsableCommand {
     }
     noteUnread(source, in: data)
     var failures = Failures(domain.noun)
+    var unformed = Failures(("canonical form", "canonical forms", "file"))
     var noNumbers = 0
     var progress = Progress(
       total: source.names.count, unit: domain.noun.many, isQuiet: common.quiet)
@@ -129,8 +130,13 @@ struct Predict: ParsableCommand {
     try source.forEachLot { [canonical, pictures] lot in
       let prediction = model.predict(lot.inputs)
       let written = model.task.written(prediction.output, for: lot.inputs)
-      let unwritten = try results.map { folder in
-        try lot.names.enumerated().compactMap { try folder.written(Image(written[$0]), to: $1) }
+      var unwritten: [any Error] = []
+      if let results {
+        for (n, name) in lot.names.enumerated() {
+          if let error = try results.written(Image(written[n]), to: name) {
+            unwritten.append(error)
+          }
+        }
       }
       let rows = lot.names.indices.map { n in
         Row(
@@ -152,12 +158,15 @@ struct Predict: ParsableCommand {
         count: lot.names.count + lot.errors.count, names: lot.names, rows: lines,
         entries: canonicals?.entries ?? [], numbers: isNumbers ? written : nil,
         forms: canonical != nil && forms == nil ? prediction.forms : nil,
-        errors: lot.errors + (unwritten ?? []) + (canonicals?.errors ?? []),
+        errors: lot.errors + unwritten,
+        // What a result was written of is done; its form alone is not.
+        unformed: canonicals?.errors ?? [],
         noNumbers: (0..<lot.names.count).count { n in
           !written[n].elements.allSatisfy(\.isFinite)
         })
     } use: { lot in
       failures.report(lot.errors)
+      unformed.report(lot.unformed)
       if !lot.rows.isEmpty { try emit(lot.rows.joined(separator: "\n")) }
       noNumbers += lot.noNumbers
       try manifest?.append(lot.entries)
@@ -176,11 +185,14 @@ struct Predict: ParsableCommand {
       try Safetensors(
         tensors: [name: .concatenated(numbers)], metadata: ["names": names.jsonLine]
       ).write(to: out)
-      note("'\(name)' of \(done - failures.count) \(domain.noun.many): \(out)")
+      note(
+        "'\(name)' of \(names.count) \(names.count == 1 ? domain.noun.one : domain.noun.many): \(out)"
+      )
     }
     if let canonical, !moved.isEmpty {
       try Safetensors(tensors: ["points": .concatenated(moved)]).write(to: canonical)
     }
+    try unformed.finish(beside: failures)
     try failures.finish()
     if noNumbers > 0 {
       throw CommandError(

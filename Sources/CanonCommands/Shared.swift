@@ -74,6 +74,15 @@ struct Failures {
     count += errors.count
   }
 
+  /// Says what could not be written of inputs that were used, before others are counted.
+  ///
+  /// - Throws: Exit status 2 where these were all.
+  func finish(beside others: Failures) throws {
+    guard count > 0 else { return }
+    note("\(count) \(count == 1 ? noun.one : noun.many) could not be written; all others are.")
+    if others.count == 0 { throw ExitCode(2) }
+  }
+
   /// - Throws: Exit status 2 if there were any.
   func finish() throws {
     guard count > 0 else { return }

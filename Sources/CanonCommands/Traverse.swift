@@ -84,10 +84,19 @@ func pairsOf(
   _ path: String, _ file: ModelFile, _ model: any MeasuredModel
 ) throws -> Examples {
   let data = file.configuration.data
-  let found =
-    path == "test"
-    ? try data.test(seed: UInt64(file.configuration.seed))
-    : try Examples(tensorsAt: path, for: data.domain)
+  let found: Examples?
+  if path != "test" {
+    guard path.hasSuffix(".safetensors") else {
+      throw CommandError(
+        "\(path) is no .safetensors file; models of kind '\(type(of: file.configuration.model).kind)' are measured on the word test, or "
+          + "on a file with inputs, partner and element.")
+    }
+    found = try Examples(tensorsAt: path, for: data.domain)
+  } else if let split = data as? any SplitOptions {
+    found = try file.testPart(split).test
+  } else {
+    found = try data.test(seed: UInt64(file.configuration.seed))
+  }
   guard let found else {
     throw CommandError(
       "The model's data, of kind '\(type(of: data).kind)', have no test part; name a .safetensors file of pairs."

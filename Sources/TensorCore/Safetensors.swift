@@ -10,6 +10,9 @@ public struct WeightsError: Error, CustomStringConvertible {
       + "give a file that `canon train` wrote, or train anew."
   }
 
+  /// A file that is as it should be, and not for what is asked.
+  public init(unfit path: String, _ reason: String) { description = "\(path): \(reason)." }
+
   public init(unwritable path: String, _ reason: String) {
     description =
       "\(path) cannot be written (\(reason)); check the folder and the free space, then resume."

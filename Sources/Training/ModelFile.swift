@@ -74,8 +74,9 @@ public struct ModelFile: Sendable {
     guard let predictor = try model() as? any Predictor else {
       let kind = type(of: configuration.model).kind
       throw WeightsError(
-        path,
-        "models of kind '\(kind)' have no predictions; `canon evaluate` measures them")
+        unfit: path,
+        "a model of kind '\(kind)' has no canonical forms and no predictions; `canon evaluate` measures it"
+      )
     }
     return predictor
   }

@@ -120,12 +120,19 @@ public struct OrbitModel: TraversableModel {
     let group = space.group
     let x = codes(of: examples.inputs)
     var figures: [(String, Double)] = []
-    if let steps = examples["steps"], steps.shape.rank == 3, steps.shape[2] == group.dimension {
+    if let steps = examples["steps"] {
+      guard steps.shape.rank == 3, steps.shape[1] > 0, steps.shape[2] == group.dimension else {
+        throw .lacking(
+          "'steps' has shape \(steps.shape), and the model takes [count, steps, \(group.dimension)]"
+        )
+      }
       var code = x
       for step in 1...steps.shape[1] {
         let row = steps.sliced(step - 1..<step, axis: 1).reshaped([x.shape[0], group.dimension])
         code = moved(code, by: elements(row))
-        guard let seen = examples[step == 1 ? "partner" : "partner\(step)"] else { continue }
+        let name = step == 1 ? "partner" : "partner\(step)"
+        guard examples[name] != nil else { continue }
+        let seen = try tensor(name, in: examples, domain.shape)
         let hits = HitRate(predicted: code, actual: codes(of: seen))
         figures.append(("hit-rate, \(step) \(step == 1 ? "step" : "steps")", hits.value))
       }
@@ -160,6 +167,7 @@ public struct OrbitModel: TraversableModel {
     let count = min(codes.shape[0], 1024)
     let some = codes.sliced(0..<count)
     let similar = some.matmul(some.transposed()).elements
+    guard similar.allSatisfy(\.isFinite) else { return .nan }
     let same = (0..<count).count { n in
       let best = (0..<count).filter { $0 != n }.max {
         similar[n * count + $0] < similar[n * count + $1]

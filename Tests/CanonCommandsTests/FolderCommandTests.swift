@@ -141,6 +141,45 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     #expect(manager.fileExists(atPath: "\(out)/good.png"))
   }
 
+  @Test(
+    "A folder whose path is too long is one image's error", arguments: ["canonicalize", "predict"])
+  func longFolders(command: String) throws {
+    let part = String(repeating: "d", count: 200) + "/"
+    let out = temporary("deep-out-" + String(repeating: "o", count: 200))
+    let room = 4090 - out.utf8.count
+    // As long as the inputs' folder allows, beyond what the outputs' does.
+    let deep = String(repeating: part, count: room / part.utf8.count)
+    let rest = room - deep.utf8.count
+    let folder = try pictures(
+      "deep-\(command.prefix(1))",
+      [deep + String(repeating: "e", count: max(1, rest)) + "/f.png", "good.png", "zz.png"])
+    let result =
+      command == "canonicalize"
+      ? try canon("canonicalize", "pca", folder, out)
+      : try canon("predict", root + "/demo/restore.safetensors", folder, "--out", out)
+    #expect(result.status == 2 && result.err.contains("1 image could not be used"), "\(result.err)")
+    #expect(manager.fileExists(atPath: "\(out)/zz.png"))
+  }
+
+  @Test(
+    "Images in no class's folder are left out of what is measured, and a limit takes from all classes"
+  )
+  func looseImages() throws {
+    let folder = temporary("loose")
+    try manager.copyItem(atPath: digits, toPath: folder)
+    try noise(20, 20, seed: 1).write(to: "\(folder)/loose.png")
+    let result = try canon("evaluate", model, folder, "--json")
+    #expect(result.status == 0 && result.err.contains("1 image lies in no class's folder"))
+    // The same images as without it.
+    #expect(try canon("evaluate", model, digits, "--json").out == result.out)
+    try manager.moveItem(atPath: "\(folder)/9", toPath: "\(folder)/zebra")
+    let few = try canon("evaluate", model, folder, "--limit", "2")
+    #expect(few.status == 1 && few.err.contains("zebra"))
+    let poses = try canon("poses", model, digits, "--limit", "10", "--orbits", "0", "--json").out
+    // The first ten are of four classes.
+    #expect(poses.split(separator: "\n").count > 8)
+  }
+
   @Test("Folders that are no classes of the model are named") func otherClasses() throws {
     let folder = try pictures("other-classes", ["zebra/a.png"])
     let result = try canon("evaluate", model, folder)
@@ -267,7 +306,9 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     #expect(process.terminationReason == .exit)
     if process.terminationStatus == 130 {
       let left = try manager.contentsOfDirectory(atPath: out)
-      #expect(left.allSatisfy { $0.hasSuffix(".png") }, "\(left.filter { !$0.hasSuffix(".png") })")
+      #expect(
+        left.allSatisfy { $0.hasSuffix(".png") || $0 == ".canon" },
+        "\(left.filter { !$0.hasSuffix(".png") })")
     }
     #expect(try canon("canonicalize", model, folder, out).status == 0)
     #expect(try canon("canonicalize", model, folder, whole).status == 0)

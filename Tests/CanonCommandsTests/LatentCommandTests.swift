@@ -43,6 +43,94 @@ import Training
     #expect(try canon("predict", path, folder, "--out", temporary("latent-out")).status == 1)
   }
 
+  @Test("Whatever pairs a file holds, evaluate ends in a sentence") func foreignPairs() throws {
+    let operators = try model(
+      """
+      data: {kind: polygons, order: 4, size: 8, shapes: 4}
+      model: {kind: operators, dimension: 8}
+      """, "foreign-operators")
+    let encoder = try model(
+      """
+      data: {kind: scenes, scene: glyphs, count: 16, size: 8}
+      model: {kind: class-pose}
+      backbone: {kind: pose-cnn, width: 2}
+      """, "foreign-encoder")
+    let pictures = Tensor(repeating: 0.5, shape: [40, 8, 8, 1])
+    let file = temporary("foreign.safetensors")
+    func evaluate(_ model: String, _ tensors: [String: Tensor]) throws -> (Int32, String) {
+      let all = ["inputs": pictures, "partner": pictures].merging(tensors) { $1 }
+      try Safetensors(tensors: all).write(to: file)
+      let result = try canon("evaluate", model, file)
+      return (result.status, result.out + result.err)
+    }
+    let steps = ["element": Tensor.ones([40, 1])]
+    #expect(try evaluate(operators, steps).0 == 0)
+    for size: Float in [1e9, 1e12] {
+      #expect(
+        try evaluate(operators, steps.merging(["inputs": pictures * size]) { $1 }).0 == 0)
+    }
+    let huge = try evaluate(operators, steps.merging(["inputs": pictures * 1e30]) { $1 })
+    #expect(huge.0 == 1 && huge.1.contains("is no number"))
+    for (name, shape) in [
+      ("steps", [40, 0, 1]), ("steps", [40, 3]), ("partner2", [40, 4, 4, 1]),
+    ] {
+      var foreign = steps
+      foreign["steps"] = .zeros([40, 2, 1])
+      foreign[name] = .zeros(Shape(shape))
+      let result = try evaluate(encoder, foreign)
+      #expect(result.0 == 1 && result.1.contains("'\(name)' has shape"), "\(result)")
+    }
+    #expect(try canon("evaluate", encoder, digits).err.contains("no .safetensors file"))
+    #expect(try canon("predict", encoder, "test").err.contains("canon evaluate"))
+  }
+
+  @Test("A test part of pairs that have changed is not measured; weights without use are said")
+  func changedPairs() throws {
+    let data = temporary("pairs.safetensors")
+    var random = RandomStream(seed: 1, name: "pairs")
+    func write() throws {
+      let pictures = Tensor.uniform([40, 8, 8, 1], using: &random)
+      try Safetensors(
+        tensors: ["inputs": pictures, "partner": pictures, "element": .zeros([40, 1])]
+      ).write(to: data)
+    }
+    try write()
+    let yaml = temporary("pairs.yaml")
+    try """
+    data: {kind: tensors, path: \(data), test: 0.2}
+    input: {size: 8}
+    model: {kind: operators, dimension: 10, orders: [5]}
+    training: {epochs: 1, batch: 8}
+    """.write(toFile: yaml, atomically: true, encoding: .utf8)
+    let run = temporary("pairs-run")
+    #expect(try canon("train", yaml, "--out", run, "--quiet").status == 0)
+    #expect(try canon("evaluate", run, "test").status == 0)
+    try write()
+    let changed = try canon("evaluate", run, "test")
+    #expect(changed.status == 1 && changed.err.contains("have changed"))
+
+    let path = try model(
+      """
+      data: {kind: scenes, scene: glyphs, count: 16, size: 8}
+      model: {kind: class-pose}
+      backbone: {kind: pose-cnn, width: 2}
+      """, "infinite")
+    var weights = try Safetensors(path: path)
+    let name = try #require(weights.tensors.keys.first { $0.hasSuffix("0.weight") })
+    weights.tensors[name] = weights.tensors[name].map { $0 * 1e38 }
+    for name in weights.tensors.keys where name.hasSuffix("weight") {
+      weights.tensors[name] = weights.tensors[name].map { $0 * 1e30 }
+    }
+    for (name, tensor) in weights.tensors where !tensor.elements.allSatisfy(\.isFinite) {
+      weights.tensors[name] = Tensor(repeating: 3e38, shape: tensor.shape)
+    }
+    try weights.write(to: path)
+    let evaluated = try canon("evaluate", path, "test")
+    #expect(evaluated.status == 1 && evaluated.err.contains("is no number"))
+    let predicted = try canon("predict", path, try pictures("infinite-images", ["a.png"]))
+    #expect(predicted.status == 1 && predicted.err.contains("not usable"))
+  }
+
   @Test("evaluate measures the test part, as a table and as JSON; other commands say who does")
   func evaluates() throws {
     let path = try model(

@@ -10,6 +10,35 @@ private let manager = FileManager.default
 
 /// What an adversary found: each was seen to go wrong.
 @Suite struct ProtectedInputTests {
+  @Test("What canon did not write is not replaced; what it wrote is, by a second run")
+  func others() throws {
+    let originals = try pictures("originals", ["a.png", "b.png"])
+    let before = try contents("\(originals)/a.png")
+    let out = temporary("originals-out")
+    #expect(try canon("canonicalize", "pca", originals, out, "--canvas", "crop").status == 0)
+    let back = try canon("restore", out, originals)
+    #expect(back.status == 1 && back.err.contains("canon did not write"))
+    #expect(try contents("\(originals)/a.png") == before)
+    #expect(try canon("canonicalize", "pca", originals, out).status == 0)
+    let restored = temporary("originals-back")
+    for _ in 0..<2 { #expect(try canon("restore", out, restored).status == 0) }
+    // Somebody's folder without a picture of that name is no loss.
+    let mine = try pictures("mine", ["other.png"])
+    #expect(try canon("canonicalize", "pca", "\(originals)/a.png", mine).status == 0)
+    let taken = try pictures("taken", ["a.png"])
+    #expect(try canon("canonicalize", "pca", "\(originals)/a.png", taken).status == 1)
+  }
+
+  @Test("A run is not written among the images that it learns from") func trainsElsewhere() throws {
+    let folder = try pictures("own-data", ["a/1.png", "a/2.png", "b/1.png", "b/2.png"])
+    let yaml = temporary("own-data.yaml")
+    try
+      "{data: {kind: folder, path: \(folder)}, canonicalizer: pca, backbone: {kind: mlp, width: 2}}"
+      .write(toFile: yaml, atomically: true, encoding: .utf8)
+    let result = try canon("train", yaml, "--out", "\(folder)/run")
+    #expect(result.status == 1 && result.err.contains("among the inputs"))
+  }
+
   @Test("No link below the outputs leads to inputs, and no single file lands among them")
   func links()
     throws

@@ -65,6 +65,21 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
 }
 
 @Suite struct CanonicalizerTests {
+  @Test("A picture darker than the threshold all over has an axis, that of its intensities")
+  func darkPictures() {
+    // A bar to the right, heavier at its end.
+    let bright = Tensor(
+      (0..<144).map { i -> Float in
+        (4...7).contains(i / 12) && (2...10).contains(i % 12) ? (i % 12 > 7 ? 1 : 0.7) : 0
+      }, shape: [1, 12, 12, 1])
+    let heuristic = PrincipalAxis(threshold: 0.5)
+    let dark = heuristic.poses(of: bright * 0.4)[0]
+    #expect(dark.margin > 0.01)
+    #expect(O2().distance(dark.element, PrincipalAxis().poses(of: bright * 0.4)[0].element) == 0)
+    // Where some pixel is above it the threshold holds.
+    #expect(heuristic.poses(of: bright)[0] != PrincipalAxis().poses(of: bright)[0])
+  }
+
   @Test("All laws hold bit for bit for quarter turns and flips", arguments: [11, 12, 17])
   func exactLaws(side: Int) {
     checkExactLaws(IdentityCanonicalizer(), side: side)

@@ -125,8 +125,8 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(canonicalizer.poses(of: images).allSatisfy { $0.margin <= 1 + 1e-6 })
   }
 
-  @Test("A pose that follows goes once around; one that is made by exp of a number tears") func traces()
-  {
+  @Test("A pose that follows goes once around; one that is made by exp of a number tears")
+  func traces() {
     func trace(_ pose: (Double) -> Double) -> OrbitTrace {
       OrbitTrace((0..<360).map { PlanarIsometry(residual: pose(2 * .pi * Double($0) / 360)) })
     }

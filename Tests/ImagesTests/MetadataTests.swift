@@ -43,6 +43,25 @@ private func exif(_ orientation: UInt8, isLittle: Bool) -> [UInt8] {
 }
 
 @Suite struct MetadataTests {
+  @Test("Of doubled chunks the first counts, and color after the pixels does not") func void()
+    throws
+  {
+    let path = temporary("void.png")
+    try Image(width: 2, height: 2, channels: 1, samples: [1, 2, 3, 4]).write(to: path)
+    let file = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    let text = chunk("tEXt", Array("A\u{0}b".utf8))
+    let first =
+      chunk("gAMA", big(45455)) + chunk("gAMA", big(1)) + text + text
+      + chunk("eXIf", exif(6, isLittle: true)) + chunk("eXIf", exif(3, isLittle: true))
+    let after = chunk("cHRM", (0..<32).map { UInt8($0) }) + text
+    // The header ends at 33; the end's chunk has 12 bytes.
+    let whole = file[..<33] + first + file[33..<file.count - 12] + after + file.suffix(12)
+    try Data(whole).write(to: URL(fileURLWithPath: path))
+    let metadata = try Image(path: path).metadata
+    #expect(metadata.types == ["gAMA", "tEXt", "tEXt", "eXIf", "tEXt"])
+    #expect(metadata["gAMA"] == big(45455))
+  }
+
   @Test("What pixels mean is kept, chunk by chunk, and nothing that does not fit any more")
   func kept() throws {
     let path = temporary("kept.png")
