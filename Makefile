@@ -24,6 +24,7 @@ build: needs-swift packages ## The command, optimized: .build/release/canon
 	$(RELEASE)
 
 demo: build ## The main job on the shipped digits, with the shipped model: a table and a picture
+	@rm -rf demo-out
 	$(CANON) predict $(MODEL) demo/digits
 	$(CANON) canonicalize $(MODEL) demo/digits demo-out/canonical --quiet
 	$(CANON) restore demo-out/canonical demo-out/restored --quiet

@@ -172,7 +172,7 @@ final class OutputFolder: Sendable {
     }
     // Where it cannot be written, the first image says why.
     try? "Images here are written, and replaced, by canon.\n"
-      .write(toFile: mark, atomically: true, encoding: .utf8)
+      .write(toFile: mark, atomically: false, encoding: .utf8)
   }
 
   /// Writes an image below the folder.

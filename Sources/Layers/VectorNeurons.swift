@@ -8,20 +8,7 @@ public import TensorCore
 /// Vector channels mixed linearly: *V* ↦ *V* *W*.
 ///
 /// **Shapes.** `[batch, …, coordinates, inputs]` → `[batch, …, coordinates, outputs]`.
-public struct VectorLinear: Layer {
-  public let weight: Parameter
-
-  public init(_ inputs: Int, _ outputs: Int, using random: inout RandomStream) {
-    weight = Parameter(
-      .initialWeights([inputs, outputs], fanIn: inputs, gain: defaultGain, using: &random))
-  }
-
-  public var parameters: [(name: String, parameter: Parameter)] { [("weight", weight)] }
-
-  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    input.matmul(tape(weight))
-  }
-}
+public typealias VectorLinear = LinearMap
 
 /// The leaky ReLU of vectors: what points against a learned direction *k* loses its part along *k*.
 ///

@@ -186,6 +186,7 @@ public struct AmbientGroup: LieGroup, Hashable {
       case .line: return part
       case .circle: return [atan2(part[1], part[0])]
       case .rotations:
+        guard part.allSatisfy(\.isFinite) else { return [.nan, .nan, .nan] }
         let planes = Euclidean.so(3).log(AffineMap(matrix: part))
         return [planes[2], -planes[1], planes[0]]
       }
@@ -193,9 +194,12 @@ public struct AmbientGroup: LieGroup, Hashable {
   }
 
   /// The element onto which a point of the ambient space projects; the identity's numbers where it projects onto
-  /// none, as the origin does.
+  /// none, as the origin does, and none where the point's are none.
   public func projection(_ ambient: [Double]) -> Element {
     require(ambient.count == ambientCount, "\(ambient.count) numbers in \(ambientCount) dimensions")
+    guard ambient.allSatisfy(\.isFinite) else {
+      return Element([Double](repeating: .nan, count: elementCount))
+    }
     return Element(
       places.flatMap { place -> [Double] in
         let a = ambient[place.ambient..<place.ambient + place.factor.numbers.ambient].map { $0 }

@@ -47,7 +47,7 @@ public struct HitRate: Sendable, Equatable {
 /// How far found poses are from actual ones, after the translation from the right by which each orbit's frame
 /// differs: what an encoder is free to choose.
 public struct PoseErrors: Sendable {
-  /// Distances in the group, smallest first.
+  /// Distances in the group, smallest first; infinite where a pose is no number.
   public let sorted: [Double]
 
   public init(
@@ -59,7 +59,10 @@ public struct PoseErrors: Sendable {
       // h(x) = g h₀: the mean of g⁻¹ h(x) is the frame.
       let frames = indices.map { group.compose(group.inverse(actual[$0]), found[$0]) }
       let frame = group.mean(frames)
-      return frames.map { group.distance($0, frame) }
+      return frames.map {
+        let distance = group.distance($0, frame)
+        return distance.isNaN ? .infinity : distance
+      }
     }.sorted()
   }
 

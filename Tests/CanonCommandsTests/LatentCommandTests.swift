@@ -111,7 +111,7 @@ import Training
 
     let path = try model(
       """
-      data: {kind: scenes, scene: glyphs, count: 16, size: 8}
+      data: {kind: scenes, scene: solids, count: 16, size: 8}
       model: {kind: class-pose}
       backbone: {kind: pose-cnn, width: 2}
       """, "infinite")

@@ -75,6 +75,17 @@ private let groups = ["R3", "SO2", "SO3", "T2", "R2xSO2", "SO3xR1xT2"]
     #expect(group.distance(group.mean(moved), group.compose(h, g)) < 1e-6)
   }
 
+  @Test("What is no number stays none", arguments: groups) func noNumbers(name: String) throws {
+    let group = try #require(AmbientGroup(named: name))
+    let none = AmbientGroup.Element([Double](repeating: .nan, count: group.elementCount))
+    let logarithm = group.log(none)
+    #expect(logarithm.count == group.dimension && logarithm.contains { $0.isNaN })
+    #expect(group.distance(none, group.identity).isNaN)
+    let ambient = [Double](repeating: .infinity, count: group.ambientCount)
+    #expect(group.projection(ambient).numbers.contains { $0.isNaN })
+    #expect(group.mean([none, group.identity]).numbers.contains { $0.isNaN })
+  }
+
   @Test(
     "Names that say no group give none", arguments: ["", "SO4", "R0", "R2x", "Q", "R-1", "R65"])
   func names(name: String) { #expect(AmbientGroup(named: name) == nil) }
