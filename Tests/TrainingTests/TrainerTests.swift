@@ -311,7 +311,7 @@ private let kinds = [
         "\(file)")
     }
     settings.training.rate = 0.02
-    #expect(throws: WeightsError.self) { try TrainingRun(settings, folder: b, resuming: true) }
+    #expect(throws: TrainingError.self) { try TrainingRun(settings, folder: b, resuming: true) }
     #expect(throws: TrainingError.self) {
       try TrainingRun(settings, folder: folder + "-none", resuming: true)
     }
