@@ -152,8 +152,10 @@ final class OutputFolder: Sendable {
     try prepare(path)
   }
 
-  /// Marks the folder as written by this program, which may replace what it wrote before: a job that was stopped is done
-  /// again. What others put there is theirs.
+  /// Marks the folder as written by this program.
+  ///
+  /// What it wrote before it may replace, so that a job that was stopped is done again; what others put there is
+  /// theirs.
   private func claim(_ source: any InputSource) throws {
     let mark = "\(path)/.canon"
     let isOurs = [mark, "\(path)/manifest.jsonl"].contains {

@@ -16,22 +16,20 @@ public struct Catalog: Sendable {
   ]
   public private(set) var datasets: [any DatasetOptions.Type] = [
     RotatedMNISTOptions.self, UprightMNISTOptions.self, FolderOptions.self, PairsOptions.self,
-    SceneOptions.self, PolygonsOptions.self, IDXOptions.self, TensorsOptions.self,
-    DrawnOptions.self, MNISTPointsOptions.self,
-    RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self,
+    IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
+    RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self, SceneOptions.self,
+    PolygonsOptions.self,
   ]
   public private(set) var canonicalizers: [any CanonicalizerOptions.Type] = [
     LearnedOptions.self, OrbitOptions.self, SteerableOptions.self, EnergyOptions.self,
     PrincipalAxesOptions.self, SignedAxesOptions.self, LearnedSignsOptions.self,
     GradientOptions.self, CenterOptions.self, LearnedCenterOptions.self, ScaleOptions.self,
-    ClassPoseCanonicalizerOptions.self, VectorNeuronOptions.self, SortOptions.self,
-    LearnedSortOptions.self, AssignmentOptions.self,
-    IdentityOptions.self,
+    VectorNeuronOptions.self, SortOptions.self, LearnedSortOptions.self, AssignmentOptions.self,
+    IdentityOptions.self, ClassPoseCanonicalizerOptions.self,
   ]
   public private(set) var backbones: [any BackboneOptions.Type] = [
-    PaperCNNOptions.self, SmallCNNOptions.self, PoseCNNOptions.self, MLPOptions.self,
-    UNetOptions.self,
-    PointNetOptions.self, ParticleNetworkOptions.self,
+    PaperCNNOptions.self, SmallCNNOptions.self, MLPOptions.self, UNetOptions.self,
+    PointNetOptions.self, ParticleNetworkOptions.self, PoseCNNOptions.self,
   ]
 
   /// The components of this package.
