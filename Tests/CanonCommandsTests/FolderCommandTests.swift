@@ -132,7 +132,7 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     let room = 4000 - temporary("long-x").utf8.count
     let deep = String(repeating: part, count: room / part.utf8.count) + "deep.png"
     let folder = try pictures("long-\(command.prefix(1))", [deep, "good.png"])
-    let out = temporary("long-out-" + String(repeating: "o", count: 230))
+    let out = temporary("long-\(command.prefix(1))-out-" + String(repeating: "o", count: 225))
     let result =
       command == "canonicalize"
       ? try canon("canonicalize", "pca", folder, out)
@@ -145,7 +145,7 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     "A folder whose path is too long is one image's error", arguments: ["canonicalize", "predict"])
   func longFolders(command: String) throws {
     let part = String(repeating: "d", count: 200) + "/"
-    let out = temporary("deep-out-" + String(repeating: "o", count: 200))
+    let out = temporary("deep-\(command.prefix(1))-out-" + String(repeating: "o", count: 200))
     let room = 4090 - out.utf8.count
     // As long as the inputs' folder allows, beyond what the outputs' does.
     let deep = String(repeating: part, count: room / part.utf8.count)
