@@ -35,6 +35,49 @@ private func examples(_ model: any Predictor, _ count: Int) -> Examples {
 }
 
 @Suite struct ShippedTests {
+  /// The configurations of a benchmark's task: what all methods share, and what each says of it.
+  private func methods(_ path: String, known: SettingsValue?, size: String) throws -> [String] {
+    func tree(_ path: String) throws -> SettingsValue {
+      try SettingsValue(yaml: try String(contentsOfFile: path, encoding: .utf8), source: path)
+    }
+    let task = try tree(path)
+    var shared = task["configuration"] ?? .mapping([])
+    if let own = task[size] { shared = shared.overridden(by: own) }
+    guard case .list(let entries)? = task["methods"] else { return [] }
+    let about = [
+      "name", "kind", "from", "backboneFrom", "only", "quick", "full", "baseline", "published",
+    ]
+    return try entries.map { entry in
+      var value = entry
+      if case .text(let name) = entry { value = try #require(known?[name], "\(path): \(name)") }
+      if let own = value[size] { value = value.overridden(by: own) }
+      guard case .mapping(let keys) = value else { return "" }
+      return shared.overridden(by: .mapping(keys.filter { !about.contains($0.key) })).yaml
+    }
+  }
+
+  @Test(
+    "Every method of every task of the benchmarks has a configuration that is read",
+    arguments: ["bench", "bench/curves", "bench-latent"])
+  func benchmarks(folder: String) throws {
+    let place = "\(root)/configs/\(folder)"
+    let files = try FileManager.default.contentsOfDirectory(atPath: place)
+      .filter { $0.hasSuffix(".yaml") && $0 != "methods.yaml" }
+    #expect(!files.isEmpty)
+    let known = try? SettingsValue(
+      yaml: String(contentsOfFile: "\(root)/configs/bench/methods.yaml", encoding: .utf8),
+      source: "methods")
+    for file in files {
+      for size in ["quick", "full"] {
+        for yaml in try methods("\(place)/\(file)", known: known, size: size) {
+          do { _ = try RunConfiguration(text: yaml, source: file) } catch {
+            Issue.record("\(size): \(error)\n\(yaml)")
+          }
+        }
+      }
+    }
+  }
+
   @Test(
     "Every configuration of a latent space is built, trained for two steps, saved, loaded and measured",
     arguments: ["latent-sprites", "latent-polygons"])
