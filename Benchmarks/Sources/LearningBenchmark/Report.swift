@@ -9,6 +9,8 @@ struct Report {
   let results: [Result]
   let size: Size
   let minutes: Double
+  /// What is to be said of the circumstances; empty as a rule.
+  var remark = ""
 
   /// A task with what was measured on it.
   struct Section {
@@ -149,7 +151,7 @@ struct Report {
       + "of a task share, is what its test part leaves open by having only so many examples. Times are of one core, another at work beside it. Parameters "
       + "are those that are trained, before and in the backbone. The invariance error is the fraction of "
       + "predictions that change when the input is moved, or the root mean square of how far the output of a "
-      + "moved input is from the moved output."
+      + "moved input is from the moved output." + (remark.isEmpty ? "" : " \(remark)")
   }
 
   /// How often which was ahead.

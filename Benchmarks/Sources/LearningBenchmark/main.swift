@@ -39,6 +39,9 @@ struct LearningBenchmark: ParsableCommand {
   @Option(help: "The folder of tasks and methods.")
   var configs = "configs/bench"
 
+  @Option(help: "What the page says of the circumstances, such as a machine that was busy.")
+  var remark = ""
+
   @Flag(help: "Print the names of tasks and methods, and end.")
   var list = false
 
@@ -72,7 +75,7 @@ struct LearningBenchmark: ParsableCommand {
     let report = Report(
       tasks: tasks,
       curves: try Curves.charts(tasks + curves, results, models: models, digits: data),
-      results: results, size: size, minutes: runner.seconds / 60)
+      results: results, size: size, minutes: runner.seconds / 60, remark: remark)
     try report.write(to: out, sheets: try Curves.sheets(tasks, models: models, to: out))
     for section in report.sections {
       print("\n\(section.task.title)")
