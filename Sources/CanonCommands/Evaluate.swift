@@ -58,8 +58,9 @@ struct Evaluate: ParsableCommand {
   func run() throws {
     common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
-    if let model = try file.model() as? any MeasuredModel { return try measure(model, file) }
-    let loaded = try LoadedModel(file)
+    let made = try file.model()
+    if let model = made as? any MeasuredModel { return try measure(model, file) }
+    let loaded = try LoadedModel(file, made)
     let model = loaded.model
     let (found, _, failures) = try loaded.examples(
       data, limit: limit, needsClasses: model.task.presentation == .classes)

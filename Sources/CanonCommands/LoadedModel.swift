@@ -12,13 +12,15 @@ struct LoadedModel {
 
   /// - Throws: `WeightsError` or `CommandError`.
   init(_ path: String) throws {
-    try self.init(try ModelFile(path: path, catalog: Canon.catalog))
+    let file = try ModelFile(path: path, catalog: Canon.catalog)
+    try self.init(file, try file.model())
   }
 
+  /// `made`: The model of the file.
   /// - Throws: `WeightsError` or `CommandError`.
-  init(_ file: ModelFile) throws {
+  init(_ file: ModelFile, _ made: any TrainableModel) throws {
     self.file = file
-    model = try file.predictor()
+    model = try file.predictor(made)
     domain = try readable(model.domain)
   }
 

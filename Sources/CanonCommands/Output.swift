@@ -162,12 +162,15 @@ final class OutputFolder: Sendable {
       FileManager.default.fileExists(atPath: $0)
     }
     // What a link below leads to is refused where it is met.
-    let taken = source.names.first { name in
-      let file = "\(path)/\(name)"
-      return FileManager.default.fileExists(atPath: file)
-        && place.contains(Place(Files.parent(of: file)))
-    }
-    if !isOurs, let taken {
+    let taken =
+      isOurs
+      ? nil
+      : source.names.first { name in
+        let file = "\(path)/\(name)"
+        return FileManager.default.fileExists(atPath: file)
+          && place.contains(Place(Files.parent(of: file)))
+      }
+    if let taken {
       throw CommandError(
         "\(path) holds a \(taken) that canon did not write, and that would be lost; name another folder."
       )

@@ -67,8 +67,9 @@ struct Predict: ParsableCommand {
   func run() throws {
     common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
-    if let model = try file.model() as? OrbitModel { return try predict(model) }
-    let loaded = try LoadedModel(file)
+    let made = try file.model()
+    if let model = made as? OrbitModel { return try predict(model) }
+    let loaded = try LoadedModel(file, made)
     let (model, domain) = (loaded.model, loaded.domain)
     let source = try loaded.source(data)
     let presentation = model.task.presentation

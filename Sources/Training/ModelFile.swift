@@ -70,8 +70,15 @@ public struct ModelFile: Sendable {
   /// The model, where it predicts.
   ///
   /// - Throws: `WeightsError`, also where it is of a family that does not.
-  public func predictor() throws(WeightsError) -> any Predictor {
-    guard let predictor = try model() as? any Predictor else {
+  public func predictor() throws(WeightsError) -> any Predictor { try predictor(try model()) }
+
+  /// The model that was made of the file, where it predicts.
+  ///
+  /// - Throws: `WeightsError` where it is of a family that does not.
+  public func predictor(
+    _ model: any TrainableModel
+  ) throws(WeightsError) -> any Predictor {
+    guard let predictor = model as? any Predictor else {
       let kind = type(of: configuration.model).kind
       throw WeightsError(
         unfit: path,
