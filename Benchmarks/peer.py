@@ -4,6 +4,7 @@ Reads commands from standard input, answers each with a line of JSON: {"seconds"
   step C8 1          one training step, batch 128; 1: backbone in channels_last
   predict C8 128 0   inference of a batch
   rotate 0 1         grid_sample of 128 images 224 x 224 x 3; the second number: with affine_grid
+  class-pose 1       one training step of a model that learns from pairs (also operators, transport); 1: channels_last
   memory             the peak resident memory of this process, in bytes, as "seconds"
 Needs torch, kornia, omegaconf, e2cnn, and equiadapt without its dependencies.
 """
@@ -16,6 +17,8 @@ import time
 import torch
 import torch.nn as nn
 from torch.nn import functional
+
+import peer_latent
 
 torch.set_num_threads(int(os.environ.get("PEER_THREADS", "2")))
 torch.manual_seed(0)
@@ -98,6 +101,10 @@ def work(command, *arguments):
                 functional.grid_sample(images, grid, align_corners=False)
 
         return rotate
+    if command in peer_latent.steps:
+        key = (command, arguments[0])
+        models[key] = models.get(key) or peer_latent.steps[command](arguments[0] == "1")
+        return models[key]
     raise ValueError(f"unknown command {command}")
 
 

@@ -153,6 +153,7 @@ struct Evaluate: ParsableCommand {
   private func measure(_ model: any MeasuredModel, _ file: ModelFile) throws {
     let all = try pairsOf(data, file, model)
     let examples = limit.map(all.prefix) ?? all
+    if !common.quiet { for remark in model.remarks(on: examples) { note("Note: \(remark)") } }
     let figures =
       try [("examples", Double(examples.count))] + model.figures(on: examples)
     if json {

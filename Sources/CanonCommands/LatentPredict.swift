@@ -1,5 +1,7 @@
+import Canonicalization
 import Datasets
 import Foundation
+import Images
 import Symmetry
 import TensorCore
 import Training
@@ -11,14 +13,17 @@ struct LatentRow: Encodable {
   let pose: [Double]
   /// A point of the sphere.
   let orbit: [Double]
+  /// How far the poses of the neighbors in the reference set lie apart, whose mean is the frame; `nil` without one.
+  let spread: Double?
 
-  static func titles(_ group: AmbientGroup, orbitDimensions: Int) -> String {
-    (["file"] + (1...group.dimension).map { "pose\($0)" }
-      + (1...orbitDimensions).map { "orbit\($0)" }).joined(separator: ",")
+  static func titles(_ row: LatentRow) -> String {
+    (["file"] + (1...row.pose.count).map { "pose\($0)" } + (row.spread == nil ? [] : ["spread"])
+      + (1...row.orbit.count).map { "orbit\($0)" }).joined(separator: ",")
   }
 
   var csv: String {
-    ([Cell.text(file)] + (pose + orbit).map { Cell.number($0, 5) }).map(\.csv)
+    let numbers = pose + (spread.map { [$0] } ?? []) + orbit
+    return ([Cell.text(file)] + numbers.map { Cell.number($0, 5) }).map(\.csv)
       .joined(separator: ",")
   }
 
@@ -38,20 +43,49 @@ struct LatentRow: Encodable {
 }
 
 extension Predict {
-  /// Prints pose and orbit of each input.
-  func predict(_ model: OrbitModel) throws {
+  /// Refuses what is of no use for a model whose results are printed; the inputs otherwise.
+  private func printedSource(_ domain: any ReadableDomain, _ what: String) throws
+    -> any InputSource
+  {
     guard out == nil, canonical == nil else {
       throw CommandError(
-        "\(self.model) finds poses and orbits, which are printed: leave --out and --canonical away."
-      )
+        "\(self.model) finds \(what), which are printed: leave --out and --canonical away.")
     }
-    let domain = try readable(model.domain)
     guard data != "test" else {
       throw CommandError(
         "Name images or a file of inputs: `canon evaluate \(self.model) test` measures the test part."
       )
     }
-    let source = try domain.open(data)
+    return try domain.open(data)
+  }
+
+  /// The frames of a reference set.
+  private func frames(
+    _ path: String, _ model: OrbitModel, _ domain: any ReadableDomain
+  ) throws -> ComparableFrames {
+    var (orbits, poses): ([Tensor], [AmbientGroup.Element]) = ([], [])
+    var failures = Failures(domain.noun)
+    try domain.open(path).forEachLot { lot in
+      (codes: lot.names.isEmpty ? nil : model.codes(of: lot.inputs), errors: lot.errors)
+    } use: { lot in
+      failures.report(lot.errors)
+      guard let codes = lot.codes, let own = model.space.orbits(codes) else { return }
+      orbits.append(own)
+      poses += model.space.poses(codes)
+    }
+    guard !poses.isEmpty else {
+      throw CommandError("\(path) gives no frame: no pose is found in what it holds.")
+    }
+    return ComparableFrames(
+      orbits: .concatenated(orbits), poses: poses, group: model.space.group,
+      neighbors: neighbors)
+  }
+
+  /// Prints pose and orbit of each input.
+  func predict(_ model: OrbitModel) throws {
+    let domain = try readable(model.domain)
+    let source = try printedSource(domain, "poses and orbits")
+    let frames = try reference.map { try self.frames($0, model, domain) }
     noteUnread(source, in: data)
     let group = model.space.group
     let format = json ? Format.json : self.format
@@ -59,43 +93,140 @@ extension Predict {
     var (isFirst, noNumbers) = (true, 0)
     let width = source.names.map(\.count).max() ?? 0
     let columns = Columns(
-      widths: [width, 12 * group.factors.count], header: [domain.noun.name, "pose"])
+      widths: [width, 12 * group.factors.count] + (frames == nil ? [] : [8]),
+      header: [domain.noun.name, "pose"] + (frames == nil ? [] : ["spread"]))
     if format == .table { try emit(columns.line(columns.header)) }
     try source.forEachLot { lot in
       let codes = lot.names.isEmpty ? Tensor.zeros([0, 1]) : model.codes(of: lot.inputs)
-      guard !lot.names.isEmpty else { return (rows: [LatentRow](), errors: lot.errors) }
+      guard !lot.names.isEmpty else {
+        return (rows: [LatentRow](), errors: lot.errors as [any Error])
+      }
       let poses = model.space.poses(codes)
       guard let orbits = model.space.orbits(codes), !poses.isEmpty else {
         throw CommandError(
           "\(self.model) has learned an action and no poses: `canon evaluate` measures it.")
       }
       let (numbers, size) = (orbits.elements.map { Double($0) }, orbits.shape[1])
-      let rows = lot.names.indices.map { n in
+      let comparable = frames?.comparable(poses, orbits: orbits)
+      let constant = lot.names.indices.filter { lot.inputs[$0].isConstant }
+      let rows = lot.names.indices.filter { !constant.contains($0) }.map { n in
         LatentRow(
-          file: lot.names[n], pose: group.log(poses[n]),
-          orbit: Array(numbers[n * size..<(n + 1) * size]))
+          file: lot.names[n], pose: group.log(comparable?[n].pose ?? poses[n]),
+          orbit: Array(numbers[n * size..<(n + 1) * size]), spread: comparable?[n].spread)
       }
-      return (rows, lot.errors)
+      let errors = constant.map { ImageError.constant(path: lot.names[$0]) }
+      return (rows, lot.errors + errors)
     } use: { lot in
       failures.report(lot.errors)
       if let first = lot.rows.first, isFirst, format == .csv {
-        try emit(LatentRow.titles(group, orbitDimensions: first.orbit.count))
+        try emit(LatentRow.titles(first))
       }
       isFirst = isFirst && lot.rows.isEmpty
       noNumbers += lot.rows.count { !($0.pose + $0.orbit).allSatisfy(\.isFinite) }
       for row in lot.rows {
         switch format {
-        case .table: try emit(columns.line([row.file, row.text(group)]))
+        case .table:
+          try emit(
+            columns.line(
+              [row.file, row.text(group)] + (row.spread.map { [$0.formatted(3)] } ?? [])))
         case .csv: try emit(row.csv)
         case .json: try emit(row.jsonLine)
         }
       }
     }
     try failures.finish()
-    if noNumbers > 0 {
-      throw CommandError(
-        "What \(self.model) says of \(noNumbers) \(noNumbers == 1 ? domain.noun.one : domain.noun.many) is no number: "
-          + "its weights are not usable.")
+    try refuseNoNumbers(noNumbers, domain)
+  }
+
+  /// Prints class and step of each input of a latent canonicalizer.
+  func predict(_ model: TransportModel) throws {
+    guard reference == nil else {
+      throw CommandError("\(self.model) holds its references: leave --reference away.")
     }
+    let domain = try readable(model.domain)
+    let source = try printedSource(domain, "classes and steps")
+    noteUnread(source, in: data)
+    let format = json ? Format.json : self.format
+    var failures = Failures(domain.noun)
+    var noNumbers = 0
+    let columns = Columns(
+      widths: [
+        source.names.map(\.count).max() ?? 0, model.classNames.map(\.count).max() ?? 0, 11, 4,
+      ], header: [domain.noun.name, "class", "probability", "step", "as well"])
+    if format == .table { try emit(columns.line(columns.header)) }
+    if format == .csv { try emit("file,class,probability,step,ties") }
+    try source.forEachLot { lot in
+      guard !lot.names.isEmpty else {
+        return (rows: [TransportRow](), errors: lot.errors as [any Error])
+      }
+      let found = model.predict(lot.inputs)
+      let (numbers, width) = (found.probabilities.elements, model.classNames.count)
+      let constant = lot.names.indices.filter { lot.inputs[$0].isConstant }
+      let rows = lot.names.indices.filter { !constant.contains($0) }.map { n in
+        TransportRow(
+          lot.names[n], Array(numbers[n * width..<(n + 1) * width]), found.poses[n],
+          model.classNames)
+      }
+      let errors = constant.map { ImageError.constant(path: lot.names[$0]) }
+      return (rows, lot.errors + errors)
+    } use: { lot in
+      failures.report(lot.errors)
+      noNumbers += lot.rows.count { $0.probability == nil }
+      for row in lot.rows {
+        switch format {
+        case .table: try emit(columns.line(row.shown))
+        case .csv: try emit(row.csv)
+        case .json: try emit(row.jsonLine)
+        }
+      }
+    }
+    try failures.finish()
+    try refuseNoNumbers(noNumbers, domain)
+  }
+
+  /// - Throws: A sentence where results are no numbers.
+  private func refuseNoNumbers(_ count: Int, _ domain: any ReadableDomain) throws {
+    guard count > 0 else { return }
+    throw CommandError(
+      "What \(self.model) says of \(count) \(count == 1 ? domain.noun.one : domain.noun.many) is no number: "
+        + "its weights are not usable.")
+  }
+}
+
+/// What a latent canonicalizer says of an input.
+private struct TransportRow: Encodable {
+  let file, `class`: String
+  /// `nil` where it is no number.
+  let probability: Double?
+  /// By how many steps the input was moved.
+  let step: Int
+  /// Other steps that explain it as well.
+  let ties: [Int]
+
+  init(
+    _ file: String, _ scores: [Float], _ pose: Pose<FiniteAbelian.Element>, _ classes: [String]
+  ) {
+    let isSound = scores.allSatisfy(\.isFinite) && pose.margin.isFinite
+    let best = scores.indices.max { scores[$0] < scores[$1] } ?? 0
+    self.file = file
+    self.class = isSound ? classes[best] : ""
+    probability = isSound ? Double(scores[best]) : nil
+    (step, ties) = (pose.element.steps[0], pose.ties.map { $0.steps[0] })
+  }
+
+  private var others: String { ties.map(String.init).joined(separator: " ") }
+
+  var shown: [String] {
+    [
+      file, self.class, probability.map { ($0 * 100).formatted(1) + " %" } ?? "none", "\(step)",
+      others,
+    ]
+  }
+
+  var csv: String {
+    [
+      Cell.text(file), .text(self.class), .number(probability ?? .nan, 4), .count(step),
+      .text(others),
+    ].map(\.csv).joined(separator: ",")
   }
 }

@@ -20,16 +20,19 @@ struct Poses: ParsableCommand {
       half a degree at a time, for the largest jump of a pose (poses in steps jump by these). With --recenter a copy of
       the model is written whose canonical forms are turned by the mean over all classes, so that they are
       upright; what it predicts stays.
+      Of a model of kind class-pose, whose group has a circle, DATA is the word test: the first --traced inputs of its test \
+      part are moved once around by half a degree at a time.
 
       EXAMPLES
         canon poses runs/c64 Benchmarks/Data --limit 2000
         canon poses runs/c8 upright-photos --recenter runs/c8-upright.safetensors
+        canon poses runs/glyphs test --traced 50
       """)
 
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
   var model: String
 
-  @Argument(help: "Upright images.")
+  @Argument(help: "Upright images; or the word test, for a model of kind class-pose.")
   var data: String
 
   @Option(help: "Use the first so many images only.")
@@ -58,7 +61,10 @@ struct Poses: ParsableCommand {
 
   func run() throws {
     common.apply()
-    let loaded = try LoadedModel(self.model)
+    let file = try ModelFile(path: self.model, catalog: Canon.catalog)
+    let made = try file.model()
+    if let model = made as? OrbitModel { return try trace(model, file) }
+    let loaded = try LoadedModel(file, made)
     guard loaded.domain is ImageDomain else {
       throw CommandError("\(self.model) is for \(loaded.domain.noun.many): angles are of images.")
     }

@@ -17,7 +17,9 @@ struct Predict: ParsableCommand {
       .safetensors file, with the inputs' names in its metadata. Places in images are in pixels of the model's input. \
       With --canonical the inputs are also written in canonical pose, in the same pass: images to a folder, sets \
       to a .safetensors file. Of a model of kind class-pose each input's pose and, in CSV and JSON, its orbit are \
-      printed.
+      printed; with --reference, inputs in their natural poses, poses are told after the mean pose of the nearest \
+      orbits there, with how far those lie apart. Of a model of kind transport each input's class and step are, with \
+      the steps that explain it as well.
 
       EXAMPLES
         canon predict runs/c8 my-images
@@ -25,6 +27,7 @@ struct Predict: ParsableCommand {
         canon predict runs/c8 my-images --canonical canonical --format csv
         canon predict runs/restore noisy-digits --out clean-digits
         canon predict runs/particles systems.safetensors --out later.safetensors
+        canon predict runs/class-pose my-images --reference upright-images
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
@@ -47,9 +50,17 @@ struct Predict: ParsableCommand {
   @Option(help: "Where to write the inputs in canonical pose.")
   var canonical: String?
 
+  @Option(help: "Inputs in their natural poses, for poses of a model of kind class-pose.")
+  var reference: String?
+
+  @Option(help: "How many of the nearest of --reference are asked.")
+  var neighbors = 20
+
   @OptionGroup(title: "How --canonical writes images") var pictures: PictureOptions
 
   @OptionGroup var common: CommonOptions
+
+  func validate() throws { try requireFlag("--neighbors", neighbors, atLeast: 1) }
 
   /// What was made of some inputs.
   private struct Made: Sendable {
@@ -69,6 +80,10 @@ struct Predict: ParsableCommand {
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()
     if let model = made as? OrbitModel { return try predict(model) }
+    if let model = made as? TransportModel { return try predict(model) }
+    guard reference == nil else {
+      throw CommandError("\(self.model) has no orbits: --reference is for models of kind class-pose.")
+    }
     let loaded = try LoadedModel(file, made)
     let (model, domain) = (loaded.model, loaded.domain)
     let source = try loaded.source(data)

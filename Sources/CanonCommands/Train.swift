@@ -88,7 +88,7 @@ struct Train: ParsableCommand {
     let trainer = run.trainer
     if !common.quiet {
       note(
-        "\(settings.name): \(trainer.data.train.count) examples, "
+        "\(settings.name): \(trainer.data.trainCount) examples, "
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) steps, to \(folder)")
     }

@@ -15,12 +15,15 @@ struct Verify: ParsableCommand {
       numbers, and all motions of sets, must agree within --tolerance; others resample images, and their output \
       must agree on average within --interpolated-tolerance. Exit status 1 if not. --group measures another group \
       than the one that is claimed.
+      Models that learn from pairs (class-pose, operators, transport) are asked how far the code of a partner is from the \
+      moved code, on the word test or a .safetensors file of pairs; the mean must be within --interpolated-tolerance.
 
       EXAMPLES
         canon verify runs/c8 my-images
         canon verify runs/c64 Benchmarks/Data --limit 500 --json
         canon verify runs/particles test
         canon verify runs/plain my-images --group SO2
+        canon verify runs/sprites test
       """)
 
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
@@ -54,7 +57,10 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     common.apply()
-    let loaded = try LoadedModel(self.model)
+    let file = try ModelFile(path: self.model, catalog: Canon.catalog)
+    let made = try file.model()
+    if let model = made as? any MeasuredModel { return try verify(model, file) }
+    let loaded = try LoadedModel(file, made)
     let model = loaded.model
     let isFolder = data != "test" && loaded.file.configuration.data.located(at: data) == nil
     let (examples, names, failures) = try loaded.examples(

@@ -66,14 +66,18 @@ public struct ClassPoseEncoder: Sendable {
   /// at the own partner, among those of the batch.
   ///
   /// `temperature`: τ, 0.8 in the authors' code; the paper gives none.
+  /// `contrast`: How much InfoNCE counts; 1 in the paper.
   /// `isSymmetric`: Half of it the other way, of *e*(*y*) among *e*(*x*′).
   public func loss(
     _ x: ClassPoseCode, _ y: ClassPoseCode, elements: [AmbientGroup.Element],
-    temperature: Float = 0.8, isSymmetric: Bool = false
+    temperature: Float = 0.8, contrast: Float = 1, isSymmetric: Bool = false
   ) -> Variable {
     let moved = x.pose.multiplied(by: elements, in: group)
-    return (moved - y.pose).squared().sum([1])
-      + contrast(x.orbit, y.orbit, temperature: temperature, isSymmetric: isSymmetric)
+    let apart = (moved - y.pose).squared().sum([1])
+    guard contrast > 0 else { return apart }
+    return apart
+      + Canonicalization.contrast(
+        x.orbit, y.orbit, temperature: temperature, isSymmetric: isSymmetric) * contrast
   }
 }
 

@@ -13,10 +13,16 @@ public enum DigitVariant: String, Codable, Sendable, CaseIterable {
   case occluded
   /// Only the digits 0, 1, 2, 5 and 8, which look much alike when turned half around.
   case nearSymmetric = "near-symmetric"
+  /// All but the digit 9, which is a 6 half around.
+  case withoutNine = "without-9"
 
   /// The names of the classes that are left.
   public var classNames: [String] {
-    self == .nearSymmetric ? ["0", "1", "2", "5", "8"] : Digits.classNames
+    switch self {
+    case .nearSymmetric: ["0", "1", "2", "5", "8"]
+    case .withoutNine: Array(Digits.classNames.dropLast())
+    case .plain, .offCenter, .cluttered, .occluded: Digits.classNames
+    }
   }
 
   /// Changes an upright digit of side × side pixels.
@@ -31,7 +37,7 @@ public enum DigitVariant: String, Codable, Sendable, CaseIterable {
       range.lowerBound + min(range.count - 1, Int(random.uniform() * Float(range.count)))
     }
     switch self {
-    case .plain, .offCenter, .nearSymmetric: break
+    case .plain, .offCenter, .nearSymmetric, .withoutNine: break
     case .cluttered:
       let (piece, middle, ring) = (7, Double(side - 1) / 2, 10.0)
       for _ in 0..<4 {

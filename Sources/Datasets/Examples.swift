@@ -64,9 +64,30 @@ public struct Examples: Sendable {
   }
 }
 
+/// Examples that are made when they are asked for, and kept by nobody: as many as one likes.
+public struct ExampleStream: Sendable {
+  /// How many an epoch has.
+  public let count: Int
+  private let make: @Sendable (_ places: [Int], _ epoch: Int) -> Examples
+
+  /// `make`: The examples at places of an epoch, which follow from the two alone: a run that is resumed sees the same.
+  public init(
+    count: Int, _ make: @escaping @Sendable (_ places: [Int], _ epoch: Int) -> Examples
+  ) {
+    (self.count, self.make) = (count, make)
+  }
+
+  public func callAsFunction(_ places: [Int], epoch: Int) -> Examples { make(places, epoch) }
+}
+
 /// What a run learns from.
 public struct Dataset: Sendable {
-  public var train, valid: Examples
+  /// To learn from; where they are streamed the first few of them.
+  public var train: Examples
+  /// To choose by.
+  public var valid: Examples
+  /// Where what is learned from is made as it is asked for; `nil` where `train` is all.
+  public let stream: ExampleStream?
   /// The classes' names; empty where there are none.
   public let classNames: [String]
 
@@ -74,9 +95,35 @@ public struct Dataset: Sendable {
   public let errors: [ImageError]
 
   public init(
-    train: Examples, valid: Examples, classNames: [String] = [], errors: [ImageError] = []
+    train: Examples, valid: Examples, classNames: [String] = [], errors: [ImageError] = [],
+    stream: ExampleStream? = nil
   ) {
     (self.train, self.valid, self.classNames, self.errors) = (train, valid, classNames, errors)
+    self.stream = stream
+  }
+
+  /// Streamed examples to learn from, of which the first 64 of epoch 0 stand for all where they are looked at.
+  public init(
+    stream: ExampleStream, valid: Examples, classNames: [String] = [], errors: [ImageError] = []
+  ) {
+    self.init(
+      train: stream(Array(0..<min(64, stream.count)), epoch: 0), valid: valid,
+      classNames: classNames, errors: errors, stream: stream)
+  }
+
+  /// How many examples there are to learn from.
+  public var trainCount: Int { stream?.count ?? train.count }
+
+  /// The first so many of them, all where there are fewer.
+  public func limited(to count: Int) -> Dataset {
+    guard let stream, count < stream.count else {
+      var copy = self
+      copy.train = train.prefix(count)
+      return copy
+    }
+    return Dataset(
+      stream: ExampleStream(count: count) { stream($0, epoch: $1) }, valid: valid,
+      classNames: classNames, errors: errors)
   }
 
   /// CRC-32 of what is learned from and selected on: inputs, labels and names of the classes.

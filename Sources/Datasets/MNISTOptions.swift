@@ -112,7 +112,7 @@ public struct UprightMNISTOptions: DigitsOptions {
 
 extension Keys {
   /// Reads what a model sees of the digits, which are gray images of 28 × 28.
-  fileprivate mutating func readDigits(_ images: inout ImageDomain) throws(SettingsError) {
+  mutating func readDigits(_ images: inout ImageDomain) throws(SettingsError) {
     try read(&images)
     if images.size != 28 || images.channels != 1 {
       throw failure("the digits of MNIST are of 28 × 28 × 1, not \(images.text)")

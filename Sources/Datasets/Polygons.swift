@@ -1,7 +1,7 @@
 import Glibc
 public import Settings
 public import Symmetry
-import TensorCore
+public import TensorCore
 
 /// Outlines of random pentagons under a transform that goes around after so many steps: what the shift operators of
 /// Bouchacourt, Ibrahim & Deny 2021 (arXiv 2102.05623) are measured on.
@@ -32,16 +32,28 @@ public struct Polygons: Sendable {
     (self.transform, self.order, self.size) = (transform, order, size)
   }
 
-  /// The corners of a polygon, in pixels from the middle.
-  func corners(using random: inout RandomStream) -> [(x: Double, y: Double)] {
+  /// The corners of a random polygon, in pixels from the middle.
+  public func corners(using random: inout RandomStream) -> [(x: Double, y: Double)] {
     let reach = Double(size) / 3
     return (0..<5).map { _ in
       ((2 * random.uniformDouble() - 1) * reach, (2 * random.uniformDouble() - 1) * reach)
     }
   }
 
+  /// The corners of a regular pentagon, which a fifth of a turn leaves as it is: in `rotation` of order 10 five elements
+  /// explain each of its views.
+  public var regularCorners: [(x: Double, y: Double)] {
+    (0..<5).map { i in
+      let angle = 2 * Double.pi * Double(i) / 5
+      return (cos(angle) * Double(size) / 3, sin(angle) * Double(size) / 3)
+    }
+  }
+
   /// The outline, moved by an element: lines a pixel and a half wide, with soft edges.
-  func draw(
+  ///
+  /// - Parameter corners: In pixels from the middle.
+  /// - Returns: `size · size` numbers in 0…1, row by row.
+  public func draw(
     _ corners: [(x: Double, y: Double)], _ element: FiniteAbelian.Element
   ) -> [Float] {
     let steps = element.steps

@@ -66,25 +66,48 @@ public enum Backbone {
   /// A network that keeps places: four 3×3 convolutions with batch norm and ReLU, of stride 1 and then 2, of single
   /// and double width, and two linear layers that know where they see what.
   public static func poseCNN(
-    size: Int = 28, channels: Int = 1, width: Int = 32, hidden: Int = 128, outputs: Int,
-    using random: inout RandomStream
+    size: Int = 28, channels: Int = 1, width: Int = 32, stride: Int = 1, hidden: Int = 128,
+    outputs: Int, using random: inout RandomStream
   ) -> Sequential {
     var layers: [any Layer] = []
     var (inputs, side) = (channels, size)
-    for (stride, factor) in [(1, 1), (2, 1), (2, 2), (2, 2)] {
-      let geometry = ConvolutionGeometry(stride: stride, padding: 1)
+    for (stride, factor) in [(stride, 1), (2, 1), (2, 2), (stride > 1 ? 1 : 2, 2)] {
+      // A stage that begins by halving sees as much as one that has looked once before.
+      let kernel = stride > 1 && inputs == channels ? 5 : 3
+      let geometry = ConvolutionGeometry(stride: stride, padding: kernel / 2)
       layers += [
         Convolution(
-          inputs, factor * width, kernel: 3, geometry, hasBias: false, using: &random),
+          inputs, factor * width, kernel: kernel, geometry, hasBias: false, using: &random),
         BatchNorm(factor * width, relu: true),
       ]
-      (inputs, side) = (factor * width, geometry.outputExtent(side, kernel: 3))
+      (inputs, side) = (factor * width, geometry.outputExtent(side, kernel: kernel))
     }
     return Sequential(
       layers + [
         Function.flatten, Linear(side * side * inputs, hidden, using: &random), Function.relu,
         Linear(hidden, outputs, using: &random),
       ])
+  }
+
+  /// From codes to images: a linear layer to a quarter of the side, and twice an upsampling with a 3×3 convolution
+  /// after it.
+  ///
+  /// **Shapes.** `[batch, inputs]` → `[batch, size · size · channels]`, row by row.
+  /// - Precondition: 4 divides the size.
+  public static func decoder(
+    inputs: Int, size: Int, channels: Int = 1, width: Int = 16,
+    using random: inout RandomStream
+  ) -> Sequential {
+    require(size % 4 == 0, "a decoder to a side of \(size), which 4 does not divide")
+    let (side, wide) = (size / 4, 2 * width)
+    let same = ConvolutionGeometry(padding: 1)
+    return Sequential([
+      Linear(inputs, side * side * wide, using: &random), Function.relu,
+      Function { $0.reshaped([$0.shape[0], side, side, wide]).upsampled(2) },
+      Convolution(wide, width, kernel: 3, same, using: &random), Function.relu,
+      Function { $0.upsampled(2) },
+      Convolution(width, channels, kernel: 3, same, using: &random), Function.flatten,
+    ])
   }
 
   /// A small network for scoring many copies of an image: two 5×5 convolutions of stride 2 with

@@ -9,6 +9,7 @@ public import Settings
 public struct Catalog: Sendable {
   public private(set) var models: [any ModelOptions.Type] = [
     CanonicalizedOptions.self, AdaptiveOptions.self, ClassPoseOptions.self, OperatorOptions.self,
+    TransportOptions.self,
   ]
   public private(set) var tasks: [any Objective.Type] = [
     ClassificationTask.self, RestorationTask.self, SegmentationTask.self, KeypointTask.self,
@@ -18,7 +19,7 @@ public struct Catalog: Sendable {
     RotatedMNISTOptions.self, UprightMNISTOptions.self, FolderOptions.self, PairsOptions.self,
     IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
     RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self, SceneOptions.self,
-    PolygonsOptions.self,
+    PolygonsOptions.self, MovedImagesOptions.self, SteppedDigitsOptions.self,
   ]
   public private(set) var canonicalizers: [any CanonicalizerOptions.Type] = [
     LearnedOptions.self, OrbitOptions.self, SteerableOptions.self, EnergyOptions.self,

@@ -17,6 +17,8 @@ public struct ClassPoseOptions: ModelOptions {
     case multiplication
     /// A network learns it: the baseline.
     case learned
+    /// Turns act on a plane or on space itself by their matrices: a baseline for SO(2) and SO(3).
+    case linear
   }
 
   public var group = ""
@@ -25,6 +27,7 @@ public struct ClassPoseOptions: ModelOptions {
   public var classDimensions = 8
   public var temperature: Float = 0.8
   public var symmetric = false
+  public var decoder = false
   public var backbone: any BackboneOptions = PoseCNNOptions()
   private var isRead = false
 
@@ -34,20 +37,29 @@ public struct ClassPoseOptions: ModelOptions {
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
   ) throws(SettingsError) {
     if group.isEmpty {
-      group = (data as? SceneOptions)?.group.name ?? "SO2"
+      group = (data as? any PairedOptions)?.group.name ?? "SO2"
     }
     try keys.read("group", &group, "what acts: R3, SO2, SO3, T2, R2xSO2, …")
     guard let acting = AmbientGroup(named: group) else {
       throw keys.failure("'group' is '\(group)' but must be like R3, SO2, SO3, T2 or R2xSO2")
     }
-    if let scene = data as? SceneOptions, scene.group != acting {
-      throw keys.failure(
-        "'group' is '\(group)', but what is drawn moves by \(scene.group.name)")
+    if let own = (data as? any PairedOptions)?.group, own != acting {
+      throw keys.failure("'group' is '\(group)', but the data move by \(own.name)")
     }
     try keys.read("action", &action, "how the group acts on codes")
     if action == .multiplication || keys.lists {
       try keys.readClassPose(&classDimensions, &temperature, &head)
       try keys.read("symmetric", &symmetric, "whether the contrast goes both ways")
+    }
+    if action == .linear && LinearActionSpace.width(acting) == nil {
+      throw keys.failure("'action' is 'linear', for products of SO2 and SO3, not '\(group)'")
+    }
+    try keys.read("decoder", &decoder, "whether codes are drawn again, for `canon traverse`")
+    if decoder {
+      guard let images = data.domain as? ImageDomain, images.size % 4 == 0 else {
+        throw keys.failure(
+          "'decoder' is for images of a side that 4 divides, not \(data.domain.text)")
+      }
     }
     var section = try top.open("backbone")
     let found = try section.options(
@@ -63,10 +75,14 @@ public struct ClassPoseOptions: ModelOptions {
     domain is ImageDomain ? PoseCNNOptions.kind : MLPOptions.kind
   }
 
+  /// How many numbers the network ends in.
   private func outputCount(_ group: AmbientGroup) -> Int {
-    action == .learned
-      ? classDimensions + group.dimension
-      : ClassPoseEncoder.outputCount(group, head: head, classDimensions: classDimensions)
+    switch action {
+    case .multiplication:
+      ClassPoseEncoder.outputCount(group, head: head, classDimensions: classDimensions)
+    case .learned: classDimensions + group.dimension
+    case .linear: LinearActionSpace.width(group) ?? 0
+    }
   }
 
   public func make(_ build: ModelBuild) throws(SettingsError) -> any TrainableModel {
@@ -74,19 +90,29 @@ public struct ClassPoseOptions: ModelOptions {
       throw Keys().failure("'group' is '\(group)' but must be like R3, SO2 or R2xSO2")
     }
     var random = RandomStream(seed: build.seed, name: "backbone")
+    let width = outputCount(acting)
     let network = try backbone.make(
-      input: build.domain.shape, output: [outputCount(acting)], using: &random)
-    guard action == .multiplication else {
-      let width = outputCount(acting)
+      input: build.domain.shape, output: [width], using: &random)
+    let space: any LatentSpace
+    var codes = width
+    switch action {
+    case .multiplication:
+      codes = classDimensions + acting.elementCount
+      space = ClassPoseSpace(
+        ClassPoseEncoder(network, group: acting, head: head, classDimensions: classDimensions),
+        temperature: temperature, isSymmetric: symmetric)
+    case .learned:
       let transition = Backbone.mlp(
         inputs: width + acting.elementCount, hidden: [128, 128], outputs: width, using: &random)
-      return OrbitModel(
-        LearnedActionSpace(network, transition: transition, group: acting), domain: build.domain)
+      space = LearnedActionSpace(network, transition: transition, group: acting)
+    case .linear: space = LinearActionSpace(network, group: acting)
+    }
+    guard decoder, let images = build.domain as? ImageDomain else {
+      return OrbitModel(space, domain: build.domain)
     }
     return OrbitModel(
-      ClassPoseSpace(
-        ClassPoseEncoder(network, group: acting, head: head, classDimensions: classDimensions),
-        temperature: temperature, isSymmetric: symmetric),
-      domain: build.domain)
+      space, domain: build.domain,
+      decoder: Backbone.decoder(
+        inputs: codes, size: images.size, channels: images.channels, width: 32, using: &random))
   }
 }

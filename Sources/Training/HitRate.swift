@@ -45,7 +45,8 @@ public struct HitRate: Sendable, Equatable {
 }
 
 /// How far found poses are from actual ones, after the translation from the right by which each orbit's frame
-/// differs: what an encoder is free to choose.
+/// differs: what an encoder is free to choose. An orbit with a single example is left out: there nothing is left to be
+/// wrong.
 public struct PoseErrors: Sendable {
   /// Distances in the group, smallest first; infinite where a pose is no number.
   public let sorted: [Double]
@@ -54,7 +55,7 @@ public struct PoseErrors: Sendable {
     found: [AmbientGroup.Element], actual: [AmbientGroup.Element], orbits: [Int],
     in group: AmbientGroup
   ) {
-    let places = Dictionary(grouping: found.indices) { orbits[$0] }
+    let places = Dictionary(grouping: found.indices) { orbits[$0] }.filter { $0.value.count > 1 }
     sorted = places.values.flatMap { indices -> [Double] in
       // h(x) = g h₀: the mean of g⁻¹ h(x) is the frame.
       let frames = indices.map { group.compose(group.inverse(actual[$0]), found[$0]) }
@@ -64,6 +65,11 @@ public struct PoseErrors: Sendable {
         return distance.isNaN ? .infinity : distance
       }
     }.sorted()
+  }
+
+  /// How many orbits have a single example.
+  public static func single(_ orbits: [Int]) -> Int {
+    Dictionary(orbits.map { ($0, 1) }, uniquingKeysWith: +).values.count { $0 == 1 }
   }
 
   /// The error that so many are below.

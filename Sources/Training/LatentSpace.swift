@@ -1,6 +1,6 @@
 public import Autodiff
 public import Canonicalization
-public import Layers
+import Layers
 public import Symmetry
 public import TensorCore
 
@@ -82,49 +82,5 @@ public struct ClassPoseSpace: LatentSpace {
     return (0..<codes.shape[0]).map {
       .init(Array(numbers[$0 * width + encoder.classDimensions..<($0 + 1) * width]))
     }
-  }
-}
-
-/// A space of plain vectors on which a network learns to act, from codes and the element's numbers: the baseline of
-/// the class-pose paper ("MDPH", arXiv 2207.03116).
-///
-/// The loss is |*φ*(*y*) − *T*(*g*, *φ*(*x*))|², and the hinge max(0, 1 − |*z* − *z*′|) over pairs of a batch, that keeps codes
-/// apart. Nothing makes *T* an action: steps after one another drift.
-public struct LearnedActionSpace: LatentSpace {
-  public let group: AmbientGroup
-  /// Ends in the numbers of a code.
-  public let network: any Layer
-  /// From a code and an element's numbers to a code.
-  public let transition: any Layer
-
-  public init(_ network: any Layer, transition: any Layer, group: AmbientGroup) {
-    (self.network, self.transition, self.group) = (network, transition, group)
-  }
-
-  public var parameters: [(name: String, parameter: Parameter)] {
-    network.parameters + transition.parameters.map { ("transition.\($0.name)", $0.parameter) }
-  }
-
-  public func codes(of inputs: Variable, on tape: Tape) -> Variable { network(inputs, on: tape) }
-
-  public func moved(
-    _ codes: Variable, by elements: [AmbientGroup.Element], on tape: Tape
-  ) -> Variable {
-    let numbers = Tensor(
-      elements.flatMap { $0.numbers.map { Float($0) } },
-      shape: [elements.count, group.elementCount])
-    return transition(.concatenated([codes, Variable(numbers)], axis: 1), on: tape)
-  }
-
-  public func loss(
-    _ x: Variable, _ y: Variable, elements: [AmbientGroup.Element], on tape: Tape
-  ) -> Variable {
-    let reached = (moved(x, by: elements, on: tape) - y).squared().sum([1])
-    let (count, width) = (x.shape[0], x.shape[1])
-    let differences = x.reshaped([count, 1, width]) - x.reshaped([1, count, width])
-    let distances = (differences.squared().sum([2]) + 1e-12).squareRoot()
-    let own = (0..<count * count).map { $0 % (count + 1) == 0 ? Float(0) : 1 }
-    let hinge = (-(distances - 1)).relu() * Variable(Tensor(own, shape: [count, count]))
-    return reached + hinge.sum([1]) * (1 / Float(max(1, count - 1)))
   }
 }

@@ -1,7 +1,7 @@
 public import Autodiff
+public import Canonicalization
 public import Datasets
 public import Layers
-public import Settings
 public import Symmetry
 public import TensorCore
 
@@ -10,6 +10,9 @@ public import TensorCore
 ///
 /// Of a pair *x*₁, *x*₂ = *g*·*x*₁ it makes |*D* *E* *x*₁ − *x*₁|² + |*D* *ρ*(*g*) *E* *x*₁ − *x*₂|² small, means over pixels.
 /// Several transforms act one after the other, with learned mixers between them where they are wanted.
+///
+/// Weakly supervised it is not told *g*: it takes each element as much as phase correlation of the two codes says, and
+/// makes Σ p(*g*) |*D* *ρ*(*g*) *E* *x*₁ − *x*₂|² small, with p the softmax of correlations over a temperature of 0.1.
 public struct OperatorModel: TraversableModel {
   public let domain: any Domain
   public let group: FiniteAbelian
@@ -18,11 +21,19 @@ public struct OperatorModel: TraversableModel {
   public let operators: [any Representation<FiniteAbelian>]
   /// Between operators, one fewer than these; empty where nothing mixes.
   public let mixers: [LinearMap]
+  /// Whether it finds the elements between pairs itself; for one diagonal operator.
+  public let isWeak: Bool
+  /// Of the softmax over correlations.
+  static let temperature: Float = 0.1
 
   public init(
     encoder: any Layer, decoder: any Layer, operators: [any Representation<FiniteAbelian>],
-    mixers: [LinearMap] = [], domain: any Domain
+    mixers: [LinearMap] = [], domain: any Domain, isWeak: Bool = false
   ) {
+    require(
+      !isWeak || operators.count == 1 && operators[0] is Diagonal,
+      "phase correlation is of one diagonal operator")
+    self.isWeak = isWeak
     require(
       !operators.isEmpty && (mixers.isEmpty || mixers.count == operators.count - 1),
       "\(mixers.count) mixers between \(operators.count) operators")
@@ -57,7 +68,7 @@ public struct OperatorModel: TraversableModel {
   }
 
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
-    _ = try elements(examples["element"])
+    if !isWeak || examples["element"] != nil { _ = try elements(examples["element"]) }
     guard examples["partner"]?.shape == examples.inputs.shape else {
       throw .lacking("an operator needs 'partner', of the shape of 'inputs'")
     }
@@ -99,7 +110,43 @@ public struct OperatorModel: TraversableModel {
     return (pictures.sliced(0..<count), pictures.sliced(count..<2 * count))
   }
 
+  /// How well each element of the group explains pairs of codes, by phase correlation: at most 1, `[batch, order]`.
+  public func correlations(_ first: Tensor, _ second: Tensor) -> Tensor {
+    guard let diagonal = operators[0] as? Diagonal else { return .zeros([first.shape[0], 0]) }
+    return diagonal.phaseCorrelation(first, second)
+  }
+
+  /// The elements that phase correlation finds between pairs of inputs, with those that explain them as well.
+  public func found(_ inputs: Tensor, _ partners: Tensor) -> [Pose<FiniteAbelian.Element>] {
+    let scores = correlations(
+      encoder.predict(inputs), encoder.predict(partners))
+    return CorrelationPeaks.poses(scores, in: group)
+  }
+
+  /// The weakly supervised loss of a batch.
+  private func weakLoss(_ x: Tensor, _ y: Tensor, on tape: Tape) -> Variable {
+    let codes = encoder(Variable(x), on: tape)
+    let (count, order) = (x.shape[0], group.order)
+    // Which element it is, is no way for a gradient: what phase a number close to 0 has is chance.
+    let scores = correlations(codes.value, encoder(Variable(y), on: .inference()).value)
+    let weights = Variable(scores * (1 / OperatorModel.temperature)).logSoftmax().exp().value
+    let every = group.elements
+    let moved = Variable.concatenated(
+      every.map { self.moved(codes, by: Array(repeating: $0, count: count), on: tape) })
+    let pictures = decoder(Variable.concatenated([codes, moved]), on: tape)
+    let flat = { (tensor: Tensor) in Variable(tensor.reshaped([1, count, -1])) }
+    let width = pictures.shape.count / (count * (order + 1))
+    let first = (pictures.sliced(0..<count).reshaped([1, count, width]) - flat(x)).squared().mean()
+    let others = pictures.sliced(count..<count * (order + 1)).reshaped([order, count, width])
+    let errors = (others - flat(y)).squared().mean([2])
+    return first
+      + (errors * Variable(weights.transposed().contiguous)).sum() * (1 / Float(count))
+  }
+
   public func loss(_ examples: Examples, on tape: Tape) -> Variable {
+    if isWeak, let partner = examples["partner"] {
+      return weakLoss(examples.inputs, partner, on: tape)
+    }
     guard let partner = examples["partner"], let elements = try? elements(examples["element"])
     else { return Variable(Tensor(.nan)) }
     let (first, second) = reconstructions(examples.inputs, elements, on: tape)
@@ -116,13 +163,20 @@ public struct OperatorModel: TraversableModel {
   ) {
     for start in stride(from: 0, to: examples.count, by: 256) {
       let part = examples.selecting(start..<min(examples.count, start + 256))
-      guard let partner = part["partner"], let elements = try? elements(part["element"]) else {
+      guard let partner = part["partner"], let elements = try? elements(of: part, partner) else {
         return
       }
       let (first, second) = reconstructions(part.inputs, elements, on: .inference())
       let rows = [part.count, -1]
       body(part.inputs.reshaped(rows), partner.reshaped(rows), first.value, second.value)
     }
+  }
+
+  /// The elements between pairs: those given, or where it is weakly supervised those found.
+  private func elements(
+    of part: Examples, _ partner: Tensor
+  ) throws(DatasetError) -> [FiniteAbelian.Element] {
+    isWeak ? found(part.inputs, partner).map(\.element) : try elements(part["element"])
   }
 
   /// The mean squared error of the second view.
@@ -151,13 +205,53 @@ public struct OperatorModel: TraversableModel {
       "first view, squared error", "second view, squared error", "mean picture, squared error",
       "first view as the second, squared error",
     ]
-    return zip(names, meters).map { ($0, $1.quality.loss) }
+    var figures = zip(names, meters).map { ($0, $1.quality.loss) }
+    if operators.count == 1 && operators[0] is Diagonal, examples["element"] != nil {
+      let actual = try elements(examples["element"])
+      // Without being told, it can number steps by any automorphism of a cycle: s ↦ u s.
+      let order = group.order
+      let units = isWeak ? (1..<order).filter { gcd($0, order) == 1 } : [1]
+      var right = [Int](repeating: 0, count: units.count)
+      for start in stride(from: 0, to: examples.count, by: 256) {
+        let range = start..<min(examples.count, start + 256)
+        let poses = found(examples.inputs.sliced(range), partner.sliced(range))
+        for (pose, g) in zip(poses, actual[range]) {
+          for (i, unit) in units.enumerated() {
+            let told = group.element(g.steps.map { unit * $0 })
+            right[i] += pose.candidates.contains(told) ? 1 : 0
+          }
+        }
+      }
+      figures.append(
+        ("step found by correlation", Double(right.max() ?? 0) / Double(examples.count)))
+    }
+    return figures
+  }
+
+  /// How far codes of partners are from the moved codes, relative to their length.
+  public func deviations(
+    on examples: Examples
+  ) throws(DatasetError) -> [(name: String, values: [Double])] {
+    guard let partner = examples["partner"] else {
+      throw .lacking("an operator needs 'partner', of the shape of 'inputs'")
+    }
+    var values: [Double] = []
+    for start in stride(from: 0, to: examples.count, by: 256) {
+      let part = examples.selecting(start..<min(examples.count, start + 256))
+      let y = partner.sliced(start..<start + part.count)
+      let codes = encoder.predict(part.inputs)
+      let moved = moved(Variable(codes), by: try elements(of: part, y), on: .inference()).value
+      values += relativeDistances(moved, encoder.predict(y))
+    }
+    return [("code, relative", values)]
   }
 
   /// Second views, as the decoder draws them.
   public func traversed(_ examples: Examples, count: Int) -> Tensor {
     let some = examples.selecting(0..<count)
-    guard let elements = try? elements(some["element"]) else { return some.inputs }
+    guard let partner = some["partner"], let elements = try? elements(of: some, partner) else {
+      return some.inputs
+    }
     return reconstructions(some.inputs, elements, on: .inference()).second.value
       .reshaped(some.inputs.shape)
   }
@@ -171,113 +265,10 @@ public struct OperatorModel: TraversableModel {
   }
 }
 
-/// The settings of `model: {kind: operators}`.
-public struct OperatorOptions: ModelOptions {
-  public static let kind = "operators"
-  public static let summary =
-    "A linear autoencoder on whose latent vector cyclic transforms act by given operators."
-
-  /// How steps act on latent vectors.
-  public enum Operator: String, Sendable, CaseIterable {
-    /// The regular representation: numbers change places.
-    case shift
-    /// Its Fourier transform: complex numbers turn.
-    case diagonal
-    /// A turn of the first two numbers for each transform, and nothing else: the baseline.
-    case disentangled
-  }
-
-  public var action = Operator.shift
-  public var dimension = 800
-  public var mixers = false
-  /// The orders of the transforms; those of the data where it is empty.
-  public var orders: [Int] = []
-
-  public init() {}
-
-  public mutating func read(
-    _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
-  ) throws(SettingsError) {
-    try keys.read("action", &action, "how steps act on latent vectors")
-    try keys.read("dimension", &dimension, in: 2...65_536, "numbers of a latent vector")
-    var numbers = orders.map { Float($0) }
-    if numbers.isEmpty {
-      numbers = ((data as? PolygonsOptions)?.polygons.group.orders ?? [10]).map { Float($0) }
-    }
-    try keys.read("orders", &numbers, "after how many steps each transform goes around")
-    guard !numbers.isEmpty, numbers.count <= 8,
-      numbers.allSatisfy({ $0 == $0.rounded() && (2...1024).contains($0) })
-    else { throw keys.failure("'orders' must be up to 8 whole numbers from 2 to 1024") }
-    orders = numbers.map { Int($0) }
-    if let own = (data as? PolygonsOptions)?.polygons.group.orders, own != orders {
-      throw keys.failure("'orders' are \(orders), but the data go around after \(own)")
-    }
-    try keys.read(
-      "mixers", &mixers,
-      "each transform acts by an operator of its own, with a learned matrix between")
-    _ = try representations(keys)
-    try keys.refuse(weights: dimension, data.domain.shape.reduce(1, *))
-    if mixers { try keys.refuse(weights: dimension, dimension) }
-  }
-
-  /// The operators: one for each transform with mixers, one for all without.
-  private func representations(
-    _ keys: Keys
-  ) throws(SettingsError) -> [any Representation<FiniteAbelian>] {
-    let group = FiniteAbelian(orders)
-    func fits(_ period: Int, _ words: String) throws(SettingsError) -> Int {
-      guard dimension % period == 0 else {
-        throw keys.failure(
-          "'dimension' is \(dimension), which \(words) of \(period) numbers does not divide")
-      }
-      return dimension / period
-    }
-    switch action {
-    case .shift:
-      guard orders.count == 1 || !mixers else {
-        throw keys.failure("'shift' acts for all transforms at once; 'diagonal' is for 'mixers'")
-      }
-      return [Regular(group, copies: try fits(group.order, "a period"))]
-    case .diagonal:
-      guard mixers else {
-        return [Diagonal.regular(group, copies: try fits(2 * group.order, "a cycle"))]
-      }
-      _ = try fits(2, "a complex number")
-      return orders.indices.map { t in
-        Diagonal(
-          group,
-          frequencies: (0..<dimension / 2).map { j in
-            orders.indices.map { $0 == t ? j % orders[t] : 0 }
-          })
-      }
-    case .disentangled:
-      let turns = orders.indices.map { t in
-        Irreducible(group, frequencies: orders.indices.map { $0 == t ? 1 : 0 })
-      }
-      let rest = dimension - turns.reduce(0) { $0 + $1.dimension }
-      guard rest >= 0 else {
-        throw keys.failure("'dimension' is \(dimension), too few for \(orders.count) turns")
-      }
-      let still = Still(group, dimension: rest)
-      return [
-        DirectSum(turns.map { $0 as any Representation<FiniteAbelian> } + (rest > 0 ? [still] : []))
-      ]
-    }
-  }
-
-  public func make(_ build: ModelBuild) throws(SettingsError) -> any TrainableModel {
-    let operators = try representations(Keys())
-    let pixels = build.domain.shape.reduce(1, *)
-    var random = RandomStream(seed: build.seed, name: "operators")
-    let encoder = Sequential([
-      Function.flatten, LinearMap(pixels, dimension, using: &random),
-    ])
-    let decoder = LinearMap(dimension, pixels, using: &random)
-    let between = (1..<max(1, mixers ? operators.count : 1)).map { _ in
-      LinearMap(dimension, dimension, using: &random)
-    }
-    return OperatorModel(
-      encoder: encoder, decoder: decoder, operators: operators, mixers: between,
-      domain: build.domain)
-  }
+/// The lengths of differences of rows, each over that of the second row.
+func relativeDistances(_ a: Tensor, _ b: Tensor) -> [Double] {
+  let squares = (a - b).squared().sum([1]).elements
+  return zip(squares, b.squared().sum([1]).elements).map { (Double($0) / Double($1)).squareRoot() }
 }
+
+private func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }

@@ -1,7 +1,7 @@
 public import Autodiff
-import Canonicalization
+public import Canonicalization
 public import Datasets
-import Layers
+public import Layers
 public import Symmetry
 public import TensorCore
 
@@ -11,6 +11,20 @@ public protocol MeasuredModel: TrainableModel {
   ///
   /// - Throws: `DatasetError` where the examples have not what is measured.
   func figures(on examples: Examples) throws(DatasetError) -> [(name: String, value: Double)]
+
+  /// How far it is from equivariant, for each example: of what, and the distances.
+  ///
+  /// - Throws: `DatasetError` where the examples have not what is compared.
+  func deviations(
+    on examples: Examples
+  ) throws(DatasetError) -> [(name: String, values: [Double])]
+
+  /// What stands against a figure, or is left out of one, in sentences.
+  func remarks(on examples: Examples) -> [String]
+}
+
+extension MeasuredModel {
+  public func remarks(on examples: Examples) -> [String] { [] }
 }
 
 /// A model that shows what its latent space makes of a motion.
@@ -23,13 +37,16 @@ public protocol TraversableModel: MeasuredModel {
 public struct OrbitModel: TraversableModel {
   public let space: any LatentSpace
   public let domain: any Domain
+  /// From codes to inputs; `nil` where nothing is drawn.
+  public let decoder: (any Layer)?
 
-  public init(_ space: any LatentSpace, domain: any Domain) {
-    (self.space, self.domain) = (space, domain)
+  public init(_ space: any LatentSpace, domain: any Domain, decoder: (any Layer)? = nil) {
+    (self.space, self.domain, self.decoder) = (space, domain, decoder)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
     space.parameters.map { ("backbone.\($0.name)", $0.parameter) }
+      + (decoder?.parameters ?? []).map { ("decoder.\($0.name)", $0.parameter) }
   }
 
   /// Elements from numbers of the algebra, one a row.
@@ -71,10 +88,13 @@ public struct OrbitModel: TraversableModel {
     let both = Variable(Tensor.concatenated([examples.inputs, partner]))
     let codes = space.codes(of: both, on: tape)
     let count = examples.count
-    return space.loss(
+    let loss = space.loss(
       codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements(element),
       on: tape
     ).mean()
+    guard let decoder else { return loss }
+    let drawn = decoder(codes, on: tape)
+    return loss + (drawn - both.reshaped(drawn.shape.extents)).squared().mean()
   }
 
   /// The codes of many inputs.
@@ -156,10 +176,54 @@ public struct OrbitModel: TraversableModel {
         AmbientGroup.Element(Array(numbers[$0 * width..<($0 + 1) * width]))
       }
       let errors = PoseErrors(found: found, actual: actual, orbits: examples.labels, in: group)
-      figures.append(("pose error, median", errors.quantile(0.5)))
-      figures.append(("pose error, 95 %", errors.quantile(0.95)))
+      if !errors.sorted.isEmpty {
+        figures.append(("pose error, median", errors.quantile(0.5)))
+        figures.append(("pose error, 95 %", errors.quantile(0.95)))
+      }
     }
     return figures
+  }
+
+  /// How far poses of partners are from the moved poses, in the group's metric, and orbits from one another, 0…2.
+  public func deviations(
+    on examples: Examples
+  ) throws(DatasetError) -> [(name: String, values: [Double])] {
+    let partner = try tensor("partner", in: examples, domain.shape)
+    let steps = elements(try tensor("element", in: examples, [space.group.dimension]))
+    let (moved, reached) = (
+      self.moved(codes(of: examples.inputs), by: steps), codes(of: partner)
+    )
+    let (a, b) = (space.poses(moved), space.poses(reached))
+    guard !a.isEmpty, let e = space.orbits(moved), let f = space.orbits(reached) else {
+      return [("code, relative", relativeDistances(moved, reached))]
+    }
+    let apart = (e - f).squared().sum([1]).elements.map { Double($0).squareRoot() }
+    return [("pose", zip(a, b).map(space.group.distance)), ("orbit", apart)]
+  }
+
+  public func remarks(on examples: Examples) -> [String] {
+    guard examples["pose"] != nil, !space.poses(codes(of: examples.inputs.sliced(0..<1))).isEmpty
+    else { return [] }
+    let single = PoseErrors.single(examples.labels)
+    guard single > 0 else { return [] }
+    return [
+      "Of \(single) \(single == 1 ? "orbit" : "orbits") there is a single example: its frame is free, so that its pose says nothing. "
+        + "Pose errors are of the others."
+    ]
+  }
+
+  /// How the pose goes along an orbit that the group's first circle closes; `nil` where the space has no such pose.
+  ///
+  /// - Parameter orbit: An input moved once around in even steps.
+  public func trace(_ orbit: Tensor) -> OrbitTrace? {
+    angles(orbit).map { OrbitTrace($0.map { PlanarIsometry(residual: $0) }) }
+  }
+
+  /// The angles on the group's first circle that the poses of inputs have, in radians; `nil` where the space has none.
+  public func angles(_ inputs: Tensor) -> [Double]? {
+    guard let place = space.group.places.first(where: { $0.factor == .circle }) else { return nil }
+    let poses = space.poses(codes(of: inputs))
+    return poses.isEmpty ? nil : poses.map { space.group.log($0)[place.algebra] }
   }
 
   /// The fraction of codes whose nearest other one has the same label.
@@ -177,7 +241,7 @@ public struct OrbitModel: TraversableModel {
     return Double(same) / Double(max(1, count))
   }
 
-  /// The partners whose codes are nearest: an encoder draws nothing.
+  /// What the decoder draws, or without one the partners whose codes are nearest.
   public func traversed(_ examples: Examples, count: Int) -> Tensor {
     guard let partner = examples["partner"], let element = examples["element"] else {
       return examples.inputs.sliced(0..<count)
@@ -185,6 +249,7 @@ public struct OrbitModel: TraversableModel {
     let some = examples.selecting(0..<count)
     let reached = moved(
       codes(of: some.inputs), by: elements(element.sliced(0..<count).contiguous))
+    if let decoder { return decoder.predict(reached).reshaped(some.inputs.shape.extents) }
     let all = codes(of: partner)
     // |a − b|² = |a|² + |b|² − 2 a·b, of which the first is the same for all b.
     let distances =

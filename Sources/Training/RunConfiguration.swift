@@ -139,7 +139,7 @@ public struct RunConfiguration: Sendable {
   /// Data of the run with as many training examples as it uses.
   public func limited(_ data: Dataset) -> Dataset {
     var data = data
-    if limit > 0 { data.train = data.train.prefix(limit) }
+    if limit > 0 { data = data.limited(to: limit) }
     return data
   }
 

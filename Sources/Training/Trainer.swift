@@ -55,13 +55,18 @@ public struct Trainer {
     fresh: (@Sendable (Int) throws -> any TrainableModel)? = nil
   ) throws(DatasetError) {
     require(data.train.count > 0, "nothing to train on: \(data.train.inputs.shape)")
-    let settings = settings.resolved(for: data.train.count)
+    let settings = settings.resolved(for: data.trainCount)
     (self.model, self.settings, self.seed) = (model, settings, seed)
     var train = try model.prepared(data.train)
-    if settings.classWeights == .balanced { train = try train.balanced(data.classNames.count) }
+    if settings.classWeights == .balanced {
+      guard data.stream == nil else {
+        throw .lacking("'training.classWeights' need data that are kept, and these are streamed")
+      }
+      train = try train.balanced(data.classNames.count)
+    }
     self.data = Dataset(
       train: train, valid: try model.prepared(data.valid), classNames: data.classNames,
-      errors: data.errors)
+      errors: data.errors, stream: data.stream)
     var texts = metadata
     texts["data"] = data.fingerprint
     self.metadata = texts
@@ -75,16 +80,16 @@ public struct Trainer {
   ///
   /// - Throws: `DatasetError`, `WeightsError`, `SettingsError`; `TrainingError` where a batch is more than there is.
   public init(_ configuration: RunConfiguration, data: Dataset) throws {
-    let configuration = try configuration.resolved(for: data.train.count).validated()
+    let configuration = try configuration.resolved(for: data.trainCount).validated()
     let batch = configuration.training.batch
-    guard data.train.count >= max(2, batch) else {
+    guard data.trainCount >= max(2, batch) else {
       let few =
-        "There are \(data.train.count) examples to train on beside \(data.valid.count) for validation, too few"
+        "There are \(data.trainCount) examples to train on beside \(data.valid.count) for validation, too few"
       throw TrainingError(
-        data.train.count < 4
+        data.trainCount < 4
           ? few + "."
           : few
-            + " for a batch of \(batch); set 'training.batch' to \(max(2, data.train.count / 8)) or leave it away."
+            + " for a batch of \(batch); set 'training.batch' to \(max(2, data.trainCount / 8)) or leave it away."
       )
     }
     let model = try configuration.makeModel(classNames: data.classNames)
@@ -95,7 +100,7 @@ public struct Trainer {
   }
 
   /// How many steps an epoch has; a last incomplete batch is left out.
-  public var stepsPerEpoch: Int { max(1, data.train.count / settings.batch) }
+  public var stepsPerEpoch: Int { max(1, data.trainCount / settings.batch) }
   /// The steps of a run from one start.
   private var stepsPerRun: Int { stepsPerEpoch * settings.epochs }
   private var stepsPerStart: Int { stepsPerEpoch * settings.startEpochs }
@@ -130,15 +135,22 @@ public struct Trainer {
   @discardableResult
   public mutating func advance() throws(TrainingError) -> Float {
     let seed = UInt64(seed)
-    let (batch, place) = (min(settings.batch, data.train.count), step % stepsPerEpoch)
+    let (batch, place) = (min(settings.batch, data.trainCount), step % stepsPerEpoch)
     if place == 0 { epochLoss = 0 }
     if order.epoch != epoch {
       var shuffle = RandomStream(seed: seed, name: "order/\(epoch)")
-      order = (epoch, Array(0..<data.train.count).shuffled(using: &shuffle))
+      order = (epoch, Array(0..<data.trainCount).shuffled(using: &shuffle))
     }
     let chosen = Array(order.indices[place * batch..<(place + 1) * batch])
     let tape = Tape.training(random: RandomStream(seed: seed, name: "step/\(step)"))
-    let loss = model.loss(data.train.gathered(chosen), on: tape)
+    let examples: Examples
+    do {
+      examples =
+        try data.stream.map { stream throws(DatasetError) in
+          try model.prepared(stream(chosen, epoch: epoch))
+        } ?? data.train.gathered(chosen)
+    } catch { throw TrainingError("at step \(step + 1): \(error)") }
+    let loss = model.loss(examples, on: tape)
     guard loss.value.scalar.isFinite else {
       throw TrainingError(
         "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
@@ -158,6 +170,7 @@ public struct Trainer {
   /// - Throws: `TrainingError` where the outputs are not numbers.
   @discardableResult
   public mutating func validate() throws(TrainingError) -> Quality {
+    (model as? any ReferringModel)?.remember(data)
     let quality = model.quality(on: data.valid)
     let isSound = model.parameters.allSatisfy { $0.parameter.value.elements.allSatisfy(\.isFinite) }
     guard quality.loss.isFinite && isSound else {

@@ -45,7 +45,7 @@ public struct TrainingRun {
     guard resuming else {
       if isKept { try TrainingRun.refuseOther(folder) }
       let data = try configuration.loadData()
-      self.configuration = configuration.resolved(for: data.train.count)
+      self.configuration = configuration.resolved(for: data.trainCount)
       trainer = try Trainer(self.configuration, data: data)
       if isKept { try prepare() }
       return
@@ -141,7 +141,7 @@ public struct TrainingRun {
   /// What should be said before so few steps: which key makes more of them; `nil` where there are enough.
   public var advice: String? {
     guard trainer.totalSteps < 200 else { return nil }
-    let (count, batch) = (trainer.data.train.count, configuration.training.batch)
+    let (count, batch) = (trainer.data.trainCount, configuration.training.batch)
     let smaller = max(4, min(batch, count / 8))
     return "Only \(trainer.totalSteps) steps: little is learned by so few. "
       + (batch > smaller

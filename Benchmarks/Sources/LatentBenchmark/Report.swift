@@ -50,11 +50,51 @@ struct Report {
         }))
   }
 
+  /// The curves of a task's models, a chart a figure.
+  private func looks(_ task: Task) -> [Chart] {
+    let all = task.methods.flatMap { method in
+      results.filter { $0.task == task.id && $0.method == method.name }.flatMap { $0.curves ?? [] }
+    }
+    return Chart.looks.compactMap { look in
+      let own = all.filter { $0.figure == look.figure }
+      guard !own.isEmpty else { return nil }
+      return Chart(
+        id: "\(task.id)-\(look.figure)", title: look.title, xLabel: look.x, yLabel: look.y,
+        content: .lines(
+          own.map { curve in
+            Chart.Series(
+              name: curve.name, points: curve.points.map { (x: $0[0], mean: $0[1], deviation: 0) })
+          }, isLogarithmic: false))
+    }
+  }
+
+  /// How far the first figure of the best method is from the best baseline's, in words.
+  private func verdict(_ task: Task) -> String? {
+    let figure = task.figures[0]
+    func best(_ isBaseline: Bool) -> (name: String, value: Statistic)? {
+      task.methods.filter { $0.isBaseline == isBaseline }
+        .compactMap { method in statistic(task, method, figure).map { (method.name, $0) } }
+        .min {
+          task.isError ? $0.1.mean < $1.1.mean : $0.1.mean > $1.1.mean
+        }
+    }
+    guard let ours = best(false), let other = best(true) else { return nil }
+    if task.isError {
+      let ratio = other.value.mean / ours.value.mean
+      return "\(figure): \(ours.name) has \(text(ours.value)), \(other.name) \(String(format: "%.1f", ratio)) times as much."
+    }
+    let gap = ours.value.mean - other.value.mean
+    let isWithin = abs(gap) <= max(ours.value.deviation, other.value.deviation)
+    return "\(figure): \(ours.name) has \(text(ours.value)), \(String(format: "%.2f", abs(gap))) "
+      + (gap >= 0 ? "more" : "less") + " than \(other.name)"
+      + (isWithin ? ", within the spread." : ".")
+  }
+
   var markdown: String {
     let sections = tasks.map { task in
       let header = ["method"] + task.figures + ["training"]
       let lines = [header, header.map { _ in "---" }] + rows(task)
-      return "## \(task.title)\n\n\(task.text)\n\n"
+      return "## \(task.title)\n\n\(task.text)\n\n" + (verdict(task).map { $0 + "\n\n" } ?? "")
         + lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n")
     }
     return "# Latent spaces\n\n\(Report.preface)\n\n" + sections.joined(separator: "\n\n") + "\n"
@@ -70,7 +110,8 @@ struct Report {
       return """
         <section><h2>\(escaped(task.title))</h2>
         <p>\(escaped(task.text))</p>
-        <figure>\(chart(task).svg(.page))</figure>
+        \(verdict(task).map { "<p><strong>Outcome:</strong> \(escaped($0))</p>" } ?? "")
+        \(([chart(task)] + looks(task)).map { "<figure>\($0.svg(.page))</figure>" }.joined(separator: "\n"))
         <div class="wide"><table><thead><tr>\(header)</tr></thead><tbody>\(body)</tbody></table></div>
         </section>
         """

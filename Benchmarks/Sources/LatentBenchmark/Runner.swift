@@ -14,6 +14,8 @@ struct Result: Codable, Sendable {
   /// Seconds of one core, another one at work beside it.
   var trainSeconds: Double
   var parameters: Int
+  /// Of the first seed, what is looked at.
+  var curves: [Curve]?
 
   var key: String { "\(task)/\(method)/\(seed)" }
 }
@@ -77,11 +79,13 @@ final class Runner: Sendable {
     guard let model = trainer.model as? any MeasuredModel,
       let test = try configuration.data.test(seed: UInt64(seed))
     else { throw BenchmarkError(description: "nothing is measured of it") }
-    let figures = try model.figures(on: try model.prepared(test))
+    let figures =
+      try model.figures(on: try model.prepared(test)) + traced(model, configuration.data)
     return Result(
       task: task.id, method: method.name, seed: seed, configuration: yaml,
       figures: Dictionary(figures.map { ($0.name, $0.value) }) { $1 }, trainSeconds: seconds,
-      parameters: model.trainableCount())
+      parameters: model.trainableCount(),
+      curves: seed == 0 ? try curves(model, configuration.data, name: method.name) : nil)
   }
 
   /// Keeps a result, on the disk too.

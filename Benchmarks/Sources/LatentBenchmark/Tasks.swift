@@ -19,6 +19,8 @@ struct Task: Sendable {
   let id, title, text: String
   /// The figures that are shown, by their names; the first is drawn.
   let figures: [String]
+  /// Whether less is better.
+  let isError: Bool
   let methods: [Method]
   private let configuration: SettingsValue
 
@@ -52,6 +54,7 @@ struct Task: Sendable {
     }
     (self.id, self.title, self.text) = (id, title, all["text"]?.text ?? "")
     self.figures = figures.map(\.text)
+    isError = figures.first.map { $0.text.contains("error") } ?? false
     var shared = all["configuration"] ?? .mapping([])
     if let own = all[isFull ? "full" : "quick"] { shared = shared.overridden(by: own) }
     configuration = shared

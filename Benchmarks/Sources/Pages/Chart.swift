@@ -130,8 +130,11 @@ public struct Chart {
     let place = { (x: Double) in isLogarithmic ? log2(x) : x }
     let (first, last) = (place(xs.first ?? 0), place(xs.last ?? 1))
     let x = { (v: Double) in left + (right - left) * (place(v) - first) / max(last - first, 1e-9) }
-    let ticks = niceTicks(0, all.map { $0.mean + $0.deviation }.max() ?? 1)
-    let y = { (v: Double) in bottom - (bottom - top) * v / max(ticks.last ?? 1, 1e-12) }
+    let ticks = niceTicks(
+      min(0, all.map { $0.mean - $0.deviation }.min() ?? 0),
+      all.map { $0.mean + $0.deviation }.max() ?? 1)
+    let (low, high) = (min(0, ticks.first ?? 0), max(ticks.last ?? 1, 1e-12))
+    let y = { (v: Double) in bottom - (bottom - top) * (v - low) / (high - low) }
     var body = grid(ticks, theme) {
       "x1=\"\(left)\" x2=\"\(right)\" y1=\"\(y($0).short)\" y2=\"\(y($0).short)\""
     }
@@ -150,7 +153,7 @@ public struct Chart {
         "<path d=\"\(path)\" fill=\"none\" stroke=\"\(color)\" stroke-width=\"2.5\" stroke-dasharray=\"\(dash)\"/>"
       for p in one.points where p.deviation > 0 {
         body +=
-          "<path d=\"M\(x(p.x).short) \(y(max(0, p.mean - p.deviation)).short)V\(y(p.mean + p.deviation).short)\" stroke=\"\(color)\" stroke-width=\"1.5\"/>"
+          "<path d=\"M\(x(p.x).short) \(y(max(low, p.mean - p.deviation)).short)V\(y(p.mean + p.deviation).short)\" stroke=\"\(color)\" stroke-width=\"1.5\"/>"
       }
       if one.points.count < 10 {
         for p in one.points {

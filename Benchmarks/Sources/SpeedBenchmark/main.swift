@@ -60,6 +60,7 @@ struct SpeedBenchmark: ParsableCommand {
     let server = peer.flatMap { Peer(python: $0, script: script, threads: threads) }
     func wants(_ part: String) -> Bool { only.isEmpty || only.contains(part) }
     var times = wants("models") ? try modelRows(runs: runs, peer: server) : []
+    times += wants("latent") ? try latentRows(runs: runs, peer: server) : []
     times += wants("rotation") ? rotationRows(runs: runs, peer: server) : []
     server?.stop()
     times += wants("product") ? [productRow(runs: runs)] : []

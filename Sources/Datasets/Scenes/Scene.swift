@@ -25,7 +25,8 @@ public protocol Scene: Sendable {
 /// All scenes, by name.
 enum Scenes {
   static let all: [any Scene.Type] = [
-    Sprites.self, SeveralSprites.self, Glyphs.self, Solids.self, Rooms.self,
+    Sprites.self, SeveralSprites.self, Colors.self, Glyphs.self, Solids.self, Rooms.self,
+    DSprites.self,
   ]
 
   static func named(_ name: String) -> any Scene {
@@ -34,6 +35,8 @@ enum Scenes {
     case Glyphs.name: Glyphs()
     case Solids.name: Solids()
     case Rooms.name: Rooms()
+    case Colors.name: Colors()
+    case DSprites.name: DSprites()
     default: Sprites()
     }
   }

@@ -11,11 +11,12 @@ import TensorCore
 public struct SceneOptions: DatasetOptions {
   public static let kind = "scenes"
   public static let summary =
-    "Drawn bodies in every pose of a group, in pairs: sprites (R3), several-sprites (R6), glyphs (SO2), "
-    + "solids (SO3), rooms (R2xSO2)."
+    "Drawn bodies in every pose of a group, in pairs: sprites (R3), several-sprites (R6), colors (T3), "
+    + "glyphs (SO2), solids (SO3), rooms (R2xSO2), dsprites (R1xSO2xR2)."
   public var scene = Sprites.name
   public var count = 10_000
   public var size = 32
+  public var stream = false
   public init() {}
 
   private var drawn: any Scene { Scenes.named(scene) }
@@ -26,18 +27,28 @@ public struct SceneOptions: DatasetOptions {
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("scene", &scene, among: Scenes.all.map { $0.name }, "what is drawn")
     try keys.read(
-      "count", &count, in: 16...1_000_000, "pairs to train on; a tenth of them to validate")
+      "count", &count, in: 16...100_000_000,
+      "pairs to train on; a tenth of them, 2,048 at most, to validate")
     try keys.read("size", &size, in: 8...256, "side of the pictures, in pixels")
+    try keys.read(
+      "stream", &stream, "draw each pair when it is seen, another one each time; nothing is kept")
+    let bytes = 8 * count * size * size * drawn.channels
+    if !stream && bytes > MemoryLimit.bytes {
+      throw keys.failure(
+        "\(count) pairs of \(size) × \(size) × \(drawn.channels) need \(bytes >> 20) MiB, more than \(MemoryLimit.bytes >> 20); set 'stream' to true, which keeps none"
+      )
+    }
   }
 
-  /// Ways of so many steps, each of a body from one uniform pose to the next.
-  private func ways(_ count: Int, steps: Int, seed: UInt64) -> Examples {
-    let (drawn, size) = (drawn, size)
+  /// Ways of so many steps, each of a body from one uniform pose to the next, by their places.
+  private func ways(_ places: [Int], steps: Int, seed: UInt64, epoch: Int = 0) -> Examples {
+    let (drawn, size, count) = (drawn, size, places.count)
     let group = drawn.group
     let seen = steps == 1 ? [0, 1] : [0, 1, steps / 2, steps]
     typealias Way = (pictures: [[Float]], steps: [Float], pose: [Float])
-    let ways = Parallel.map(Array(0..<count)) { n -> Way in
-      var random = RandomStream(seed: seed, name: "scene/\(n)")
+    let ways = Parallel.map(places) { n -> Way in
+      var random = RandomStream(
+        seed: seed, name: epoch == 0 ? "scene/\(n)" : "scene/\(n)/\(epoch)")
       let poses = (0...steps).map { _ in drawn.pose(using: &random) }
       let elements = (1...steps).flatMap { t in
         group.log(group.compose(poses[t], group.inverse(poses[t - 1]))).map { Float($0) }
@@ -61,16 +72,24 @@ public struct SceneOptions: DatasetOptions {
       tensors["pose"] = Tensor(ways.flatMap(\.pose), shape: [count, group.elementCount])
     }
     return Examples(
-      inputs: pictures(0), labels: (0..<count).map { $0 % drawn.orbitCount }, tensors)
+      inputs: pictures(0), labels: places.map { $0 % drawn.orbitCount }, tensors)
   }
 
+  private var validCount: Int { min(2048, max(8, count / 10)) }
+
   public func load(seed: UInt64) throws -> Dataset {
-    Dataset(
-      train: ways(count, steps: 1, seed: 1), valid: ways(max(8, count / 10), steps: 1, seed: 2),
-      classNames: (0..<drawn.orbitCount).map { "orbit \($0)" })
+    let valid = ways(Array(0..<validCount), steps: 1, seed: 2)
+    let names = (0..<drawn.orbitCount).map { "orbit \($0)" }
+    guard stream else {
+      return Dataset(
+        train: ways(Array(0..<count), steps: 1, seed: 1), valid: valid, classNames: names)
+    }
+    return Dataset(
+      stream: ExampleStream(count: count) { ways($0, steps: 1, seed: 1, epoch: $1) },
+      valid: valid, classNames: names)
   }
 
   public func test(seed: UInt64) throws -> Examples? {
-    ways(min(2048, max(64, count / 10)), steps: 20, seed: 3)
+    ways(Array(0..<min(2048, max(64, count / 10))), steps: 20, seed: 3)
   }
 }

@@ -1,0 +1,101 @@
+import Canonicalization
+import Datasets
+import Foundation
+import Pages
+import Symmetry
+import TensorCore
+import Training
+
+/// What is looked at: a curve of one model, of one figure of the page.
+struct Curve: Codable, Sendable {
+  var figure, name: String
+  /// Pairs of numbers.
+  var points: [[Double]]
+}
+
+extension Chart {
+  /// The figures whose curves are drawn, by their names.
+  static let looks: [(figure: String, title: String, x: String, y: String)] = [
+    ("pose", "Pose against angle, along one orbit", "angle of the input, degrees", "pose, degrees"),
+    ("orbit", "One orbit before the projection onto the circle", "first number", "second number"),
+    (
+      "correlation", "Correlation with a view three steps on", "step of 36°",
+      "phase correlation"
+    ),
+  ]
+}
+
+/// Poses along closed orbits: what a head's topology decides.
+func traced(_ model: any MeasuredModel, _ data: any DatasetOptions, orbits count: Int = 30) throws
+  -> [(name: String, value: Double)]
+{
+  guard let model = model as? OrbitModel, let paired = data as? any PairedOptions,
+    paired.group.factors.contains(.circle)
+  else { return [] }
+  let traces = try paired.orbits(count, steps: 720).compactMap(model.trace)
+  guard !traces.isEmpty else { return [] }
+  return [
+    ("orbits once around", Double(traces.count { $0.winding == 1 }) / Double(traces.count)),
+    (
+      "largest jump in half a degree",
+      (traces.map(\.largestJump).max() ?? 0) * 180 / .pi
+    ),
+    ("Lipschitz", traces.map(\.lipschitz).max() ?? 0),
+  ]
+}
+
+/// The curves of a model, where there is something to look at.
+func curves(
+  _ model: any MeasuredModel, _ data: any DatasetOptions, name: String
+) throws -> [Curve] {
+  if let model = model as? OrbitModel, let paired = data as? any PairedOptions,
+    paired.group.factors == [.circle], let orbit = try paired.orbits(1, steps: 360).first,
+    let angles = model.angles(orbit)
+  {
+    let degrees = angles.map { angle -> Double in
+      let turn = (angle - angles[0]) * 180 / Double.pi
+      return turn < -1e-9 ? turn + 360 : turn
+    }
+    var all = [
+      Curve(
+        figure: "pose", name: name,
+        points: degrees.indices.map { [Double($0), degrees[$0]] })
+    ]
+    if let space = model.space as? ClassPoseSpace, space.encoder.head == .projection {
+      let output = space.encoder.network.predict(orbit)
+      let width = output.shape[1]
+      let numbers = output.sliced(width - 2..<width, axis: 1).elements.map { Double($0) }
+      all.append(
+        Curve(
+          figure: "orbit", name: name,
+          points: (0...360).map { step -> [Double] in
+            let place = step % 360 * 2
+            return [numbers[place], numbers[place + 1]]
+          }))
+    }
+    return all
+  }
+  if let model = model as? OperatorModel, let options = data as? PolygonsOptions,
+    options.transform == .rotation, model.operators.count == 1, model.operators[0] is Diagonal
+  {
+    let polygons = options.polygons
+    var random = RandomStream(seed: 5, name: "looks")
+    return [
+      ("a random pentagon", polygons.corners(using: &random)),
+      ("a regular pentagon", polygons.regularCorners),
+    ].map { what, corners in
+      func view(_ step: Int) -> Tensor {
+        Tensor(
+          polygons.draw(corners, polygons.group.element([step])),
+          shape: [1, polygons.size, polygons.size, 1])
+      }
+      let scores = model.correlations(
+        model.encoder.predict(view(0)), model.encoder.predict(view(3))
+      ).elements
+      return Curve(
+        figure: "correlation", name: "\(what), \(name)",
+        points: scores.indices.map { [Double($0), Double(scores[$0])] })
+    }
+  }
+  return []
+}

@@ -1,0 +1,61 @@
+import Datasets
+import Settings
+import TensorCore
+import Training
+
+/// Training steps of the models that learn from pairs, beside the same networks in PyTorch: random pictures and elements.
+func latentRows(runs: Int, peer: Peer?) throws -> [Row] {
+  let models = [
+    (
+      "class-pose, 32 pairs of 32 × 32, SO(2)", "class-pose",
+      """
+      data: {kind: scenes, scene: glyphs, count: 64, size: 32}
+      model: {kind: class-pose}
+      training: {epochs: 100000, batch: 32}
+      """
+    ),
+    (
+      "shift operator, 32 pairs of 28 × 28, 800 numbers", "operators",
+      """
+      data: {kind: polygons, shapes: 4}
+      model: {kind: operators, action: shift, dimension: 800}
+      training: {epochs: 100000, batch: 32, optimizer: adam}
+      """
+    ),
+    (
+      "latent canonicalizer, 128 pairs of 28 × 28, 200 numbers", "transport", ""
+    ),
+  ]
+  return try models.map { name, command, yaml in
+    var trainer = yaml.isEmpty ? try transportTrainer() : try trainer(yaml)
+    return try compare(
+      "training step, \(name)", runs: 3 * runs, bar: 1.5, peer: peer,
+      ["\(command) 0", "\(command) 1"]
+    ) { try trainer.advance() }
+  }
+}
+
+private func trainer(_ yaml: String) throws -> Trainer {
+  let settings = try RunConfiguration(text: yaml, source: "benchmark")
+  return try Trainer(settings, data: try settings.loadData())
+}
+
+/// A latent canonicalizer of random pictures that are kept, so that no digit is turned in the time that is taken.
+private func transportTrainer() throws -> Trainer {
+  let settings = try RunConfiguration(
+    text: """
+      data: {kind: tensors, path: none}
+      input: {size: 28}
+      model: {kind: transport, references: 128}
+      training: {epochs: 100000, batch: 128, optimizer: adam}
+      """, source: "benchmark")
+  var random = RandomStream(seed: 0, name: "benchmark")
+  func pictures() -> Tensor { .uniform([128, 28, 28, 1], using: &random) }
+  let steps = Tensor((0..<128).map { Float($0 % 3) }, shape: [128, 1])
+  let examples = Examples(
+    inputs: pictures(), labels: (0..<128).map { $0 % 10 },
+    ["partner": pictures(), "pose": steps, "partnerPose": steps])
+  return try Trainer(
+    settings,
+    data: Dataset(train: examples, valid: examples, classNames: (0..<10).map { "\($0)" }))
+}

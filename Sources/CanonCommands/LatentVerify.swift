@@ -1,0 +1,55 @@
+import ArgumentParser
+import Datasets
+import Training
+
+extension Verify {
+  /// How far one thing is from equivariant.
+  private struct LatentLine: Codable {
+    var of: String
+    var pairs: Int
+    var mean, median, percentile95, largest: Double
+
+    init(_ name: String, _ values: [Double]) {
+      let sorted = values.map { $0.isNaN ? .infinity : $0 }.sorted()
+      func quantile(_ q: Double) -> Double {
+        sorted.isEmpty ? .nan : sorted[min(sorted.count - 1, Int(q * Double(sorted.count)))]
+      }
+      (of, pairs) = (name, values.count)
+      mean = values.reduce(0, +) / Double(values.count)
+      (median, percentile95, largest) = (quantile(0.5), quantile(0.95), quantile(1))
+    }
+  }
+
+  /// Measures a latent space on pairs: how far codes of partners are from the moved codes.
+  func verify(_ model: any MeasuredModel, _ file: ModelFile) throws {
+    guard group == nil else {
+      throw CommandError(
+        "\(self.model) is measured on pairs, by the elements between them: leave --group away.")
+    }
+    let all = try pairsOf(data, file, model)
+    let examples = all.prefix(limit ?? 2048)
+    let lines = try model.deviations(on: examples).map { LatentLine($0.name, $0.values) }
+    if json {
+      try lines.forEach { try emit($0.jsonLine) }
+    } else {
+      try emit(
+        table(
+          ["how far", "pairs", "mean", "median", "95 %", "largest"],
+          lines.map { line in
+            [line.of, "\(line.pairs)"]
+              + [line.mean, line.median, line.percentile95, line.largest].map { $0.formatted(4) }
+          }))
+    }
+    let failed = lines.filter { !($0.mean <= Double(interpolatedTolerance)) }
+    guard failed.isEmpty else {
+      note(
+        "Not equivariant within the tolerance: the mean of \(failed.map(\.of).joined(separator: ", ")) is above "
+          + "\(interpolatedTolerance).")
+      throw ExitCode(1)
+    }
+    if !common.quiet {
+      note(
+        "Codes of partners are where the moved codes are, within \(interpolatedTolerance) on average: measured, not proved.")
+    }
+  }
+}

@@ -1,0 +1,167 @@
+import Glibc
+public import Symmetry
+public import TensorCore
+
+/// How a group of lines and circles moves images: what pairs are made by on the fly.
+///
+/// A motion of one's own is one conformer, given to `MovedImages`.
+public protocol ImageMotion: Sendable {
+  /// Its word in configurations.
+  static var name: String { get }
+  var group: AmbientGroup { get }
+
+  /// Draws an element: uniform on circles, within a stated reach on lines.
+  func sample(using random: inout RandomStream) -> AmbientGroup.Element
+
+  /// Moves each image of a batch, `[count, size, size, channels]`, sampling it once.
+  func act(
+    _ elements: [AmbientGroup.Element], on batch: Tensor, border: BorderPolicy
+  ) -> Tensor
+}
+
+/// Turns about the middle, counterclockwise as they are seen: SO(2).
+public struct Turns: ImageMotion {
+  public static let name = "turns"
+  public let group = AmbientGroup([.circle])
+  public init() {}
+
+  public func sample(using random: inout RandomStream) -> AmbientGroup.Element {
+    group.sample(using: &random)
+  }
+
+  public func act(
+    _ elements: [AmbientGroup.Element], on batch: Tensor, border: BorderPolicy
+  ) -> Tensor {
+    ImageAction(SO2(), border: border).act(
+      elements.map { PlanarIsometry(residual: group.log($0)[0]) }, on: batch)
+  }
+}
+
+/// Shifts to the right and down by up to 0.3 halves of the side: ℝ².
+public struct Shifts: ImageMotion {
+  public static let name = "shifts"
+  public let group = AmbientGroup([.line, .line])
+  public init() {}
+
+  public func sample(using random: inout RandomStream) -> AmbientGroup.Element {
+    .init((0..<2).map { _ in 0.6 * (random.uniformDouble() - 0.5) })
+  }
+
+  public func act(
+    _ elements: [AmbientGroup.Element], on batch: Tensor, border: BorderPolicy
+  ) -> Tensor {
+    AffineImageAction(.translations, border: border).act(
+      elements.map { AffineMap(matrix: [1, 0, 0, 1], translation: $0.numbers) }, on: batch)
+  }
+}
+
+/// Turns and scalings about the middle, which commute: SO(2) × ℝ, the logarithm of the scale up to 0.4.
+public struct TurnsAndScalings: ImageMotion {
+  public static let name = "turns-and-scalings"
+  public let group = AmbientGroup([.circle, .line])
+  public init() {}
+
+  public func sample(using random: inout RandomStream) -> AmbientGroup.Element {
+    let angle = 2 * .pi * random.uniformDouble()
+    return .init([cos(angle), sin(angle), 0.8 * (random.uniformDouble() - 0.5)])
+  }
+
+  public func act(
+    _ elements: [AmbientGroup.Element], on batch: Tensor, border: BorderPolicy
+  ) -> Tensor {
+    AffineImageAction(.similarities, border: border).act(
+      elements.map { g in
+        let scale = exp(g.numbers[2])
+        let (c, s) = (scale * g.numbers[0], scale * g.numbers[1])
+        // Counterclockwise as it is seen, *y* being down.
+        return AffineMap(matrix: [c, s, -s, c])
+      }, on: batch)
+  }
+}
+
+/// Turns of the hue, about the axis of grays: SO(2), on the colors of each pixel. Values are not cut off where they leave
+/// 0…1, so that it is an action. Gray images look the same in every hue.
+public struct Hues: ImageMotion {
+  public static let name = "hues"
+  public let group = AmbientGroup([.circle])
+  public init() {}
+
+  public func sample(using random: inout RandomStream) -> AmbientGroup.Element {
+    group.sample(using: &random)
+  }
+
+  public func act(
+    _ elements: [AmbientGroup.Element], on batch: Tensor, border: BorderPolicy
+  ) -> Tensor {
+    require(batch.shape[3] == 3, "hues of images \(batch.shape)")
+    let root = 1 / 3.0.squareRoot()
+    let matrices = elements.flatMap { g -> [Float] in
+      // Rodrigues about (1, 1, 1)/√3, transposed: colors are rows.
+      let (c, s) = (g.numbers[0], g.numbers[1])
+      let (same, next, last) = ((1 - c) / 3 + c, (1 - c) / 3 + s * root, (1 - c) / 3 - s * root)
+      return [same, next, last, last, same, next, next, last, same].map { Float($0) }
+    }
+    let (count, pixels) = (batch.shape[0], batch.shape[1] * batch.shape[2])
+    return batch.reshaped([count, pixels, 3])
+      .matmul(Tensor(matrices, shape: [count, 3, 3])).reshaped(batch.shape.extents)
+  }
+}
+
+/// Images of any kind, in pairs that a motion makes of them when they are asked for.
+///
+/// Each image is an orbit of its own: what is learned are relative poses alone, of no class. Both views of a pair are
+/// moved from the original, so that neither is the one that was sampled less.
+public struct MovedImages: Sendable {
+  /// The originals, `[count, size, size, channels]`.
+  public let images: Tensor
+  public let motion: any ImageMotion
+  public let border: BorderPolicy
+
+  public init(_ images: Tensor, by motion: any ImageMotion, border: BorderPolicy = .zero) {
+    (self.images, self.motion, self.border) = (images, motion, border)
+  }
+
+  public var count: Int { images.shape[0] }
+
+  /// Ways of so many steps of images by their places, each from one drawn pose to the next; orbits as labels.
+  ///
+  /// - Returns: `inputs`, `partner` (after one step) and `element`; of several steps also `steps`, `partner`*n* after half and
+  ///   all of them, and `pose`, as `SceneOptions` has it.
+  public func ways(_ places: [Int], steps: Int, seed: UInt64, name: String) -> Examples {
+    let group = motion.group
+    let poses = places.enumerated().map { n, place in
+      var random = RandomStream(seed: seed, name: "moved/\(name)/\(n)/\(place)")
+      return (0...steps).map { _ in motion.sample(using: &random) }
+    }
+    let originals = images.gathered(places)
+    func seen(_ step: Int) -> Tensor {
+      motion.act(poses.map { $0[step] }, on: originals, border: border)
+    }
+    let all = Tensor(
+      poses.flatMap { way in
+        (1...steps).flatMap { t in
+          group.log(group.compose(way[t], group.inverse(way[t - 1]))).map { Float($0) }
+        }
+      }, shape: [places.count, steps, group.dimension])
+    var tensors = [
+      "partner": seen(1),
+      "element": all.sliced(0..<1, axis: 1).reshaped([places.count, group.dimension]).contiguous,
+    ]
+    if steps > 1 {
+      tensors["steps"] = all
+      tensors["partner\(steps / 2)"] = seen(steps / 2)
+      tensors["partner\(steps)"] = seen(steps)
+      tensors["pose"] = Tensor(
+        poses.flatMap { $0[0].numbers.map { Float($0) } },
+        shape: [places.count, group.elementCount])
+    }
+    return Examples(inputs: seen(0), labels: places, tensors)
+  }
+
+  /// All images, each moved anew whenever it is seen.
+  public func stream(seed: UInt64) -> ExampleStream {
+    ExampleStream(count: count) { places, epoch in
+      ways(places, steps: 1, seed: seed, name: "train/\(epoch)")
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import Images
+public import Settings
+public import Symmetry
+public import TensorCore
+
+/// The settings of `{kind: moved-images}`.
+public struct MovedImagesOptions: DatasetOptions {
+  public static let kind = "moved-images"
+  public static let summary =
+    "Any images, in pairs that are turned, shifted, scaled or colored when they are seen; no classes are asked for."
+
+  /// What moves them.
+  public enum Motion: String, Sendable, CaseIterable {
+    case turns, shifts, hues
+    case turnsAndScalings = "turns-and-scalings"
+
+    public var motion: any ImageMotion {
+      switch self {
+      case .turns: Turns()
+      case .shifts: Shifts()
+      case .hues: Hues()
+      case .turnsAndScalings: TurnsAndScalings()
+      }
+    }
+  }
+
+  public var path = ""
+  public var by = Motion.turns
+  public var split = Split()
+  public var views = 8
+  public var images = ImageDomain()
+  public init() { split.test = 0.1 }
+
+  public var domain: any Domain { images }
+  public var task: String { "restore" }
+  public var symmetries: [String] { ["SO2"] }
+
+  public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
+    try keys.read("path", &path, "a folder of images, or an IDX file")
+    try keys.read("by", &by, "what moves them")
+    try split.read(&keys)
+    try keys.read("views", &views, in: 1...1000, "poses in which an image of the test part is seen")
+    try input.read(&images)
+    if by == .hues && images.channels != 3 {
+      throw keys.failure("'by' is 'hues', and 'input.channels' are \(images.channels) and not 3")
+    }
+  }
+
+  /// The images of each part; those of one value are left out, since no motion changes them.
+  private func parts(_ seed: UInt64) throws -> (
+    train: MovedImages, valid: MovedImages, test: MovedImages, errors: [ImageError]
+  ) {
+    var (errors, names): ([ImageError], [String]) = ([], [])
+    let all: Tensor
+    if IDX.isFile(path) {
+      all = try images.images(inIDX: path)
+      names = (0..<all.shape[0]).map { "\($0)" }
+    } else {
+      (all, names, errors) = try images.images(at: path)
+    }
+    var kept: [Int] = []
+    for n in 0..<all.shape[0] {
+      if all[n].isConstant {
+        errors.append(.constant(path: names[n]))
+      } else {
+        kept.append(n)
+      }
+    }
+    guard kept.count >= 4 else {
+      throw DatasetError.malformed(
+        path: path, reason: "it holds \(kept.count) images that a motion changes, too few")
+    }
+    let places = split.places(kept.count, labels: [], seed: seed)
+    func part(_ places: [Int]) -> MovedImages {
+      MovedImages(all.gathered(places.map { kept[$0] }), by: by.motion, border: images.border)
+    }
+    return (part(places.train), part(places.valid), part(places.test), errors)
+  }
+
+  public func load(seed: UInt64) throws -> Dataset {
+    let parts = try parts(seed)
+    guard parts.train.count > 0 else {
+      throw DatasetError.malformed(path: path, reason: "nothing is left to learn from")
+    }
+    let valid = MovedImagesOptions.views(of: parts.valid, 2)
+    return Dataset(
+      stream: parts.train.stream(seed: seed),
+      valid: parts.valid.ways(valid, steps: 1, seed: 2, name: "valid"), errors: parts.errors)
+  }
+
+  public func test(seed: UInt64) throws -> Examples? {
+    guard split.test > 0 else { return nil }
+    let part = try parts(seed).test
+    return part.ways(
+      MovedImagesOptions.views(of: part, views), steps: 20, seed: 3, name: "test")
+  }
+
+  /// The images of the test part; those of the validation part where there is none.
+  func testImages() throws -> MovedImages {
+    let parts = try parts(0)
+    return parts.test.count > 0 ? parts.test : parts.valid
+  }
+
+  /// Places of images, each so many times, 2,048 at most.
+  private static func views(of part: MovedImages, _ count: Int) -> [Int] {
+    let images = min(part.count, max(1, 2048 / count))
+    return (0..<images * count).map { $0 % images }
+  }
+}
+
+extension Tensor {
+  /// Whether all numbers are one.
+  public var isConstant: Bool {
+    let numbers = elements
+    return numbers.allSatisfy { $0 == numbers.first }
+  }
+}

@@ -1,0 +1,68 @@
+import Glibc
+public import Symmetry
+public import TensorCore
+
+/// Data whose pairs lie whole steps of cycles apart.
+public protocol SteppedOptions: DatasetOptions {
+  /// After how many steps each transform goes around.
+  var orders: [Int] { get }
+}
+
+/// Data whose pairs lie an element of a group apart.
+public protocol PairedOptions: DatasetOptions {
+  /// What moves them.
+  var group: AmbientGroup { get }
+
+  /// Inputs of the test part, each moved once around by the group's first circle in even steps: closed orbits, on which
+  /// poses are looked at. None where the group has no circle.
+  ///
+  /// - Returns: `[steps, …]` each.
+  /// - Throws: `DatasetError` or an error of a file.
+  func orbits(_ count: Int, steps: Int) throws -> [Tensor]
+}
+
+extension PairedOptions {
+  /// Elements that go once around the group's first circle; `nil` where it has none.
+  func around(_ steps: Int) -> [AmbientGroup.Element]? {
+    guard let place = group.places.first(where: { $0.factor == .circle }) else { return nil }
+    return (0..<steps).map { step in
+      var tangent = [Double](repeating: 0, count: group.dimension)
+      tangent[place.algebra] = 2 * .pi * Double(step) / Double(steps)
+      return group.exp(tangent)
+    }
+  }
+}
+
+extension SceneOptions: PairedOptions {
+  public func orbits(_ count: Int, steps: Int) throws -> [Tensor] {
+    guard let around = around(steps) else { return [] }
+    let drawn = Scenes.named(scene)
+    // Where nothing but the circle acts, a body has one orbit.
+    let all = group.factors.count == 1 ? min(count, drawn.orbitCount) : count
+    return (0..<all).map { n in
+      var random = RandomStream(seed: 4, name: "orbit/\(n)")
+      let pose = drawn.pose(using: &random)
+      return Tensor(
+        Parallel.map(around) { g in
+          drawn.draw(n % drawn.orbitCount, group.compose(g, pose), size: size)
+        }.flatMap { $0 }, shape: Shape([steps, size, size, drawn.channels]))
+    }
+  }
+}
+
+extension MovedImagesOptions: PairedOptions {
+  public var group: AmbientGroup { by.motion.group }
+
+  public func orbits(_ count: Int, steps: Int) throws -> [Tensor] {
+    guard let around = around(steps) else { return [] }
+    let part = try testImages()
+    return (0..<min(count, part.count)).map { n in
+      by.motion.act(
+        around, on: part.images.gathered([Int](repeating: n, count: steps)), border: images.border)
+    }
+  }
+}
+
+extension PolygonsOptions: SteppedOptions {
+  public var orders: [Int] { polygons.group.orders }
+}

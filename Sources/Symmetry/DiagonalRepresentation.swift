@@ -1,0 +1,113 @@
+public import TensorCore
+
+/// A representation of a finite abelian group that turns each complex number by itself: *z*ⱼ is multiplied by the
+/// character exp(2π*i* Σ frequency · steps / order).
+///
+/// With every frequency once it is the regular representation, in the basis of its Fourier transform. The
+/// frequencies of several transforms run through all combinations there: where all count up together, as `j mod K`
+/// for each, two transforms of the same order are told by the same characters, and cannot be told apart.
+///
+/// **Shapes.** `[batch, 2 · frequencies]`, pairs of real and imaginary part.
+public struct Diagonal: Representation {
+  public let group: FiniteAbelian
+  /// For each complex number, a frequency for each factor.
+  public let frequencies: [[Int]]
+  public var dimension: Int { 2 * frequencies.count }
+  public var isComplex: Bool { true }
+
+  /// - Precondition: There are frequencies, each of as many numbers as the group has factors.
+  public init(_ group: FiniteAbelian, frequencies: [[Int]]) {
+    require(
+      !frequencies.isEmpty && frequencies.allSatisfy { $0.count == group.orders.count },
+      "frequencies \(frequencies.prefix(3)) for orders \(group.orders)")
+    self.group = group
+    self.frequencies = frequencies.map { group.element($0).steps }
+  }
+
+  /// All frequencies, `copies` times: the regular representation over ℂ.
+  public static func regular(_ group: FiniteAbelian, copies: Int = 1) -> Diagonal {
+    let all = group.elements.map(\.steps)
+    return Diagonal(group, frequencies: (0..<copies).flatMap { _ in all })
+  }
+
+  /// The angle by which each number is turned, as cosine and sine; quarter turns are exact.
+  private func turns(_ g: FiniteAbelian.Element) -> [(c: Double, s: Double)] {
+    frequencies.map { unitComplex(group.phase($0, g)) }
+  }
+
+  public func matrix(_ g: FiniteAbelian.Element) -> [Double] {
+    var entries = [Double](repeating: 0, count: dimension * dimension)
+    for (j, turn) in turns(g).enumerated() {
+      let (a, b) = (2 * j * dimension + 2 * j, (2 * j + 1) * dimension + 2 * j)
+      (entries[a], entries[a + 1], entries[b], entries[b + 1]) = (turn.c, -turn.s, turn.s, turn.c)
+    }
+    return entries
+  }
+
+  public func character(_ g: FiniteAbelian.Element) -> Complex {
+    turns(g).reduce(Complex(0)) { $0 + Complex($1.c, $1.s) }
+  }
+
+  /// - Complexity: O(*batch* · *dimension*).
+  public func act(_ elements: [FiniteAbelian.Element], on batch: Tensor) -> Tensor {
+    require(
+      batch.shape.extents == [elements.count, dimension],
+      "vectors \(batch.shape) for \(elements.count) elements of dimension \(dimension)")
+    let count = frequencies.count
+    var kept: [FiniteAbelian.Element: [Float]] = [:]
+    var (real, crossed): ([Float], [Float]) = ([], [])
+    for g in elements {
+      let numbers: [Float]
+      if let known = kept[g] {
+        numbers = known
+      } else {
+        numbers = turns(g).flatMap { [Float($0.c), Float($0.s)] }
+        kept[g] = numbers
+      }
+      for j in 0..<count {
+        real += [numbers[2 * j], numbers[2 * j]]
+        crossed += [-numbers[2 * j + 1], numbers[2 * j + 1]]
+      }
+    }
+    // (x, y) ↦ c (x, y) + s (−y, x).
+    let pairs = batch.reshaped([elements.count, count, 2])
+    let exchanged = Tensor.concatenated(
+      [pairs.sliced(1..<2, axis: 2), pairs.sliced(0..<1, axis: 2)], axis: 2)
+    let shape: Shape = [elements.count, dimension]
+    return batch * Tensor(real, shape: shape)
+      + exchanged.reshaped(shape) * Tensor(crossed, shape: shape)
+  }
+
+  /// How well each element explains that vectors are those of others, moved: the mean over all numbers of
+  /// Re(*z*₁ *z̄*₂ χ(*g*)) / |*z*₁ *z*₂|, 1 where *z*₂ = *ρ*(*g*) *z*₁ (phase correlation; Kuglin & Hines 1975).
+  ///
+  /// Numbers without a phase, that are 0, count as 0.
+  ///
+  /// **Shapes.** two of `[batch, dimension]` → `[batch, order]`, in the order of the group's elements.
+  /// - Complexity: O(*batch* · *dimension* · *order*).
+  public func phaseCorrelation(_ first: Tensor, _ second: Tensor) -> Tensor {
+    require(
+      first.shape == second.shape && first.shape.rank == 2 && first.shape[1] == dimension,
+      "codes \(first.shape) and \(second.shape) of dimension \(dimension)")
+    let (a, b) = (first.elements, second.elements)
+    var phases = [Float](repeating: 0, count: a.count)
+    for i in stride(from: 0, to: a.count, by: 2) {
+      let (real, imaginary) = (a[i] * b[i] + a[i + 1] * b[i + 1], a[i + 1] * b[i] - a[i] * b[i + 1])
+      let length = (real * real + imaginary * imaginary).squareRoot()
+      if length != 0 { (phases[i], phases[i + 1]) = (real / length, imaginary / length) }
+    }
+    // Re((x + iy)(c + is)) = x c − y s.
+    let table = group.elements.flatMap { g in
+      turns(g).flatMap { [Float($0.c), Float(-$0.s)] }
+    }
+    return Tensor(phases, shape: first.shape)
+      .matmul(Tensor(table, shape: [group.order, dimension]).transposed())
+      * (1 / Float(frequencies.count))
+  }
+}
+
+/// exp(*i* angle), exact at quarter turns.
+func unitComplex(_ angle: Double) -> (c: Double, s: Double) {
+  let turn = PlanarIsometry(residual: angle).matrix
+  return (turn[0], turn[1])
+}
