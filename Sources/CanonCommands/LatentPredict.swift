@@ -152,6 +152,7 @@ extension Predict {
     let columns = Columns(
       widths: [
         source.names.map(\.count).max() ?? 0, model.classNames.map(\.count).max() ?? 0, 11, 4,
+        7,
       ], header: [domain.noun.name, "class", "probability", "step", "as well"])
     if format == .table { try emit(columns.line(columns.header)) }
     if format == .csv { try emit("file,class,probability,step,ties") }

@@ -49,7 +49,8 @@ extension Verify {
     }
     if !common.quiet {
       note(
-        "Codes of partners are where the moved codes are, within \(interpolatedTolerance) on average: measured, not proved.")
+        "Codes of partners are where the moved codes are, within \(interpolatedTolerance) on average: measured, not proved."
+      )
     }
   }
 }

@@ -82,7 +82,8 @@ struct Predict: ParsableCommand {
     if let model = made as? OrbitModel { return try predict(model) }
     if let model = made as? TransportModel { return try predict(model) }
     guard reference == nil else {
-      throw CommandError("\(self.model) has no orbits: --reference is for models of kind class-pose.")
+      throw CommandError(
+        "\(self.model) has no orbits: --reference is for models of kind class-pose.")
     }
     let loaded = try LoadedModel(file, made)
     let (model, domain) = (loaded.model, loaded.domain)

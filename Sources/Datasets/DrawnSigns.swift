@@ -45,7 +45,7 @@ public enum DrawnSigns {
 extension DrawnSigns {
   /// Whether a place lies on the sign of a class, in halves of the side: *u* along the heading, *v* to its left.
   static func contains(_ kind: Int, _ u: Double, _ v: Double) -> Bool {
-    Sign.outlines[kind].contains { Sign.contains($0.map { (x: $0.0, y: $0.1) }, u, v) }
+    Sign.outlines[kind].contains { Sign.contains($0, u, v) }
   }
 }
 
@@ -54,7 +54,7 @@ private struct Sign: Sendable {
   var tip, tail, box, heading: [Float]
 
   /// The outline of each class, in halves of the side: *u* along the heading, *v* to its left.
-  fileprivate static let outlines: [[[(Double, Double)]]] = [
+  fileprivate static let outlines: [[[(x: Double, y: Double)]]] = [
     // An arrow: a head and a shaft.
     [
       [(0.7, 0), (0.2, 0.35), (0.2, -0.35)],
@@ -110,8 +110,9 @@ private struct Sign: Sendable {
     _ polygon: [(x: Double, y: Double)], _ x: Double, _ y: Double
   ) -> Bool {
     var isInside = false
-    for (i, a) in polygon.enumerated() {
-      let b = polygon[(i + 1) % polygon.count]
+    var a = polygon[polygon.count - 1]
+    for b in polygon {
+      defer { a = b }
       if (a.y > y) != (b.y > y), x < (b.x - a.x) * (y - a.y) / (b.y - a.y) + a.x {
         isInside.toggle()
       }

@@ -83,7 +83,8 @@ public struct LinearActionSpace: LatentSpace {
         }
         return Variable(Tensor(matrices, shape: [elements.count, width, width]))
           .matmul(
-            codes.sliced(start..<start + width, axis: 1).reshaped([elements.count, width, 1]))
+            codes.sliced(start..<start + width, axis: 1).reshaped([elements.count, width, 1])
+          )
           .reshaped([elements.count, width])
       }, axis: 1)
   }

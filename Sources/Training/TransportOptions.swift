@@ -47,7 +47,8 @@ public struct TransportOptions: ModelOptions {
 
   public func make(_ build: ModelBuild) throws(SettingsError) -> any TrainableModel {
     guard build.classNames.count > 1 else {
-      throw Keys().failure("'model' is 'transport', which tells classes apart, and the data have none")
+      throw Keys().failure(
+        "'model' is 'transport', which tells classes apart, and the data have none")
     }
     var random = RandomStream(seed: build.seed, name: "transport")
     let pixels = build.domain.shape.reduce(1, *)

@@ -1,3 +1,4 @@
+import Autodiff
 import Foundation
 import Images
 import TensorCore
@@ -144,8 +145,16 @@ import Training
     let json = try canon("evaluate", path, "test", "--json", "--limit", "40").out
     let figures = try JSONDecoder().decode([String: Double].self, from: Data(json.utf8))
     #expect(figures["examples"] == 40 && figures["pose error, median"] != nil)
-    let verify = try canon("verify", path, "test")
-    #expect(verify.status == 1 && verify.err.contains("canon evaluate"))
+    let verify = try canon("verify", path, "test", "--interpolated-tolerance", "4", "--json")
+    #expect(verify.status == 0 && verify.out.contains("\"of\":\"pose\""))
+    #expect(
+      try canon("verify", path, "test", "--interpolated-tolerance", "0.001").status == 1)
+    #expect(try canon("verify", path, "test", "--group", "C4").err.contains("leave --group away"))
+    let traced = try canon("poses", path, "test", "--json")
+    #expect(
+      traced.status == 0 && traced.out.split(separator: "\n").count == 3
+        && traced.out.contains("largestJumpDegrees"))
+    #expect(try canon("poses", path, digits).err.contains("the word test"))
     let operators = try model(
       """
       data: {kind: polygons, order: 4, size: 8, shapes: 4}
@@ -165,5 +174,66 @@ import Training
       "--out", temporary("x.png"))
     #expect(no.status == 1 && no.err.contains("canon inspect"))
     #expect(try canon("predict", operators, digits).err.contains("canon evaluate"))
+  }
+
+  @Test("Poses after those of a reference; an image of one value has none") func references() throws
+  {
+    let path = try model(
+      """
+      data: {kind: scenes, scene: glyphs, count: 16, size: 8}
+      model: {kind: class-pose}
+      backbone: {kind: pose-cnn, width: 2}
+      """, "latent-reference")
+    let folder = try pictures("latent-natural", ["a.png", "b.png", "c.png"])
+    let csv = try canon(
+      "predict", path, folder, "--reference", folder, "--neighbors", "1", "--format", "csv")
+    #expect(csv.status == 0 && csv.out.hasPrefix("file,pose1,spread,orbit1"))
+    // Each is its own nearest: its pose is that of the reference.
+    for line in csv.out.split(separator: "\n").dropFirst() {
+      let cells = line.split(separator: ",")
+      #expect(abs(Double(cells[1]) ?? 1) < 1e-4 && abs(Double(cells[2]) ?? 1) < 1e-4)
+    }
+    let flat = Image(
+      width: 9, height: 9, channels: 1, samples: [UInt16](repeating: 80, count: 81))
+    try flat.write(to: folder + "/flat.png")
+    let flatly = try canon("predict", path, folder, "--json")
+    #expect(flatly.status == 2 && flatly.err.contains("flat.png is of one value"))
+    #expect(flatly.out.split(separator: "\n").count == 3)
+  }
+
+  @Test("predict of a latent canonicalizer gives class, step, and steps that fit as well")
+  func transport() throws {
+    let yaml = """
+      data: {kind: tensors}
+      input: {size: 8}
+      model: {kind: transport, order: 4, dimension: 8, hidden: 0, references: 2}
+      """
+    let configuration = try RunConfiguration(text: yaml, source: "test")
+    let path = temporary("latent-transport.safetensors")
+    let names = ["left", "right"]
+    let made = try configuration.makeModel(classNames: names)
+    let transport = try #require(made as? TransportModel)
+    transport.references.value = Tensor((0..<16).map { Float($0) }, shape: [2, 8])
+    try made.safetensors(configuration, classNames: names).write(to: path)
+    let folder = try pictures("latent-steps", ["a.png", "b.png"])
+    struct Row: Decodable {
+      let file, `class`: String
+      let probability: Double
+      let step: Int
+      let ties: [Int]
+    }
+    let json = try canon("predict", path, folder, "--json")
+    let rows = try json.out.split(separator: "\n").map {
+      try JSONDecoder().decode(Row.self, from: Data($0.utf8))
+    }
+    #expect(json.status == 0 && rows.map(\.file) == ["a.png", "b.png"])
+    #expect(
+      rows.allSatisfy {
+        names.contains($0.class) && (0..<4).contains($0.step) && $0.probability <= 1
+      })
+    #expect(try canon("predict", path, folder, "--format", "csv").out.hasPrefix("file,class,"))
+    #expect(try canon("predict", path, folder).out.contains("step"))
+    #expect(
+      try canon("predict", path, folder, "--reference", folder).err.contains("leave --reference"))
   }
 }

@@ -75,6 +75,38 @@ private let groups = ["R3", "SO2", "SO3", "T2", "R2xSO2", "SO3xR1xT2"]
     #expect(group.distance(group.mean(moved), group.compose(h, g)) < 1e-6)
   }
 
+  @Test("A Fréchet mean moves with the elements from both sides; a median does not follow a stray")
+  func frechetMeans() throws {
+    for name in ["R2", "SO2", "SO3", "R2xSO2"] {
+      let group = try #require(AmbientGroup(named: name))
+      var random = RandomStream(seed: 9, name: name)
+      let (g, h) = (group.sample(using: &random), group.sample(using: &random))
+      let near = (0..<9).map { _ in
+        group.exp((0..<group.dimension).map { _ in 0.2 * random.normal() })
+      }
+      for isRobust in [false, true] {
+        let plain = group.frechetMean(near, isRobust: isRobust)
+        let moved = group.frechetMean(
+          near.map { group.compose(group.compose(g, $0), h) }, isRobust: isRobust)
+        let expected = group.compose(group.compose(g, plain.mean), h)
+        #expect(group.distance(moved.mean, expected) < 1e-5, "\(name)")
+        #expect(abs(moved.spread - plain.spread) < 1e-5)
+        // From a mean the logarithms sum to nothing.
+        guard !isRobust else { continue }
+        for i in 0..<group.dimension {
+          let sum = near.reduce(0) {
+            $0 + group.log(group.compose(group.inverse(plain.mean), $1))[i]
+          }
+          #expect(abs(sum) < 1e-8)
+        }
+      }
+      let stray = [Double](repeating: 2.5, count: group.dimension)
+      let some = (0..<8).map { _ in group.identity } + [group.exp(stray)]
+      #expect(group.distance(group.frechetMean(some, isRobust: true).mean, group.identity) < 1e-3)
+      #expect(group.distance(group.frechetMean(some).mean, group.identity) > 0.2)
+    }
+  }
+
   @Test("What is no number stays none", arguments: groups) func noNumbers(name: String) throws {
     let group = try #require(AmbientGroup(named: name))
     let none = AmbientGroup.Element([Double](repeating: .nan, count: group.elementCount))
@@ -84,6 +116,7 @@ private let groups = ["R3", "SO2", "SO3", "T2", "R2xSO2", "SO3xR1xT2"]
     let ambient = [Double](repeating: .infinity, count: group.ambientCount)
     #expect(group.projection(ambient).numbers.contains { $0.isNaN })
     #expect(group.mean([none, group.identity]).numbers.contains { $0.isNaN })
+    #expect(group.frechetMean([none, group.identity]).mean.numbers.contains { $0.isNaN })
   }
 
   @Test(

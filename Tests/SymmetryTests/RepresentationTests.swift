@@ -107,4 +107,23 @@ private func checkLaws<R: Representation>(_ representation: R, _ elements: [R.Gr
     let diagonal = Diagonal(group, frequencies: [[-1], [11]])
     #expect(diagonal.frequencies == [[9], [1]])
   }
+
+  @Test("Phase correlation is 1 at the element that was acted by, and below at all others")
+  func phaseCorrelation() {
+    let group = FiniteAbelian([3, 4])
+    let diagonal = Diagonal.regular(group, copies: 2)
+    var random = RandomStream(seed: 4, name: "phases")
+    let vectors = Tensor.normal([group.order, diagonal.dimension], using: &random)
+    let moved = diagonal.act(group.elements, on: vectors)
+    let scores = diagonal.phaseCorrelation(vectors, moved).elements
+    for n in 0..<group.order {
+      for k in 0..<group.order {
+        let score = scores[n * group.order + k]
+        #expect(n == k ? abs(score - 1) < 1e-5 : score < 0.5)
+      }
+    }
+    // What is 0 has no phase.
+    let nothing = Tensor.zeros([1, diagonal.dimension])
+    #expect(diagonal.phaseCorrelation(nothing, nothing).elements.allSatisfy { $0 == 0 })
+  }
 }

@@ -81,7 +81,8 @@ struct Report {
     guard let ours = best(false), let other = best(true) else { return nil }
     if task.isError {
       let ratio = other.value.mean / ours.value.mean
-      return "\(figure): \(ours.name) has \(text(ours.value)), \(other.name) \(String(format: "%.1f", ratio)) times as much."
+      return
+        "\(figure): \(ours.name) has \(text(ours.value)), \(other.name) \(String(format: "%.1f", ratio)) times as much."
     }
     let gap = ours.value.mean - other.value.mean
     let isWithin = abs(gap) <= max(ours.value.deviation, other.value.deviation)

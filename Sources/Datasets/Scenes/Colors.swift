@@ -17,10 +17,10 @@ public struct Colors: Scene {
   }
 
   /// A color by its hue, (cos, sin): of one lightness, so that it goes around evenly.
-  private static func color(_ pose: AmbientGroup.Element, _ part: Int) -> [Double] {
+  private static func color(_ pose: AmbientGroup.Element, _ part: Int) -> Color {
     let (c, s) = (pose.numbers[2 * part], pose.numbers[2 * part + 1])
     let root = 3.0.squareRoot() / 2
-    return [c, -0.5 * c + root * s, -0.5 * c - root * s].map { 0.5 + 0.35 * $0 }
+    return 0.5 + 0.35 * Color(c, -0.5 * c + root * s, -0.5 * c - root * s)
   }
 
   private static func contains(_ orbit: Int, _ x: Double, _ y: Double) -> Bool {
@@ -34,7 +34,7 @@ public struct Colors: Scene {
 
   public func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float] {
     let (body, wall, floor) = (
-      Self.color(pose, 0), Self.color(pose, 1), Self.color(pose, 2).map { 0.7 * $0 }
+      Self.color(pose, 0), Self.color(pose, 1), 0.7 * Self.color(pose, 2)
     )
     return supersampled(size, channels: 3, grid: 2) { x, y in
       Self.contains(orbit, x, y - 0.1) ? body : y < 0.2 ? wall : floor

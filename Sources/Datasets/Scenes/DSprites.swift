@@ -62,7 +62,7 @@ public struct DSprites: Scene {
     return supersampled(size, channels: 1, grid: 3) { x, y in
       let (dx, dy) = ((x - n[3]) / radius, (y - n[4]) / radius)
       // Undo a turn that is counterclockwise as it is seen, *y* being down.
-      return [shape.contains(c * dx - s * dy, s * dx + c * dy) ? 1 : 0]
+      return Color(shape.contains(c * dx - s * dy, s * dx + c * dy) ? 1 : 0, 0, 0)
     }
   }
 }

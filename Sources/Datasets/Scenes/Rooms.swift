@@ -20,16 +20,21 @@ public struct Rooms: Scene {
     return .init(place + [cos(angle), sin(angle)])
   }
 
+  private static let hues: [[Color]] = [
+    [
+      Color(0.9, 0.3, 0.2), Color(0.95, 0.8, 0.3), Color(0.3, 0.7, 0.4), Color(0.3, 0.45, 0.9),
+    ],
+    [
+      Color(0.8, 0.8, 0.75), Color(0.5, 0.3, 0.6), Color(0.35, 0.75, 0.8), Color(0.9, 0.55, 0.6),
+    ],
+  ]
+
   /// The color of a wall, by its place on the way around the room, 0…4, a unit each wall.
-  private static func wall(_ room: Int, _ around: Double) -> [Double] {
-    let hues: [[[Double]]] = [
-      [[0.9, 0.3, 0.2], [0.95, 0.8, 0.3], [0.3, 0.7, 0.4], [0.3, 0.45, 0.9]],
-      [[0.8, 0.8, 0.75], [0.5, 0.3, 0.6], [0.35, 0.75, 0.8], [0.9, 0.55, 0.6]],
-    ]
+  private static func wall(_ room: Int, _ around: Double) -> Color {
     let (side, along) = (Int(around) % 4, around - around.rounded(.down))
     // Stripes that become denser on the way, so that no wall repeats itself.
     let stripe = 0.5 + 0.5 * sin(2 * .pi * (2 + 3 * along) * along + Double(side + 2 * room))
-    return hues[room][side].map { $0 * (0.55 + 0.45 * stripe) }
+    return hues[room][side] * (0.55 + 0.45 * stripe)
   }
 
   public func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float] {
@@ -43,8 +48,7 @@ public struct Rooms: Scene {
       guard abs(y) * distance < 0.7 else {
         let near = min(1, 0.7 / (abs(y) * 2))
         return y < 0
-          ? [0.85, 0.85, 0.9].map { $0 * (1 - 0.4 * near) }
-          : [0.35, 0.28, 0.22].map { $0 * (1 - 0.4 * near) }
+          ? Color(0.85, 0.85, 0.9) * (1 - 0.4 * near) : Color(0.35, 0.28, 0.22) * (1 - 0.4 * near)
       }
       let (hx, hy) = (px + distance * dx, py + distance * dy)
       let around: Double

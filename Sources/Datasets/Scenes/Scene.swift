@@ -42,24 +42,27 @@ enum Scenes {
   }
 }
 
+/// A color, or a gray value in the first place: numbers that need no allocation.
+typealias Color = SIMD3<Double>
+
 /// The mean, over a grid of so many times so many points of each pixel, of what is there.
 ///
 /// `sample` gives the color at a place, in halves of the side from the middle, *x* to the right and *y* down.
 func supersampled(
-  _ size: Int, channels: Int, grid: Int, _ sample: (_ x: Double, _ y: Double) -> [Double]
+  _ size: Int, channels: Int, grid: Int, _ sample: (_ x: Double, _ y: Double) -> Color
 ) -> [Float] {
   var pixels: [Float] = []
   pixels.reserveCapacity(size * size * channels)
-  let scale = 2 / Double(size)
+  let (scale, share) = (2 / Double(size), 1 / Double(grid * grid))
   for row in 0..<size {
     for column in 0..<size {
-      var sum = [Double](repeating: 0, count: channels)
+      var sum = Color()
       for i in 0..<grid * grid {
         let x = (Double(column) + (Double(i % grid) + 0.5) / Double(grid)) * scale - 1
         let y = (Double(row) + (Double(i / grid) + 0.5) / Double(grid)) * scale - 1
-        for (channel, value) in sample(x, y).enumerated() { sum[channel] += value }
+        sum += sample(x, y)
       }
-      pixels += sum.map { Float($0 / Double(grid * grid)) }
+      for channel in 0..<channels { pixels.append(Float(sum[channel] * share)) }
     }
   }
   return pixels

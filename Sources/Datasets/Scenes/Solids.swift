@@ -13,14 +13,14 @@ public struct Solids: Scene {
   public init() {}
 
   private struct Ball {
-    let center: [Double]
+    let center: SIMD3<Double>
     let radius: Double
     let gray: Double
   }
 
   private static func ball(_ x: Double, _ y: Double, _ z: Double, _ r: Double, _ gray: Double)
     -> Ball
-  { Ball(center: [x, y, z], radius: r, gray: gray) }
+  { Ball(center: SIMD3(x, y, z), radius: r, gray: gray) }
 
   private static let bodies: [[Ball]] = [
     // An arm with a bend, a knot at its side.
@@ -48,9 +48,10 @@ public struct Solids: Scene {
   public func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float] {
     let turn = AffineMap(matrix: pose.numbers)
     let balls = Self.bodies[orbit].map { ball in
-      Ball(center: turn.linear(ball.center), radius: ball.radius, gray: ball.gray)
+      let c = turn.linear([ball.center.x, ball.center.y, ball.center.z])
+      return Ball(center: SIMD3(c[0], c[1], c[2]), radius: ball.radius, gray: ball.gray)
     }
-    let light = [-0.45, 0.55, 0.704]
+    let light = SIMD3(-0.45, 0.55, 0.704)
     return supersampled(size, channels: 1, grid: 2) { x, y in
       // *y* up in space.
       var (nearest, shade) = (-Double.infinity, 0.0)
@@ -61,11 +62,10 @@ public struct Solids: Scene {
         let depth = square.squareRoot()
         guard ball.center[2] + depth > nearest else { continue }
         nearest = ball.center[2] + depth
-        let normal = [dx, dy, depth].map { $0 / ball.radius }
-        let lit = zip(normal, light).reduce(0) { $0 + $1.0 * $1.1 }
+        let lit = (SIMD3(dx, dy, depth) / ball.radius * light).sum()
         shade = ball.gray * (0.25 + 0.75 * max(0, lit))
       }
-      return [shade]
+      return Color(shade, 0, 0)
     }
   }
 }

@@ -38,7 +38,7 @@ public struct Sprites: Scene {
     guard let shape = Silhouette(rawValue: orbit) else { return [] }
     let (x, y, radius) = (pose.numbers[0], pose.numbers[1], 0.27 * exp(pose.numbers[2]))
     return supersampled(size, channels: 1, grid: 3) { u, v in
-      [shape.contains((u - x) / radius, (v - y) / radius) ? 1 : 0]
+      Color(shape.contains((u - x) / radius, (v - y) / radius) ? 1 : 0, 0, 0)
     }
   }
 }
@@ -52,7 +52,9 @@ public struct SeveralSprites: Scene {
   public let group = AmbientGroup([.line, .line, .line, .line, .line, .line])
   public let channels = 3
   public let orbitCount = 27
-  private static let colors = [[1, 0.15, 0.1], [0.1, 1, 0.2], [0.15, 0.2, 1]]
+  private static let colors = [
+    Color(1, 0.15, 0.1), Color(0.1, 1, 0.2), Color(0.15, 0.2, 1),
+  ]
   public init() {}
 
   public func pose(using random: inout RandomStream) -> AmbientGroup.Element {
@@ -62,12 +64,12 @@ public struct SeveralSprites: Scene {
   public func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float] {
     let shapes = [orbit / 9, orbit / 3 % 3, orbit % 3].compactMap(Silhouette.init)
     let radius = 0.32
+    let places = pose.numbers
     return supersampled(size, channels: 3, grid: 2) { u, v in
-      var color = [0.0, 0, 0]
-      for (n, shape) in shapes.enumerated() {
-        let (x, y) = (pose.numbers[2 * n], pose.numbers[2 * n + 1])
-        guard shape.contains((u - x) / radius, (v - y) / radius) else { continue }
-        for channel in 0..<3 { color[channel] = max(color[channel], Self.colors[n][channel]) }
+      var color = Color()
+      for (n, shape) in shapes.enumerated()
+      where shape.contains((u - places[2 * n]) / radius, (v - places[2 * n + 1]) / radius) {
+        color = pointwiseMax(color, Self.colors[n])
       }
       return color
     }
@@ -91,7 +93,7 @@ public struct Glyphs: Scene {
     return supersampled(size, channels: 1, grid: 3) { x, y in
       // Undo a turn that is counterclockwise as it is seen, *y* being down.
       let (u, v) = (c * x - s * y, -s * x - c * y)
-      return [DrawnSigns.contains(orbit, u, v) ? 1 : 0]
+      return Color(DrawnSigns.contains(orbit, u, v) ? 1 : 0, 0, 0)
     }
   }
 }
