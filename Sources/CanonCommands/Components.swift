@@ -84,7 +84,7 @@ struct Components: ParsableCommand {
         case var options as any CanonicalizerOptions:
           try options.read(&keys, for: domain)
           var step = CanonicalizedOptions.StepOptions(options)
-          try step.readFrozen(&keys)
+          try step.readStart(&keys)
         case let options as any BackboneOptions:
           try read(options, &keys, domain)
           var start = CanonicalizedOptions.Start()

@@ -7,7 +7,8 @@ public import TensorCore
 /// Bouchacourt, Ibrahim & Deny 2021 (arXiv 2102.05623) are measured on.
 ///
 /// Corners are uniform in the middle two thirds of the picture, as there. Every view is drawn, not sampled from another
-/// picture: turned corners, or corners shifted on a torus, of which a shift is a whole number of pixels.
+/// picture: turned corners, or corners shifted on a torus, of which a shift is a whole number of pixels. Where all three
+/// transforms are there, turns are by quarters, which move pixels too.
 public struct Polygons: Sendable {
   /// What the steps of each factor do.
   public enum Transform: String, Sendable, CaseIterable {
@@ -15,7 +16,8 @@ public struct Polygons: Sendable {
     case rotation
     /// To the right, around the torus.
     case shift
-    /// A turn, a shift to the right and one down.
+    /// A quarter turn, after it a shift to the right, after that one down, four, `order` and `order` of them. They do not
+    /// commute: an element says what is done to the first view, in this order.
     case all
   }
 
@@ -23,7 +25,7 @@ public struct Polygons: Sendable {
   public let order, size: Int
 
   public var group: FiniteAbelian {
-    FiniteAbelian(transform == .all ? [order, order, order] : [order])
+    FiniteAbelian(transform == .all ? [4, order, order] : [order])
   }
 
   /// - Precondition: Shifts go around in a whole number of pixels.
@@ -57,17 +59,15 @@ public struct Polygons: Sendable {
     _ corners: [(x: Double, y: Double)], _ element: FiniteAbelian.Element
   ) -> [Float] {
     let steps = element.steps
+    guard transform != .all else {
+      let still = FiniteAbelian.Element([0])
+      return moved(Polygons(.rotation, order: 1, size: size).draw(corners, still), by: element)
+    }
     let angle = transform == .shift ? 0 : 2 * .pi * Double(steps[0]) / Double(order)
     let (c, s) = (cos(angle), sin(angle))
     // Counterclockwise as it is seen, *y* being down.
     let places = corners.map { (x: c * $0.x + s * $0.y, y: -s * $0.x + c * $0.y) }
-    let pixel = size / order
-    let shift =
-      switch transform {
-      case .rotation: (0, 0)
-      case .shift: (steps[0] * pixel, 0)
-      case .all: (steps[1] * pixel, steps[2] * pixel)
-      }
+    let shift = transform == .shift ? steps[0] * (size / order) : 0
     var pixels = [Float](repeating: 0, count: size * size)
     for row in 0..<size {
       for column in 0..<size {
@@ -84,10 +84,29 @@ public struct Polygons: Sendable {
           nearest = min(nearest, hypot(x - a.x - t * dx, y - a.y - t * dy))
         }
         let value = Float(min(max(1.25 - nearest, 0), 1))
-        pixels[(row + shift.1) % size * size + (column + shift.0) % size] = value
+        pixels[row * size + (column + shift) % size] = value
       }
     }
     return pixels
+  }
+
+  /// A picture that is turned by quarters, then shifted to the right and down, around the torus: pixels are moved.
+  ///
+  /// - Precondition: `transform` is `all`.
+  public func moved(_ pixels: [Float], by element: FiniteAbelian.Element) -> [Float] {
+    require(transform == .all, "a \(transform.rawValue) of pixels")
+    let (turns, step) = (element.steps[0], size / order)
+    var result = pixels
+    for row in 0..<size {
+      for column in 0..<size {
+        var (x, y) = (column, row)
+        for _ in 0..<turns { (x, y) = (y, size - 1 - x) }
+        x = (x + element.steps[1] * step) % size
+        y = (y + element.steps[2] * step) % size
+        result[y * size + x] = pixels[row * size + column]
+      }
+    }
+    return result
   }
 
   /// All pairs of views of so many polygons, or so many of them for each, drawn at random.
@@ -99,6 +118,14 @@ public struct Polygons: Sendable {
     let all = Parallel.map(Array(0..<shapes)) { n -> [Pair] in
       var random = RandomStream(seed: seed, name: "polygon/\(n)")
       let corners = corners(using: &random)
+      if transform == .all {
+        let still = draw(corners, group.identity)
+        return (0..<perShape).map { _ in
+          let step = group.sample(using: &random)
+          let a = moved(still, by: group.sample(using: &random))
+          return (a, moved(a, by: step), step.steps.map { Float($0) })
+        }
+      }
       let views = group.order <= 64 ? group.elements.map { draw(corners, $0) } : []
       func view(_ g: FiniteAbelian.Element) -> [Float] {
         views.isEmpty ? draw(corners, g) : views[group.index(of: g)]
@@ -128,7 +155,7 @@ public struct Polygons: Sendable {
 public struct PolygonsOptions: DatasetOptions {
   public static let kind = "polygons"
   public static let summary =
-    "Outlines of random pentagons in pairs, turned or shifted by a step of a cycle: 120 / 30 / 150 shapes."
+    "Outlines of random pentagons in pairs, turned, shifted or both by steps of cycles: 120 / 30 / 150 shapes."
   public var transform = Polygons.Transform.rotation
   public var order = 10
   public var size = 28

@@ -12,18 +12,22 @@ public struct CanonicalizedOptions: ModelOptions {
   public static let summary = "Canonicalizers in front of a backbone."
   public static let canAugment = true
 
-  /// A canonicalizer, and whether it keeps its initial weights.
+  /// A canonicalizer, what it begins with, and whether it keeps that.
   public struct StepOptions: Sendable {
     public var options: any CanonicalizerOptions
+    /// A model whose canonicalizer is the start, or a class-pose model whose encoder is; empty for random weights.
+    public var from = ""
     public var isFrozen = false
 
     public init(_ options: any CanonicalizerOptions, isFrozen: Bool = false) {
       (self.options, self.isFrozen) = (options, isFrozen)
     }
 
-    /// Reads the key of all canonicalizers that learn.
-    public mutating func readFrozen(_ keys: inout Keys) throws(SettingsError) {
+    /// Reads the keys of all canonicalizers that learn.
+    public mutating func readStart(_ keys: inout Keys) throws(SettingsError) {
       guard type(of: options).isLearned else { return }
+      try keys.read(
+        "from", &from, "a model whose canonicalizer, or class-pose encoder, is the start")
       try keys.read("frozen", &isFrozen, "keep the initial weights")
       // What is frozen has nothing to be taught by.
       if isFrozen, let key = options.teaching.first {
@@ -84,7 +88,7 @@ public struct CanonicalizedOptions: ModelOptions {
       var step =
         own.flatMap { type(of: $0.options) == found ? $0 : nil } ?? StepOptions(found.init())
       try step.options.read(&inner, for: domain)
-      try step.readFrozen(&inner)
+      try step.readStart(&inner)
       if !isClassification && step.options.teaching.contains("alignment") {
         throw inner.failure("'alignment' needs classes, which the task does not tell")
       }
@@ -150,14 +154,33 @@ public struct CanonicalizedOptions: ModelOptions {
   }
 
   public func load(into model: any TrainableModel) throws(WeightsError) {
-    guard !start.from.isEmpty, let model = model as? CanonicalizedModel else { return }
-    let (content, path) = try ModelFile.content(of: start.from)
-    for (name, parameter) in model.backbone.parameters {
-      let tensor = content.tensors["backbone.\(name)"]
+    guard let model = model as? CanonicalizedModel else { return }
+    if !start.from.isEmpty {
+      let (content, path) = try ModelFile.content(of: start.from)
+      try load(model.backbone.parameters, from: content, path, "backbone", ["backbone"])
+    }
+    for (step, made) in zip(steps ?? [], model.steps.steps) where !step.from.isEmpty {
+      let (content, path) = try ModelFile.content(of: step.from)
+      try load(
+        made.canonicalizer.parameters, from: content, path, "canonicalizer",
+        ["canonicalizer", "backbone"])
+    }
+  }
+
+  /// Gives parameters the values that a file has for them, below the first prefix that it knows.
+  private func load(
+    _ parameters: [(name: String, parameter: Parameter)], from content: Safetensors,
+    _ path: String, _ part: String, _ prefixes: [String]
+  ) throws(WeightsError) {
+    let known = prefixes.first { prefix in
+      parameters.allSatisfy { content.tensors["\(prefix).\($0.name)"] != nil }
+    }
+    for (name, parameter) in parameters {
+      let tensor = content.tensors["\(known ?? prefixes[0]).\(name)"]
       guard let tensor, tensor.shape == parameter.value.shape,
         tensor.elements.allSatisfy(\.isFinite)
       else {
-        throw WeightsError(path, "its backbone has no '\(name)' of \(parameter.value.shape)")
+        throw WeightsError(path, "its \(part) has no '\(name)' of \(parameter.value.shape)")
       }
       parameter.value = tensor
     }

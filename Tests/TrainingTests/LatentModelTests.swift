@@ -137,6 +137,26 @@ private func figures(_ text: String) throws -> [String: Double] {
     #expect((moved - (try #require(turns["partner"]))).absolute().elements.allSatisfy { $0 < 1e-5 })
   }
 
+  @Test("Quarter turns and shifts of a torus move pixels, one after the other") func stacked()
+    throws
+  {
+    let polygons = Polygons(.all, order: 5, size: 20)
+    let pairs = polygons.pairs(shapes: 2, perShape: 30, seed: 1)
+    let (x, y) = (pairs.inputs, try #require(pairs["partner"]))
+    let steps = try #require(pairs["element"]).elements.map { Int($0) }
+    for n in 0..<pairs.count {
+      let turned = ImageAction(SO2()).act(
+        [PlanarIsometry(quarterTurns: steps[3 * n])], on: x.sliced(n..<n + 1)
+      ).elements
+      let b = y[n].elements
+      let (right, down) = (4 * steps[3 * n + 1], 4 * steps[3 * n + 2])
+      #expect(
+        turned.indices.allSatisfy {
+          b[($0 / 20 + down) % 20 * 20 + ($0 % 20 + right) % 20] == turned[$0]
+        })
+    }
+  }
+
   /// Columns of a square picture in turn, so that the slots of a shift operator are columns.
   private struct Columns: Layer {
     let side: Int
