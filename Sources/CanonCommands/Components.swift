@@ -14,10 +14,12 @@ struct Components: ParsableCommand {
       EXAMPLES
         canon components
         canon components learned
+        canon components data
         canon components folder --json
       """)
 
-  @Argument(help: "The kind of a component, as in YAML.")
+  @Argument(
+    help: "The kind of a component, as in YAML; or model, task, data, canonicalizer, backbone.")
   var kind: String?
 
   @Flag(help: "Print JSON, a line each, instead of a table.")
@@ -52,6 +54,14 @@ struct Components: ParsableCommand {
       if json { return try emit(jsonLines(lines).joined(separator: "\n")) }
       return try emit(
         lines.map { "\($0.role) \($0.kind)".padded(to: 34) + $0.summary }.joined(separator: "\n"))
+    }
+    let ofRole = all.filter { $0.0 == kind }
+    if !ofRole.isEmpty {
+      let lines = ofRole.map { Line(role: $0.0, kind: $0.1.kind, summary: $0.1.summary) }
+      return try emit(
+        json
+          ? jsonLines(lines).joined(separator: "\n")
+          : lines.map { $0.kind.padded(to: 28) + $0.summary }.joined(separator: "\n"))
     }
     let found = all.filter { $0.1.kind == kind }
     guard !found.isEmpty else {

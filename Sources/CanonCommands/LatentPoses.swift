@@ -20,13 +20,28 @@ extension Poses {
     }
     let kind = type(of: file.configuration.data).kind
     guard let paired = file.configuration.data as? any PairedOptions else {
-      throw CommandError("Data of kind '\(kind)' say of no input how it looks once around.")
+      throw CommandError(
+        "Data of kind '\(kind)' do not say how an input looks once around; 'scenes' and 'moved-images' do."
+      )
     }
-    let orbits = try paired.orbits(traced, steps: 720)
+    guard limit == nil else {
+      throw CommandError("Orbits are traced, --traced of them: leave --limit away.")
+    }
+    guard traced > 0 else { throw CommandError("--traced is 0: no orbit is looked at.") }
+    let orbits = try paired.orbits(
+      traced, steps: 720, seed: UInt64(file.configuration.seed))
+    if let unusable = orbits.firstIndex(where: { orbit in
+      model.angles(orbit).map { !$0.allSatisfy(\.isFinite) } ?? false
+    }) {
+      throw CommandError(
+        "What \(self.model) says of orbit \(unusable) is no number: its weights are not usable.")
+    }
     let traces = orbits.compactMap(model.trace)
     guard !traces.isEmpty else {
       throw CommandError(
-        "\(self.model) has no pose that goes around: its group is \(model.space.group.name), or its action is learned."
+        paired.group.factors.contains(.circle)
+          ? "\(self.model) has no poses: its action is no multiplication."
+          : "No pose of \(self.model) goes around: its group, \(model.space.group.name), has no circle."
       )
     }
     let lines = traces.enumerated().map { n, trace in

@@ -27,6 +27,11 @@ struct LatentRow: Encodable {
       .joined(separator: ",")
   }
 
+  /// In degrees where nothing but angles is in a pose.
+  static func spread(_ value: Double, _ group: AmbientGroup) -> String {
+    group.factors.contains(.line) ? value.formatted(3) : (value * 180 / .pi).formatted(1) + "°"
+  }
+
   /// The pose in words, angles in degrees.
   func text(_ group: AmbientGroup) -> String {
     group.places.map { place in
@@ -59,6 +64,14 @@ extension Predict {
     return try domain.open(data)
   }
 
+  private func requirePoses(_ model: OrbitModel) throws {
+    let nothing = Tensor.zeros(Shape([1] + model.domain.shape))
+    guard model.space.poses(model.codes(of: nothing)).isEmpty else { return }
+    throw CommandError(
+      "\(self.model) has no poses, its action being no multiplication: `canon evaluate` measures it."
+    )
+  }
+
   /// The frames of a reference set.
   private func frames(
     _ path: String, _ model: OrbitModel, _ domain: any ReadableDomain
@@ -66,7 +79,11 @@ extension Predict {
     var (orbits, poses): ([Tensor], [AmbientGroup.Element]) = ([], [])
     var failures = Failures(domain.noun)
     try domain.open(path).forEachLot { lot in
-      (codes: lot.names.isEmpty ? nil : model.codes(of: lot.inputs), errors: lot.errors)
+      let (kept, errors) = lot.posed
+      return (
+        codes: kept.isEmpty ? nil : model.codes(of: lot.inputs.gathered(kept)),
+        errors: lot.errors + errors as [any Error]
+      )
     } use: { lot in
       failures.report(lot.errors)
       guard let codes = lot.codes, let own = model.space.orbits(codes) else { return }
@@ -75,6 +92,15 @@ extension Predict {
     }
     guard !poses.isEmpty else {
       throw CommandError("\(path) gives no frame: no pose is found in what it holds.")
+    }
+    let neighbors = neighbors ?? 20
+    guard poses.count > 1 else {
+      throw CommandError("\(path) holds a single input with a pose: name several, which can agree.")
+    }
+    if neighbors * 3 > poses.count && !common.quiet {
+      note(
+        "Note: of \(poses.count) references \(min(neighbors, poses.count)) are asked for each frame; a third or fewer, by --neighbors, keep to those that are near."
+      )
     }
     return ComparableFrames(
       orbits: .concatenated(orbits), poses: poses, group: model.space.group,
@@ -85,6 +111,7 @@ extension Predict {
   func predict(_ model: OrbitModel) throws {
     let domain = try readable(model.domain)
     let source = try printedSource(domain, "poses and orbits")
+    try requirePoses(model)
     let frames = try reference.map { try self.frames($0, model, domain) }
     noteUnread(source, in: data)
     let group = model.space.group
@@ -102,19 +129,17 @@ extension Predict {
         return (rows: [LatentRow](), errors: lot.errors as [any Error])
       }
       let poses = model.space.poses(codes)
-      guard let orbits = model.space.orbits(codes), !poses.isEmpty else {
-        throw CommandError(
-          "\(self.model) has learned an action and no poses: `canon evaluate` measures it.")
+      guard let orbits = model.space.orbits(codes) else {
+        return (rows: [LatentRow](), errors: lot.errors as [any Error])
       }
       let (numbers, size) = (orbits.elements.map { Double($0) }, orbits.shape[1])
       let comparable = frames?.comparable(poses, orbits: orbits)
-      let constant = lot.names.indices.filter { lot.inputs[$0].isConstant }
-      let rows = lot.names.indices.filter { !constant.contains($0) }.map { n in
+      let (kept, errors) = lot.posed
+      let rows = kept.map { n in
         LatentRow(
           file: lot.names[n], pose: group.log(comparable?[n].pose ?? poses[n]),
           orbit: Array(numbers[n * size..<(n + 1) * size]), spread: comparable?[n].spread)
       }
-      let errors = constant.map { ImageError.constant(path: lot.names[$0]) }
       return (rows, lot.errors + errors)
     } use: { lot in
       failures.report(lot.errors)
@@ -122,13 +147,16 @@ extension Predict {
         try emit(LatentRow.titles(first))
       }
       isFirst = isFirst && lot.rows.isEmpty
-      noNumbers += lot.rows.count { !($0.pose + $0.orbit).allSatisfy(\.isFinite) }
+      noNumbers += lot.rows.count {
+        !($0.pose + $0.orbit + [$0.spread ?? 0]).allSatisfy(\.isFinite)
+      }
       for row in lot.rows {
         switch format {
         case .table:
           try emit(
             columns.line(
-              [row.file, row.text(group)] + (row.spread.map { [$0.formatted(3)] } ?? [])))
+              [row.file, row.text(group)]
+                + (row.spread.map { [LatentRow.spread($0, group)] } ?? [])))
         case .csv: try emit(row.csv)
         case .json: try emit(row.jsonLine)
         }
@@ -152,8 +180,8 @@ extension Predict {
     let columns = Columns(
       widths: [
         source.names.map(\.count).max() ?? 0, model.classNames.map(\.count).max() ?? 0, 11, 4,
-        7,
-      ], header: [domain.noun.name, "class", "probability", "step", "as well"])
+        4,
+      ], header: [domain.noun.name, "class", "probability", "step", "ties"])
     if format == .table { try emit(columns.line(columns.header)) }
     if format == .csv { try emit("file,class,probability,step,ties") }
     try source.forEachLot { lot in
@@ -162,13 +190,12 @@ extension Predict {
       }
       let found = model.predict(lot.inputs)
       let (numbers, width) = (found.probabilities.elements, model.classNames.count)
-      let constant = lot.names.indices.filter { lot.inputs[$0].isConstant }
-      let rows = lot.names.indices.filter { !constant.contains($0) }.map { n in
+      let (kept, errors) = lot.posed
+      let rows = kept.map { n in
         TransportRow(
           lot.names[n], Array(numbers[n * width..<(n + 1) * width]), found.poses[n],
           model.classNames)
       }
-      let errors = constant.map { ImageError.constant(path: lot.names[$0]) }
       return (rows, lot.errors + errors)
     } use: { lot in
       failures.report(lot.errors)
@@ -199,8 +226,8 @@ private struct TransportRow: Encodable {
   let file, `class`: String
   /// `nil` where it is no number.
   let probability: Double?
-  /// By how many steps the input was moved.
-  let step: Int
+  /// By how many steps the input was moved; `nil` where nothing is a number.
+  let step: Int?
   /// Other steps that explain it as well.
   let ties: [Int]
 
@@ -212,22 +239,35 @@ private struct TransportRow: Encodable {
     self.file = file
     self.class = isSound ? classes[best] : ""
     probability = isSound ? Double(scores[best]) : nil
-    (step, ties) = (pose.element.steps[0], pose.ties.map { $0.steps[0] })
+    (step, ties) = (isSound ? pose.element.steps[0] : nil, pose.ties.map { $0.steps[0] })
   }
 
   private var others: String { ties.map(String.init).joined(separator: " ") }
 
   var shown: [String] {
     [
-      file, self.class, probability.map { ($0 * 100).formatted(1) + " %" } ?? "none", "\(step)",
+      file, self.class, probability.map { ($0 * 100).formatted(1) + " %" } ?? "none",
+      step.map { "\($0)" } ?? "none",
       others,
     ]
   }
 
   var csv: String {
     [
-      Cell.text(file), .text(self.class), .number(probability ?? .nan, 4), .count(step),
+      Cell.text(file), .text(self.class), .number(probability ?? .nan, 4),
+      step.map(Cell.count) ?? .text(""),
       .text(others),
     ].map(\.csv).joined(separator: ",")
+  }
+}
+
+extension InputLot {
+  /// The places of inputs that have a pose, and what to say of the others: those of one value, which no motion changes.
+  fileprivate var posed: (places: [Int], errors: [any Error]) {
+    let constant = names.indices.filter { inputs[$0].isConstant }
+    return (
+      names.indices.filter { !constant.contains($0) },
+      constant.map { ImageError.unmoved(path: names[$0]) }
+    )
   }
 }

@@ -26,6 +26,11 @@ extension Verify {
       throw CommandError(
         "\(self.model) is measured on pairs, by the elements between them: leave --group away.")
     }
+    guard tolerance == nil else {
+      throw CommandError(
+        "Codes of pictures agree only nearly: set --interpolated-tolerance, and leave --tolerance away."
+      )
+    }
     let all = try pairsOf(data, file, model)
     let examples = all.prefix(limit ?? 2048)
     let lines = try model.deviations(on: examples).map { LatentLine($0.name, $0.values) }
@@ -40,7 +45,8 @@ extension Verify {
               + [line.mean, line.median, line.percentile95, line.largest].map { $0.formatted(4) }
           }))
     }
-    let failed = lines.filter { !($0.mean <= Double(interpolatedTolerance)) }
+    // How far apart orbits of a pair are depends on the temperature of their contrast: it is told, and not held to it.
+    let failed = lines.filter { $0.of != "orbit" && !($0.mean <= Double(interpolatedTolerance)) }
     guard failed.isEmpty else {
       note(
         "Not equivariant within the tolerance: the mean of \(failed.map(\.of).joined(separator: ", ")) is above "

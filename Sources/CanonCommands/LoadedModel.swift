@@ -129,13 +129,18 @@ extension ModelFile {
   /// - Throws: `CommandError` where they have changed: parts follow from what there is, and other data have other parts.
   func testPart(_ split: any SplitOptions) throws -> (test: Examples?, errors: [any Error]) {
     let parts = try split.parts(seed: UInt64(configuration.seed))
-    let present = configuration.limited(parts.learning).fingerprint
+    try refuseChanged(configuration.limited(parts.learning))
+    return (parts.test, parts.learning.errors)
+  }
+
+  /// Refuses data that are not those that the model was trained on: a test part of them would be another one.
+  func refuseChanged(_ data: Dataset) throws {
+    let present = data.fingerprint
     guard fingerprint == nil || fingerprint == present else {
       throw CommandError(
         "The model's data have changed since it was trained, so that a test part of them would hold examples that it "
           + "learned from; name other data, or train anew.")
     }
-    return (parts.test, parts.learning.errors)
   }
 }
 

@@ -19,7 +19,9 @@ struct Predict: ParsableCommand {
       to a .safetensors file. Of a model of kind class-pose each input's pose and, in CSV and JSON, its orbit are \
       printed; with --reference, inputs in their natural poses, poses are told after the mean pose of the nearest \
       orbits there, with how far those lie apart. Of a model of kind transport each input's class and step are, with \
-      the steps that explain it as well.
+      the steps that explain it as well. Numbers of poses are in CSV and JSON those of the algebra: angles in radians, \
+      counterclockwise, lengths in halves of the side, x to the right and y down, logarithms of scales; a turn of space is its \
+      axis times its angle. The table has angles in degrees. Of these two kinds DATA is a folder, not the word test.
 
       EXAMPLES
         canon predict runs/c8 my-images
@@ -53,14 +55,19 @@ struct Predict: ParsableCommand {
   @Option(help: "Inputs in their natural poses, for poses of a model of kind class-pose.")
   var reference: String?
 
-  @Option(help: "How many of the nearest of --reference are asked.")
-  var neighbors = 20
+  @Option(help: "How many of the nearest of --reference are asked (default: 20).")
+  var neighbors: Int?
 
   @OptionGroup(title: "How --canonical writes images") var pictures: PictureOptions
 
   @OptionGroup var common: CommonOptions
 
-  func validate() throws { try requireFlag("--neighbors", neighbors, atLeast: 1) }
+  func validate() throws {
+    try requireFlag("--neighbors", neighbors, atLeast: 1)
+    if neighbors != nil && reference == nil {
+      throw ValidationError("--neighbors are those of --reference, which is missing.")
+    }
+  }
 
   /// What was made of some inputs.
   private struct Made: Sendable {

@@ -85,7 +85,9 @@ func pairsOf(
 ) throws -> Examples {
   let data = file.configuration.data
   let found: Examples?
-  if path != "test" {
+  if path != "test", !path.hasSuffix(".safetensors"), let other = data.located(at: path) {
+    found = try other.test(seed: UInt64(file.configuration.seed))
+  } else if path != "test" {
     guard path.hasSuffix(".safetensors") else {
       throw CommandError(
         "\(path) is no .safetensors file; models of kind '\(type(of: file.configuration.model).kind)' are measured on the word test, or "
@@ -95,6 +97,9 @@ func pairsOf(
   } else if let split = data as? any SplitOptions {
     found = try file.testPart(split).test
   } else {
+    if data is MovedImagesOptions {
+      try file.refuseChanged(try file.configuration.loadData())
+    }
     found = try data.test(seed: UInt64(file.configuration.seed))
   }
   guard let found else {

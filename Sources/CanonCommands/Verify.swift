@@ -16,7 +16,8 @@ struct Verify: ParsableCommand {
       must agree on average within --interpolated-tolerance. Exit status 1 if not. --group measures another group \
       than the one that is claimed.
       Models that learn from pairs (class-pose, operators, transport) are asked how far the code of a partner is from the \
-      moved code, on the word test or a .safetensors file of pairs; the mean must be within --interpolated-tolerance.
+      moved code, on the word test or a .safetensors file of pairs: poses in radians and halves of the side, codes relative \
+      to their length. The mean must be within --interpolated-tolerance. How far apart the orbits of a pair are is told too.
 
       EXAMPLES
         canon verify runs/c8 my-images

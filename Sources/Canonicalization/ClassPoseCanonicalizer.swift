@@ -21,22 +21,15 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
   public let encoder: ClassPoseEncoder
   /// The temperature of the contrast between orbits.
   public let temperature: Float
-  /// How much the contrast counts beside the pose.
-  public let contrast: Float
-  /// By how much views are stretched besides, at most: a pose that is the same for an image and the stretched one is
-  /// much the same for images that look alike.
-  public let stretch: Float
   private let mask: Tensor
 
   /// Creates a canonicalizer of images of `size` pixels, from an encoder into sphere × circle.
   public init(
-    _ encoder: ClassPoseEncoder, size: Int, temperature: Float = 0.8, contrast: Float = 1,
-    stretch: Float = 0, border: BorderPolicy = .zero
+    _ encoder: ClassPoseEncoder, size: Int, temperature: Float = 0.8, border: BorderPolicy = .zero
   ) {
     require(encoder.group.factors == [.circle], "a pose in \(encoder.group.factors) of an image")
     action = ImageAction(SO2(), border: border)
     (self.encoder, self.temperature) = (encoder, temperature)
-    (self.contrast, self.stretch) = (contrast, stretch)
     mask = discMask(height: size, width: size)
   }
 
@@ -69,13 +62,9 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
 
   /// What the network says of each image alone.
   private func directions(in images: Tensor) -> [PlanarIsometry] {
-    let output = encoder.network.predict(images)
-    let (numbers, width) = (output.elements.map { Double($0) }, output.shape[1])
+    let numbers = encoder(Variable(images), on: .inference()).pose.value.elements
     return (0..<images.shape[0]).map { n in
-      let last = width * (n + 1) - 1
-      return PlanarIsometry(
-        residual: encoder.head == .projection
-          ? atan2(numbers[last], numbers[last - 1]) : numbers[last])
+      PlanarIsometry(residual: atan2(Double(numbers[2 * n + 1]), Double(numbers[2 * n])))
     }
   }
 
@@ -86,40 +75,18 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
     // Both views are turned, so that neither is the one that was sampled less.
     let angles = tape.uniform([2, count]).elements.map { 2 * .pi * Double($0) }
     let (a, b) = (Array(angles[0..<count]), Array(angles[count...]))
-    let stretches = stretch > 0 ? stretches(2 * count, on: tape) : []
-    func turned(_ angles: [Double], _ stretches: ArraySlice<AffineMap>) -> Tensor {
-      let turns = angles.map { PlanarIsometry(residual: $0) }
-      guard !stretches.isEmpty else { return action.act(turns, on: batch.value) }
-      return AffineImageAction(.all, border: action.border).act(
-        zip(turns, stretches).map { AffineMap(matrix: $0.matrix).after($1) }, on: batch.value)
+    let turned = [a, b].map { angles in
+      action.act(angles.map { PlanarIsometry(residual: $0) }, on: batch.value)
     }
-    let views = Tensor.concatenated([
-      turned(a, stretches.prefix(count)), turned(b, stretches.dropFirst(count)),
-    ])
     // One pass for both: batch norm sees all of them.
-    let codes = encoder(Variable(views * mask), on: tape)
-    func code(_ range: Range<Int>) -> ClassPoseCode {
-      ClassPoseCode(orbit: codes.orbit.sliced(range), pose: codes.pose.sliced(range))
-    }
+    let codes = encoder(Variable(Tensor.concatenated(turned) * mask), on: tape)
     let elements = zip(a, b).map { encoder.group.exp([$1 - $0]) }
     return TrainingForms(
       forms: act(inverses, on: batch), motions: [inverses.map(action.anyMotion)],
       regularization: encoder.loss(
-        code(0..<count), code(count..<2 * count), elements: elements, temperature: temperature,
-        contrast: contrast, isSymmetric: true))
-  }
-
-  /// Symmetric matrices, which turn nothing: exp of ((*a*, *b*), (*b*, *c*)) with entries up to the stretch.
-  private func stretches(_ count: Int, on tape: Tape) -> [AffineMap] {
-    let numbers = tape.uniform([count, 3]).elements.map { Double(stretch) * (2 * Double($0) - 1) }
-    return (0..<count).map { n in
-      let (a, b, c) = (numbers[3 * n], numbers[3 * n + 1], numbers[3 * n + 2])
-      let (mean, half) = ((a + c) / 2, (a - c) / 2)
-      // exp of mean + a traceless part of length r: e^mean (cosh r + sinh r / r · part).
-      let r = (half * half + b * b).squareRoot()
-      let (even, odd) = (exp(mean) * cosh(r), exp(mean) * (r > 1e-9 ? sinh(r) / r : 1))
-      return AffineMap(matrix: [even + odd * half, odd * b, odd * b, even - odd * half])
-    }
+        codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements,
+        temperature: temperature,
+        isSymmetric: true))
   }
 }
 
@@ -133,21 +100,17 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
   public var classDimensions = 8
   public var temperature: Float = 0.8
   public var head = PoseHead.projection
-  public var contrast: Float = 1
-  public var stretch: Float = 0
   public var stride = 1
 
   public init() {}
+
+  public var teaching: [String] { temperature == 0.8 ? [] : ["temperature"] }
 
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
     _ = try keys.images(domain, Self.kind)
     try keys.read("width", &width, in: 1...1024, "channels of the network's first stage")
     try keys.read("stride", &stride, in: 1...2, "of the first convolution")
     try keys.readClassPose(&classDimensions, &temperature, &head)
-    try keys.read("contrast", &contrast, in: 0...100, "how much telling orbits apart counts")
-    try keys.read(
-      "stretch", &stretch, in: 0...1,
-      "by how much views are stretched besides, so that images that look alike have like poses")
     try keys.refuse(weights: 144, width, width)
   }
 
@@ -162,8 +125,7 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
       using: &random)
     return ClassPoseCanonicalizer(
       ClassPoseEncoder(network, group: group, head: head, classDimensions: classDimensions),
-      size: images.size, temperature: temperature, contrast: contrast, stretch: stretch,
-      border: images.border)
+      size: images.size, temperature: temperature, border: images.border)
   }
 }
 

@@ -9,8 +9,18 @@ public struct ClassPoseCode {
   public let orbit: Variable
   /// Where on it, points of the group: `[batch, elementCount]`.
   public let pose: Variable
+  /// The numbers that were projected onto circles and rotations, in turn; `nil` where none were.
+  public let ambient: Variable?
 
-  public init(orbit: Variable, pose: Variable) { (self.orbit, self.pose) = (orbit, pose) }
+  public init(orbit: Variable, pose: Variable, ambient: Variable? = nil) {
+    (self.orbit, self.pose, self.ambient) = (orbit, pose, ambient)
+  }
+
+  /// The codes of some of the inputs.
+  public func sliced(_ range: Range<Int>) -> ClassPoseCode {
+    ClassPoseCode(
+      orbit: orbit.sliced(range), pose: pose.sliced(range), ambient: ambient?.sliced(range))
+  }
 }
 
 /// An encoder into sphere × group: the class of an input's orbit, and its pose on it, learned from relative poses
@@ -28,6 +38,11 @@ public struct ClassPoseEncoder: Sendable {
   /// Spreads the numbers of orbits over the sphere: an untrained network gives nearly the same for all inputs, and the
   /// contrast of equal codes has no gradient.
   public let norm: BatchNorm
+  /// The same for the numbers that become circles and rotations: uniform poses have mean 0 in the ambient space, and an
+  /// untrained network begins with all poses alike, from where it takes long to part them.
+  public let poseNorm: BatchNorm?
+  /// Which of the numbers that the head takes these are.
+  private let closed: [Range<Int>]
 
   /// - Precondition: `classDimensions` is positive.
   public init(
@@ -38,10 +53,19 @@ public struct ClassPoseEncoder: Sendable {
     (self.network, self.group) = (network, group)
     (self.head, self.classDimensions) = (head, classDimensions)
     norm = BatchNorm(classDimensions)
+    closed = group.places.filter { $0.factor != .line }.map { place in
+      let numbers = place.factor.numbers
+      return head == .projection
+        ? place.ambient..<place.ambient + numbers.ambient
+        : place.algebra..<place.algebra + numbers.algebra
+    }
+    let count = closed.reduce(0) { $0 + $1.count }
+    poseNorm = count > 0 ? BatchNorm(count, isAffine: false) : nil
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
     network.parameters + norm.parameters.map { ("orbit.\($0.name)", $0.parameter) }
+      + (poseNorm?.parameters ?? []).map { ("pose.\($0.name)", $0.parameter) }
   }
 
   /// How many numbers a network for it ends in.
@@ -54,30 +78,52 @@ public struct ClassPoseEncoder: Sendable {
     let output = network(input, on: tape)
     let orbit = norm(output.sliced(0..<classDimensions, axis: 1), on: tape)
     let length = (orbit.squared().sum([1], keepingAxes: true) + 1e-20).squareRoot()
+    let numbers = output.sliced(classDimensions..<output.shape[1], axis: 1)
+    let (all, ambient) = normalized(numbers, on: tape)
     return ClassPoseCode(
-      orbit: orbit / length,
-      pose: head(output.sliced(classDimensions..<output.shape[1], axis: 1), in: group))
+      orbit: orbit / length, pose: head(all, in: group),
+      ambient: head == .projection ? ambient : nil)
+  }
+
+  /// The numbers that the head takes, those of circles and rotations normalized, and these alone.
+  private func normalized(
+    _ numbers: Variable, on tape: Tape
+  ) -> (all: Variable, closed: Variable?) {
+    guard let poseNorm else { return (numbers, nil) }
+    let all = poseNorm(
+      .concatenated(closed.map { numbers.sliced($0, axis: 1) }, axis: 1), on: tape)
+    var (parts, next, start): ([Variable], Int, Int) = ([], 0, 0)
+    for range in closed {
+      if next < range.lowerBound { parts.append(numbers.sliced(next..<range.lowerBound, axis: 1)) }
+      parts.append(all.sliced(start..<start + range.count, axis: 1))
+      (next, start) = (range.upperBound, start + range.count)
+    }
+    if next < numbers.shape[1] { parts.append(numbers.sliced(next..<numbers.shape[1], axis: 1)) }
+    return (.concatenated(parts, axis: 1), all)
   }
 
   /// The loss of pairs of codes, of *x* and of *y* = *g*·*x*, `[batch]`:
-  /// |*h*(*y*) − *g* *h*(*x*)|² + InfoNCE(*e*(*x*), *e*(*y*)).
+  /// |*h*(*y*) − *g* *h*(*x*)|² + |*a*(*y*) − *g* *a*(*x*)|² + InfoNCE(*e*(*x*), *e*(*y*)).
+  ///
+  /// The second term is ours: of the normalized numbers *a* before the projection, on which circles and rotations act by
+  /// matrices. A point of a circle or a rotation that is not known must be somewhere, and costs the same wherever it is;
+  /// *a* may be small meanwhile, so that learning begins at once. Both terms are 0 for the same encoders.
   ///
   /// Distances are of points of ℝ, of the plane, of matrices (Frobenius). InfoNCE is −log softmax of *e*(*x*)·*e*(*y*′) / τ
   /// at the own partner, among those of the batch.
   ///
   /// `temperature`: τ, 0.8 in the authors' code; the paper gives none.
-  /// `contrast`: How much InfoNCE counts; 1 in the paper.
   /// `isSymmetric`: Half of it the other way, of *e*(*y*) among *e*(*x*′).
   public func loss(
     _ x: ClassPoseCode, _ y: ClassPoseCode, elements: [AmbientGroup.Element],
-    temperature: Float = 0.8, contrast: Float = 1, isSymmetric: Bool = false
+    temperature: Float = 0.8, isSymmetric: Bool = false
   ) -> Variable {
-    let moved = x.pose.multiplied(by: elements, in: group)
-    let apart = (moved - y.pose).squared().sum([1])
-    guard contrast > 0 else { return apart }
+    var apart = (x.pose.multiplied(by: elements, in: group) - y.pose).squared().sum([1])
+    if let a = x.ambient, let b = y.ambient {
+      apart = apart + (a.ambientMoved(by: elements, in: group) - b).squared().sum([1])
+    }
     return apart
-      + Canonicalization.contrast(
-        x.orbit, y.orbit, temperature: temperature, isSymmetric: isSymmetric) * contrast
+      + contrast(x.orbit, y.orbit, temperature: temperature, isSymmetric: isSymmetric)
   }
 }
 

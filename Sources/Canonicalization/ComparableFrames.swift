@@ -40,9 +40,10 @@ public struct ComparableFrames: Sendable {
     _ found: [AmbientGroup.Element], orbits asked: Tensor
   ) -> [(pose: AmbientGroup.Element, spread: Double)] {
     let similar = asked.matmul(orbits.transposed()).elements
+    let none = AmbientGroup.Element([Double](repeating: .nan, count: group.elementCount))
     return found.indices.map { n in
       let row = similar[n * poses.count..<(n + 1) * poses.count]
-      guard row.allSatisfy(\.isFinite) else { return (found[n], .nan) }
+      guard row.allSatisfy(\.isFinite) else { return (none, .nan) }
       let nearest = row.indices.sorted { (row[$0], $1) > (row[$1], $0) }.prefix(neighbors)
       let frame = group.frechetMean(
         nearest.map { poses[$0 - n * poses.count] }, isRobust: isRobust)

@@ -99,4 +99,27 @@ extension Variable {
         }
       }, axis: 1)
   }
+
+  /// Points of the ambient space of a group's circles and rotations, in turn, on which elements act by matrices.
+  ///
+  /// **Shapes.** `[batch, 2 · circles + 6 · rotations]` → the same.
+  func ambientMoved(by elements: [AmbientGroup.Element], in group: AmbientGroup) -> Variable {
+    let count = elements.count
+    var start = 0
+    return .concatenated(
+      group.places.filter { $0.factor != .line }.map { place in
+        let (side, vectors) = place.factor == .circle ? (2, 1) : (3, 2)
+        defer { start += side * vectors }
+        let matrices = elements.flatMap { g -> [Float] in
+          let i = place.element
+          // Transposed: vectors are rows.
+          return place.factor == .circle
+            ? [g.numbers[i], g.numbers[i + 1], -g.numbers[i + 1], g.numbers[i]].map { Float($0) }
+            : (0..<9).map { Float(g.numbers[i + $0 % 3 * 3 + $0 / 3]) }
+        }
+        return sliced(start..<start + side * vectors, axis: 1).reshaped([count, vectors, side])
+          .matmul(Variable(Tensor(matrices, shape: [count, side, side])))
+          .reshaped([count, side * vectors])
+      }, axis: 1)
+  }
 }

@@ -78,6 +78,19 @@ where R.Group: FiniteGroup {
 extension Tensor {
   /// Rows of length 1; those of length 0 stay.
   fileprivate var directions: Tensor {
-    self / (squared().sum([1], keepingAxes: true) + 1e-30).squareRoot()
+    let (numbers, width) = (elements, shape[1])
+    var scaled = numbers
+    for row in 0..<shape[0] {
+      let range = row * width..<(row + 1) * width
+      // By the largest first, so that no square is infinite.
+      let largest = numbers[range].reduce(Float(0)) { max($0, abs($1)) }
+      guard largest > 0 else { continue }
+      let length = range.reduce(Float(0)) {
+        let part = numbers[$1] / largest
+        return $0 + part * part
+      }.squareRoot()
+      for i in range { scaled[i] = numbers[i] / largest / length }
+    }
+    return Tensor(scaled, shape: shape)
   }
 }

@@ -68,13 +68,17 @@ public struct Examples: Sendable {
 public struct ExampleStream: Sendable {
   /// How many an epoch has.
   public let count: Int
+  /// What they are made of, as far as that is data that may change; `nil` where it is not.
+  let source: Tensor?
   private let make: @Sendable (_ places: [Int], _ epoch: Int) -> Examples
 
+  /// `source`: What they are made of, so that a run is not resumed on other data.
   /// `make`: The examples at places of an epoch, which follow from the two alone: a run that is resumed sees the same.
   public init(
-    count: Int, _ make: @escaping @Sendable (_ places: [Int], _ epoch: Int) -> Examples
+    count: Int, source: Tensor? = nil,
+    _ make: @escaping @Sendable (_ places: [Int], _ epoch: Int) -> Examples
   ) {
-    (self.count, self.make) = (count, make)
+    (self.count, self.source, self.make) = (count, source, make)
   }
 
   public func callAsFunction(_ places: [Int], epoch: Int) -> Examples { make(places, epoch) }
@@ -122,7 +126,8 @@ public struct Dataset: Sendable {
       return copy
     }
     return Dataset(
-      stream: ExampleStream(count: count) { stream($0, epoch: $1) }, valid: valid,
+      stream: ExampleStream(count: count, source: stream.source) { stream($0, epoch: $1) },
+      valid: valid,
       classNames: classNames, errors: errors)
   }
 
@@ -133,16 +138,23 @@ public struct Dataset: Sendable {
     var sum = crc32(0, nil, 0)
     func add(_ bytes: [UInt8]) { sum = unsafe crc32(sum, bytes, UInt32(bytes.count)) }
     for name in classNames { add(Array(name.utf8) + [0]) }
-    for part in [train, valid] {
-      add(part.labels.map { UInt8(truncatingIfNeeded: $0) } + [255])
-      let (inputs, count) = (part.inputs.contiguous, part.inputs.shape.count * 4)
-      unsafe inputs.withElements { numbers in
+    func add(_ tensor: Tensor) {
+      let (tensor, count) = (tensor.contiguous, tensor.shape.count * 4)
+      unsafe tensor.withElements { numbers in
         unsafe numbers.withMemoryRebound(to: UInt8.self, capacity: count) { bytes in
           for start in stride(from: 0, to: count, by: 1 << 30) {
             unsafe sum = crc32(sum, bytes + start, UInt32(min(1 << 30, count - start)))
           }
         }
       }
+    }
+    for part in [train, valid] {
+      add(part.labels.map { UInt8(truncatingIfNeeded: $0) } + [255])
+      add(part.inputs)
+    }
+    if let stream {
+      add(Array("\(stream.count)".utf8))
+      if let source = stream.source { add(source) }
     }
     return String(sum, radix: 16)
   }

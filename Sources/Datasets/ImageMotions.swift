@@ -160,7 +160,7 @@ public struct MovedImages: Sendable {
 
   /// All images, each moved anew whenever it is seen.
   public func stream(seed: UInt64) -> ExampleStream {
-    ExampleStream(count: count) { places, epoch in
+    ExampleStream(count: count, source: images) { places, epoch in
       ways(places, steps: 1, seed: seed, name: "train/\(epoch)")
     }
   }

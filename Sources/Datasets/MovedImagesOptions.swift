@@ -46,6 +46,15 @@ public struct MovedImagesOptions: DatasetOptions {
     }
   }
 
+  /// Whether the motion leaves an image as it is.
+  private func isUnmoved(_ image: Tensor) -> Bool {
+    if image.isConstant { return true }
+    guard by == .hues else { return false }
+    let motion = by.motion
+    let moved = motion.act([motion.group.exp([2])], on: image, border: images.border)
+    return !(moved.largestDifference(from: image) > 1e-4)
+  }
+
   /// The images of each part; those of one value are left out, since no motion changes them.
   private func parts(_ seed: UInt64) throws -> (
     train: MovedImages, valid: MovedImages, test: MovedImages, errors: [ImageError]
@@ -60,17 +69,24 @@ public struct MovedImagesOptions: DatasetOptions {
     }
     var kept: [Int] = []
     for n in 0..<all.shape[0] {
-      if all[n].isConstant {
-        errors.append(.constant(path: names[n]))
+      if isUnmoved(all.sliced(n..<n + 1)) {
+        errors.append(.unmoved(path: names[n]))
       } else {
         kept.append(n)
       }
     }
     guard kept.count >= 4 else {
       throw DatasetError.malformed(
-        path: path, reason: "it holds \(kept.count) images that a motion changes, too few")
+        path: path,
+        reason:
+          "it holds \(kept.count) images that \(by.rawValue) change, and 4 are needed at least (some dozens to learn from)"
+      )
     }
-    let places = split.places(kept.count, labels: [], seed: seed)
+    // Images elsewhere are all a test part.
+    let places =
+      split.test >= 1
+      ? (train: [0], valid: [0], test: Array(kept.indices))
+      : split.places(kept.count, labels: [], seed: seed)
     func part(_ places: [Int]) -> MovedImages {
       MovedImages(all.gathered(places.map { kept[$0] }), by: by.motion, border: images.border)
     }
@@ -95,9 +111,16 @@ public struct MovedImagesOptions: DatasetOptions {
       MovedImagesOptions.views(of: part, views), steps: 20, seed: 3, name: "test")
   }
 
+  /// Images elsewhere are measured on, all of them.
+  public func located(at path: String) -> (any DatasetOptions)? {
+    var copy = self
+    (copy.path, copy.split.test) = (path, 1)
+    return copy
+  }
+
   /// The images of the test part; those of the validation part where there is none.
-  func testImages() throws -> MovedImages {
-    let parts = try parts(0)
+  func testImages(seed: UInt64) throws -> MovedImages {
+    let parts = try parts(seed)
     return parts.test.count > 0 ? parts.test : parts.valid
   }
 
@@ -109,9 +132,9 @@ public struct MovedImagesOptions: DatasetOptions {
 }
 
 extension Tensor {
-  /// Whether all numbers are one.
+  /// Whether all places, along all axes but the last, hold the same: an image of one color.
   public var isConstant: Bool {
-    let numbers = elements
-    return numbers.allSatisfy { $0 == numbers.first }
+    let (numbers, width) = (elements, shape.rank > 0 ? shape[-1] : 1)
+    return numbers.indices.allSatisfy { numbers[$0] == numbers[$0 % width] }
   }
 }

@@ -16,9 +16,10 @@ public protocol PairedOptions: DatasetOptions {
   /// Inputs of the test part, each moved once around by the group's first circle in even steps: closed orbits, on which
   /// poses are looked at. None where the group has no circle.
   ///
+  /// - Parameter seed: The run's, from which the test part follows.
   /// - Returns: `[steps, …]` each.
   /// - Throws: `DatasetError` or an error of a file.
-  func orbits(_ count: Int, steps: Int) throws -> [Tensor]
+  func orbits(_ count: Int, steps: Int, seed: UInt64) throws -> [Tensor]
 }
 
 extension PairedOptions {
@@ -34,7 +35,7 @@ extension PairedOptions {
 }
 
 extension SceneOptions: PairedOptions {
-  public func orbits(_ count: Int, steps: Int) throws -> [Tensor] {
+  public func orbits(_ count: Int, steps: Int, seed: UInt64) throws -> [Tensor] {
     guard let around = around(steps) else { return [] }
     let drawn = Scenes.named(scene)
     // Where nothing but the circle acts, a body has one orbit.
@@ -53,9 +54,9 @@ extension SceneOptions: PairedOptions {
 extension MovedImagesOptions: PairedOptions {
   public var group: AmbientGroup { by.motion.group }
 
-  public func orbits(_ count: Int, steps: Int) throws -> [Tensor] {
+  public func orbits(_ count: Int, steps: Int, seed: UInt64) throws -> [Tensor] {
     guard let around = around(steps) else { return [] }
-    let part = try testImages()
+    let part = try testImages(seed: seed)
     return (0..<min(count, part.count)).map { n in
       by.motion.act(
         around, on: part.images.gathered([Int](repeating: n, count: steps)), border: images.border)

@@ -29,6 +29,12 @@ public struct SteppedDigitsOptions: SteppedOptions {
     try keys.read("order", &order, in: 2...64, "how many steps go once around")
     try keys.read("reach", &reach, in: 0...32, "how many steps each way are trained on")
     try keys.read("tested", &tested, in: 16...50_000, "digits of the test part, each at all steps")
+    if 2 * reach + 1 > order {
+      throw keys.failure(
+        "'reach' is \(reach) each way, which of 'order' \(order) steps are some twice; at most \((order - 1) / 2)"
+      )
+    }
+    try keys.refuse(weights: tested, order, 2 * 784)
     try input.readDigits(&images)
   }
 

@@ -7,8 +7,8 @@ public enum ImageError: Error, CustomStringConvertible {
   case unreadable(path: String, reason: String)
   case tooLarge(path: String, width: Int, height: Int)
   case unwritable(path: String, reason: String)
-  /// All its pixels are one.
-  case constant(path: String)
+  /// All its pixels are one, or it is else one that motions leave as it is.
+  case unmoved(path: String)
 
   public var description: String {
     switch self {
@@ -17,8 +17,8 @@ public enum ImageError: Error, CustomStringConvertible {
     case .tooLarge(let path, let width, let height):
       "\(path) declares \(width) × \(height) pixels, more than \(MemoryLimit.bytes >> 20) MiB of memory are "
         + "enough for; allow more with --memory, or scale it down first."
-    case .constant(let path):
-      "\(path) is of one value: no motion changes it, and it has no pose; leave it away."
+    case .unmoved(let path):
+      "\(path) has no pose: no motion changes it, since it is of one value (or gray, under hues); leave it away."
     case .unwritable(let path, let reason):
       "\(path) cannot be written (\(reason)); check the folder's permission and the free space."
     }

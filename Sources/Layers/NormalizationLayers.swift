@@ -12,9 +12,13 @@ public struct BatchNorm: Layer {
   public let epsilon, momentum: Float
   public let relu: Bool
 
-  public init(_ channels: Int, relu: Bool = false, epsilon: Float = 1e-5, momentum: Float = 0.1) {
-    weight = Parameter(.ones([channels]))
-    bias = Parameter(.zeros([channels]))
+  /// - Parameter isAffine: Whether scale and shift after it are learned; else results have mean 0 and variance 1.
+  public init(
+    _ channels: Int, relu: Bool = false, epsilon: Float = 1e-5, momentum: Float = 0.1,
+    isAffine: Bool = true
+  ) {
+    weight = Parameter(.ones([channels]), isTrainable: isAffine)
+    bias = Parameter(.zeros([channels]), isTrainable: isAffine)
     runningMean = Parameter(.zeros([channels]), isTrainable: false)
     runningVariance = Parameter(.ones([channels]), isTrainable: false)
     self.epsilon = epsilon

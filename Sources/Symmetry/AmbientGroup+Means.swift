@@ -13,9 +13,9 @@ extension AmbientGroup {
     var mean = mean(elements)
     func directions() -> [[Double]] { elements.map { log(compose(inverse(mean), $0)) } }
     func length(_ v: [Double]) -> Double { v.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-    for _ in 0..<100 {
+    for _ in 0..<300 {
       let all = directions()
-      // Weiszfeld's iteration: as much as each is near. One that is met is left out.
+      // Weiszfeld's iteration: as much as each is near, which of one that is met is bounded.
       let weights = all.map { isRobust ? 1 / max(length($0), 1e-9) : 1 }
       let sum = weights.reduce(0, +)
       let step = (0..<dimension).map { i in

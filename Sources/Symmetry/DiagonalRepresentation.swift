@@ -1,3 +1,4 @@
+import Glibc
 public import TensorCore
 
 /// A representation of a finite abelian group that turns each complex number by itself: *z*ⱼ is multiplied by the
@@ -92,9 +93,12 @@ public struct Diagonal: Representation {
     let (a, b) = (first.elements, second.elements)
     var phases = [Float](repeating: 0, count: a.count)
     for i in stride(from: 0, to: a.count, by: 2) {
-      let (real, imaginary) = (a[i] * b[i] + a[i + 1] * b[i + 1], a[i + 1] * b[i] - a[i] * b[i + 1])
-      let length = (real * real + imaginary * imaginary).squareRoot()
-      if length != 0 { (phases[i], phases[i + 1]) = (real / length, imaginary / length) }
+      // Each is brought to length 1 first: products of huge or tiny numbers are none.
+      let lengths = (hypot(a[i], a[i + 1]), hypot(b[i], b[i + 1]))
+      guard lengths.0 != 0 && lengths.1 != 0 else { continue }
+      let (ax, ay) = (a[i] / lengths.0, a[i + 1] / lengths.0)
+      let (bx, by) = (b[i] / lengths.1, b[i + 1] / lengths.1)
+      (phases[i], phases[i + 1]) = (ax * bx + ay * by, ay * bx - ax * by)
     }
     // Re((x + iy)(c + is)) = x c − y s.
     let table = group.elements.flatMap { g in

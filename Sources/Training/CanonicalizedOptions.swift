@@ -159,11 +159,35 @@ public struct CanonicalizedOptions: ModelOptions {
       let (content, path) = try ModelFile.content(of: start.from)
       try load(model.backbone.parameters, from: content, path, "backbone", ["backbone"])
     }
-    for (step, made) in zip(steps ?? [], model.steps.steps) where !step.from.isEmpty {
+    for (place, step) in (steps ?? []).enumerated() where !step.from.isEmpty {
       let (content, path) = try ModelFile.content(of: step.from)
+      try CanonicalizedOptions.checkFit(content, path, model.domain)
+      // Of a model with several canonicalizers that of the same place; or its only one, or an encoder.
       try load(
-        made.canonicalizer.parameters, from: content, path, "canonicalizer",
-        ["canonicalizer", "backbone"])
+        model.steps.steps[place].canonicalizer.parameters, from: content, path, "canonicalizer",
+        ["canonicalizer.\(place)", "canonicalizer.0", "backbone"])
+    }
+  }
+
+  /// Refuses a start that was trained for other inputs, or to find another pose than the angle of an image.
+  private static func checkFit(
+    _ content: Safetensors, _ path: String, _ domain: any Domain
+  ) throws(WeightsError) {
+    guard let yaml = content.metadata["configuration"],
+      let made = try? RunConfiguration(text: yaml, source: path)
+    else { return }
+    guard made.data.domain.shape == domain.shape else {
+      throw WeightsError(
+        unfit: path, "it was trained on \(made.data.domain.text), and the inputs are \(domain.text)"
+      )
+    }
+    guard let encoder = made.model as? ClassPoseOptions else { return }
+    let motion = (made.data as? MovedImagesOptions)?.by ?? .turns
+    guard encoder.group == "SO2", encoder.action == .multiplication, motion == .turns else {
+      throw WeightsError(
+        unfit: path,
+        "it learned \(encoder.group) by \(motion.rawValue), and a canonicalizer needs the angles of turns, SO2"
+      )
     }
   }
 
@@ -180,7 +204,10 @@ public struct CanonicalizedOptions: ModelOptions {
       guard let tensor, tensor.shape == parameter.value.shape,
         tensor.elements.allSatisfy(\.isFinite)
       else {
-        throw WeightsError(path, "its \(part) has no '\(name)' of \(parameter.value.shape)")
+        throw WeightsError(
+          unfit: path,
+          "its \(part) has no '\(name)' of \(parameter.value.shape); the kind, and settings like 'width', 'stride', 'head' and 'classDimensions', must be those of that model"
+        )
       }
       parameter.value = tensor
     }

@@ -39,7 +39,14 @@ public struct ClassPoseOptions: ModelOptions {
     if group.isEmpty {
       group = (data as? any PairedOptions)?.group.name ?? "SO2"
     }
-    try keys.read("group", &group, "what acts: R3, SO2, SO3, T2, R2xSO2, …")
+    if data is any SteppedOptions {
+      throw keys.failure(
+        "data of kind '\(type(of: data).kind)' move by whole steps of a cycle; models of kind 'operators' and 'transport' are for them"
+      )
+    }
+    try keys.read(
+      "group", &group,
+      "what acts: R3, SO2, SO3, T2, R2xSO2, …; that of the data where it is not named")
     guard let acting = AmbientGroup(named: group) else {
       throw keys.failure("'group' is '\(group)' but must be like R3, SO2, SO3, T2 or R2xSO2")
     }
@@ -47,6 +54,10 @@ public struct ClassPoseOptions: ModelOptions {
       throw keys.failure("'group' is '\(group)', but the data move by \(own.name)")
     }
     try keys.read("action", &action, "how the group acts on codes")
+    if action == .learned {
+      try keys.read(
+        "classDimensions", &classDimensions, in: 2...1024, "of codes beside the group's")
+    }
     if action == .multiplication || keys.lists {
       try keys.readClassPose(&classDimensions, &temperature, &head)
       try keys.read("symmetric", &symmetric, "whether the contrast goes both ways")

@@ -22,6 +22,11 @@ public protocol LatentSpace: Sendable {
     _ x: Variable, _ y: Variable, elements: [AmbientGroup.Element], on tape: Tape
   ) -> Variable
 
+  /// The codes of the inputs of pairs, all *x* before all *y*, and the loss of each pair.
+  func pairLoss(
+    of both: Variable, elements: [AmbientGroup.Element], on tape: Tape
+  ) -> (codes: Variable, loss: Variable)
+
   /// The part of codes that tells orbits apart; `nil` where the space has none.
   func orbits(_ codes: Tensor) -> Tensor?
 
@@ -30,6 +35,17 @@ public protocol LatentSpace: Sendable {
 }
 
 extension LatentSpace {
+  public func pairLoss(
+    of both: Variable, elements: [AmbientGroup.Element], on tape: Tape
+  ) -> (codes: Variable, loss: Variable) {
+    let (codes, count) = (codes(of: both, on: tape), elements.count)
+    return (
+      codes,
+      loss(
+        codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements, on: tape)
+    )
+  }
+
   public func orbits(_ codes: Tensor) -> Tensor? { nil }
   public func poses(_ codes: Tensor) -> [AmbientGroup.Element] { [] }
 }
@@ -71,6 +87,18 @@ public struct ClassPoseSpace: LatentSpace {
   ) -> Variable {
     encoder.loss(
       code(x), code(y), elements: elements, temperature: temperature, isSymmetric: isSymmetric)
+  }
+
+  public func pairLoss(
+    of both: Variable, elements: [AmbientGroup.Element], on tape: Tape
+  ) -> (codes: Variable, loss: Variable) {
+    let (code, count) = (encoder(both, on: tape), elements.count)
+    return (
+      .concatenated([code.orbit, code.pose], axis: 1),
+      encoder.loss(
+        code.sliced(0..<count), code.sliced(count..<2 * count), elements: elements,
+        temperature: temperature, isSymmetric: isSymmetric)
+    )
   }
 
   public func orbits(_ codes: Tensor) -> Tensor? {

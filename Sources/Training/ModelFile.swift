@@ -82,7 +82,9 @@ public struct ModelFile: Sendable {
       let kind = type(of: configuration.model).kind
       throw WeightsError(
         unfit: path,
-        "a model of kind '\(kind)' has no canonical forms and no predictions; `canon evaluate` measures it"
+        kind == ClassPoseOptions.kind
+          ? "a model of kind '\(kind)' finds poses and has no canonical forms: `canon predict` prints poses, `canon evaluate` measures them, and 'canonicalizer: {kind: class-pose, from: \(path), frozen: true}' in a configuration canonicalizes by them"
+          : "a model of kind '\(kind)' has no canonical forms that are inputs; `canon evaluate` measures it"
       )
     }
     return predictor

@@ -211,19 +211,21 @@ public struct OperatorModel: TraversableModel {
       // Without being told, it can number steps by any automorphism of a cycle: s ↦ u s.
       let order = group.order
       let units = isWeak ? (1..<order).filter { gcd($0, order) == 1 } : [1]
-      var right = [Int](repeating: 0, count: units.count)
+      var right = [Double](repeating: 0, count: units.count)
       for start in stride(from: 0, to: examples.count, by: 256) {
         let range = start..<min(examples.count, start + 256)
         let poses = found(examples.inputs.sliced(range), partner.sliced(range))
         for (pose, g) in zip(poses, actual[range]) {
           for (i, unit) in units.enumerated() {
             let told = group.element(g.steps.map { unit * $0 })
-            right[i] += pose.candidates.contains(told) ? 1 : 0
+            // Of several that explain it as well one is right.
+            guard !pose.margin.isNaN, pose.candidates.contains(told) else { continue }
+            right[i] += 1 / Double(pose.candidates.count)
           }
         }
       }
       figures.append(
-        ("step found by correlation", Double(right.max() ?? 0) / Double(examples.count)))
+        ("step found by correlation", (right.max() ?? 0) / Double(examples.count)))
     }
     return figures
   }

@@ -52,6 +52,11 @@ public struct OperatorOptions: ModelOptions {
   public mutating func read(
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
   ) throws(SettingsError) {
+    if let paired = data as? any PairedOptions {
+      throw keys.failure(
+        "data of kind '\(type(of: data).kind)' move by \(paired.group.name), not by steps of a cycle; a model of kind 'class-pose' is for them"
+      )
+    }
     try keys.read("action", &action, "how steps act on latent vectors")
     try keys.read("dimension", &dimension, in: 2...65_536, "numbers of a latent vector")
     var numbers = orders.map { Float($0) }
@@ -69,6 +74,10 @@ public struct OperatorOptions: ModelOptions {
     try keys.read(
       "mixers", &mixers,
       "each transform acts by an operator of its own, with a learned matrix between")
+    if mixers && (orders.count == 1 || action == .disentangled) && !keys.lists {
+      throw keys.failure(
+        "'mixers' are between the operators of several transforms, with 'action: diagonal'")
+    }
     _ = try representations(keys)
     try keys.read("architecture", &architecture, "what encodes and decodes")
     if architecture == .convolutional || keys.lists {
@@ -87,6 +96,11 @@ public struct OperatorOptions: ModelOptions {
       throw keys.failure(
         "'supervision' is 'none', which is for one transform and 'action: diagonal'")
     }
+    if supervision == .none { try keys.refuse(weights: orders[0], 256, dimension) }
+    if architecture == .convolutional, let images = data.domain as? ImageDomain {
+      try keys.refuse(weights: images.size, images.size, 4, width)
+      try keys.refuse(weights: images.size, images.size, width, dimension / 8 + 1)
+    }
     try keys.refuse(weights: dimension, data.domain.shape.reduce(1, *))
     if mixers { try keys.refuse(weights: dimension, dimension) }
   }
@@ -95,6 +109,16 @@ public struct OperatorOptions: ModelOptions {
   private func representations(
     _ keys: Keys
   ) throws(SettingsError) -> [any Representation<FiniteAbelian>] {
+    var product = 1
+    for order in orders {
+      let (next, overflow) = product.multipliedReportingOverflow(by: order)
+      product = overflow ? Int.max : next
+    }
+    // Only those that act for all transforms at once are as large as the group.
+    guard product <= dimension || action == .disentangled || mixers else {
+      throw keys.failure(
+        "'dimension' is \(dimension), fewer than the group of 'orders' \(orders) has elements")
+    }
     let group = FiniteAbelian(orders)
     func fits(_ period: Int, _ words: String) throws(SettingsError) -> Int {
       guard dimension % period == 0 else {

@@ -86,12 +86,8 @@ public struct OrbitModel: TraversableModel {
     }
     // One pass for both: batch norm sees all of them.
     let both = Variable(Tensor.concatenated([examples.inputs, partner]))
-    let codes = space.codes(of: both, on: tape)
-    let count = examples.count
-    let loss = space.loss(
-      codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements(element),
-      on: tape
-    ).mean()
+    let (codes, losses) = space.pairLoss(of: both, elements: elements(element), on: tape)
+    let loss = losses.mean()
     guard let decoder else { return loss }
     let drawn = decoder(codes, on: tape)
     return loss + (drawn - both.reshaped(drawn.shape.extents)).squared().mean()
@@ -202,7 +198,10 @@ public struct OrbitModel: TraversableModel {
   }
 
   public func remarks(on examples: Examples) -> [String] {
-    guard examples["pose"] != nil, !space.poses(codes(of: examples.inputs.sliced(0..<1))).isEmpty
+    if examples["pose"] == nil || examples.labels.isEmpty {
+      return ["No pose error is told: the pairs hold no 'pose' beside 'labels', the orbits."]
+    }
+    guard !space.poses(codes(of: examples.inputs.sliced(0..<1))).isEmpty
     else { return [] }
     let single = PoseErrors.single(examples.labels)
     guard single > 0 else { return [] }

@@ -54,7 +54,7 @@ public struct TransportModel: MeasuredModel, ReferringModel {
   /// The canonicalizer of codes, with what is remembered.
   public var canonicalizer: TransportCanonicalizer<Regular<FiniteAbelian>> {
     TransportCanonicalizer(
-      representation, references: references.value, neighbors: neighbors, isDirectional: true)
+      representation, references: distinctReferences, neighbors: neighbors, isDirectional: true)
   }
 
   /// The elements that a tensor of steps names.
@@ -109,11 +109,25 @@ public struct TransportModel: MeasuredModel, ReferringModel {
   }
 
   public func remember(_ data: Dataset) {
-    let count = references.value.shape[0]
-    let places = (0..<count).map { $0 % data.trainCount }
-    let examples = data.stream.map { $0(places, epoch: 0) } ?? data.train.gathered(places)
-    guard let steps = try? elements("pose", in: examples) else { return }
-    references.value = forms(Variable(examples.inputs), steps, on: .inference()).value
+    let (count, all) = (references.value.shape[0], data.trainCount)
+    // Evenly over all there are: their order may be that of the classes. Of too few each is there several times.
+    let places = (0..<count).map { count <= all ? $0 * all / count : $0 % all }
+    var codes: [Tensor] = []
+    for start in stride(from: 0, to: count, by: 512) {
+      let some = Array(places[start..<min(count, start + 512)])
+      let examples = data.stream.map { $0(some, epoch: 0) } ?? data.train.gathered(some)
+      guard let steps = try? elements("pose", in: examples) else { return }
+      codes.append(forms(Variable(examples.inputs), steps, on: .inference()).value)
+    }
+    references.value = .concatenated(codes)
+  }
+
+  /// The references, each once.
+  private var distinctReferences: Tensor {
+    let all = references.value
+    let first = all.sliced(0..<1).elements
+    let again = (1..<all.shape[0]).first { all.sliced($0..<$0 + 1).elements == first }
+    return again.map { all.sliced(0..<$0).contiguous } ?? all
   }
 
   /// What it says of inputs: class probabilities, and the step that it finds.
@@ -121,13 +135,16 @@ public struct TransportModel: MeasuredModel, ReferringModel {
     _ inputs: Tensor
   ) -> (probabilities: Tensor, poses: [Pose<FiniteAbelian.Element>]) {
     let found = canonicalizer.canonicalize(encoder.predict(inputs))
-    let output = classifier(Variable(found.form), on: .inference()).logSoftmax().exp().value
-    return (output, found.poses)
+    return (probabilities(Variable(found.form)), found.poses)
+  }
+
+  private func probabilities(_ forms: Variable) -> Tensor {
+    classifier(forms, on: .inference()).logSoftmax().exp().value
   }
 
   /// The classes of inputs whose steps are known; −1 where an output is no number.
   private func classes(_ inputs: Tensor, _ elements: [FiniteAbelian.Element]) -> [Int] {
-    classes(classifier(forms(Variable(inputs), elements, on: .inference()), on: .inference()).value)
+    classes(probabilities(forms(Variable(inputs), elements, on: .inference())))
   }
 
   private func classes(_ output: Tensor) -> [Int] {
@@ -137,23 +154,17 @@ public struct TransportModel: MeasuredModel, ReferringModel {
     }
   }
 
-  /// The error with steps known, and the loss.
+  /// The error with steps known, cross entropy and calibration.
   public func quality(on examples: Examples) -> Quality {
     guard let steps = try? elements("pose", in: examples) else { return Quality(loss: .nan) }
-    var (wrong, sum) = (0, 0.0)
+    var meter = QualityMeter()
     for start in stride(from: 0, to: examples.count, by: 512) {
       let part = examples.selecting(start..<min(examples.count, start + 512))
-      let output = classifier(
-        forms(Variable(part.inputs), Array(steps[start..<start + part.count]), on: .inference()),
-        on: .inference())
-      wrong += zip(classes(output.value), part.labels).count { $0 != $1 }
-      sum -= output.logSoftmax().picked(part.labels).value.elements.reduce(0) { $0 + Double($1) }
+      let forms = forms(
+        Variable(part.inputs), Array(steps[start..<start + part.count]), on: .inference())
+      meter.add(probabilities: probabilities(forms), labels: part.labels)
     }
-    let n = Double(max(1, examples.count))
-    let error = Double(wrong) / n
-    return Quality(
-      error: error, loss: sum / n,
-      errorSampling: (error * (1 - error) / n + 0.25 / (n * n)).squareRoot() / (1 + 1 / n))
+    return meter.quality
   }
 
   /// The parts of right classes with the step known and found, over all steps and at the worst of them, and how
@@ -164,6 +175,7 @@ public struct TransportModel: MeasuredModel, ReferringModel {
     let steps = try elements("pose", in: examples)
     let order = group.order
     var counts = [[Double]](repeating: [0, 0, 0, 0], count: order)
+    var isSound = true
     for start in stride(from: 0, to: examples.count, by: 256) {
       let part = examples.selecting(start..<min(examples.count, start + 256))
       let own = Array(steps[start..<start + part.count])
@@ -172,18 +184,21 @@ public struct TransportModel: MeasuredModel, ReferringModel {
       let found = classes(output)
       for n in 0..<part.count {
         let step = group.index(of: own[n])
+        isSound = isSound && known[n] >= 0 && found[n] >= 0 && !poses[n].margin.isNaN
         counts[step][0] += 1
         counts[step][1] += known[n] == part.labels[n] ? 1 : 0
         counts[step][2] += found[n] == part.labels[n] ? 1 : 0
         counts[step][3] += poses[n].element == own[n] ? 1 : 0
       }
     }
-    let there = counts.filter { $0[0] > 0 }
+    // Outputs that are no numbers are no errors: they have no figure.
+    let there = isSound ? counts.filter { $0[0] > 0 } : [[.nan, .nan, .nan, .nan]]
     func all(_ i: Int) -> Double {
       there.reduce(0) { $0 + $1[i] } / there.reduce(0) { $0 + $1[0] }
     }
     func worst(_ i: Int) -> Double { there.map { $0[i] / $0[0] }.min() ?? .nan }
-    let single = counts.enumerated().filter { $0.element[0] > 0 }.flatMap { step, count in
+    let single = counts.enumerated().filter { isSound && $0.element[0] > 0 }.flatMap {
+      step, count in
       [
         ("accuracy at step \(step), pose known", count[1] / count[0]),
         ("accuracy at step \(step), pose found", count[2] / count[0]),
@@ -213,10 +228,9 @@ public struct TransportModel: MeasuredModel, ReferringModel {
 
   public var summary: [(name: String, value: String)] {
     [
-      ("input", domain.text), ("classes", classNames.joined(separator: " ")),
+      ("input", domain.text),
       ("steps around", "\(group.order)"), ("latent numbers", "\(representation.dimension)"),
       ("references", "\(references.value.shape[0])"),
-      ("parameters", "\(trainableCount())"),
     ]
   }
 }

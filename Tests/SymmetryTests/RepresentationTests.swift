@@ -122,6 +122,9 @@ private func checkLaws<R: Representation>(_ representation: R, _ elements: [R.Gr
         #expect(n == k ? abs(score - 1) < 1e-5 : score < 0.5)
       }
     }
+    // Huge and tiny numbers have the same phases.
+    let huge = diagonal.phaseCorrelation(vectors * 1e30, moved * 1e-30)
+    #expect(huge.largestDifference(from: diagonal.phaseCorrelation(vectors, moved)) < 1e-5)
     // What is 0 has no phase.
     let nothing = Tensor.zeros([1, diagonal.dimension])
     #expect(diagonal.phaseCorrelation(nothing, nothing).elements.allSatisfy { $0 == 0 })

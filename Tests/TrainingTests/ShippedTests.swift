@@ -14,7 +14,10 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 /// All configurations, by name, but for those that begin with a model that another one leaves.
 private let names: [String] =
   ((try? FileManager.default.contentsOfDirectory(atPath: root + "/configs")) ?? [])
-  .filter { $0.hasSuffix(".yaml") && $0 != "upright-mnist-prior.yaml" && !$0.hasPrefix("latent-") }
+  .filter {
+    $0.hasSuffix(".yaml") && $0 != "upright-mnist-prior.yaml" && !$0.hasPrefix("latent-")
+      && $0 != "mnist-in-steps.yaml"
+  }
   .sorted()
 
 /// A few examples of whatever a domain and a task want, of random numbers.
@@ -80,11 +83,17 @@ private func examples(_ model: any Predictor, _ count: Int) -> Examples {
 
   @Test(
     "Every configuration of a latent space is built, trained for two steps, saved, loaded and measured",
-    arguments: ["latent-sprites", "latent-polygons"])
+    arguments: [
+      "latent-sprites", "latent-glyphs", "latent-polygons", "latent-images", "mnist-in-steps",
+    ])
   func latent(name: String) throws {
     var configuration = try RunConfiguration(
       path: "\(root)/configs/\(name).yaml",
-      changes: name == "latent-sprites" ? ["data.count=16"] : ["data.shapes=4", "data.order=10"])
+      changes: [
+        "latent-polygons": ["data.shapes=4", "data.order=10"],
+        "latent-images": ["data.path=\(root)/demo/digits"],
+        "mnist-in-steps": ["data.path=\(root)/Benchmarks/Data", "model.references=8"],
+      ][name] ?? ["data.count=16"])
     (configuration.training.epochs, configuration.training.batch) = (1, 8)
     configuration.limit = 16
     let data = try configuration.loadData()

@@ -1,3 +1,4 @@
+import Autodiff
 import Canonicalization
 import Datasets
 import Foundation
@@ -26,13 +27,13 @@ extension Chart {
 }
 
 /// Poses along closed orbits: what a head's topology decides.
-func traced(_ model: any MeasuredModel, _ data: any DatasetOptions, orbits count: Int = 30) throws
-  -> [(name: String, value: Double)]
-{
+func traced(
+  _ model: any MeasuredModel, _ data: any DatasetOptions, seed: Int, orbits count: Int = 30
+) throws -> [(name: String, value: Double)] {
   guard let model = model as? OrbitModel, let paired = data as? any PairedOptions,
     paired.group.factors.contains(.circle)
   else { return [] }
-  let traces = try paired.orbits(count, steps: 720).compactMap(model.trace)
+  let traces = try paired.orbits(count, steps: 720, seed: UInt64(seed)).compactMap(model.trace)
   guard !traces.isEmpty else { return [] }
   return [
     ("orbits once around", Double(traces.count { $0.winding == 1 }) / Double(traces.count)),
@@ -49,7 +50,7 @@ func curves(
   _ model: any MeasuredModel, _ data: any DatasetOptions, name: String
 ) throws -> [Curve] {
   if let model = model as? OrbitModel, let paired = data as? any PairedOptions,
-    paired.group.factors == [.circle], let orbit = try paired.orbits(1, steps: 360).first,
+    paired.group.factors == [.circle], let orbit = try paired.orbits(1, steps: 360, seed: 0).first,
     let angles = model.angles(orbit)
   {
     let degrees = angles.map { angle -> Double in
@@ -61,10 +62,10 @@ func curves(
         figure: "pose", name: name,
         points: degrees.indices.map { [Double($0), degrees[$0]] })
     ]
-    if let space = model.space as? ClassPoseSpace, space.encoder.head == .projection {
-      let output = space.encoder.network.predict(orbit)
-      let width = output.shape[1]
-      let numbers = output.sliced(width - 2..<width, axis: 1).elements.map { Double($0) }
+    if let space = model.space as? ClassPoseSpace,
+      let ambient = space.encoder(Variable(orbit), on: .inference()).ambient
+    {
+      let numbers = ambient.value.elements.map { Double($0) }
       all.append(
         Curve(
           figure: "orbit", name: name,

@@ -80,7 +80,8 @@ final class Runner: Sendable {
       let test = try configuration.data.test(seed: UInt64(seed))
     else { throw BenchmarkError(description: "nothing is measured of it") }
     let figures =
-      try model.figures(on: try model.prepared(test)) + traced(model, configuration.data)
+      try model.figures(on: try model.prepared(test))
+      + traced(model, configuration.data, seed: seed)
     return Result(
       task: task.id, method: method.name, seed: seed, configuration: yaml,
       figures: Dictionary(figures.map { ($0.name, $0.value) }) { $1 }, trainSeconds: seconds,

@@ -66,10 +66,12 @@ struct Task: Sendable {
       if case .mapping(let own)? = entry["published"] {
         for item in own { published[item.key] = item.value.text }
       }
+      let own = SettingsValue.mapping(
+        keys.filter { !["name", "baseline", "published", "quick", "full"].contains($0.key) })
+      let sized = entry[isFull ? "full" : "quick"]
       return Method(
         name: name, isBaseline: entry["baseline"]?.text == "true", published: published,
-        configuration: .mapping(
-          keys.filter { !["name", "baseline", "published"].contains($0.key) }))
+        configuration: sized.map(own.overridden) ?? own)
     }
   }
 }

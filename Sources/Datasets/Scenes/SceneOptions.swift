@@ -27,7 +27,7 @@ public struct SceneOptions: DatasetOptions {
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("scene", &scene, among: Scenes.all.map { $0.name }, "what is drawn")
     try keys.read(
-      "count", &count, in: 16...100_000_000,
+      "count", &count, in: 16...10_000_000,
       "pairs to train on; a tenth of them, 2,048 at most, to validate")
     try keys.read("size", &size, in: 8...256, "side of the pictures, in pixels")
     try keys.read(
@@ -75,7 +75,12 @@ public struct SceneOptions: DatasetOptions {
       inputs: pictures(0), labels: places.map { $0 % drawn.orbitCount }, tensors)
   }
 
-  private var validCount: Int { min(2048, max(8, count / 10)) }
+  /// As many pictures of so many a way as an eighth of the memory limit holds.
+  private func atMost(_ count: Int, pictures: Int) -> Int {
+    min(2048, count, max(8, MemoryLimit.bytes / 8 / (4 * pictures * size * size * drawn.channels)))
+  }
+
+  private var validCount: Int { atMost(max(8, count / 10), pictures: 2) }
 
   public func load(seed: UInt64) throws -> Dataset {
     let valid = ways(Array(0..<validCount), steps: 1, seed: 2)
@@ -90,6 +95,6 @@ public struct SceneOptions: DatasetOptions {
   }
 
   public func test(seed: UInt64) throws -> Examples? {
-    ways(Array(0..<min(2048, max(64, count / 10))), steps: 20, seed: 3)
+    ways(Array(0..<atMost(max(64, count / 10), pictures: 4)), steps: 20, seed: 3)
   }
 }
