@@ -72,8 +72,11 @@ public struct ExampleStream: Sendable {
   let source: Tensor?
   private let make: @Sendable (_ places: [Int], _ epoch: Int) -> Examples
 
-  /// `source`: What they are made of, so that a run is not resumed on other data.
-  /// `make`: The examples at places of an epoch, which follow from the two alone: a run that is resumed sees the same.
+  /// Examples that a function makes.
+  ///
+  /// - Parameters:
+  ///   - source: What they are made of, so that a run is not resumed on other data.
+  ///   - make: The examples at places of an epoch, which follow from the two alone: a run that is resumed sees the same.
   public init(
     count: Int, source: Tensor? = nil,
     _ make: @escaping @Sendable (_ places: [Int], _ epoch: Int) -> Examples

@@ -79,8 +79,9 @@ public struct TurnsAndScalings: ImageMotion {
   }
 }
 
-/// Turns of the hue, about the axis of grays: SO(2), on the colors of each pixel. Values are not cut off where they leave
-/// 0…1, so that it is an action. Gray images look the same in every hue.
+/// Turns of the hue, about the axis of grays: SO(2), on the colors of each pixel.
+///
+/// Values are not cut off where they leave 0…1, so that it is an action. Gray images look the same in every hue.
 public struct Hues: ImageMotion {
   public static let name = "hues"
   public let group = AmbientGroup([.circle])

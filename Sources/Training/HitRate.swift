@@ -45,7 +45,9 @@ public struct HitRate: Sendable, Equatable {
 }
 
 /// How far found poses are from actual ones, after the translation from the right by which each orbit's frame
-/// differs: what an encoder is free to choose. An orbit with a single example is left out: there nothing is left to be
+/// differs: what an encoder is free to choose.
+///
+/// An orbit with a single example is left out: there nothing is left to be
 /// wrong.
 public struct PoseErrors: Sendable {
   /// Distances in the group, smallest first; infinite where a pose is no number.
