@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-packages bench-speed needs-swift packages
+.PHONY: help demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -95,6 +95,10 @@ LATENT = env -u OPENBLAS_CORETYPE $(BENCH)/LatentBenchmark
 
 bench-latent: benchmarks ## Latent spaces that a group acts on, beside their papers' baselines
 	$(LATENT)
+
+bench-latent-speed: benchmarks ## Training steps of these models; PEER=python (with torch) times the same networks there, in turn
+	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --only latent --runs $(RUNS) \
+	  --out Benchmarks/Results/latent $(if $(PEER),--peer $(PEER))
 
 bench-latent-full: benchmarks ## The same with the papers' sizes: a day and more
 	$(LATENT) --full --out Benchmarks/Results/latent-full

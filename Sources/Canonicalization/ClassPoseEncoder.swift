@@ -38,7 +38,7 @@ public struct ClassPoseEncoder: Sendable {
   /// Spreads the numbers of orbits over the sphere: an untrained network gives nearly the same for all inputs, and the
   /// contrast of equal codes has no gradient.
   public let norm: BatchNorm
-  /// The same for the numbers that become circles and rotations: uniform poses have mean 0 in the ambient space, and an
+  /// The same for the numbers that are projected onto circles and rotations: uniform poses have mean 0 in the ambient space, and an
   /// untrained network begins with all poses alike, from where it takes long to part them.
   public let poseNorm: BatchNorm?
   /// Which of the numbers that the head takes these are.
@@ -53,12 +53,9 @@ public struct ClassPoseEncoder: Sendable {
     (self.network, self.group) = (network, group)
     (self.head, self.classDimensions) = (head, classDimensions)
     norm = BatchNorm(classDimensions)
-    closed = group.places.filter { $0.factor != .line }.map { place in
-      let numbers = place.factor.numbers
-      return head == .projection
-        ? place.ambient..<place.ambient + numbers.ambient
-        : place.algebra..<place.algebra + numbers.algebra
-    }
+    // The numbers of an algebra are no points of a space that is projected: their scale is an angle.
+    closed = group.places.filter { $0.factor != .line && head == .projection }
+      .map { $0.ambient..<$0.ambient + $0.factor.numbers.ambient }
     let count = closed.reduce(0) { $0 + $1.count }
     poseNorm = count > 0 ? BatchNorm(count, isAffine: false) : nil
   }
@@ -81,8 +78,7 @@ public struct ClassPoseEncoder: Sendable {
     let numbers = output.sliced(classDimensions..<output.shape[1], axis: 1)
     let (all, ambient) = normalized(numbers, on: tape)
     return ClassPoseCode(
-      orbit: orbit / length, pose: head(all, in: group),
-      ambient: head == .projection ? ambient : nil)
+      orbit: orbit / length, pose: head(all, in: group), ambient: ambient)
   }
 
   /// The numbers that the head takes, those of circles and rotations normalized, and these alone.

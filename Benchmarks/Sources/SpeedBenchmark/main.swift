@@ -33,7 +33,7 @@ struct SpeedBenchmark: ParsableCommand {
   @Option(help: "Runs of the folder of 10,000 pictures.")
   var rounds = 3
 
-  @Option(help: "Measure these only: models, rotation, product, processes, convolutions, scaling.")
+  @Option(help: "Measure these only: models, latent, rotation, product, processes, convolutions, scaling.")
   var only: [String] = []
 
   @Option(help: "Do ten training steps with the group of this order and nothing else.")
@@ -127,6 +127,24 @@ struct SpeedBenchmark: ParsableCommand {
       [curve.axis, curve.unit]
         + [curve.points.map { String(format: "%g: %.3g", $0.x, $0.y) }.joined(separator: ", ")]
     }
+    // Of what was not measured nothing is said.
+    let sections = [
+      (
+        "Peak memory of the process", "", ["", "canon", "peer", "times less", "bar"], memoryRows
+      ),
+      (
+        "Convolutions, batch 128",
+        "GFLOP/s by the definition (share of the roof): forward, input gradient, weight gradient. The errors are of\n"
+          + "the forward result against `Double`, relative to its root mean square.\n\n",
+        ["", "direct", "Winograd F(4×4, 3×3)", "error, direct", "error, Winograd"], convolutions
+      ),
+      (
+        "How the cost grows",
+        "Inference of the C8 model, and a training step for the threads: scaling-*.png.\n\n",
+        ["axis", "unit", ""], curves
+      ),
+    ].filter { !$0.3.isEmpty }
+      .map { "## \($0.0)\n\n\($0.1)\(table($0.2, $0.3))\n" }.joined(separator: "\n")
     return """
       # Speed, measured \(report.date)
 
@@ -141,23 +159,7 @@ struct SpeedBenchmark: ParsableCommand {
 
       \(table(["", "canon", "peer", "times faster", "bar", "note"], timeRows))
 
-      ## Peak memory of the process
-
-      \(table(["", "canon", "peer", "times less", "bar"], memoryRows))
-
-      ## Convolutions, batch 128
-
-      GFLOP/s by the definition (share of the roof): forward, input gradient, weight gradient. The errors are of
-      the forward result against `Double`, relative to its root mean square.
-
-      \(table(["", "direct", "Winograd F(4×4, 3×3)", "error, direct", "error, Winograd"], convolutions))
-
-      ## How the cost grows
-
-      Inference of the C8 model, and a training step for the threads: scaling-*.png.
-
-      \(table(["axis", "unit", ""], curves))
-
+      \(sections)
       """
   }
 }
