@@ -95,6 +95,7 @@ let package = Package(
         "Canonicalization", "TensorCore",
       ]),
     tests(
-      "CanonCommands", ["CanonCommands", "Training", "Datasets", "Images", "TensorCore", "canon"]),
+      "CanonCommands",
+      ["CanonCommands", "Training", "Datasets", "Images", "Autodiff", "TensorCore", "canon"]),
   ]
 )

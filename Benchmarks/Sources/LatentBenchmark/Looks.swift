@@ -20,7 +20,7 @@ extension Chart {
     ("pose", "Pose against angle, along one orbit", "angle of the input, degrees", "pose, degrees"),
     ("orbit", "One orbit before the projection onto the circle", "first number", "second number"),
     (
-      "correlation", "Correlation with a view three steps on", "step of 36°",
+      "correlation", "Correlation with a view three steps on", "step",
       "phase correlation"
     ),
   ]
@@ -77,7 +77,8 @@ func curves(
     return all
   }
   if let model = model as? OperatorModel, let options = data as? PolygonsOptions,
-    options.transform == .rotation, model.operators.count == 1, model.operators[0] is Diagonal
+    options.transform == .rotation, model.operators.count == 1, model.operators[0] is Diagonal,
+    !model.isWeak
   {
     let polygons = options.polygons
     var random = RandomStream(seed: 5, name: "looks")
@@ -94,7 +95,7 @@ func curves(
         model.encoder.predict(view(0)), model.encoder.predict(view(3))
       ).elements
       return Curve(
-        figure: "correlation", name: "\(what), \(name)",
+        figure: "correlation", name: what,
         points: scores.indices.map { [Double($0), Double(scores[$0])] })
     }
   }
