@@ -30,13 +30,12 @@ extension Poses {
     guard traced > 0 else { throw CommandError("--traced is 0: no orbit is looked at.") }
     let orbits = try paired.orbits(
       traced, steps: 720, seed: UInt64(file.configuration.seed))
-    if let unusable = orbits.firstIndex(where: { orbit in
-      model.angles(orbit).map { !$0.allSatisfy(\.isFinite) } ?? false
-    }) {
+    let angles = orbits.compactMap(model.angles)
+    if let unusable = angles.firstIndex(where: { !$0.allSatisfy(\.isFinite) }) {
       throw CommandError(
         "What \(self.model) says of orbit \(unusable) is no number: its weights are not usable.")
     }
-    let traces = orbits.compactMap(model.trace)
+    let traces = angles.map(OrbitTrace.init(angles:))
     guard !traces.isEmpty else {
       throw CommandError(
         paired.group.factors.contains(.circle)

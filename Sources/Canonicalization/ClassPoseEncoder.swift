@@ -116,7 +116,7 @@ public struct ClassPoseEncoder: Sendable {
   ) -> Variable {
     var apart = (x.pose.multiplied(by: elements, in: group) - y.pose).squared().sum([1])
     if let a = x.ambient, let b = y.ambient {
-      apart = apart + (a.ambientMoved(by: elements, in: group) - b).squared().sum([1])
+      apart = apart + (a.movedByMatrices(of: elements, in: group) - b).squared().sum([1])
     }
     return apart
       + contrast(x.orbit, y.orbit, temperature: temperature, isSymmetric: isSymmetric)

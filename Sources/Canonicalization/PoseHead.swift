@@ -100,15 +100,18 @@ extension Variable {
       }, axis: 1)
   }
 
-  /// Points of the ambient space of a group's circles and rotations, in turn, on which elements act by matrices.
+  /// Vectors on which a group's circles and rotations, in turn, act by their matrices: of each circle one of the plane, of
+  /// each rotation so many of space, two as its ambient space has them.
   ///
-  /// **Shapes.** `[batch, 2 · circles + 6 · rotations]` → the same.
-  func ambientMoved(by elements: [AmbientGroup.Element], in group: AmbientGroup) -> Variable {
+  /// **Shapes.** `[batch, 2 · circles + 3 · vectors · rotations]` → the same.
+  public func movedByMatrices(
+    of elements: [AmbientGroup.Element], in group: AmbientGroup, vectors perRotation: Int = 2
+  ) -> Variable {
     let count = elements.count
     var start = 0
     return .concatenated(
       group.places.filter { $0.factor != .line }.map { place in
-        let (side, vectors) = place.factor == .circle ? (2, 1) : (3, 2)
+        let (side, vectors) = place.factor == .circle ? (2, 1) : (3, perRotation)
         defer { start += side * vectors }
         let matrices = elements.flatMap { g -> [Float] in
           let i = place.element

@@ -26,6 +26,9 @@ public struct OrbitTrace: Sendable, Equatable {
     largestJump = changes.reduce(0) { max($0, abs($1)) }
     lipschitz = largestJump * Double(poses.count) / (2 * .pi)
   }
+
+  /// - Parameter angles: The poses, in radians.
+  public init(angles: [Double]) { self.init(angles.map { PlanarIsometry(residual: $0) }) }
 }
 
 /// How poses of images that are all upright spread: what a canonicalizer does with a class.

@@ -17,6 +17,8 @@ where R.Group: FiniteGroup {
   public let neighbors: Int
   /// Whether codes are compared by their directions alone.
   public let isDirectional: Bool
+  /// What distances to the references are made of: the squares of their lengths, and their columns.
+  private let lengths, across: Tensor
 
   /// - Precondition: There is a reference, of the representation's dimension.
   public init(
@@ -29,6 +31,8 @@ where R.Group: FiniteGroup {
     (action, self.isDirectional) = (representation, isDirectional)
     self.references = isDirectional ? references.directions : references
     self.neighbors = min(neighbors, references.shape[0])
+    lengths = self.references.squared().sum([1]).reshaped([1, -1])
+    across = self.references.transposed().contiguous
   }
 
   /// The mean squared distance from each code, moved back by each element, to its nearest references, less the
@@ -40,8 +44,6 @@ where R.Group: FiniteGroup {
     let codes = isDirectional ? codes.directions : codes
     let (elements, count) = (action.group.elements, codes.shape[0])
     // |a − b|² = |a|² + |b|² − 2 a·b, of which the first is the same for all elements: it is left out.
-    let lengths = references.squared().sum([1]).reshaped([1, -1])
-    let across = references.transposed().contiguous
     var scores = [Float](repeating: 0, count: count * elements.count)
     for (place, g) in elements.enumerated() {
       let back = action.act(

@@ -6,8 +6,6 @@ public import TensorCore
 ///
 /// A motion of one's own is one conformer, given to `MovedImages`.
 public protocol ImageMotion: Sendable {
-  /// Its word in configurations.
-  static var name: String { get }
   var group: AmbientGroup { get }
 
   /// Draws an element: uniform on circles, within a stated reach on lines.
@@ -21,7 +19,6 @@ public protocol ImageMotion: Sendable {
 
 /// Turns about the middle, counterclockwise as they are seen: SO(2).
 public struct Turns: ImageMotion {
-  public static let name = "turns"
   public let group = AmbientGroup([.circle])
   public init() {}
 
@@ -39,7 +36,6 @@ public struct Turns: ImageMotion {
 
 /// Shifts to the right and down by up to 0.3 halves of the side: ℝ².
 public struct Shifts: ImageMotion {
-  public static let name = "shifts"
   public let group = AmbientGroup([.line, .line])
   public init() {}
 
@@ -57,7 +53,6 @@ public struct Shifts: ImageMotion {
 
 /// Turns and scalings about the middle, which commute: SO(2) × ℝ, the logarithm of the scale up to 0.4.
 public struct TurnsAndScalings: ImageMotion {
-  public static let name = "turns-and-scalings"
   public let group = AmbientGroup([.circle, .line])
   public init() {}
 
@@ -83,7 +78,6 @@ public struct TurnsAndScalings: ImageMotion {
 ///
 /// Values are not cut off where they leave 0…1, so that it is an action. Gray images look the same in every hue.
 public struct Hues: ImageMotion {
-  public static let name = "hues"
   public let group = AmbientGroup([.circle])
   public init() {}
 
@@ -129,34 +123,14 @@ public struct MovedImages: Sendable {
   /// - Returns: `inputs`, `partner` (after one step) and `element`; of several steps also `steps`, `partner`*n* after half and
   ///   all of them, and `pose`, as `SceneOptions` has it.
   public func ways(_ places: [Int], steps: Int, seed: UInt64, name: String) -> Examples {
-    let group = motion.group
     let poses = places.enumerated().map { n, place in
       var random = RandomStream(seed: seed, name: "moved/\(name)/\(n)/\(place)")
       return (0...steps).map { _ in motion.sample(using: &random) }
     }
     let originals = images.gathered(places)
-    func seen(_ step: Int) -> Tensor {
+    return Examples(ways: poses, in: motion.group, labels: places) { step in
       motion.act(poses.map { $0[step] }, on: originals, border: border)
     }
-    let all = Tensor(
-      poses.flatMap { way in
-        (1...steps).flatMap { t in
-          group.log(group.compose(way[t], group.inverse(way[t - 1]))).map { Float($0) }
-        }
-      }, shape: [places.count, steps, group.dimension])
-    var tensors = [
-      "partner": seen(1),
-      "element": all.sliced(0..<1, axis: 1).reshaped([places.count, group.dimension]).contiguous,
-    ]
-    if steps > 1 {
-      tensors["steps"] = all
-      tensors["partner\(steps / 2)"] = seen(steps / 2)
-      tensors["partner\(steps)"] = seen(steps)
-      tensors["pose"] = Tensor(
-        poses.flatMap { $0[0].numbers.map { Float($0) } },
-        shape: [places.count, group.elementCount])
-    }
-    return Examples(inputs: seen(0), labels: places, tensors)
   }
 
   /// All images, each moved anew whenever it is seen.

@@ -34,6 +34,42 @@ extension PairedOptions {
   }
 }
 
+extension Examples {
+  /// Ways of one pose after the other, a step from each to the next.
+  ///
+  /// - Parameters:
+  ///   - poses: Of each way, one more than its steps.
+  ///   - group: What takes a pose to the next.
+  ///   - labels: The orbits.
+  ///   - seen: What is there of all ways after so many steps, `[count, …]`.
+  /// - Returns: `inputs`, `partner` (after one step) and `element`; of several steps also `steps`, `partner`*n* after half and
+  ///   all of them, and `pose`.
+  init(
+    ways poses: [[AmbientGroup.Element]], in group: AmbientGroup, labels: [Int],
+    _ seen: (_ step: Int) -> Tensor
+  ) {
+    let (count, steps) = (poses.count, (poses.first?.count ?? 1) - 1)
+    let all = Tensor(
+      poses.flatMap { way in
+        (1...steps).flatMap { t in
+          group.log(group.compose(way[t], group.inverse(way[t - 1]))).map { Float($0) }
+        }
+      }, shape: [count, steps, group.dimension])
+    var tensors = [
+      "partner": seen(1),
+      "element": all.sliced(0..<1, axis: 1).reshaped([count, group.dimension]).contiguous,
+    ]
+    if steps > 1 {
+      tensors["steps"] = all
+      tensors["partner\(steps / 2)"] = seen(steps / 2)
+      tensors["partner\(steps)"] = seen(steps)
+      tensors["pose"] = Tensor(
+        poses.flatMap { $0[0].numbers.map { Float($0) } }, shape: [count, group.elementCount])
+    }
+    self.init(inputs: seen(0), labels: labels, tensors)
+  }
+}
+
 extension SceneOptions: PairedOptions {
   public func orbits(_ count: Int, steps: Int, seed: UInt64) throws -> [Tensor] {
     guard let around = around(steps) else { return [] }

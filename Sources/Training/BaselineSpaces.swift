@@ -1,4 +1,5 @@
 public import Autodiff
+import Canonicalization
 public import Layers
 public import Symmetry
 import TensorCore
@@ -71,22 +72,7 @@ public struct LinearActionSpace: LatentSpace {
   public func moved(
     _ codes: Variable, by elements: [AmbientGroup.Element], on tape: Tape
   ) -> Variable {
-    var start = 0
-    return .concatenated(
-      group.places.map { place in
-        let width = place.factor == .circle ? 2 : 3
-        defer { start += width }
-        let matrices = elements.flatMap { g -> [Float] in
-          let own = g.numbers[place.element..<place.element + place.factor.numbers.element]
-            .map { Float($0) }
-          return place.factor == .circle ? [own[0], -own[1], own[1], own[0]] : own
-        }
-        return Variable(Tensor(matrices, shape: [elements.count, width, width]))
-          .matmul(
-            codes.sliced(start..<start + width, axis: 1).reshaped([elements.count, width, 1])
-          )
-          .reshaped([elements.count, width])
-      }, axis: 1)
+    codes.movedByMatrices(of: elements, in: group, vectors: 1)
   }
 
   public func loss(

@@ -58,13 +58,10 @@ public struct OperatorModel: TraversableModel {
     guard Array(tensor.shape.extents.dropFirst()) == [factors] else {
       throw .lacking("'element' has shape \(tensor.shape), and the group has \(factors) factors")
     }
-    let numbers = tensor.elements
-    guard numbers.allSatisfy({ $0 == $0.rounded() && abs($0) < 1e6 }) else {
+    guard let elements = group.elements(steps: tensor) else {
       throw .lacking("'element' holds numbers that are no whole steps")
     }
-    return (0..<tensor.shape[0]).map { n in
-      group.element((0..<factors).map { Int(numbers[n * factors + $0]) })
-    }
+    return elements
   }
 
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
@@ -274,3 +271,14 @@ func relativeDistances(_ a: Tensor, _ b: Tensor) -> [Double] {
 }
 
 private func gcd(_ a: Int, _ b: Int) -> Int { b == 0 ? a : gcd(b, a % b) }
+
+extension FiniteAbelian {
+  /// The elements of rows of steps, `[count, factors]`; `nil` where a number is no whole one.
+  func elements(steps: Tensor) -> [Element]? {
+    let (numbers, factors) = (steps.elements, orders.count)
+    guard numbers.allSatisfy({ $0 == $0.rounded() && abs($0) < 1e6 }) else { return nil }
+    return (0..<steps.shape[0]).map { n in
+      element((0..<factors).map { Int(numbers[n * factors + $0]) })
+    }
+  }
+}

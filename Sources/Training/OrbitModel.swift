@@ -215,7 +215,7 @@ public struct OrbitModel: TraversableModel {
   ///
   /// - Parameter orbit: An input moved once around in even steps.
   public func trace(_ orbit: Tensor) -> OrbitTrace? {
-    angles(orbit).map { OrbitTrace($0.map { PlanarIsometry(residual: $0) }) }
+    angles(orbit).map(OrbitTrace.init(angles:))
   }
 
   /// The angles on the group's first circle that the poses of inputs have, in radians; `nil` where the space has none.

@@ -29,6 +29,8 @@ public struct TransportModel: MeasuredModel, ReferringModel {
   public let neighbors: Int
   /// How much agreement of the two views counts beside the cross entropy.
   public let agreement: Float
+  /// Made anew where the references change, not for each batch.
+  private let made: Derived<TransportCanonicalizer<Regular<FiniteAbelian>>>
 
   /// - Parameter references: How many codes are kept.
   public init(
@@ -39,8 +41,13 @@ public struct TransportModel: MeasuredModel, ReferringModel {
     (self.encoder, self.classifier, self.domain) = (encoder, classifier, domain)
     (self.representation, self.classNames) = (representation, classNames)
     (self.neighbors, self.agreement) = (neighbors, agreement)
-    self.references = Parameter(
-      .zeros([references, representation.dimension]), isTrainable: false)
+    let kept = Parameter(.zeros([references, representation.dimension]), isTrainable: false)
+    self.references = kept
+    made = Derived(from: [kept]) {
+      TransportCanonicalizer(
+        representation, references: TransportModel.distinct(kept.value), neighbors: neighbors,
+        isDirectional: true)
+    }
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
@@ -52,10 +59,7 @@ public struct TransportModel: MeasuredModel, ReferringModel {
   private var group: FiniteAbelian { representation.group }
 
   /// The canonicalizer of codes, with what is remembered.
-  public var canonicalizer: TransportCanonicalizer<Regular<FiniteAbelian>> {
-    TransportCanonicalizer(
-      representation, references: distinctReferences, neighbors: neighbors, isDirectional: true)
-  }
+  public var canonicalizer: TransportCanonicalizer<Regular<FiniteAbelian>> { made.value }
 
   /// The elements that a tensor of steps names.
   private func elements(
@@ -66,13 +70,12 @@ public struct TransportModel: MeasuredModel, ReferringModel {
         "a latent canonicalizer learns from '\(name)', the steps that inputs were moved by, and the data have none"
       )
     }
-    let steps = tensor.elements
     guard Array(tensor.shape.extents.dropFirst()) == [1],
-      steps.allSatisfy({ $0 == $0.rounded() && abs($0) < 1e6 })
+      let elements = group.elements(steps: tensor)
     else {
       throw .lacking("'\(name)' of shape \(tensor.shape) must be one whole step an example")
     }
-    return steps.map { group.element([Int($0)]) }
+    return elements
   }
 
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
@@ -122,9 +125,8 @@ public struct TransportModel: MeasuredModel, ReferringModel {
     references.value = .concatenated(codes)
   }
 
-  /// The references, each once.
-  private var distinctReferences: Tensor {
-    let all = references.value
+  /// References, each once.
+  private static func distinct(_ all: Tensor) -> Tensor {
     let first = all.sliced(0..<1).elements
     let again = (1..<all.shape[0]).first { all.sliced($0..<$0 + 1).elements == first }
     return again.map { all.sliced(0..<$0).contiguous } ?? all

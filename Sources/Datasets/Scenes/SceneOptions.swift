@@ -42,37 +42,21 @@ public struct SceneOptions: DatasetOptions {
 
   /// Ways of so many steps, each of a body from one uniform pose to the next, by their places.
   private func ways(_ places: [Int], steps: Int, seed: UInt64, epoch: Int = 0) -> Examples {
-    let (drawn, size, count) = (drawn, size, places.count)
-    let group = drawn.group
-    let seen = steps == 1 ? [0, 1] : [0, 1, steps / 2, steps]
-    typealias Way = (pictures: [[Float]], steps: [Float], pose: [Float])
-    let ways = Parallel.map(places) { n -> Way in
+    let (drawn, size) = (drawn, size)
+    let poses = places.map { n in
       var random = RandomStream(
         seed: seed, name: epoch == 0 ? "scene/\(n)" : "scene/\(n)/\(epoch)")
-      let poses = (0...steps).map { _ in drawn.pose(using: &random) }
-      let elements = (1...steps).flatMap { t in
-        group.log(group.compose(poses[t], group.inverse(poses[t - 1]))).map { Float($0) }
-      }
-      return (
-        seen.map { drawn.draw(n % drawn.orbitCount, poses[$0], size: size) }, elements,
-        poses[0].numbers.map { Float($0) }
-      )
-    }
-    let shape: Shape = [count, size, size, drawn.channels]
-    func pictures(_ i: Int) -> Tensor { Tensor(ways.flatMap { $0.pictures[i] }, shape: shape) }
-    let all = Tensor(ways.flatMap(\.steps), shape: [count, steps, group.dimension])
-    var tensors = [
-      "partner": pictures(1),
-      "element": all.sliced(0..<1, axis: 1).reshaped([count, group.dimension]).contiguous,
-    ]
-    if steps > 1 {
-      tensors["steps"] = all
-      tensors["partner\(steps / 2)"] = pictures(2)
-      tensors["partner\(steps)"] = pictures(3)
-      tensors["pose"] = Tensor(ways.flatMap(\.pose), shape: [count, group.elementCount])
+      return (0...steps).map { _ in drawn.pose(using: &random) }
     }
     return Examples(
-      inputs: pictures(0), labels: places.map { $0 % drawn.orbitCount }, tensors)
+      ways: poses, in: drawn.group, labels: places.map { $0 % drawn.orbitCount }
+    ) { step in
+      let pictures = Parallel.map(Array(places.indices)) { i in
+        drawn.draw(places[i] % drawn.orbitCount, poses[i][step], size: size)
+      }
+      return Tensor(
+        pictures.flatMap { $0 }, shape: [places.count, size, size, drawn.channels])
+    }
   }
 
   /// As many pictures of so many a way as an eighth of the memory limit holds.
