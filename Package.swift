@@ -9,7 +9,8 @@ let settings: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 // Kernels are optimized in debug builds too, so that debug tests stay fast.
-let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-Wno-psabi"])]
+// Without errno a square root is an instruction, of vectors too.
+let kernelSettings: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-Wno-psabi"])]
 
 let argumentParser: Target.Dependency = .product(
   name: "ArgumentParser", package: "swift-argument-parser")

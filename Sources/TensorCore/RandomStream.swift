@@ -12,6 +12,8 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   private let key: (UInt32, UInt32)
   /// How many 64-bit numbers have been drawn.
   public private(set) var position: UInt64
+  /// The second number of a block, where the first was drawn just now.
+  private var second: UInt64?
 
   /// Creates the stream of a seed and a name, at a position.
   public init(seed: UInt64, name: String, position: UInt64 = 0) {
@@ -29,13 +31,24 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
   }
 
   public mutating func next() -> UInt64 {
+    defer { position &+= 1 }
+    if let known = second {
+      second = nil
+      return known
+    }
     let block = RandomStream.philox(
       counter: (
         UInt32(truncatingIfNeeded: position >> 1), UInt32(truncatingIfNeeded: position >> 33), 0, 0
       ), key: key)
-    defer { position &+= 1 }
-    return position & 1 == 0
-      ? UInt64(block.0) | UInt64(block.1) << 32 : UInt64(block.2) | UInt64(block.3) << 32
+    let last = UInt64(block.2) | UInt64(block.3) << 32
+    guard position & 1 == 0 else { return last }
+    second = last
+    return UInt64(block.0) | UInt64(block.1) << 32
+  }
+
+  /// The same stream, so many numbers further on.
+  public func advanced(by count: Int) -> RandomStream {
+    RandomStream(key: key, position: position &+ UInt64(count))
   }
 
   static func philox(
@@ -72,7 +85,15 @@ extension Tensor {
   public static func uniform(
     _ shape: Shape, from lower: Float = 0, to upper: Float = 1, using random: inout RandomStream
   ) -> Tensor {
-    Tensor((0..<shape.count).map { _ in lower + (upper - lower) * random.uniform() }, shape: shape)
+    let start = random
+    random = start.advanced(by: shape.count)
+    return unsafe Tensor(shape) { target in
+      let target = unsafe SendableAddress(target)
+      Parallel.ranges(shape.count, grain: 1 << 12) { range in
+        var own = start.advanced(by: range.lowerBound)
+        for i in range { unsafe target.pointer[i] = lower + (upper - lower) * own.uniform() }
+      }
+    }
   }
 
   /// A tensor of independent normal numbers.

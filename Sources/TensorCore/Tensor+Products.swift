@@ -21,9 +21,12 @@ extension Tensor {
     let a = broadcast(to: Shape(lead + [m, k])).asMatrices()
     let b = other.broadcast(to: Shape(lead + [k, n])).asMatrices()
     let count = lead.reduce(1, *)
-    // Large ones: OpenBLAS packs both operands anew for every block.
-    let block = 512
-    let (down, across) = ((m + block - 1) / block, (n + 2 * block - 1) / (2 * block))
+    // OpenBLAS packs both operands anew for every block: large blocks where there are many, small ones for all threads
+    // where there is little, or where what is packed anew is narrow.
+    let isLarge = m * n >= 1 << 21 && min(m, n, k) > 128
+    let tall = Tensor.extent(of: m, atMost: isLarge ? 512 : 128)
+    let wide = Tensor.extent(of: n, atMost: isLarge ? 1024 : 256)
+    let (down, across) = ((m + tall - 1) / tall, (n + wide - 1) / wide)
     return Profiler.count(
       "matrix product", arithmetic: 2 * count * m * n * k, elements: count * (m * k + k * n + m * n)
     ) {
@@ -33,8 +36,8 @@ extension Tensor {
         let c = unsafe SendableAddress(target)
         Parallel.forEach(count * down * across) { index in
           let (batch, part) = (index / (down * across), index % (down * across))
-          let (i, j) = (part / across * block, part % across * 2 * block)
-          let (rows, columns) = (i..<min(m, i + block), j..<min(n, j + 2 * block))
+          let (i, j) = (part / across * tall, part % across * wide)
+          let (rows, columns) = (i..<min(m, i + tall), j..<min(n, j + wide))
           let left = unsafe a.base(batch) + i * (a.isTransposed ? 1 : a.leading)
           let right = unsafe b.base(batch) + j * (b.isTransposed ? b.leading : 1)
           unsafe cblas_sgemm(
@@ -45,6 +48,12 @@ extension Tensor {
         }
       }
     }
+  }
+
+  /// The extent of blocks of about the same size: whole tiles of OpenBLAS's kernels.
+  private static func extent(of all: Int, atMost largest: Int) -> Int {
+    let count = max(1, (all + largest - 1) / largest)
+    return max(1, (all + 16 * count - 1) / (16 * count) * 16)
   }
 
   /// Matrices in memory as OpenBLAS takes them: rows or columns contiguous.
