@@ -65,13 +65,7 @@ struct Evaluate: ParsableCommand {
     let (found, _, failures) = try loaded.examples(
       data, limit: limit, needsClasses: model.task.presentation == .classes)
     let examples = try model.prepared(found)
-    if data != "test", loaded.file.configuration.data is any SplitOptions,
-      let own = loaded.file.configuration.resolved["data"]?["path"]?.text, Place(own) == Place(data)
-    {
-      note(
-        "Note: the model was trained on a part of these; `canon evaluate MODEL test` measures on what was held out."
-      )
-    }
+    noteIfLearned(from: data, loaded.file)
     let poses = loaded.domain.poses(angles)
     let isClassification = model.task.presentation == .classes
     var meters = [QualityMeter(), QualityMeter(), QualityMeter()]
@@ -149,8 +143,20 @@ struct Evaluate: ParsableCommand {
     try failures.finish()
   }
 
+  /// Says so where the data are those that the model has learned from.
+  private func noteIfLearned(from data: String, _ file: ModelFile) {
+    let kind = file.configuration.data
+    guard data != "test", kind is any SplitOptions || kind is MovedImagesOptions,
+      let own = file.configuration.resolved["data"]?["path"]?.text, Place(own) == Place(data)
+    else { return }
+    note(
+      "Note: the model was trained on a part of these; `canon evaluate MODEL test` measures on what was held out."
+    )
+  }
+
   /// Measures a model that says itself what is to be measured.
   private func measure(_ model: any MeasuredModel, _ file: ModelFile) throws {
+    noteIfLearned(from: data, file)
     let all = try pairsOf(data, file, model)
     let examples = limit.map(all.prefix) ?? all
     if !common.quiet { for remark in model.remarks(on: examples) { note("Note: \(remark)") } }
@@ -159,10 +165,7 @@ struct Evaluate: ParsableCommand {
     if json {
       try emit(Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.jsonLine)
     } else {
-      try emit(
-        table(
-          ["figure", "value"],
-          figures.map { [$0.0, Int(exactly: $0.1).map { "\($0)" } ?? $0.1.formatted(4)] }))
+      try emit(figureTable(figures.map { ($0.0, $0.1) }))
     }
     guard figures.allSatisfy({ $0.1.isFinite }) else {
       throw CommandError(

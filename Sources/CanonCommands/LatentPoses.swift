@@ -8,7 +8,7 @@ extension Poses {
   /// How the pose of one input goes as it is moved once around.
   private struct TraceLine: Codable {
     var orbit, winding: Int
-    var largestJumpDegrees, lipschitz: Double
+    var largestJumpDegrees, lipschitz, symmetryJumpDegrees: Double
   }
 
   /// Moves inputs once around, and says how their poses follow.
@@ -43,28 +43,30 @@ extension Poses {
           : "No pose of \(self.model) goes around: its group, \(model.space.group.name), has no circle."
       )
     }
-    let lines = traces.enumerated().map { n, trace in
+    let crossings = orbits.compactMap(model.crossing)
+    let lines = zip(traces, crossings).enumerated().map { n, found in
       TraceLine(
-        orbit: n, winding: trace.winding, largestJumpDegrees: trace.largestJump * 180 / .pi,
-        lipschitz: trace.lipschitz)
+        orbit: n, winding: found.0.winding, largestJumpDegrees: found.0.largestJump * 180 / .pi,
+        lipschitz: found.0.lipschitz, symmetryJumpDegrees: found.1.largestJump * 180 / .pi)
     }
     if json {
       try lines.forEach { try emit($0.jsonLine) }
     } else {
       try emit(
         table(
-          ["orbit", "winding", "largest jump", "Lipschitz"],
+          ["orbit", "winding", "largest jump", "Lipschitz", "through a symmetric input"],
           lines.map { line in
             [
               "\(line.orbit)", "\(line.winding)", "\(line.largestJumpDegrees.formatted(2))°",
-              line.lipschitz.formatted(1),
+              line.lipschitz.formatted(1), "\(line.symmetryJumpDegrees.formatted(1))°",
             ]
           }))
     }
     if !common.quiet && !json {
       note(
         "The poses of \(traces.count { $0.winding == 1 }) of \(traces.count) orbits go once around as the input does. Half a degree changes one by "
-          + "\((lines.map(\.largestJumpDegrees).max() ?? 0).formatted(1))° at most.")
+          + "\((lines.map(\.largestJumpDegrees).max() ?? 0).formatted(1))° at most. On the way through a picture that a half turn leaves as it is "
+          + "no pose is continuous: the last column is its largest change in a 720th of the way.")
     }
   }
 }

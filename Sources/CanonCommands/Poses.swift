@@ -17,11 +17,12 @@ struct Poses: ParsableCommand {
       all classes and a small spread. The error is how far, as a median over a random turn of each image, the
       pose of the turned image is from the turned pose. The first --orbits images are turned once around,
       and those are counted whose pose goes once around too (winding number 1); the first --traced of them by
-      half a degree at a time, for the largest jump of a pose (poses in steps jump by these). With --recenter a copy of
+      half a degree at a time, for the largest jump of a pose (poses in steps jump by these), and led through a picture \
+      that a half turn leaves as it is, where no pose is continuous. With --recenter a copy of
       the model is written whose canonical forms are turned by the mean over all classes, so that they are
       upright; what it predicts stays.
       Of a model of kind class-pose, whose group has a circle, DATA is the word test: the first --traced inputs of its test \
-      part are moved once around by half a degree at a time.
+      part are moved once around by half a degree at a time, and led through a picture that a half turn leaves as it is.
 
       EXAMPLES
         canon poses runs/c64 Benchmarks/Data --limit 2000
@@ -99,7 +100,10 @@ struct Poses: ParsableCommand {
         "The poses of \(all.orbitsOnceAround ?? 0) of \(all.orbits ?? 0) images go once around as the images "
           + "do."
           + (all.largestJumpDegrees.map {
-            " Half a degree changes one by \($0.formatted(1))° at most, of \(all.traced ?? 0)."
+            " Half a degree changes one by \($0.formatted(1))° at most, of \(all.traced ?? 0)"
+              + (all.symmetryJumpDegrees.map {
+                ", and a 720th of the way through a picture that a half turn leaves as it is by \($0.formatted(1))°"
+              } ?? "") + "."
           } ?? ""))
     }
     if let recenter { try write(loaded, all.meanDegrees, to: recenter) }

@@ -103,6 +103,13 @@ extension Encodable {
   var jsonLine: String { jsonLines([self])[0] }
 }
 
+/// Figures by name, as a table.
+func figureTable(_ figures: [(String, Double)]) -> String {
+  table(
+    ["figure", "value"],
+    figures.map { [$0.0, Int(exactly: $0.1).map { "\($0)" } ?? $0.1.formatted(4)] })
+}
+
 /// Values as JSON, a line each.
 func jsonLines(_ values: [some Encodable]) -> [String] {
   let encoder = JSONEncoder()

@@ -46,7 +46,7 @@ struct Train: ParsableCommand {
   @Flag(help: "Time 20 steps operation by operation, and write nothing.")
   var profile = false
 
-  @Flag(help: "Print the profile as JSON.")
+  @Flag(help: "Print the figures at the end, or the profile, as JSON.")
   var json = false
 
   @Flag(help: "Measure the best model on the test part at the end.")
@@ -121,7 +121,9 @@ struct Train: ParsableCommand {
         "The data, of kind '\(type(of: run.configuration.data).kind)', have no test part to measure on; 'data.test' cuts one off."
       )
     }
-    try emit(try run.finish(test: examples).jsonLine)
+    let figures = try run.finish(test: examples)
+    try emit(
+      json ? figures.jsonLine : figureTable(figures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
     try failures.finish()
   }
 

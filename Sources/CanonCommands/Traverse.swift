@@ -74,7 +74,7 @@ struct Traverse: ParsableCommand {
     try prepareFolder(Files.parent(of: out))
     try sheet.image.write(to: out)
     try emit(
-      "\(count) inputs, their partners, and what the latent space makes of them (\(close) close): \(out)"
+      "\(count) inputs, below them their partners, and in the third row what the latent space makes of them (\(close) close): \(out)"
     )
   }
 }

@@ -40,7 +40,7 @@ public struct ClassPoseEncoder: Sendable {
   public let norm: BatchNorm
   /// The same for the numbers that are projected onto circles and rotations: uniform poses have mean 0 in the ambient space, and an
   /// untrained network begins with all poses alike, from where it takes long to part them.
-  public let poseNorm: BatchNorm?
+  public let poseNorm: AmbientNorm?
   /// Which of the numbers that the head takes these are.
   private let closed: [Range<Int>]
 
@@ -54,10 +54,16 @@ public struct ClassPoseEncoder: Sendable {
     (self.head, self.classDimensions) = (head, classDimensions)
     norm = BatchNorm(classDimensions)
     // The numbers of an algebra are no points of a space that is projected: their scale is an angle.
-    closed = group.places.filter { $0.factor != .line && head == .projection }
-      .map { $0.ambient..<$0.ambient + $0.factor.numbers.ambient }
-    let count = closed.reduce(0) { $0 + $1.count }
-    poseNorm = count > 0 ? BatchNorm(count, isAffine: false) : nil
+    let places = group.places.filter { $0.factor != .line && head == .projection }
+    closed = places.map { $0.ambient..<$0.ambient + $0.factor.numbers.ambient }
+    poseNorm =
+      places.isEmpty
+      ? nil
+      : AmbientNorm(
+        places.map {
+          $0.factor == .circle
+            ? .init(dimension: 2) : .init(vectors: $0.factor.numbers.ambient / 3, dimension: 3)
+        })
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {

@@ -12,6 +12,8 @@ public struct PoseReport: Codable, Sendable {
   /// and over that of the image.
   public var traced: Int?
   public var largestJumpDegrees, lipschitz: Double?
+  /// Of as many: the largest change of a pose in a 720th of the way through a picture that a half turn leaves as it is.
+  public var symmetryJumpDegrees: Double?
 
   private init(_ name: String, _ poses: [Found]) {
     let spread = PoseSpread(poses.map(\.pose))
@@ -58,6 +60,10 @@ public struct PoseReport: Codable, Sendable {
       all.traced = traces.count
       all.largestJumpDegrees = traces.reduce(0) { max($0, $1.largestJump) } * 180 / .pi
       all.lipschitz = traces.reduce(0) { max($0, $1.lipschitz) }
+      all.symmetryJumpDegrees =
+        (0..<traces.count).reduce(0) {
+          max($0, crossing(images.sliced($1..<$1 + 1), find).largestJump)
+        } * 180 / .pi
     }
     reports.append(all)
     return reports
@@ -86,5 +92,12 @@ public struct PoseReport: Codable, Sendable {
     let copies = Tensor.concatenated([Tensor](repeating: image, count: steps))
     let moved = Pixels().act(turns.map { Motion(isometry: $0) }, on: copies)
     return OrbitTrace(find(moved).map(\.element.planarIsometry))
+  }
+
+  /// How the pose goes from an image to the same one half a turn on, through their mean.
+  private static func crossing(_ image: Tensor, _ find: Finder) -> SymmetryCrossing {
+    let half = Pixels().act([Motion(isometry: PlanarIsometry(quarterTurns: 2))], on: image)
+    let way = SymmetryCrossing.way(from: image, to: half)
+    return SymmetryCrossing(find(way).map(\.element.planarIsometry))
   }
 }

@@ -1,6 +1,6 @@
 import Glibc
 public import Symmetry
-import TensorCore
+public import TensorCore
 
 /// How continuous poses are along a closed orbit: what the topology of a head decides, and what an image's own
 /// symmetry does.
@@ -29,6 +29,43 @@ public struct OrbitTrace: Sendable, Equatable {
 
   /// - Parameter angles: The poses, in radians.
   public init(angles: [Double]) { self.init(angles.map { PlanarIsometry(residual: $0) }) }
+}
+
+/// How a pose goes where it cannot be continuous: from an input to the same one half a turn on, straight, through their
+/// mean, which a half turn leaves as it is.
+///
+/// At the end an equivariant pose is half a turn on, so that it changes by π on the way; and since what is left and right
+/// of the middle are half turns of each other too, by no less however near to the middle one looks. A network, which is
+/// continuous before its head, must come through 0 of the ambient space there; an exact canonicalizer leaps in one step.
+public struct SymmetryCrossing: Sendable, Equatable {
+  /// How far the pose comes, in radians, either way around.
+  public let change: Double
+  /// The largest change from one step to the next, in radians.
+  public let largestJump: Double
+
+  /// - Parameter poses: Found along the way, in even steps.
+  /// - Precondition: There are poses.
+  public init(_ poses: [PlanarIsometry]) {
+    require(!poses.isEmpty, "a way of no poses")
+    let changes = zip(poses.dropFirst(), poses).map {
+      ($0.angle - $1.angle).remainder(dividingBy: 2 * .pi)
+    }
+    change = abs(changes.reduce(0, +))
+    largestJump = changes.reduce(0) { max($0, abs($1)) }
+  }
+
+  /// - Parameter angles: The poses, in radians.
+  public init(angles: [Double]) { self.init(angles.map { PlanarIsometry(residual: $0) }) }
+
+  /// The pictures of the way, both ends among them.
+  ///
+  /// **Shapes.** `[1, …]` twice → `[steps + 1, …]`.
+  public static func way(from input: Tensor, to moved: Tensor, steps: Int = 720) -> Tensor {
+    .concatenated((0...steps).map { step in
+      let part = Float(step) / Float(steps)
+      return input * (1 - part) + moved * part
+    })
+  }
 }
 
 /// How poses of images that are all upright spread: what a canonicalizer does with a class.

@@ -27,6 +27,9 @@ public protocol LatentSpace: Sendable {
     of both: Variable, elements: [AmbientGroup.Element], on tape: Tape
   ) -> (codes: Variable, loss: Variable)
 
+  /// Codes whose squared distances are what the loss takes for distances of codes, by which hits are counted.
+  func measured(_ codes: Tensor) -> Tensor
+
   /// The part of codes that tells orbits apart; `nil` where the space has none.
   func orbits(_ codes: Tensor) -> Tensor?
 
@@ -46,6 +49,7 @@ extension LatentSpace {
     )
   }
 
+  public func measured(_ codes: Tensor) -> Tensor { codes }
   public func orbits(_ codes: Tensor) -> Tensor? { nil }
   public func poses(_ codes: Tensor) -> [AmbientGroup.Element] { [] }
 }
@@ -99,6 +103,16 @@ public struct ClassPoseSpace: LatentSpace {
         code.sliced(0..<count), code.sliced(count..<2 * count), elements: elements,
         temperature: temperature, isSymmetric: isSymmetric)
     )
+  }
+
+  /// Orbits are as far apart as −*e*·*e*′ says (arXiv 2207.03116, equation 5), which is |*e* − *e*′|² / 2 but for a constant.
+  public func measured(_ codes: Tensor) -> Tensor {
+    let classes = encoder.classDimensions
+    return .concatenated(
+      [
+        codes.sliced(0..<classes, axis: 1) * Float(0.5).squareRoot(),
+        codes.sliced(classes..<codes.shape[1], axis: 1),
+      ], axis: 1)
   }
 
   public func orbits(_ codes: Tensor) -> Tensor? {

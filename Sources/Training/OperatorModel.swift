@@ -98,10 +98,14 @@ public struct OperatorModel: TraversableModel {
     _ inputs: Tensor, _ elements: [FiniteAbelian.Element], on tape: Tape
   ) -> (first: Variable, second: Variable) {
     let codes = encoder(Variable(inputs), on: tape)
-    let still = [FiniteAbelian.Element](repeating: group.identity, count: elements.count)
-    let both = Variable.concatenated([
-      moved(codes, by: still, on: tape), moved(codes, by: elements, on: tape),
-    ])
+    // Without mixers the identity does nothing.
+    let still =
+      mixers.isEmpty
+      ? codes
+      : moved(
+        codes, by: [FiniteAbelian.Element](repeating: group.identity, count: elements.count),
+        on: tape)
+    let both = Variable.concatenated([still, moved(codes, by: elements, on: tape)])
     let pictures = decoder(both, on: tape)
     let count = elements.count
     return (pictures.sliced(0..<count), pictures.sliced(count..<2 * count))

@@ -107,6 +107,11 @@ public struct OrbitModel: TraversableModel {
     space.moved(Variable(codes), by: elements, on: .inference()).value
   }
 
+  /// How often predicted codes are nearest to those of what was predicted, by the space's own measure.
+  private func hits(_ predicted: Tensor, _ actual: Tensor) -> HitRate {
+    HitRate(predicted: space.measured(predicted), actual: space.measured(actual))
+  }
+
   /// One minus the hit-rate of the pairs, and the mean loss of batches of 32.
   public func quality(on examples: Examples) -> Quality {
     guard let partner = examples["partner"], let element = examples["element"] else {
@@ -123,7 +128,7 @@ public struct OrbitModel: TraversableModel {
       sum += losses.value.elements.reduce(0) { $0 + Double($1) }
       count += range.count
     }
-    let hits = HitRate(predicted: moved(x, by: steps), actual: y)
+    let hits = self.hits(moved(x, by: steps), y)
     return Quality(
       error: 1 - hits.value, loss: sum / Double(max(1, count)), errorSampling: hits.sampling)
   }
@@ -149,13 +154,13 @@ public struct OrbitModel: TraversableModel {
         let name = step == 1 ? "partner" : "partner\(step)"
         guard examples[name] != nil else { continue }
         let seen = try tensor(name, in: examples, domain.shape)
-        let hits = HitRate(predicted: code, actual: codes(of: seen))
+        let hits = self.hits(code, codes(of: seen))
         figures.append(("hit-rate, \(step) \(step == 1 ? "step" : "steps")", hits.value))
       }
     } else {
       let partner = try tensor("partner", in: examples, domain.shape)
       let element = try tensor("element", in: examples, [group.dimension])
-      let hits = HitRate(predicted: moved(x, by: elements(element)), actual: codes(of: partner))
+      let hits = self.hits(moved(x, by: elements(element)), codes(of: partner))
       figures.append(("hit-rate, 1 step", hits.value))
     }
     if let orbits = space.orbits(x), !examples.labels.isEmpty {
@@ -216,6 +221,17 @@ public struct OrbitModel: TraversableModel {
   /// - Parameter orbit: An input moved once around in even steps.
   public func trace(_ orbit: Tensor) -> OrbitTrace? {
     angles(orbit).map(OrbitTrace.init(angles:))
+  }
+
+  /// How the pose goes from an input to the same one half a turn on, through their mean; `nil` where the space has no such
+  /// pose.
+  ///
+  /// - Parameter orbit: An input moved once around in an even number of even steps.
+  public func crossing(_ orbit: Tensor) -> SymmetryCrossing? {
+    let half = orbit.shape[0] / 2
+    return angles(
+      SymmetryCrossing.way(from: orbit.sliced(0..<1), to: orbit.sliced(half..<half + 1))
+    ).map(SymmetryCrossing.init(angles:))
   }
 
   /// The angles on the group's first circle that the poses of inputs have, in radians; `nil` where the space has none.

@@ -41,7 +41,7 @@ private let manager = FileManager.default
     #expect(try canon("init", folder, "--out", yaml).err.contains("already"))
     let run = temporary("init-run")
     let trained = try canon(
-      "train", yaml, "--out", run, "--test", "--set", "canonicalizer=pca-sign", "--set",
+      "train", yaml, "--out", run, "--test", "--json", "--set", "canonicalizer=pca-sign", "--set",
       "backbone={kind: mlp, width: 8}", "--set", "training={epochs: 30, classWeights: balanced}")
     #expect(trained.status == 2 && trained.err.contains("broken.png"), "\(trained.err)")
     #expect(

@@ -153,7 +153,7 @@ import Training
     let traced = try canon("poses", path, "test", "--json")
     #expect(
       traced.status == 0 && traced.out.split(separator: "\n").count == 3
-        && traced.out.contains("largestJumpDegrees"))
+        && traced.out.contains("largestJumpDegrees") && traced.out.contains("symmetryJump"))
     #expect(try canon("poses", path, digits).err.contains("the word test"))
     let operators = try model(
       """

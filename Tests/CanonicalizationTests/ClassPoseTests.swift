@@ -140,6 +140,53 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(trace { -2 * $0 }.winding == -2)
   }
 
+  @Test("Ambient norm keeps the action of the group, in training too, where batch norm does not")
+  func ambientNorm() throws {
+    let group = try #require(AmbientGroup(named: "SO2xSO3"))
+    var random = RandomStream(seed: 8, name: "ambient norm")
+    let points = Tensor.normal([6, 8], deviation: 2, using: &random) + 0.5
+    let g = [AmbientGroup.Element](repeating: group.sample(using: &random), count: 6)
+    let tape = Tape.training(random: RandomStream(seed: 0, name: "none"))
+    // How far the norm of moved points is from the moved norm, each by a layer that has seen nothing.
+    func apart(_ first: any Layer, _ second: any Layer) -> Double {
+      let moved = first(Variable(points).movedByMatrices(of: g, in: group), on: tape).value
+      let normed = second(Variable(points), on: tape).movedByMatrices(of: g, in: group).value
+      return moved.largestDifference(from: normed)
+    }
+    let spaces = [AmbientNorm.Space(dimension: 2), AmbientNorm.Space(vectors: 2, dimension: 3)]
+    let ours = apart(AmbientNorm(spaces), AmbientNorm(spaces))
+    let theirs = apart(BatchNorm(8, isAffine: false), BatchNorm(8, isAffine: false))
+    #expect(ours < 1e-5 && theirs > 0.05)
+    // What it has seen many times it takes for the mean and the scale in inference.
+    let norm = AmbientNorm(spaces)
+    for _ in 0..<200 { _ = norm(Variable(points), on: tape) }
+    let seen = norm.predict(points)
+    #expect(seen.mean([0]).largestDifference(from: .zeros([8])) < 1e-4)
+    for range in [0..<2, 2..<5, 5..<8] {
+      #expect(abs(seen.sliced(range, axis: 1).squared().mean().scalar - 1) < 1e-3)
+    }
+    let product = seen.sliced(2..<5, axis: 1) * seen.sliced(5..<8, axis: 1)
+    #expect(abs(product.mean().scalar) < 1e-3)
+  }
+
+  @Test("On the way through a symmetric input a pose comes half a turn on, all of it near the middle")
+  func crossing() {
+    // The direction of a vector that a half turn takes to its negative: it leaps where the vector is 0.
+    let (start, end) = (Tensor([0.6, 0.8], shape: [1, 2]), Tensor([-0.6, -0.8], shape: [1, 2]))
+    func crossing(_ side: Float) -> SymmetryCrossing {
+      // An odd number of steps, so that none has no direction.
+      let way = SymmetryCrossing.way(from: start, to: end, steps: 719).elements
+      return SymmetryCrossing(
+        angles: (0...719).map { Double(atan2f(way[2 * $0 + 1], way[2 * $0] + side)) })
+    }
+    let exact = crossing(0)
+    #expect(abs(exact.change - .pi) < 1e-5 && abs(exact.largestJump - .pi) < 1e-5)
+    // One that is not quite equivariant goes around 0 on one side, as far and more slowly.
+    let near = crossing(0.05)
+    #expect(abs(near.change - .pi) < 0.2 && near.largestJump < 0.2)
+    #expect(SymmetryCrossing(angles: [0.5, 0.5]).change == 0)
+  }
+
   @Test("The own loss teaches the pose of turned copies, from relative poses alone")
   func learning() throws {
     var random = RandomStream(seed: 5, name: "learning")

@@ -18,6 +18,10 @@ extension Chart {
   /// The figures whose curves are drawn, by their names.
   static let looks: [(figure: String, title: String, x: String, y: String)] = [
     ("pose", "Pose against angle, along one orbit", "angle of the input, degrees", "pose, degrees"),
+    (
+      "symmetry", "Pose on the way through a picture that a half turn leaves as it is",
+      "part of the way to the half turn, %", "pose, degrees"
+    ),
     ("orbit", "One orbit before the projection onto the circle", "first number", "second number"),
     (
       "correlation", "Correlation with a view three steps on", "step",
@@ -33,7 +37,8 @@ func traced(
   guard let model = model as? OrbitModel, let paired = data as? any PairedOptions,
     paired.group.factors.contains(.circle)
   else { return [] }
-  let traces = try paired.orbits(count, steps: 720, seed: UInt64(seed)).compactMap(model.trace)
+  let orbits = try paired.orbits(count, steps: 720, seed: UInt64(seed))
+  let traces = orbits.compactMap(model.trace)
   guard !traces.isEmpty else { return [] }
   return [
     ("orbits once around", Double(traces.count { $0.winding == 1 }) / Double(traces.count)),
@@ -42,7 +47,20 @@ func traced(
       (traces.map(\.largestJump).max() ?? 0) * 180 / .pi
     ),
     ("Lipschitz", traces.map(\.lipschitz).max() ?? 0),
+    (
+      "largest jump through a symmetric input",
+      (orbits.compactMap(model.crossing).map(\.largestJump).max() ?? 0) * 180 / .pi
+    ),
   ]
+}
+
+/// Angles from the first one on, each the nearest to the one before.
+private func unwrapped(_ angles: [Double]) -> [Double] {
+  var sum = 0.0
+  return angles.indices.map { n in
+    if n > 0 { sum += (angles[n] - angles[n - 1]).remainder(dividingBy: 2 * .pi) }
+    return sum
+  }
 }
 
 /// The curves of a model, where there is something to look at.
@@ -62,6 +80,13 @@ func curves(
         figure: "pose", name: name,
         points: degrees.indices.map { [Double($0), degrees[$0]] })
     ]
+    let way = SymmetryCrossing.way(from: orbit.sliced(0..<1), to: orbit.sliced(180..<181), steps: 400)
+    if let found = model.angles(way) {
+      all.append(
+        Curve(figure: "symmetry", name: name, points: unwrapped(found).enumerated().map {
+          [Double($0.offset) / 4, $0.element * 180 / .pi]
+        }))
+    }
     if let space = model.space as? ClassPoseSpace,
       let ambient = space.encoder(Variable(orbit), on: .inference()).ambient
     {
