@@ -9,7 +9,7 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures accuracy, calibration and invariance over the orbit.",
     discussion: """
-      DATA is a folder with one subfolder of PNG files per class, a .safetensors file with inputs and targets, \
+      DATA is a folder with one subfolder of images per class, a .safetensors file with inputs and targets, \
       the folder of MNIST's IDX files for a model of its digits (then the 50,000 test digits: rotated, or upright \
       for a model that was trained so), or the word test: the test part of the model's data. Every input is also \
       moved: in ways that only move numbers (quarter turns of images, orders of sets), and in --angles other ways; \
@@ -146,7 +146,7 @@ struct Evaluate: ParsableCommand {
   /// Says so where the data are those that the model has learned from.
   private func noteIfLearned(from data: String, _ file: ModelFile) {
     let kind = file.configuration.data
-    guard data != "test", kind is any SplitOptions || kind is MovedImagesOptions,
+    guard !common.quiet, data != "test", kind is any SplitOptions || kind is MovedImagesOptions,
       let own = file.configuration.resolved["data"]?["path"]?.text, Place(own) == Place(data)
     else { return }
     note(

@@ -27,7 +27,7 @@ struct Inspect: ParsableCommand {
   )
   var canonicalizer: String
 
-  @Argument(help: "A folder of PNG files, one file, a .safetensors file, or the word test.")
+  @Argument(help: "A folder of images, one file, a .safetensors file, or the word test.")
   var folder: String
 
   @Option(help: "The PNG file to write.")

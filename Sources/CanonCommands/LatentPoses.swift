@@ -8,7 +8,9 @@ extension Poses {
   /// How the pose of one input goes as it is moved once around.
   private struct TraceLine: Codable {
     var orbit, winding: Int
-    var largestJumpDegrees, lipschitz, symmetryJumpDegrees: Double
+    var largestJumpDegrees, lipschitz: Double
+    /// On the way through an input that a half turn leaves as it is, where there is such a thing.
+    var symmetryChangeDegrees, symmetryJumpDegrees: Double?
   }
 
   /// Moves inputs once around, and says how their poses follow.
@@ -43,30 +45,43 @@ extension Poses {
           : "No pose of \(self.model) goes around: its group, \(model.space.group.name), has no circle."
       )
     }
-    let crossings = orbits.compactMap(model.crossing)
-    let lines = zip(traces, crossings).enumerated().map { n, found in
-      TraceLine(
-        orbit: n, winding: found.0.winding, largestJumpDegrees: found.0.largestJump * 180 / .pi,
-        lipschitz: found.0.lipschitz, symmetryJumpDegrees: found.1.largestJump * 180 / .pi)
+    let crossings = paired.isLinear ? orbits.compactMap(model.crossing) : []
+    if let unusable = crossings.firstIndex(where: { !$0.largestJump.isFinite }) {
+      throw CommandError(
+        "What \(self.model) says near orbit \(unusable) is no number: its weights are not usable.")
+    }
+    let lines = traces.indices.map { n in
+      let crossing = n < crossings.count ? crossings[n] : nil
+      return TraceLine(
+        orbit: n, winding: traces[n].winding,
+        largestJumpDegrees: traces[n].largestJump * 180 / .pi, lipschitz: traces[n].lipschitz,
+        symmetryChangeDegrees: crossing.map { $0.change * 180 / .pi },
+        symmetryJumpDegrees: crossing.map { $0.largestJump * 180 / .pi })
     }
     if json {
       try lines.forEach { try emit($0.jsonLine) }
     } else {
       try emit(
         table(
-          ["orbit", "winding", "largest jump", "Lipschitz", "through a symmetric input"],
+          ["orbit", "winding", "largest jump", "Lipschitz"]
+            + (crossings.isEmpty ? [] : ["past a symmetric input", "at once"]),
           lines.map { line in
             [
               "\(line.orbit)", "\(line.winding)", "\(line.largestJumpDegrees.formatted(2))°",
-              line.lipschitz.formatted(1), "\(line.symmetryJumpDegrees.formatted(1))°",
+              line.lipschitz.formatted(1),
             ]
+              + [line.symmetryChangeDegrees, line.symmetryJumpDegrees].compactMap {
+                $0.map { "\($0.formatted(1))°" }
+              }
           }))
     }
     if !common.quiet && !json {
       note(
         "The poses of \(traces.count { $0.winding == 1 }) of \(traces.count) orbits go once around as the input does. Half a degree changes one by "
-          + "\((lines.map(\.largestJumpDegrees).max() ?? 0).formatted(1))° at most. On the way through a picture that a half turn leaves as it is "
-          + "no pose is continuous: the last column is its largest change in a 720th of the way.")
+          + "\((lines.map(\.largestJumpDegrees).max() ?? 0).formatted(1))° at most."
+          + (crossings.isEmpty
+            ? ""
+            : " From an input to itself half a turn on, through their mean, a pose that follows comes 180°, and as much at once as it is exact."))
     }
   }
 }

@@ -55,7 +55,10 @@ extension Verify {
     }
     if !common.quiet {
       note(
-        "Codes of partners are where the moved codes are, within \(interpolatedTolerance) on average: measured, not proved."
+        lines.contains { $0.of == "orbit" }
+          ? "Poses of partners are within \(interpolatedTolerance) of the moved poses on average (angles in radians): measured, not proved. How far the "
+            + "orbits' points on the sphere lie apart, 0 to 2, is not judged."
+          : "Codes of partners are within \(interpolatedTolerance) of the moved codes on average: measured, not proved."
       )
     }
   }

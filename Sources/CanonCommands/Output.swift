@@ -137,9 +137,20 @@ final class OutputFolder: Sendable {
     // A link among the inputs may lead to where an output would be written.
     for name in source.names {
       let file = Place("\(source.folder ?? ".")/\(name)")
-      if out.contains(file) && (isFolder || file == Place("\(path)/\(name)")) {
+      if out.contains(file) && (isFolder || file == Place("\(path)/\(Self.fileName(name))")) {
         throw CommandError(
           "\(name) of \(input) would be overwritten; name another folder than \(path).")
+      }
+    }
+    if source.names.contains(where: { Self.fileName($0) != $0 }) {
+      let names = Set(source.names.map { Array($0.utf8) })
+      if let twice = source.names.first(where: { name in
+        let file = Self.fileName(name)
+        return file != name && names.contains(Array(file.utf8))
+      }) {
+        throw CommandError(
+          "\(twice) would be written as \(Self.fileName(twice)), which is the name of another input; rename one."
+        )
       }
     }
     try prepareFolder(path)
@@ -166,7 +177,7 @@ final class OutputFolder: Sendable {
       isOurs
       ? nil
       : source.names.first { name in
-        let file = "\(path)/\(name)"
+        let file = "\(path)/\(Self.fileName(name))"
         return FileManager.default.fileExists(atPath: file)
           && place.contains(Place(Files.parent(of: file)))
       }
@@ -180,11 +191,15 @@ final class OutputFolder: Sendable {
       .write(toFile: mark, atomically: false, encoding: .utf8)
   }
 
+  /// The name under which what is made of an input is written: samples stay as they are, so that `photo.jpg` becomes
+  /// `photo.jpg.png`.
+  static func fileName(_ name: String) -> String { ImageCodecs.losslessName(name) }
+
   /// Writes an image below the folder.
   ///
   /// - Throws: `ImageError` or `CommandError`.
   func write(_ image: Image, to name: String) throws {
-    let file = "\(path)/\(name)"
+    let file = "\(path)/\(Self.fileName(name))"
     try prepare(Files.parent(of: file))
     try image.write(to: file)
   }

@@ -11,18 +11,18 @@ struct Poses: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures in which pose a model brings each class of upright images.",
     discussion: """
-      DATA is a folder with one subfolder of upright PNG files per class, or the folder of MNIST's IDX
+      DATA is a folder with one subfolder of upright images per class, or the folder of MNIST's IDX
       files (then its upright test digits). For each class: the mean pose, and how far poses spread
       about it (circular standard deviation). A model that knows which way is up has the same mean for
       all classes and a small spread. The error is how far, as a median over a random turn of each image, the
       pose of the turned image is from the turned pose. The first --orbits images are turned once around,
       and those are counted whose pose goes once around too (winding number 1); the first --traced of them by
-      half a degree at a time, for the largest jump of a pose (poses in steps jump by these), and led through a picture \
-      that a half turn leaves as it is, where no pose is continuous. With --recenter a copy of
+      half a degree at a time, for the largest jump of a pose (poses in steps jump by these), and led to itself half \
+      a turn on, straight, through their mean: past a picture with that symmetry an exact pose leaps by 180°. With --recenter a copy of
       the model is written whose canonical forms are turned by the mean over all classes, so that they are
       upright; what it predicts stays.
       Of a model of kind class-pose, whose group has a circle, DATA is the word test: the first --traced inputs of its test \
-      part are moved once around by half a degree at a time, and led through a picture that a half turn leaves as it is.
+      part are moved once around by half a degree at a time, and led straight to themselves half a turn on.
 
       EXAMPLES
         canon poses runs/c64 Benchmarks/Data --limit 2000
@@ -102,7 +102,7 @@ struct Poses: ParsableCommand {
           + (all.largestJumpDegrees.map {
             " Half a degree changes one by \($0.formatted(1))° at most, of \(all.traced ?? 0)"
               + (all.symmetryJumpDegrees.map {
-                ", and a 720th of the way through a picture that a half turn leaves as it is by \($0.formatted(1))°"
+                "; from an image to itself half a turn on, through their mean, poses come \((all.symmetryChangeDegrees ?? 0).formatted(0))°, by \($0.formatted(1))° at once at most"
               } ?? "") + "."
           } ?? ""))
     }

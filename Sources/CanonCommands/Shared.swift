@@ -107,7 +107,12 @@ extension Encodable {
 func figureTable(_ figures: [(String, Double)]) -> String {
   table(
     ["figure", "value"],
-    figures.map { [$0.0, Int(exactly: $0.1).map { "\($0)" } ?? $0.1.formatted(4)] })
+    figures.map { name, value in
+      if let whole = Int(exactly: value), abs(whole) > 1 || name.hasSuffix("examples") {
+        return [name, "\(whole)"]
+      }
+      return [name, value.formatted(abs(value) < 0.01 ? 6 : 4)]
+    })
 }
 
 /// Values as JSON, a line each.

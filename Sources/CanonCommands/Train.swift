@@ -90,7 +90,7 @@ struct Train: ParsableCommand {
       note(
         "\(settings.name): \(trainer.data.trainCount) examples, "
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
-          + "\(trainer.totalSteps) steps, to \(folder)")
+          + "\(trainer.totalSteps) \(trainer.totalSteps == 1 ? "step" : "steps"), to \(folder)")
     }
     if trainer.isFinished && !common.quiet {
       note("The run in \(folder) has ended already; for a longer one name another --out.")

@@ -50,7 +50,8 @@ struct Traverse: ParsableCommand {
     let file = try ModelFile(path: model, catalog: Canon.catalog)
     guard let made = try file.model() as? any TraversableModel else {
       throw CommandError(
-        "\(model) has no latent space that a group acts on; `canon inspect` shows canonical forms.")
+        "\(model) is no model of kind class-pose or operators, whose codes are moved and drawn; `canon evaluate` measures others, and "
+          + "`canon inspect` shows canonical forms where they are inputs.")
     }
     let examples = try pairsOf(data, file, made)
     guard let partners = examples["partner"] else { return }
@@ -58,6 +59,10 @@ struct Traverse: ParsableCommand {
     try refuse(out, amongInputs: data)
     let count = min(pairs, examples.count)
     let shown = made.traversed(examples, count: count)
+    guard shown.elements.allSatisfy(\.isFinite) else {
+      throw CommandError(
+        "What \(model) makes of \(data) is no number: its weights, or the data, are not usable.")
+    }
     var sheet = ContactSheet(rows: 3, columns: count, cell: cell)
     let scatter = (partners - partners.mean([0], keepingAxes: true)).absolute().mean().scalar
     var close = 0

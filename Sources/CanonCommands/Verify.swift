@@ -30,7 +30,7 @@ struct Verify: ParsableCommand {
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
   var model: String
 
-  @Argument(help: "A folder of PNG files, a .safetensors file, MNIST's folder, or the word test.")
+  @Argument(help: "A folder of images, a .safetensors file, MNIST's folder, or the word test.")
   var data: String
 
   @Option(help: "Use the first so many inputs only (256 by default of a test part).")

@@ -2,15 +2,17 @@ public import Autodiff
 public import Layers
 import TensorCore
 
-/// Normalization of vectors that keeps the action of rotations on them: mean 0, and over a batch each vector of mean square
-/// 1 and uncorrelated with those before it in its space.
+/// Normalization of vectors that keeps the action of rotations on them, as far as their running mean is 0: that is subtracted, and
+/// over a batch each vector has mean square 1 and is uncorrelated with those before it in its space.
 ///
 /// Batch norm would do harm here. A batch has a mean by chance, which no equivariant network can foresee: subtracting it, and
 /// dividing each coordinate by a deviation of its own, takes *g*·*a* to what is no longer *g*·(normalized *a*), an error that
-/// training sees and cannot learn from. This one subtracts the running mean, and combines whole vectors.
+/// training sees and cannot learn from. This one subtracts the running mean, which comes to be 0 as the network learns, and
+/// combines whole vectors.
 ///
 /// Two vectors of a space would both come to be the direction that is seen most easily, and span no rotation: uncorrelated
-/// (by Gram–Schmidt, with means over the batch for products) they cannot.
+/// (by Gram–Schmidt, with means over the batch for products) they cannot. The rotation that they are projected onto is the
+/// same before and after: the loss of the vectors themselves is what this is for, and what is kept for inference is their scale.
 ///
 /// **Shapes.** `[batch, Σ vectors · dimension]` → the same.
 public struct AmbientNorm: Layer {

@@ -12,8 +12,9 @@ public struct PoseReport: Codable, Sendable {
   /// and over that of the image.
   public var traced: Int?
   public var largestJumpDegrees, lipschitz: Double?
-  /// Of as many: the largest change of a pose in a 720th of the way through a picture that a half turn leaves as it is.
-  public var symmetryJumpDegrees: Double?
+  /// Of as many, on the way through a picture that a half turn leaves as it is: how far poses come, a mean, and the
+  /// largest change of one in a 719th of it.
+  public var symmetryChangeDegrees, symmetryJumpDegrees: Double?
 
   private init(_ name: String, _ poses: [Found]) {
     let spread = PoseSpread(poses.map(\.pose))
@@ -60,10 +61,10 @@ public struct PoseReport: Codable, Sendable {
       all.traced = traces.count
       all.largestJumpDegrees = traces.reduce(0) { max($0, $1.largestJump) } * 180 / .pi
       all.lipschitz = traces.reduce(0) { max($0, $1.lipschitz) }
-      all.symmetryJumpDegrees =
-        (0..<traces.count).reduce(0) {
-          max($0, crossing(images.sliced($1..<$1 + 1), find).largestJump)
-        } * 180 / .pi
+      let crossings = (0..<traces.count).map { crossing(images.sliced($0..<$0 + 1), find) }
+      all.symmetryChangeDegrees =
+        crossings.reduce(0) { $0 + $1.change } / Double(crossings.count) * 180 / .pi
+      all.symmetryJumpDegrees = crossings.reduce(0) { max($0, $1.largestJump) } * 180 / .pi
     }
     reports.append(all)
     return reports
@@ -98,6 +99,6 @@ public struct PoseReport: Codable, Sendable {
   private static func crossing(_ image: Tensor, _ find: Finder) -> SymmetryCrossing {
     let half = Pixels().act([Motion(isometry: PlanarIsometry(quarterTurns: 2))], on: image)
     let way = SymmetryCrossing.way(from: image, to: half)
-    return SymmetryCrossing(find(way).map(\.element.planarIsometry))
+    return SymmetryCrossing(angles: find(way).map(\.element.planarIsometry.angle))
   }
 }

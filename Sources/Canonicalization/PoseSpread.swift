@@ -31,36 +31,38 @@ public struct OrbitTrace: Sendable, Equatable {
   public init(angles: [Double]) { self.init(angles.map { PlanarIsometry(residual: $0) }) }
 }
 
-/// How a pose goes where it cannot be continuous: from an input to the same one half a turn on, straight, through their
-/// mean, which a half turn leaves as it is.
+/// How a pose goes where an exact one cannot be continuous: from an input to the same one half a turn on, straight, through
+/// their mean, which a half turn leaves as it is.
 ///
-/// At the end an equivariant pose is half a turn on, so that it changes by π on the way; and since what is left and right
-/// of the middle are half turns of each other too, by no less however near to the middle one looks. A network, which is
-/// continuous before its head, must come through 0 of the ambient space there; an exact canonicalizer leaps in one step.
+/// What lies left and right of the middle are half turns of each other. So a pose that follows them comes half a turn on
+/// (`change` is π), and changes by as much in the middle, however little the inputs differ there: an exact one leaps in one
+/// step. A learned one, continuous before its projection, goes around 0 of the ambient space instead: the faster, the more exact it
+/// is. One that does not come half a turn on does not follow the turn, and its steps may be small.
+///
+/// The group must act on inputs linearly, as turns act on pixels: else their mean is nothing that it leaves as it is.
 public struct SymmetryCrossing: Sendable, Equatable {
   /// How far the pose comes, in radians, either way around.
   public let change: Double
-  /// The largest change from one step to the next, in radians.
+  /// The largest change from one step to the next, in radians; not a number where a pose is none.
   public let largestJump: Double
 
-  /// - Parameter poses: Found along the way, in even steps.
+  /// - Parameter angles: The poses along the way, in radians, in even steps.
   /// - Precondition: There are poses.
-  public init(_ poses: [PlanarIsometry]) {
-    require(!poses.isEmpty, "a way of no poses")
-    let changes = zip(poses.dropFirst(), poses).map {
-      ($0.angle - $1.angle).remainder(dividingBy: 2 * .pi)
+  public init(angles: [Double]) {
+    require(!angles.isEmpty, "a way of no poses")
+    let changes = zip(angles.dropFirst(), angles).map {
+      ($0 - $1).remainder(dividingBy: 2 * .pi)
     }
     change = abs(changes.reduce(0, +))
-    largestJump = changes.reduce(0) { max($0, abs($1)) }
+    largestJump = changes.reduce(0) { $1.isNaN || $0.isNaN ? .nan : max($0, abs($1)) }
   }
-
-  /// - Parameter angles: The poses, in radians.
-  public init(angles: [Double]) { self.init(angles.map { PlanarIsometry(residual: $0) }) }
 
   /// The pictures of the way, both ends among them.
   ///
+  /// By default their number is even, so that none is the one in the middle, which has no pose.
+  ///
   /// **Shapes.** `[1, …]` twice → `[steps + 1, …]`.
-  public static func way(from input: Tensor, to moved: Tensor, steps: Int = 720) -> Tensor {
+  public static func way(from input: Tensor, to moved: Tensor, steps: Int = 719) -> Tensor {
     .concatenated((0...steps).map { step in
       let part = Float(step) / Float(steps)
       return input * (1 - part) + moved * part

@@ -18,7 +18,7 @@ public struct ImageFolder: Sendable {
     (self.path, self.files, errors, unreadCount) = (path, files, [], 0)
   }
 
-  /// Finds the files with the ending of an image (`.png`, of any case), in subfolders too.
+  /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too.
   ///
   /// Links to folders are followed; a folder that several ways lead to is read once, by the one without links if
   /// there is one. Only regular files are opened.
@@ -134,7 +134,7 @@ private struct Walk {
         } else {
           others += 1
           let ending = name.split(separator: ".").last?.lowercased() ?? ""
-          if ["jpg", "jpeg", "tif", "tiff", "webp", "gif", "bmp", "heic"].contains(ending) {
+          if ["tif", "tiff", "webp", "gif", "bmp", "heic"].contains(ending) {
             unread += 1
           }
         }

@@ -13,6 +13,9 @@ public protocol PairedOptions: DatasetOptions {
   /// What moves them.
   var group: AmbientGroup { get }
 
+  /// Whether the group's first circle acts on inputs linearly, as turns act on pixels; true where nothing else is said.
+  var isLinear: Bool { get }
+
   /// Inputs of the test part, each moved once around by the group's first circle in even steps: closed orbits, on which
   /// poses are looked at. None where the group has no circle.
   ///
@@ -23,6 +26,8 @@ public protocol PairedOptions: DatasetOptions {
 }
 
 extension PairedOptions {
+  public var isLinear: Bool { true }
+
   /// Elements that go once around the group's first circle; `nil` where it has none.
   func around(_ steps: Int) -> [AmbientGroup.Element]? {
     guard let place = group.places.first(where: { $0.factor == .circle }) else { return nil }

@@ -31,6 +31,9 @@ public protocol ImageCodec: Sendable {
   /// The endings of its files, in lower case, without the dot.
   static var endings: [String] { get }
 
+  /// Whether samples that are written are read again as they are.
+  static var isLossless: Bool { get }
+
   /// Whether a file that begins with these bytes (16 at most) is of the format.
   static func recognizes(_ bytes: [UInt8]) -> Bool
 
@@ -50,9 +53,13 @@ public protocol ImageCodec: Sendable {
   static func write(_ image: Image, to path: String) throws(ImageError)
 }
 
+extension ImageCodec {
+  public static var isLossless: Bool { true }
+}
+
 /// The formats that are read and written.
 public enum ImageCodecs {
-  private static let registered = Mutex<[any ImageCodec.Type]>([PNGCodec.self])
+  private static let registered = Mutex<[any ImageCodec.Type]>([PNGCodec.self, JPEGCodec.self])
 
   /// All formats, the first one for files of no known ending.
   public static var all: [any ImageCodec.Type] { registered.withLock { $0 } }
@@ -65,6 +72,11 @@ public enum ImageCodecs {
   /// Whether a file's ending, of any case, is one of an image.
   public static func isImage(_ path: String) -> Bool {
     byEnding(path) != nil
+  }
+
+  /// A name under which samples are kept as they are: with `.png` after it where its own format changes them.
+  public static func losslessName(_ path: String) -> String {
+    byEnding(path)?.isLossless == false ? path + ".png" : path
   }
 
   /// The format of a file's ending.

@@ -46,9 +46,9 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
     return UInt64(block.0) | UInt64(block.1) << 32
   }
 
-  /// The same stream, so many numbers further on.
+  /// The same stream, so many numbers further on; by a negative count so many back.
   public func advanced(by count: Int) -> RandomStream {
-    RandomStream(key: key, position: position &+ UInt64(count))
+    RandomStream(key: key, position: position &+ UInt64(bitPattern: Int64(count)))
   }
 
   static func philox(

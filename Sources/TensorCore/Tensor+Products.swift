@@ -4,7 +4,7 @@ extension Tensor {
   /// The matrix product of `[m, k]` and `[k, n]`, or of batches of them `[…, m, k]`, `[…, k, n]`.
   ///
   /// A transposed view costs nothing: it is handed to OpenBLAS as such. The result is cut into
-  /// blocks of a fixed size that run in parallel, so that the result does not depend on the number of
+  /// blocks whose size follows from the shapes alone, that run in parallel, so that the result does not depend on the number of
   /// threads.
   ///
   /// - Precondition: The inner extents are equal; the leading axes too, or one operand is a matrix.

@@ -66,7 +66,9 @@ public struct OrbitModel: TraversableModel {
         "a model that learns from pairs needs '\(name)' beside 'inputs', and the data have none")
     }
     guard Array(found.shape.extents.dropFirst()) == shape else {
-      throw .lacking("'\(name)' has shape \(found.shape), and the model takes [count] + \(shape)")
+      throw .lacking(
+        "'\(name)' has shape \(found.shape), and the model takes [\((["count"] + shape.map(String.init)).joined(separator: ", "))]"
+      )
     }
     guard found.elements.allSatisfy(\.isFinite) else {
       throw .lacking("'\(name)' holds values that are not numbers")
@@ -76,7 +78,19 @@ public struct OrbitModel: TraversableModel {
 
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples {
     _ = try tensor("partner", in: examples, domain.shape)
-    _ = try tensor("element", in: examples, [space.group.dimension])
+    let element = try tensor("element", in: examples, [space.group.dimension])
+    let (numbers, width) = (element.elements, space.group.dimension)
+    for place in space.group.places where place.factor != .line {
+      let count = place.factor.numbers.algebra
+      let largest = numbers.indices.filter {
+        (place.algebra..<place.algebra + count).contains($0 % width)
+      }.reduce(Float(0)) { max($0, abs(numbers[$1])) }
+      guard largest <= 2 * .pi + 1e-3 else {
+        throw .lacking(
+          "'element' holds \(largest) where an angle stands, which is in radians, from −2π to 2π")
+      }
+    }
+    _ = try actualPoses(in: examples)
     return examples
   }
 
@@ -163,19 +177,15 @@ public struct OrbitModel: TraversableModel {
       let hits = self.hits(moved(x, by: elements(element)), codes(of: partner))
       figures.append(("hit-rate, 1 step", hits.value))
     }
-    if let orbits = space.orbits(x), !examples.labels.isEmpty {
+    // Where no orbit is there twice there is nothing to be near to.
+    if let orbits = space.orbits(x), !examples.labels.isEmpty,
+      Set(examples.labels).count < examples.labels.count
+    {
       figures.append(
         ("nearest code of the same orbit", sameOrbit(orbits, examples.labels)))
     }
     let found = space.poses(x)
-    if let pose = examples["pose"], !found.isEmpty, !examples.labels.isEmpty,
-      Array(pose.shape.extents) == [found.count, group.elementCount]
-    {
-      let numbers = pose.elements.map { Double($0) }
-      let width = group.elementCount
-      let actual = found.indices.map {
-        AmbientGroup.Element(Array(numbers[$0 * width..<($0 + 1) * width]))
-      }
+    if let actual = try actualPoses(in: examples), !found.isEmpty, !examples.labels.isEmpty {
       let errors = PoseErrors(found: found, actual: actual, orbits: examples.labels, in: group)
       if !errors.sorted.isEmpty {
         figures.append(("pose error, median", errors.quantile(0.5)))
@@ -183,6 +193,26 @@ public struct OrbitModel: TraversableModel {
       }
     }
     return figures
+  }
+
+  /// The poses that examples are in, told as numbers of elements or of the algebra.
+  private func actualPoses(
+    in examples: Examples
+  ) throws(DatasetError) -> [AmbientGroup.Element]? {
+    guard let pose = examples["pose"] else { return nil }
+    let group = space.group
+    let width = Array(pose.shape.extents.dropFirst())
+    guard width == [group.elementCount] || width == [group.dimension] else {
+      throw .lacking(
+        "'pose' has shape \(pose.shape); of \(group.name) it is [count, \(group.dimension)], numbers of the algebra as 'element', "
+          + "or [count, \(group.elementCount)], those of an element (of a turn of the plane cos and sin, of one of space its matrix)"
+      )
+    }
+    guard width == [group.elementCount] else { return elements(pose) }
+    let numbers = pose.elements.map { Double($0) }
+    return (0..<pose.shape[0]).map {
+      AmbientGroup.Element(Array(numbers[$0 * width[0]..<($0 + 1) * width[0]]))
+    }
   }
 
   /// How far poses of partners are from the moved poses, in the group's metric, and orbits from one another, 0…2.
@@ -203,8 +233,21 @@ public struct OrbitModel: TraversableModel {
   }
 
   public func remarks(on examples: Examples) -> [String] {
+    var few: [String] = []
+    let count = examples.count
+    if count < HitRate.batch {
+      few = ["There are \(count) pairs: a hit is among so many, and by chance one in \(count)."]
+    } else if count % HitRate.batch > 0 {
+      few = [
+        "Hits are counted among 32: the last \(count % HitRate.batch) of the \(count) pairs are left out of hit-rates."
+      ]
+    }
+    return few + poseRemarks(on: examples)
+  }
+
+  private func poseRemarks(on examples: Examples) -> [String] {
     if examples["pose"] == nil || examples.labels.isEmpty {
-      return ["No pose error is told: the pairs hold no 'pose' beside 'labels', the orbits."]
+      return ["No pose error is told: that needs 'pose' and 'labels', the orbits."]
     }
     guard !space.poses(codes(of: examples.inputs.sliced(0..<1))).isEmpty
     else { return [] }
@@ -212,7 +255,7 @@ public struct OrbitModel: TraversableModel {
     guard single > 0 else { return [] }
     return [
       "Of \(single) \(single == 1 ? "orbit" : "orbits") there is a single example: its frame is free, so that its pose says nothing. "
-        + "Pose errors are of the others."
+        + "Pose errors are of the others, where there are any."
     ]
   }
 
@@ -226,8 +269,10 @@ public struct OrbitModel: TraversableModel {
   /// How the pose goes from an input to the same one half a turn on, through their mean; `nil` where the space has no such
   /// pose.
   ///
-  /// - Parameter orbit: An input moved once around in an even number of even steps.
+  /// - Precondition: The orbit is an input moved once around in an even number of even steps, by a group that acts on inputs
+  ///   linearly.
   public func crossing(_ orbit: Tensor) -> SymmetryCrossing? {
+    require(orbit.shape[0] % 2 == 0, "half of an orbit of \(orbit.shape[0]) steps")
     let half = orbit.shape[0] / 2
     return angles(
       SymmetryCrossing.way(from: orbit.sliced(0..<1), to: orbit.sliced(half..<half + 1))
@@ -266,6 +311,9 @@ public struct OrbitModel: TraversableModel {
       codes(of: some.inputs), by: elements(element.sliced(0..<count).contiguous))
     if let decoder { return decoder.predict(reached).reshaped(some.inputs.shape.extents) }
     let all = codes(of: partner)
+    guard (reached.elements + all.elements).allSatisfy(\.isFinite) else {
+      return Tensor(repeating: .nan, shape: some.inputs.shape)
+    }
     // |a − b|² = |a|² + |b|² − 2 a·b, of which the first is the same for all b.
     let distances =
       all.squared().sum([1]).reshaped([1, -1]) - reached.matmul(all.transposed()) * 2

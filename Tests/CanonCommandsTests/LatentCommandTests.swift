@@ -154,6 +154,13 @@ import Training
     #expect(
       traced.status == 0 && traced.out.split(separator: "\n").count == 3
         && traced.out.contains("largestJumpDegrees") && traced.out.contains("symmetryJump"))
+    let around = try traced.out.split(separator: "\n").map {
+      try JSONDecoder().decode([String: Double].self, from: Data($0.utf8))
+    }
+    #expect(
+      around.allSatisfy {
+        ($0["symmetryJumpDegrees"] ?? -1) >= 0 && ($0["symmetryJumpDegrees"] ?? 181) <= 180.01
+      })
     #expect(try canon("poses", path, digits).err.contains("the word test"))
     let operators = try model(
       """

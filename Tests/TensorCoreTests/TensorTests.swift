@@ -98,6 +98,44 @@ private func ramp(_ shape: Shape) -> Tensor {
     #expect(a.matmul(batched).elements == expected(0) + expected(1))
   }
 
+  @Test(
+    "Products of many blocks agree with sums in Double, transposed too",
+    arguments: [(300, 150, 700), (1500, 130, 1500), (129, 5, 513), (7, 300, 1030)])
+  func blocks(m: Int, k: Int, n: Int) {
+    var random = RandomStream(seed: 4, name: "blocks")
+    let a = Tensor.uniform([m, k], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([k, n], from: -1, to: 1, using: &random)
+    let (left, right) = (a.elements, b.elements)
+    let products = [
+      a.matmul(b), a.transposed().contiguous.transposed().matmul(b),
+      a.matmul(b.transposed().contiguous.transposed()),
+    ].map(\.elements)
+    // Some of each block: all of them would take long in Double.
+    for i in stride(from: 0, to: m, by: 31) {
+      for j in stride(from: 0, to: n, by: 29) {
+        let sum = (0..<k).reduce(0.0) { $0 + Double(left[i * k + $1]) * Double(right[$1 * n + j]) }
+        for product in products {
+          #expect(abs(Double(product[i * n + j]) - sum) < 1e-6 * Double(k), "\(i), \(j)")
+        }
+      }
+    }
+  }
+
+  @Test("A random tensor has the numbers that are drawn one by one, wherever a stream begins")
+  func randomTensors() {
+    for begin in [0, 3] {
+      var one = RandomStream(seed: 5, name: "tensor")
+      for _ in 0..<begin { _ = one.next() }
+      var all = one
+      let tensor = Tensor.uniform([10_001], from: 2, to: 3, using: &all)
+      #expect(tensor.elements == (0..<10_001).map { _ in 2 + (3 - 2) * one.uniform() })
+      #expect(all.next() == one.next() && all.position == one.position)
+      var back = all.advanced(by: -2)
+      _ = back.next()
+      #expect(back.position == all.position - 1)
+    }
+  }
+
   @Test("Scatter is the adjoint of gather: ⟨gather x, y⟩ = ⟨x, scatter y⟩") func gatherScatter() {
     let (x, y, rows) = (ramp([4, 3]), ramp([5, 3]) + 2, [3, 0, 3, 1, 1])
     let left = (x.gathered(rows) * y).sum().scalar

@@ -1,4 +1,5 @@
 import Autodiff
+import Canonicalization
 import Datasets
 import Foundation
 import Layers
@@ -157,7 +158,6 @@ func latentFigures(_ text: String) throws -> [String: Double] {
     }
   }
 
-  /// Columns of a square picture in turn, so that the slots of a shift operator are columns.
   @Test("A few steps teach a class-pose encoder where glyphs are; a learned action drifts")
   func learning() throws {
     func run(_ action: String) throws -> [String: Double] {
@@ -208,6 +208,18 @@ func latentFigures(_ text: String) throws -> [String: Double] {
       (drawn - partner).squared().mean().scalar < (partner - mean).squared().mean().scalar)
     // What was drawn is no partner that was looked up.
     #expect(drawn[0].elements != partner[0].elements)
+  }
+
+  @Test("Hits are counted by half of what orbits lie apart, and all of what poses do")
+  func measure() throws {
+    var random = RandomStream(seed: 1, name: "measure")
+    let network = Linear(2, 4, using: &random)
+    let group = try #require(AmbientGroup(named: "R2"))
+    let space = ClassPoseSpace(ClassPoseEncoder(network, group: group, classDimensions: 2))
+    let codes = Tensor([1, 0, 0.1, 0.2, 0, 1, 0.4, 0.2], shape: [2, 4])
+    let measured = space.measured(codes)
+    let apart = (measured[0] - measured[1]).squared().sum().scalar
+    #expect(abs(apart - (2 / 2 + 0.09)) < 1e-6)
   }
 
   @Test("Of an orbit with a single example no pose error is told, and that is said")

@@ -8,8 +8,8 @@ import TensorCore
 import Testing
 import Training
 
-
 @Suite struct OperatorModelTests {
+  /// Columns of a square picture in turn, so that the slots of a shift operator are columns.
   private struct Columns: Layer {
     let side: Int
     let isInverse: Bool

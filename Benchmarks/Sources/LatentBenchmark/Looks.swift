@@ -40,6 +40,7 @@ func traced(
   let orbits = try paired.orbits(count, steps: 720, seed: UInt64(seed))
   let traces = orbits.compactMap(model.trace)
   guard !traces.isEmpty else { return [] }
+  let crossings = paired.isLinear ? orbits.compactMap(model.crossing) : []
   return [
     ("orbits once around", Double(traces.count { $0.winding == 1 }) / Double(traces.count)),
     (
@@ -47,10 +48,13 @@ func traced(
       (traces.map(\.largestJump).max() ?? 0) * 180 / .pi
     ),
     ("Lipschitz", traces.map(\.lipschitz).max() ?? 0),
+  ] + (crossings.isEmpty ? [] : [
     (
-      "largest jump through a symmetric input",
-      (orbits.compactMap(model.crossing).map(\.largestJump).max() ?? 0) * 180 / .pi
+      "degrees past a symmetric input",
+      crossings.reduce(0) { $0 + $1.change } / Double(crossings.count) * 180 / .pi
     ),
+    ("of these at once", (crossings.map(\.largestJump).max() ?? 0) * 180 / .pi),
+  ])
   ]
 }
 
@@ -80,11 +84,12 @@ func curves(
         figure: "pose", name: name,
         points: degrees.indices.map { [Double($0), degrees[$0]] })
     ]
-    let way = SymmetryCrossing.way(from: orbit.sliced(0..<1), to: orbit.sliced(180..<181), steps: 400)
+    let way = SymmetryCrossing.way(
+      from: orbit.sliced(0..<1), to: orbit.sliced(180..<181), steps: 399)
     if let found = model.angles(way) {
       all.append(
         Curve(figure: "symmetry", name: name, points: unwrapped(found).enumerated().map {
-          [Double($0.offset) / 4, $0.element * 180 / .pi]
+          [Double($0.offset) / 3.99, $0.element * 180 / .pi]
         }))
     }
     if let space = model.space as? ClassPoseSpace,

@@ -149,6 +149,27 @@ let kinds: [Kind] = [
       canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
     }),
   Kind(
+    name: "jpeg",
+    seeds: { folder in
+      try FileManager.default.createDirectory(
+        atPath: "\(folder)/in", withIntermediateDirectories: true)
+      return try [1, 3].map { channels in
+        var image = picture(19, channels, seed: UInt64(channels))
+        image.metadata.append("tEXt", Bytes("Comment\0fuzz".utf8))
+        image.metadata.append(
+          "eXIf",
+          Bytes("MM".utf8) + [0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0])
+        image.metadata.profile = Bytes(repeating: 7, count: 200)
+        try image.write(to: "\(folder)/seed.jpg")
+        return try bytes("\(folder)/seed.jpg")
+      }
+    },
+    mutate: { seed, other, dice in mutated(seed, with: other, &dice) },
+    use: { input, folder, n in
+      try put(input, "\(folder)/in/x.jpg")
+      canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
+    }),
+  Kind(
     name: "safetensors", seeds: models, mutate: mutatedTensors,
     use: { input, folder, n in
       try put(input, "\(folder)/model.safetensors")
