@@ -1,6 +1,6 @@
 public import Autodiff
 import Glibc
-import Layers
+public import Layers
 public import Settings
 public import Symmetry
 public import TensorCore
@@ -12,7 +12,10 @@ public import TensorCore
 /// `canon poses`. Quarter turns it follows exactly, as every canonicalizer of images here.
 ///
 /// The pose of an orbit is free up to a turn of its own. Images that look alike have like frames, since the network is
-/// smooth; those of an image with a symmetry cannot be smooth, whatever the network is. Directions are averaged over the
+/// smooth; those of an image with a symmetry cannot be smooth, whatever the network is. With `congealing` each canonical form
+/// is to be like a mixture of a few templates, which the point of the sphere chooses: that is cheapest where like images are brought to
+/// like forms (after Learned-Miller, Data driven image models through continuous joint alignment, PAMI 2006, with learned templates in
+/// the place of one mean image). Directions are averaged over the
 /// image's four quarter turns, and the margin is the length of their mean: 1 where all agree, 0 for an image that a
 /// quarter or half turn leaves as it is.
 public struct ClassPoseCanonicalizer: ImageCanonicalizer {
@@ -21,19 +24,28 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
   public let encoder: ClassPoseEncoder
   /// The temperature of the contrast between orbits.
   public let temperature: Float
+  /// From points of the sphere to mixtures of templates, for congealing; `nil` without it.
+  public let templates: (any Layer)?
+  /// How much the squared difference of forms from these mixtures, summed over pixels, counts.
+  public let congealing: Float
   private let mask: Tensor
 
   /// Creates a canonicalizer of images of `size` pixels, from an encoder into sphere × circle.
   public init(
-    _ encoder: ClassPoseEncoder, size: Int, temperature: Float = 0.8, border: BorderPolicy = .zero
+    _ encoder: ClassPoseEncoder, size: Int, temperature: Float = 0.8, border: BorderPolicy = .zero,
+    templates: (any Layer)? = nil, congealing: Float = 0
   ) {
     require(encoder.group.factors == [.circle], "a pose in \(encoder.group.factors) of an image")
     action = ImageAction(SO2(), border: border)
     (self.encoder, self.temperature) = (encoder, temperature)
+    (self.templates, self.congealing) = (templates, congealing)
     mask = discMask(height: size, width: size)
   }
 
-  public var parameters: [(name: String, parameter: Parameter)] { encoder.parameters }
+  public var parameters: [(name: String, parameter: Parameter)] {
+    encoder.parameters
+      + (templates?.parameters ?? []).map { ("templates.\($0.name)", $0.parameter) }
+  }
 
   /// Which orbit images lie on, and where.
   public func codes(of images: Tensor) -> ClassPoseCode {
@@ -79,14 +91,46 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
       action.act(angles.map { PlanarIsometry(residual: $0) }, on: batch.value)
     }
     // One pass for both: batch norm sees all of them.
-    let codes = encoder(Variable(Tensor.concatenated(turned) * mask), on: tape)
+    let both = Tensor.concatenated(turned) * mask
+    let codes = encoder(Variable(both), on: tape)
     let elements = zip(a, b).map { encoder.group.exp([$1 - $0]) }
+    var loss = encoder.loss(
+      codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements,
+      temperature: temperature, isSymmetric: true)
+    if let apart = difference(of: both, codes, on: tape) {
+      loss = loss + (apart.sliced(0..<count) + apart.sliced(count..<2 * count)) * (congealing / 2)
+    }
     return TrainingForms(
       forms: act(inverses, on: batch), motions: [inverses.map(action.anyMotion)],
-      regularization: encoder.loss(
-        codes.sliced(0..<count), codes.sliced(count..<2 * count), elements: elements,
-        temperature: temperature,
-        isSymmetric: true))
+      regularization: loss)
+  }
+
+  /// How far forms are from the templates of their orbits, squared, summed over pixels, `[batch]`.
+  ///
+  /// The gradient goes to the pose too, through the resampling.
+  private func difference(
+    of images: Tensor, _ codes: ClassPoseCode, on tape: Tape
+  ) -> Variable? {
+    guard let templates else { return nil }
+    // Undoing g samples at g's matrix.
+    let (c, s) = (codes.pose.sliced(0..<1, axis: 1), codes.pose.sliced(1..<2, axis: 1))
+    let forms = Variable(images)
+      .warped(by: .concatenated([c, s, -s, c], axis: 1), border: action.border)
+    let drawn = templates(codes.orbit, on: tape).reshaped(images.shape.extents)
+    return ((forms - drawn) * Variable(mask)).squared().sum([1, 2, 3])
+  }
+}
+
+extension ClassPoseCanonicalizer {
+  /// Mixtures of 24 templates: the softmax of eight times a linear map of points of the sphere, sharp enough to choose few.
+  static func templates(
+    _ classDimensions: Int, _ images: ImageDomain, using random: inout RandomStream
+  ) -> Sequential {
+    let pixels = images.size * images.size * images.channels
+    return Sequential([
+      Linear(classDimensions, 24, using: &random), Function { ($0 * 8).logSoftmax().exp() },
+      Linear(24, pixels, using: &random),
+    ])
   }
 }
 
@@ -101,17 +145,26 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
   public var temperature: Float = 0.8
   public var head = PoseHead.projection
   public var stride = 1
+  public var congealing: Float = 0
 
   public init() {}
 
-  public var teaching: [String] { temperature == 0.8 ? [] : ["temperature"] }
+  public var teaching: [String] {
+    (temperature == 0.8 ? [] : ["temperature"]) + (congealing > 0 ? ["congealing"] : [])
+  }
 
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
-    _ = try keys.images(domain, Self.kind)
+    let images = try keys.images(domain, Self.kind)
     try keys.read("width", &width, in: 1...1024, "channels of the network's first stage")
     try keys.read("stride", &stride, in: 1...2, "of the first convolution")
     try keys.readClassPose(&classDimensions, &temperature, &head)
     try keys.refuse(weights: 144, width, width)
+    try keys.read(
+      "congealing", &congealing, in: 0...1e6,
+      "how much it counts that canonical forms are like mixtures of a few templates; 0: not")
+    if congealing > 0 {
+      try keys.refuse(weights: 24, images.size * images.size, images.channels)
+    }
   }
 
   public func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer
@@ -125,7 +178,10 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
       using: &random)
     return ClassPoseCanonicalizer(
       ClassPoseEncoder(network, group: group, head: head, classDimensions: classDimensions),
-      size: images.size, temperature: temperature, border: images.border)
+      size: images.size, temperature: temperature, border: images.border,
+      templates: congealing > 0
+        ? ClassPoseCanonicalizer.templates(classDimensions, images, using: &random) : nil,
+      congealing: congealing)
   }
 }
 

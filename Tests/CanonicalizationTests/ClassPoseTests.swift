@@ -199,16 +199,21 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(SymmetryCrossing(angles: [0, .nan, 0, 0]).largestJump.isNaN)
   }
 
-  @Test("The own loss teaches the pose of turned copies, from relative poses alone")
-  func learning() throws {
+  @Test(
+    "The own loss teaches the pose of turned copies, from relative poses alone; congealing finds what they are copies of",
+    arguments: [false, true])
+  func learning(congeals: Bool) throws {
     var random = RandomStream(seed: 5, name: "learning")
     let group = AmbientGroup([.circle])
     let network = Backbone.poseCNN(
       size: 12, width: 4, hidden: 16,
       outputs: ClassPoseEncoder.outputCount(group, head: .projection, classDimensions: 2),
       using: &random)
+    let one = Linear(2, 144, using: &random)
+    one.weight.value = .zeros([2, 144])
     let canonicalizer = ClassPoseCanonicalizer(
-      ClassPoseEncoder(network, group: group, classDimensions: 2), size: 12)
+      ClassPoseEncoder(network, group: group, classDimensions: 2), size: 12,
+      templates: congeals ? one : nil, congealing: congeals ? 0.1 : 0)
     // A bar with a heavy end, on a dark ground.
     let bar = Tensor(
       (0..<144).map { i -> Float in
@@ -217,7 +222,7 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
       }, shape: [1, 12, 12, 1])
     let batch = Tensor.concatenated([Tensor](repeating: bar, count: 16))
     var learner = Learner(canonicalizer.parameters.map(\.parameter), rule: AdamW())
-    for step in 0..<150 {
+    for step in 0..<(congeals ? 400 : 150) {
       let tape = Tape.training(random: RandomStream(seed: 6, name: "step/\(step)"))
       let forms = canonicalizer.trainingForms(Variable(batch), on: tape)
       let loss = try #require(forms.regularization).mean()
@@ -231,5 +236,11 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     }
     // 22.5° apart; chance is 90° on average.
     #expect(errors.reduce(0, +) / 16 < 0.2, "\(errors)")
+    guard let templates = canonicalizer.templates else { return }
+    // The one template is the bar as all canonical forms have it, to the blur of turning.
+    let drawn = templates.predict(canonicalizer.codes(of: batch).orbit.value)
+    let forms = canonicalizer.canonicalize(batch).form.reshaped([16, 144])
+    let apart = (drawn - forms).squared().mean().scalar
+    #expect(apart < 0.25 * forms.squared().mean().scalar, "\(apart)")
   }
 }
