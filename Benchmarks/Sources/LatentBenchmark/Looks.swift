@@ -40,22 +40,19 @@ func traced(
   let orbits = try paired.orbits(count, steps: 720, seed: UInt64(seed))
   let traces = orbits.compactMap(model.trace)
   guard !traces.isEmpty else { return [] }
-  let crossings = paired.isLinear ? orbits.compactMap(model.crossing) : []
-  return [
+  var figures = [
     ("orbits once around", Double(traces.count { $0.winding == 1 }) / Double(traces.count)),
-    (
-      "largest jump in half a degree",
-      (traces.map(\.largestJump).max() ?? 0) * 180 / .pi
-    ),
+    ("largest jump in half a degree", (traces.map(\.largestJump).max() ?? 0) * 180 / .pi),
     ("Lipschitz", traces.map(\.lipschitz).max() ?? 0),
-  ] + (crossings.isEmpty ? [] : [
-    (
-      "degrees past a symmetric input",
-      crossings.reduce(0) { $0 + $1.change } / Double(crossings.count) * 180 / .pi
-    ),
-    ("of these at once", (crossings.map(\.largestJump).max() ?? 0) * 180 / .pi),
-  ])
   ]
+  let crossings = paired.isLinear ? orbits.compactMap(model.crossing) : []
+  if !crossings.isEmpty {
+    let changes = crossings.reduce(0) { $0 + $1.change } / Double(crossings.count)
+    let jump = crossings.map(\.largestJump).max() ?? 0
+    figures.append(("degrees past a symmetric input", changes * 180 / .pi))
+    figures.append(("of these at once", jump * 180 / .pi))
+  }
+  return figures
 }
 
 /// Angles from the first one on, each the nearest to the one before.
