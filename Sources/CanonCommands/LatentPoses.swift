@@ -81,7 +81,8 @@ extension Poses {
           + "\((lines.map(\.largestJumpDegrees).max() ?? 0).formatted(1))° at most."
           + (crossings.isEmpty
             ? ""
-            : " From an input to itself half a turn on, through their mean, a pose that follows comes 180°, and as much at once as it is exact."))
+            : " From an input to itself half a turn on, through their mean, a pose that follows comes 180°, and as much at once as it is exact.")
+      )
     }
   }
 }

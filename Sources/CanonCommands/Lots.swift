@@ -38,7 +38,8 @@ extension InputLot {
       }
       written.entries.append(
         Manifest.Entry(
-          file: OutputFolder.fileName(names[n]), width: image.width, height: image.height, checksum: moved.checksum,
+          file: OutputFolder.fileName(names[n]), width: image.width, height: image.height,
+          checksum: moved.checksum,
           quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
           map: motion.map.map { $0.matrix + $0.translation },
           degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,

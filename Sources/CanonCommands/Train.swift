@@ -123,7 +123,9 @@ struct Train: ParsableCommand {
     }
     let figures = try run.finish(test: examples)
     try emit(
-      json ? figures.jsonLine : figureTable(figures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
+      json
+        ? figures.jsonLine
+        : figureTable(figures.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }))
     try failures.finish()
   }
 

@@ -63,10 +63,11 @@ public struct SymmetryCrossing: Sendable, Equatable {
   ///
   /// **Shapes.** `[1, …]` twice → `[steps + 1, …]`.
   public static func way(from input: Tensor, to moved: Tensor, steps: Int = 719) -> Tensor {
-    .concatenated((0...steps).map { step in
-      let part = Float(step) / Float(steps)
-      return input * (1 - part) + moved * part
-    })
+    .concatenated(
+      (0...steps).map { step in
+        let part = Float(step) / Float(steps)
+        return input * (1 - part) + moved * part
+      })
   }
 }
 

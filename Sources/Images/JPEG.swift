@@ -12,7 +12,9 @@ public enum JPEGCodec: ImageCodec {
   /// Of what is written, 1…100.
   static let quality: Int32 = 95
 
-  public static func recognizes(_ bytes: [UInt8]) -> Bool { bytes.starts(with: [0xFF, 0xD8, 0xFF]) }
+  public static func recognizes(_ bytes: [UInt8]) -> Bool {
+    bytes.starts(with: [0xFF, 0xD8, 0xFF])
+  }
 
   /// Reads a baseline or progressive file: gray stays gray, everything else becomes RGB, inks of print too.
   ///

@@ -242,7 +242,7 @@ public struct OrbitModel: TraversableModel {
         "Hits are counted among 32: the last \(count % HitRate.batch) of the \(count) pairs are left out of hit-rates."
       ]
     }
-    return few + poseRemarks(on: examples)
+    return poseRemarks(on: examples) + few
   }
 
   private func poseRemarks(on examples: Examples) -> [String] {

@@ -140,7 +140,9 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(trace { -2 * $0 }.winding == -2)
   }
 
-  @Test("Ambient norm keeps the action of each input's own element, in training too, far better than batch norm")
+  @Test(
+    "Ambient norm keeps the action of each input's own element, in training too, far better than batch norm"
+  )
   func ambientNorm() throws {
     let group = try #require(AmbientGroup(named: "SO2xSO3"))
     let spaces = [AmbientNorm.Space(dimension: 2), AmbientNorm.Space(vectors: 2, dimension: 3)]
@@ -181,7 +183,8 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(abs(product.mean().scalar) < 1e-3)
   }
 
-  @Test("On the way through a symmetric input a pose comes half a turn on, all of it near the middle")
+  @Test(
+    "On the way through a symmetric input a pose comes half a turn on, all of it near the middle")
   func crossing() {
     // The direction of a vector that a half turn takes to its negative: it leaps where the vector is 0.
     let (start, end) = (Tensor([0.6, 0.8], shape: [1, 2]), Tensor([-0.6, -0.8], shape: [1, 2]))

@@ -44,7 +44,9 @@ private let colors = {
     }
   }
 
-  @Test("EXIF's orientation is honored; profile, resolution, comment, XMP and EXIF are kept as PNG's chunks")
+  @Test(
+    "EXIF's orientation is honored; profile, resolution, comment, XMP and EXIF are kept as PNG's chunks"
+  )
   func metadata() throws {
     let image = try Image(path: fixture("progressive.jpg"))
     // Orientation 6: the first row is the right column.
@@ -67,7 +69,8 @@ private let colors = {
     #expect(back.metadata["pHYs"] == image.metadata["pHYs"])
   }
 
-  @Test("What is written is read nearly as it was; a name that keeps samples ends in .png") func written()
+  @Test("What is written is read nearly as it was; a name that keeps samples ends in .png")
+  func written()
     throws
   {
     let path = temporary("colors.jpeg")

@@ -85,9 +85,11 @@ func curves(
       from: orbit.sliced(0..<1), to: orbit.sliced(180..<181), steps: 399)
     if let found = model.angles(way) {
       all.append(
-        Curve(figure: "symmetry", name: name, points: unwrapped(found).enumerated().map {
-          [Double($0.offset) / 3.99, $0.element * 180 / .pi]
-        }))
+        Curve(
+          figure: "symmetry", name: name,
+          points: unwrapped(found).enumerated().map {
+            [Double($0.offset) / 3.99, $0.element * 180 / .pi]
+          }))
     }
     if let space = model.space as? ClassPoseSpace,
       let ambient = space.encoder(Variable(orbit), on: .inference()).ambient

@@ -33,7 +33,9 @@ struct SpeedBenchmark: ParsableCommand {
   @Option(help: "Runs of the folder of 10,000 pictures.")
   var rounds = 3
 
-  @Option(help: "Measure these only: models, latent, rotation, product, processes, convolutions, scaling.")
+  @Option(
+    help: "Measure these only: models, latent, rotation, product, processes, convolutions, scaling."
+  )
   var only: [String] = []
 
   @Option(help: "Do ten training steps with the group of this order and nothing else.")

@@ -158,7 +158,9 @@ let kinds: [Kind] = [
         image.metadata.append("tEXt", Bytes("Comment\0fuzz".utf8))
         image.metadata.append(
           "eXIf",
-          Bytes("MM".utf8) + [0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0])
+          Bytes("MM".utf8) + [
+            0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,
+          ])
         image.metadata.profile = Bytes(repeating: 7, count: 200)
         try image.write(to: "\(folder)/seed.jpg")
         return try bytes("\(folder)/seed.jpg")
