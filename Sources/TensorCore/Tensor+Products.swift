@@ -23,7 +23,7 @@ extension Tensor {
     let count = lead.reduce(1, *)
     // OpenBLAS packs both operands anew for every block: large blocks where there are many, small ones for all threads
     // where there is little, or where what is packed anew is narrow.
-    let isLarge = m * n >= 1 << 21 && min(m, n, k) > 128
+    let isLarge = m * n >= 1 << 20 && min(m, n, k) > 128
     let tall = Tensor.extent(of: m, atMost: isLarge ? 512 : 128)
     let wide = Tensor.extent(of: n, atMost: isLarge ? 1024 : 256)
     let (down, across) = ((m + tall - 1) / tall, (n + wide - 1) / wide)
