@@ -9,13 +9,16 @@ extension Metadata {
 
   /// Adds a chunk.
   public mutating func append(_ type: String, _ data: [UInt8]) {
-    func number(_ value: UInt32) -> [UInt8] {
-      (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
-    }
     let body = Array(type.utf8) + data
     let sum = unsafe crc32(0, body, UInt32(body.count))
     self = Metadata(
-      chunks: chunks + number(UInt32(data.count)) + body + number(UInt32(truncatingIfNeeded: sum)))
+      chunks: chunks + Metadata.bytes(UInt32(data.count)) + body
+        + Metadata.bytes(UInt32(truncatingIfNeeded: sum)))
+  }
+
+  /// A number as PNG holds it, the largest byte first.
+  private static func bytes(_ value: UInt32) -> [UInt8] {
+    (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
   }
 
   /// The ICC profile, of `iCCP`; `nil` where there is none, or none that can be unpacked within the memory allowed.
@@ -58,32 +61,20 @@ extension Metadata {
   /// Sets how many pixels a meter has.
   mutating func setDensity(x: Double, y: Double) {
     func number(_ value: Double) -> [UInt8] {
-      let whole = UInt32(min(max(value.rounded(), 0), 4e9))
-      return (0..<4).map { UInt8(truncatingIfNeeded: whole >> (24 - 8 * $0)) }
+      Metadata.bytes(UInt32(min(max(value.rounded(), 0), 4e9)))
     }
     append("pHYs", number(x) + number(y) + [1])
   }
 
   /// XMP, of an `iTXt` chunk that is not compressed.
   var xmp: [UInt8]? {
-    texts("iTXt").first { $0.starts(with: Metadata.xmpHead) }
+    all("iTXt").first { $0.starts(with: Metadata.xmpHead) }
       .map { Array($0.dropFirst(Metadata.xmpHead.count)) }
   }
 
   /// Comments, of `tEXt` chunks, in Latin-1.
   var comments: [[UInt8]] {
     let head = Array("Comment\0".utf8)
-    return texts("tEXt").filter { $0.starts(with: head) }.map { Array($0.dropFirst(head.count)) }
-  }
-
-  /// The data of all chunks of a type.
-  private func texts(_ type: String) -> [[UInt8]] {
-    var (found, at): ([[UInt8]], Int) = ([], 0)
-    for name in types {
-      let length = chunks[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }
-      if name == type { found.append(Array(chunks[at + 8..<at + 8 + length])) }
-      at += length + 12
-    }
-    return found
+    return all("tEXt").filter { $0.starts(with: head) }.map { Array($0.dropFirst(head.count)) }
   }
 }

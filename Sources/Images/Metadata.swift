@@ -18,7 +18,12 @@ public struct Metadata: Hashable, Sendable {
 
   /// The data of the first chunk of a type.
   public subscript(type: String) -> [UInt8]? {
-    zip(types, places).first { $0.0 == type }.map { Array(chunks[$0.1]) }
+    all(type).first
+  }
+
+  /// The data of all chunks of a type, in order.
+  func all(_ type: String) -> [[UInt8]] {
+    zip(types, places).filter { $0.0 == type }.map { Array(chunks[$0.1]) }
   }
 
   /// Where the data of each chunk lie.

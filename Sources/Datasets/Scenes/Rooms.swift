@@ -10,6 +10,8 @@ public import TensorCore
 public struct Rooms: Scene {
   public static let name = "rooms"
   public let group = AmbientGroup([.line, .line, .circle])
+  /// Who turns in a room sees other walls, and no picture turned.
+  public let isLinear = false
   public let channels = 3
   public let orbitCount = 2
   public init() {}

@@ -10,6 +10,8 @@ public protocol Scene: Sendable {
   static var name: String { get }
   /// What moves the bodies.
   var group: AmbientGroup { get }
+  /// Whether the group's first circle acts on pictures linearly, as turns act on pixels; true where nothing else is said.
+  var isLinear: Bool { get }
   /// 1 gray, 3 color.
   var channels: Int { get }
   /// How many orbits there are.
@@ -20,6 +22,10 @@ public protocol Scene: Sendable {
 
   /// The picture of a body in a pose, `size · size · channels` numbers in 0…1, row by row.
   func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float]
+}
+
+extension Scene {
+  public var isLinear: Bool { true }
 }
 
 /// All scenes, by name.

@@ -21,8 +21,7 @@ public struct SceneOptions: DatasetOptions {
 
   private var drawn: any Scene { Scenes.named(scene) }
   public var group: AmbientGroup { drawn.group }
-  /// Who turns in a room sees other walls, and no picture turned.
-  public var isLinear: Bool { !(drawn is Rooms) }
+  public var isLinear: Bool { drawn.isLinear }
   public var domain: any Domain { ImageDomain(size: size, channels: drawn.channels) }
   public var task: String { "classify" }
 
