@@ -129,9 +129,12 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     arguments: ["canonicalize", "predict"])
   func longPaths(command: String) throws {
     let part = String(repeating: "d", count: 200) + "/"
-    let room = 4000 - temporary("long-x").utf8.count
-    let deep = String(repeating: part, count: room / part.utf8.count) + "deep.png"
-    let folder = try pictures("long-\(command.prefix(1))", [deep, "good.png"])
+    // 4,000 bytes whatever the temporary folder is called: within PATH_MAX to read, 230 more and beyond it to write.
+    let room = 4000 - temporary("long-x/").utf8.count - "/deep.png".utf8.count
+    let deep = String(repeating: part, count: (room - 1) / part.utf8.count)
+    let last = String(repeating: "e", count: room - deep.utf8.count)
+    let long = deep + last + "/deep.png"
+    let folder = try pictures("long-\(command.prefix(1))", [long, "good.png"])
     let out = temporary("long-\(command.prefix(1))-out-" + String(repeating: "o", count: 225))
     let result =
       command == "canonicalize"
