@@ -13,12 +13,12 @@ help: ## What can be made
 needs-swift:
 	@command -v swift >/dev/null || { echo "Swift 6.3 or later is missing: get it at https://www.swift.org/install/linux/"; exit 1; }
 
-# libopenblas-dev, libpng-dev (and zlib1g-dev, which it brings) and libjpeg-dev, where they are missing.
+# libopenblas-dev, libpng-dev (and zlib1g-dev, which it brings) and libjpeg-turbo's, where they are missing.
 packages:
-	@pkg-config --exists openblas libpng libjpeg zlib 2>/dev/null || { \
+	@pkg-config --exists openblas libpng libjpeg libturbojpeg zlib 2>/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "Missing: the development files of OpenBLAS, libpng and libjpeg; install them with this system's package manager."; exit 1; }; \
 	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
-	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev libjpeg-dev zlib1g-dev; }
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev libjpeg-dev libturbojpeg0-dev zlib1g-dev; }
 
 build: needs-swift packages ## The command, optimized: .build/release/canon
 	$(RELEASE)

@@ -9,12 +9,12 @@ struct Canonicalize: ParsableCommand {
     discussion: """
       The pose is found at the model's input size and applied to the original, once. Channels, bit depth, color
       profile, resolution, texts and EXIF stay (its orientation is honored, then reset). By a quarter turn or flip
-      pixels are only moved; by other angles the canvas grows (see --canvas). `canon restore` undoes it: bit for bit
+      pixels are only moved, in a JPEG file without decoding it; by other angles the canvas grows (see --canvas). `canon restore` undoes it: bit for bit
       where the pose is a quarter turn or flip.
 
       EXAMPLES
         canon canonicalize runs/c8 my-images canonical
-        canon canonicalize pca-sign my-images canonical --group C4
+        canon canonicalize pca-sign my-photos upright --group C4 --trim
         canon canonicalize pca-sign my-images canonical --canvas crop
         canon canonicalize '{kind: pca-sign, threshold: 0}' my-images canonical
       """)
@@ -48,7 +48,7 @@ struct Canonicalize: ParsableCommand {
     common.apply()
     let choice = try CanonicalizerChoice(canonicalizer, group: group)
     let source = try choice.domain.open(folder)
-    guard source.folder != nil else {
+    guard let from = source.folder else {
       throw CommandError(
         "\(folder) holds \(choice.domain.noun.many), which have no files of their own: "
           + "`canon predict` writes their canonical forms with --canonical.")
@@ -59,15 +59,21 @@ struct Canonicalize: ParsableCommand {
     noteUnread(source, in: folder)
     Interruption.watch()
     var failures = Failures(choice.domain.noun)
+    var converted = 0
     var progress = Progress(
       total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
     try source.forEachLot { [pictures] lot in
       let poses = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
-      let written = try lot.writeCanonical(poses, pictures, to: place)
-      return (entries: written.entries, errors: lot.errors + written.errors)
+      let written = try lot.writeCanonical(poses, pictures, from: from, to: place)
+      let names = Set(lot.names)
+      return (
+        entries: written.entries, converted: written.entries.count { !names.contains($0.file) },
+        errors: lot.errors + written.errors
+      )
     } use: { lot in
       failures.report(lot.errors)
       try manifest.append(lot.entries)
+      converted += lot.converted
       if json && !lot.entries.isEmpty {
         try emit(jsonLines(lot.entries).joined(separator: "\n"))
       }
@@ -80,6 +86,11 @@ struct Canonicalize: ParsableCommand {
     if !json {
       try emit(
         "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")
+    }
+    if converted > 0 && !common.quiet {
+      note(
+        "Note: \(converted) JPEG \(converted == 1 ? "file is" : "files are") written as PNG, as only quarter turns and flips "
+          + "of whole blocks keep one without loss" + (pictures.trim ? "." : " (see --trim)."))
     }
     try failures.finish()
   }

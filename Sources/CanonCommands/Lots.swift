@@ -11,10 +11,14 @@ typealias Written = (entries: [Manifest.Entry], errors: [any Error])
 extension InputLot {
   /// Writes the images in canonical pose, under the same names.
   ///
+  /// A JPEG file that is turned by quarters or flipped stays one: its coefficients are moved.
+  ///
+  /// - Parameter source: The folder that the images were read from.
   /// - Returns: What a manifest says of them, and why some could not be written.
   /// - Throws: `ImageError` where nothing can be written any more.
   func writeCanonical(
-    _ poses: [Pose<Motion>], _ options: PictureOptions, to folder: OutputFolder
+    _ poses: [Pose<Motion>], _ options: PictureOptions, from source: String,
+    to folder: OutputFolder
   ) throws -> Written {
     var written: Written = ([], [])
     for (n, image) in images.enumerated() {
@@ -27,19 +31,33 @@ extension InputLot {
           ImageError.tooLarge(path: names[n], width: size.width, height: size.height))
         continue
       }
-      let moved = action.act(motion.inverse, on: image)
-      if let error = try folder.written(moved, to: names[n]) {
+      let (moved, file): (Image, String)
+      do {
+        if let change = Rearrangement(motion.inverse),
+          let turned = try folder.turn(
+            "\(source)/\(names[n])", by: change, trims: options.trim, to: names[n])
+        {
+          (moved, file) = (turned, names[n])
+        } else {
+          (moved, file) = (action.act(motion.inverse, on: image), OutputFolder.fileName(names[n]))
+          try folder.write(moved, to: names[n])
+        }
+      } catch let error as ImageError where error.isOfOne {
         written.errors.append(error)
         continue
       }
+      // Of what restoring gives back: a JPEG file's may have been trimmed.
+      let original =
+        motion.isExact
+        ? action.size(of: (moved.height, moved.width), movedBy: motion)
+        : (height: image.height, width: image.width)
       var color: [Double]?
       if case .color(let numbers) = action.background, !motion.isExact {
         color = numbers.map { Double($0) }
       }
       written.entries.append(
         Manifest.Entry(
-          file: OutputFolder.fileName(names[n]), width: image.width, height: image.height,
-          checksum: moved.checksum,
+          file: file, width: original.width, height: original.height, checksum: moved.checksum,
           quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
           map: motion.map.map { $0.matrix + $0.translation },
           degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
@@ -59,20 +77,35 @@ extension Image {
 extension OutputFolder {
   /// Writes an image.
   ///
-  /// - Returns: The error where it is the file's name that cannot be written, and others can.
-  /// - Throws: `ImageError` where nothing can be written any more.
+  /// - Returns: The error where it is of this image alone, and others can be written.
+  /// - Throws: `ImageError` or `CommandError` where nothing can be written any more.
   func written(_ image: Image, to name: String) throws -> ImageError? {
-    do { try write(image, to: name) } catch let error as ImageError where error.isOfName {
+    do { try write(image, to: name) } catch let error as ImageError where error.isOfOne {
       return error
     }
     return nil
   }
+
+  /// Writes a file of a format that is not lossless again, turned or flipped without loss.
+  ///
+  /// - Returns: The image as it is read from there; `nil` where that could not be done, and nothing was written.
+  /// - Throws: `ImageError` or `CommandError`.
+  func turn(
+    _ source: String, by change: Rearrangement, trims: Bool, to name: String
+  ) throws -> Image? {
+    guard Self.fileName(name) != name else { return nil }
+    let file = try prepared(for: name)
+    guard try Image.turn(source, by: change, trims: trims, to: file) else { return nil }
+    // An earlier run may have left the other one.
+    unsafe unlink("\(path)/\(Self.fileName(name))")
+    return try Image(path: file)
+  }
 }
 
 extension ImageError {
-  /// Whether it is the file's name that cannot be written, and others can.
-  var isOfName: Bool {
-    guard case .unwritable(_, let reason) = self else { return false }
+  /// Whether it is about one file, so that others can be written.
+  var isOfOne: Bool {
+    guard case .unwritable(_, let reason) = self else { return true }
     return unsafe reason == String(cString: strerror(ENAMETOOLONG))
   }
 }

@@ -137,7 +137,9 @@ final class OutputFolder: Sendable {
     // A link among the inputs may lead to where an output would be written.
     for name in source.names {
       let file = Place("\(source.folder ?? ".")/\(name)")
-      if out.contains(file) && (isFolder || file == Place("\(path)/\(Self.fileName(name))")) {
+      if out.contains(file)
+        && (isFolder || Self.fileNames(name).contains { file == Place("\(path)/\($0)") })
+      {
         throw CommandError(
           "\(name) of \(input) would be overwritten; name another folder than \(path).")
       }
@@ -176,8 +178,8 @@ final class OutputFolder: Sendable {
     let taken =
       isOurs
       ? nil
-      : source.names.first { name in
-        let file = "\(path)/\(Self.fileName(name))"
+      : source.names.lazy.flatMap(Self.fileNames).first { name in
+        let file = "\(path)/\(name)"
         return FileManager.default.fileExists(atPath: file)
           && place.contains(Place(Files.parent(of: file)))
       }
@@ -195,13 +197,25 @@ final class OutputFolder: Sendable {
   /// `photo.jpg.png`.
   static func fileName(_ name: String) -> String { ImageCodecs.losslessName(name) }
 
+  /// The names that what is made of an input can have: its own too where a file is turned without loss.
+  private static func fileNames(_ name: String) -> [String] {
+    fileName(name) == name ? [name] : [fileName(name), name]
+  }
+
   /// Writes an image below the folder.
   ///
   /// - Throws: `ImageError` or `CommandError`.
   func write(_ image: Image, to name: String) throws {
-    let file = "\(path)/\(Self.fileName(name))"
+    try image.write(to: prepared(for: Self.fileName(name)))
+    // An earlier run may have left the other one.
+    if Self.fileName(name) != name { unsafe unlink("\(path)/\(name)") }
+  }
+
+  /// The path of a file below, whose folder is there.
+  func prepared(for name: String) throws -> String {
+    let file = "\(path)/\(name)"
     try prepare(Files.parent(of: file))
-    try image.write(to: file)
+    return file
   }
 
   /// Creates a folder below, and clears it, once.

@@ -23,6 +23,12 @@ struct PictureOptions: ParsableArguments {
       valueName: "color"))
   var background = "auto"
 
+  @Flag(
+    help:
+      "Cut up to 15 pixels off a JPEG file's sides where it can only so be turned without loss; else PNG is written."
+  )
+  var trim = false
+
   func validate() throws { _ = try PictureOptions.background(background, of: nil) }
 
   /// How an image is moved, by the words of flags or of a manifest.

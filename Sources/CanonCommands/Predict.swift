@@ -151,6 +151,7 @@ struct Predict: ParsableCommand {
     var (done, numbers, moved): (Int, [Tensor], [Tensor]) = (0, [], [])
     var names: [String] = []
     Interruption.watch()
+    let inputs = source.folder ?? data
     try source.forEachLot { [canonical, pictures] lot in
       let prediction = model.predict(lot.inputs)
       let written = model.task.written(prediction.output, for: lot.inputs)
@@ -174,7 +175,7 @@ struct Predict: ParsableCommand {
         case .table: rows.map { columns.line($0.shown) }
         }
       let canonicals = try forms.map {
-        try lot.writeCanonical(prediction.poses, pictures, to: $0)
+        try lot.writeCanonical(prediction.poses, pictures, from: inputs, to: $0)
       }
       var isNumbers = false
       if case .numbers = presentation { isNumbers = true }

@@ -42,11 +42,17 @@ struct Restore: ParsableCommand {
         do {
           guard let entry = entries[Array(item.file.utf8)] else { continue }
           let image = try item.image.get()
-          let restored = try manifest.restored(image, entry)
-          try place.write(restored, to: item.file)
+          try manifest.check(image, is: entry)
+          let back = Rearrangement(entry.motion)
+          let isTurned = try back.map {
+            try place.turn("\(folder)/\(item.file)", by: $0, trims: false, to: item.file) != nil
+          }
+          if isTurned != true {
+            try place.write(try manifest.restored(image, entry), to: item.file)
+          }
           isExact.append(entry.motion.isExact)
         } catch let error as ImageError {
-          if case .unwritable = error, !error.isOfName { throw error }
+          guard error.isOfOne else { throw error }
           errors.append(error)
         }
       }
@@ -65,22 +71,23 @@ struct Restore: ParsableCommand {
 }
 
 extension Manifest {
-  /// An image brought back into the pose that it came in.
-  ///
-  /// - Throws: `ImageError` where it is not the one that the manifest describes.
-  fileprivate func restored(_ image: Image, _ entry: Entry) throws(ImageError) -> Image {
-    let canvas = header.canvas.flatMap(Canvas.init) ?? .keep
+  /// How images are moved.
+  private func action(_ entry: Entry) -> PictureAction {
     let background: Background =
       switch header.background {
       case "edge": .edge
       case "reflect": .reflect
       default: .color((entry.background ?? []).map { Float($0) })
       }
-    let action = PictureAction(
-      Interpolation(rawValue: header.interpolation) ?? .bilinear, canvas: canvas,
-      background: background)
-    let size = (height: entry.height, width: entry.width)
-    let moved = action.size(of: size, movedBy: entry.motion.inverse)
+    return PictureAction(
+      Interpolation(rawValue: header.interpolation) ?? .bilinear,
+      canvas: header.canvas.flatMap(Canvas.init) ?? .keep, background: background)
+  }
+
+  /// - Throws: `ImageError` where an image is not the one that an entry describes.
+  fileprivate func check(_ image: Image, is entry: Entry) throws(ImageError) {
+    let moved = action(entry).size(
+      of: (height: entry.height, width: entry.width), movedBy: entry.motion.inverse)
     guard image.width == moved.width, image.height == moved.height else {
       throw .unreadable(
         path: entry.file,
@@ -93,10 +100,17 @@ extension Manifest {
         path: entry.file, reason: "it is not the image that the manifest describes, by its checksum"
       )
     }
+  }
+
+  /// An image that an entry describes, brought back into the pose that it came in.
+  ///
+  /// - Throws: `ImageError` where memory is not enough.
+  fileprivate func restored(_ image: Image, _ entry: Entry) throws(ImageError) -> Image {
+    let size = (height: entry.height, width: entry.width)
     // Corrections are more numbers at once.
     guard entry.motion.isExact || image.fits(size, bytes: 32) else {
       throw .tooLarge(path: entry.file, width: size.width, height: size.height)
     }
-    return action.undo(entry.motion.inverse, on: image, size: size)
+    return action(entry).undo(entry.motion.inverse, on: image, size: size)
   }
 }

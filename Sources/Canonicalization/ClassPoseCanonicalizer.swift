@@ -15,9 +15,9 @@ public import TensorCore
 /// smooth; those of an image with a symmetry cannot be smooth, whatever the network is. With `congealing` each canonical form
 /// is to be like a mixture of a few templates, which the point of the sphere chooses: that is cheapest where like images are brought to
 /// like forms (after Learned-Miller, Data driven image models through continuous joint alignment, PAMI 2006, with learned templates in
-/// the place of one mean image). Directions are averaged over the
-/// image's four quarter turns, and the margin is the length of their mean: 1 where all agree, 0 for an image that a
-/// quarter or half turn leaves as it is.
+/// the place of one mean image). Directions are averaged over `turns` copies of the
+/// image, turned evenly around the circle: the more, the less the pose depends on how the image is turned. The margin is the length
+/// of their mean: 1 where all agree, 0 for an image that a quarter or half turn leaves as it is.
 public struct ClassPoseCanonicalizer: ImageCanonicalizer {
   public typealias PoseGroup = SO2
   public let action: ImageAction<SO2>
@@ -28,17 +28,20 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
   public let templates: (any Layer)?
   /// How much the squared difference of forms from these mixtures, summed over pixels, counts.
   public let congealing: Float
+  /// How many turned copies of an image directions are averaged over, a multiple of four.
+  public let turns: Int
   private let mask: Tensor
 
   /// Creates a canonicalizer of images of `size` pixels, from an encoder into sphere × circle.
   public init(
     _ encoder: ClassPoseEncoder, size: Int, temperature: Float = 0.8, border: BorderPolicy = .zero,
-    templates: (any Layer)? = nil, congealing: Float = 0
+    turns: Int = 4, templates: (any Layer)? = nil, congealing: Float = 0
   ) {
+    require(turns > 0 && turns % 4 == 0, "directions of \(turns) turns, no multiple of four")
     require(encoder.group.factors == [.circle], "a pose in \(encoder.group.factors) of an image")
     action = ImageAction(SO2(), border: border)
     (self.encoder, self.temperature) = (encoder, temperature)
-    (self.templates, self.congealing) = (templates, congealing)
+    (self.turns, self.templates, self.congealing) = (turns, templates, congealing)
     mask = discMask(height: size, width: size)
   }
 
@@ -52,18 +55,22 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
     encoder(Variable(images * mask), on: .inference())
   }
 
-  /// The mean direction over the four quarter turns of each image, each turned back; the margin is its length.
+  /// The mean direction over turned copies of each image, each turned back; the margin is its length.
+  ///
+  /// - Complexity: `turns` passes of the network.
   public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
     action.group.exactPoses(of: batch * mask) { images in
       let count = images.shape[0]
       var sums = [(x: Double, y: Double)](repeating: (0, 0), count: count)
-      for turn in 0..<4 {
-        let g = PlanarIsometry(quarterTurns: turn)
+      for turn in 0..<turns {
+        let (quarters, rest) = (turn * 4).quotientAndRemainder(dividingBy: turns)
+        let g = PlanarIsometry(
+          quarterTurns: quarters, residual: .pi / 2 * Double(rest) / Double(turns))
         let turned = action.act([PlanarIsometry](repeating: g, count: count), on: images)
         for (n, direction) in directions(in: turned).enumerated() {
           let back = SO2().compose(SO2().inverse(g), direction)
-          sums[n].x += cos(back.angle) / 4
-          sums[n].y += sin(back.angle) / 4
+          sums[n].x += cos(back.angle) / Double(turns)
+          sums[n].y += sin(back.angle) / Double(turns)
         }
       }
       return sums.map {
@@ -107,7 +114,8 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
 
   /// How far forms are from the templates of their orbits, squared, summed over pixels, `[batch]`.
   ///
-  /// The gradient goes to the pose too, through the resampling.
+  /// The gradient goes to the pose too, through the resampling: it leads to the nearest turn that fits. Which of
+  /// sixteen turns fits best is therefore looked up, and the pose is drawn there.
   private func difference(
     of images: Tensor, _ codes: ClassPoseCode, on tape: Tape
   ) -> Variable? {
@@ -117,7 +125,36 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
     let forms = Variable(images)
       .warped(by: .concatenated([c, s, -s, c], axis: 1), border: action.border)
     let drawn = templates(codes.orbit, on: tape).reshaped(images.shape.extents)
-    return ((forms - drawn) * Variable(mask)).squared().sum([1, 2, 3])
+    let apart = ((forms - drawn) * Variable(mask)).squared().sum([1, 2, 3])
+    return apart + way(of: codes.pose, to: turns(of: forms.value, likest: drawn.value)) * 30
+  }
+
+  /// The turn of each drawn image, of sixteen, in which the form is most like it: of the largest product.
+  private func turns(of forms: Tensor, likest drawn: Tensor) -> [Double] {
+    let (count, order) = (forms.shape[0], 16)
+    var best = [(likeness: Float, turn: Double)](repeating: (-.infinity, 0), count: count)
+    let inside = forms * mask
+    for turn in 0..<order {
+      let angle = 2 * .pi * Double(turn) / Double(order)
+      let g = PlanarIsometry(residual: angle)
+      let turned = action.act([PlanarIsometry](repeating: g, count: count), on: drawn)
+      for (n, likeness) in (turned * inside).sum([1, 2, 3]).elements.enumerated()
+      where likeness > best[n].likeness {
+        best[n] = (likeness, angle)
+      }
+    }
+    return best.map(\.turn)
+  }
+
+  /// How far poses are from themselves turned by angles: 1 − cos, and beyond a quarter turn as at one, `[batch]`.
+  private func way(of poses: Variable, to turns: [Double]) -> Variable {
+    let p = poses.value.elements
+    let targets = turns.enumerated().flatMap { n, turn -> [Float] in
+      let angle = max(-.pi / 2, min(.pi / 2, turn > .pi ? turn - 2 * .pi : turn))
+      let (c, s) = (Float(cos(angle)), Float(sin(angle)))
+      return [c * p[2 * n] - s * p[2 * n + 1], s * p[2 * n] + c * p[2 * n + 1]]
+    }
+    return (poses * Variable(Tensor(targets, shape: [turns.count, 2]))).sum([1]) * -1 + 1
   }
 }
 
@@ -145,6 +182,7 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
   public var temperature: Float = 0.8
   public var head = PoseHead.projection
   public var stride = 1
+  public var turns = 4
   public var congealing: Float = 0
 
   public init() {}
@@ -159,6 +197,11 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
     try keys.read("stride", &stride, in: 1...2, "of the first convolution")
     try keys.readClassPose(&classDimensions, &temperature, &head)
     try keys.refuse(weights: 144, width, width)
+    try keys.read(
+      "turns", &turns, in: 4...64,
+      "turned copies whose directions are averaged, a multiple of four: more, and slower, for steadier poses"
+    )
+    if turns % 4 != 0 { throw keys.failure("'turns' must be a multiple of four, not \(turns)") }
     try keys.read(
       "congealing", &congealing, in: 0...1e6,
       "how much it counts that canonical forms are like mixtures of a few templates; 0: not")
@@ -178,7 +221,7 @@ public struct ClassPoseCanonicalizerOptions: CanonicalizerOptions {
       using: &random)
     return ClassPoseCanonicalizer(
       ClassPoseEncoder(network, group: group, head: head, classDimensions: classDimensions),
-      size: images.size, temperature: temperature, border: images.border,
+      size: images.size, temperature: temperature, border: images.border, turns: turns,
       templates: congealing > 0
         ? ClassPoseCanonicalizer.templates(classDimensions, images, using: &random) : nil,
       congealing: congealing)

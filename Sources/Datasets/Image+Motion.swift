@@ -15,16 +15,23 @@ extension PictureAction {
   }
 }
 
-extension Image {
-  /// The image moved without new values; `nil` where the motion makes some.
-  fileprivate func moved(exactlyBy motion: Motion) -> Image? {
+extension Rearrangement {
+  /// The motion of an image's pixels; `nil` where it makes new values.
+  public init?(_ motion: Motion) {
     guard motion.isExact, motion.others.isEmpty else { return nil }
     // Where pixels of the result look: entries are 0 and ±1.
     let m = (motion.isometry ?? PlanarIsometry()).samplingMap.matrix
     let isTransposed = abs(m[0]) < 0.5
-    return rearranged(
+    self.init(
       isTransposed: isTransposed, flipsX: (isTransposed ? m[1] : m[0]) < 0,
       flipsY: (isTransposed ? m[2] : m[3]) < 0)
+  }
+}
+
+extension Image {
+  /// The image moved without new values; `nil` where the motion makes some.
+  fileprivate func moved(exactlyBy motion: Motion) -> Image? {
+    Rearrangement(motion).map(rearranged)
   }
 
   fileprivate func replaced(by tensor: Tensor) -> Image {

@@ -51,10 +51,25 @@ public protocol ImageCodec: Sendable {
   ///
   /// - Throws: `ImageError.unwritable`.
   static func write(_ image: Image, to path: String) throws(ImageError)
+
+  /// A file of the format, turned or flipped without loss, where a format that is not lossless can do that.
+  ///
+  /// - Parameters:
+  ///   - path: A file that was read as an image.
+  ///   - change: Of the picture as EXIF's orientation wants it shown; in the new file that is 1.
+  ///   - trims: Whether a few pixels may be cut off for it.
+  /// - Returns: The bytes of a file; `nil` where its sizes do not allow it.
+  static func turned(
+    _ path: String, by change: Rearrangement, trims: Bool
+  ) throws(ImageError) -> [UInt8]?
 }
 
 extension ImageCodec {
   public static var isLossless: Bool { true }
+
+  public static func turned(
+    _ path: String, by change: Rearrangement, trims: Bool
+  ) throws(ImageError) -> [UInt8]? { nil }
 }
 
 /// The formats that are read and written.
@@ -121,6 +136,28 @@ extension Image {
   /// - Complexity: O(1): the pixels are not read.
   public static func sampleCount(path: String) -> Int? {
     Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
+  }
+
+  /// Writes a file again, in its own format, turned or flipped without loss, where its format is not lossless and can do that.
+  ///
+  /// - Parameters:
+  ///   - source: A file whose ending says its format, as `path`'s does.
+  ///   - change: Of the picture as it is read, EXIF's orientation honored; in the new file that is 1.
+  ///   - trims: Whether a few pixels may be cut off for it.
+  /// - Returns: Whether it was written.
+  public static func turn(
+    _ source: String, by change: Rearrangement, trims: Bool = false, to path: String
+  ) throws(ImageError) -> Bool {
+    let codec = ImageCodecs.byContent(source)
+    guard !codec.isLossless, ImageCodecs.byEnding(path) == codec else { return false }
+    guard let bytes = try codec.turned(source, by: change, trims: trims) else { return false }
+    try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
+      (temporary) throws(ImageError) in
+      guard Files.write(bytes, to: temporary) else {
+        throw .unwritable(path: path, reason: unsafe String(cString: strerror(errno)))
+      }
+    }
+    return true
   }
 
   /// Writes a file in the format of its ending, PNG where it has no known one, beside its final name first.

@@ -74,7 +74,7 @@ public enum JPEGCodec: ImageCodec {
       width: UInt32(image.width), height: UInt32(image.height), channels: Int32(image.channels),
       density_unit: density == nil ? 0 : 1, density_x: density?.x ?? 1, density_y: density?.y ?? 1)
     var segments: [(kind: Int32, data: [UInt8])] = []
-    if let exif = metadata["eXIf"] { segments.append((0xE1, exifMark + exif)) }
+    if let exif = metadata["eXIf"] { segments.append((0xE1, EXIF.mark + exif)) }
     if let xmp = metadata.xmp { segments.append((0xE1, xmpMark + xmp)) }
     for comment in metadata.comments { segments.append((0xFE, comment)) }
     // A segment is of 65,533 bytes at most.
@@ -96,13 +96,12 @@ public enum JPEGCodec: ImageCodec {
     if failed { throw .unwritable(path: path, reason: text(message)) }
   }
 
-  private static func text(_ message: [CChar]) -> String {
+  static func text(_ message: [CChar]) -> String {
     let bytes = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
     return bytes.isEmpty ? "it could not be opened" : String(decoding: bytes, as: UTF8.self)
   }
 
-  /// What begins the segments of EXIF and XMP.
-  private static let exifMark = Array("Exif\0\0".utf8)
+  /// What begins a segment of XMP.
   private static let xmpMark = Array("http://ns.adobe.com/xap/1.0/\0".utf8)
 
   /// What the header's segments say, in the words of PNG.
@@ -124,8 +123,8 @@ public enum JPEGCodec: ImageCodec {
       index += 1
       if kind == 0xFE {
         metadata.append("tEXt", Array("Comment\0".utf8) + bytes.map { $0 == 0 ? 0x20 : $0 })
-      } else if bytes.starts(with: exifMark), metadata["eXIf"] == nil {
-        metadata.append("eXIf", Array(bytes.dropFirst(exifMark.count)))
+      } else if bytes.starts(with: EXIF.mark), metadata["eXIf"] == nil {
+        metadata.append("eXIf", Array(bytes.dropFirst(EXIF.mark.count)))
       } else if bytes.starts(with: xmpMark), metadata.xmp == nil {
         metadata.append("iTXt", Metadata.xmpHead + bytes.dropFirst(xmpMark.count))
       }

@@ -47,8 +47,7 @@ public struct Metadata: Hashable, Sendable {
   public var oriented: Metadata {
     guard let place = orientationPlace else { return self }
     var copy = self
-    copy.chunks[place.at] = place.isLittle ? 1 : 0
-    copy.chunks[place.at + 1] = place.isLittle ? 0 : 1
+    EXIF.reset(place, in: &copy.chunks)
     copy.seal()
     return copy
   }
@@ -77,19 +76,26 @@ public struct Metadata: Hashable, Sendable {
     }
   }
 
-  /// Where the value of the tag 0x0112 of EXIF's first directory lies.
+  /// Where the value of the orientation lies.
   private var orientationPlace: (at: Int, isLittle: Bool)? {
-    guard var data = zip(types, places).first(where: { $0.0 == "eXIf" })?.1, data.count >= 8 else {
-      return nil
-    }
-    // Some programs write it as JPEG files hold it.
-    if chunks[data].starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) {
-      data = data.lowerBound + 6..<data.upperBound
-    }
-    let isLittle = chunks[data.lowerBound] == 0x49
+    zip(types, places).first { $0.0 == "eXIf" }.flatMap { EXIF.orientationPlace(in: chunks[$0.1]) }
+  }
+}
+
+/// The little of EXIF that is read: a directory as in TIFF files.
+enum EXIF {
+  /// What begins it in a segment of a JPEG file.
+  static let mark = Array("Exif\0\0".utf8)
+
+  /// Where the value of the tag 0x0112 of the first directory lies, which is of one byte in two.
+  static func orientationPlace(in bytes: ArraySlice<UInt8>) -> (at: Int, isLittle: Bool)? {
+    // Some programs write it in PNG files as JPEG files hold it.
+    let data = bytes.starts(with: mark) ? bytes.dropFirst(mark.count) : bytes
+    guard data.count >= 8 else { return nil }
+    let isLittle = data[data.startIndex] == 0x49
     func number(_ at: Int, _ count: Int) -> Int? {
       guard at >= 0, at + count <= data.count else { return nil }
-      let bytes = chunks[data.lowerBound + at..<data.lowerBound + at + count]
+      let bytes = data[data.startIndex + at..<data.startIndex + at + count]
       return isLittle
         ? bytes.reversed().reduce(0) { $0 << 8 | Int($1) } : bytes.reduce(0) { $0 << 8 | Int($1) }
     }
@@ -102,58 +108,14 @@ public struct Metadata: Hashable, Sendable {
       guard number(at + 2, 2) == 3, number(at + 4, 4) == 1, let value = number(at + 8, 2),
         (1...8).contains(value)
       else { return nil }
-      return (data.lowerBound + at + 8, isLittle)
+      return (data.startIndex + at + 8, isLittle)
     }
     return nil
   }
-}
 
-extension Image {
-  /// The picture as EXIF's orientation wants it shown; samples are moved, none is changed.
-  public var upright: Image {
-    let turn = metadata.orientation
-    guard turn > 1 else { return self }
-    // Of each orientation: whether the sides are exchanged, and whether x and y count from the far end.
-    let (isTransposed, flipsX, flipsY) = [
-      (false, false, false), (false, true, false), (false, true, true), (false, false, true),
-      (true, false, false), (true, false, true), (true, true, true), (true, true, false),
-    ][turn - 1]
-    var image = rearranged(isTransposed: isTransposed, flipsX: flipsX, flipsY: flipsY)
-    image.metadata = image.metadata.oriented
-    return image
-  }
-
-  /// The samples moved by a quarter turn or flip; none is changed, and metadata stay.
-  ///
-  /// - Parameters:
-  ///   - isTransposed: Whether rows become columns.
-  ///   - flipsX: Whether columns of the given picture count from its right end.
-  ///   - flipsY: Whether its rows count from below.
-  public func rearranged(isTransposed: Bool, flipsX: Bool, flipsY: Bool) -> Image {
-    let (w, h) = isTransposed ? (height, width) : (width, height)
-    // How far apart neighbors along the result's rows and columns lie in the given samples.
-    let (stepX, stepY) = (flipsX ? -channels : channels, (flipsY ? -1 : 1) * width * channels)
-    let start =
-      (flipsX ? (width - 1) * channels : 0) + (flipsY ? (height - 1) * width * channels : 0)
-    let (along, down) = isTransposed ? (stepY, stepX) : (stepX, stepY)
-    let moved = unsafe [UInt16](unsafeUninitializedCapacity: samples.count) { target, count in
-      unsafe samples.withUnsafeBufferPointer { source in
-        var place = 0
-        for y in 0..<h {
-          var at = start + y * down
-          for _ in 0..<w {
-            for c in 0..<channels {
-              unsafe target[place] = source[at + c]
-              place += 1
-            }
-            at += along
-          }
-        }
-      }
-      count = samples.count
-    }
-    var image = Image(width: w, height: h, channels: channels, bitDepth: bitDepth, samples: moved)
-    image.metadata = isTransposed ? metadata.transposed : metadata
-    return image
+  /// Makes the orientation 1.
+  static func reset(_ place: (at: Int, isLittle: Bool), in bytes: inout [UInt8]) {
+    bytes[place.at] = place.isLittle ? 1 : 0
+    bytes[place.at + 1] = place.isLittle ? 0 : 1
   }
 }

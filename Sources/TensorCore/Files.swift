@@ -46,6 +46,25 @@ public enum Files {
     }
   }
 
+  /// A whole file, or `nil` where it cannot be read; `errno` says why.
+  public static func bytes(of path: String) -> [UInt8]? {
+    guard let file = unsafe fopen(path, "rb") else { return nil }
+    defer { unsafe fclose(file) }
+    var result: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 1 << 18)
+    while case let count = unsafe fread(&part, 1, part.count, file), count > 0 {
+      result += part[..<count]
+    }
+    return unsafe ferror(file) == 0 ? result : nil
+  }
+
+  /// Writes a whole file; where it cannot be written `errno` says why.
+  public static func write(_ bytes: [UInt8], to path: String) -> Bool {
+    guard let file = unsafe fopen(path, "wb") else { return false }
+    let count = unsafe fwrite(bytes, 1, bytes.count, file)
+    return unsafe fclose(file) == 0 && count == bytes.count
+  }
+
   /// A name, in a folder, for what this program is about to write there.
   public static func partialName(_ word: String) -> String {
     "\(prefix)\(getpid())-\(word)\(suffix)"

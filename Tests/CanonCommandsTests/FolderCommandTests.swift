@@ -124,6 +124,41 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     #expect(try !canon("predict", model, folder).err.contains("\u{1B}"))
   }
 
+  @Test("JPEG files are turned without loss, in and back; others become PNG, or are trimmed")
+  func jpegs() throws {
+    let folder = try pictures("photos", ["b.jpg"])
+    for n in 0..<4 { try noise(24, 16, 3, seed: UInt64(n)).write(to: "\(folder)/a\(n).jpg") }
+    let (out, back) = (temporary("photos-out"), temporary("photos-back"))
+    let result = try canon("canonicalize", "pca-sign", folder, out, "--group", "C4")
+    #expect(result.status == 0)
+    for n in 0..<4 {
+      #expect(manager.fileExists(atPath: "\(out)/a\(n).jpg"))
+      #expect(!manager.fileExists(atPath: "\(out)/a\(n).jpg.png"))
+    }
+    let restored = try canon("restore", out, back)
+    #expect(restored.status == 0 && restored.out.contains("5 of them bit for bit"))
+    for n in 0..<4 {
+      #expect(try Image(path: "\(back)/a\(n).jpg") == Image(path: "\(folder)/a\(n).jpg"))
+    }
+    // 20 × 17 pixels cannot be turned by every quarter.
+    let isKept = manager.fileExists(atPath: "\(out)/b.jpg")
+    #expect(isKept != manager.fileExists(atPath: "\(out)/b.jpg.png"))
+    let b = try Image(path: "\(back)/b.jpg" + (isKept ? "" : ".png"))
+    #expect(try b.samples == Image(path: "\(folder)/b.jpg").samples)
+    #expect(isKept || result.err.contains("1 JPEG file is written as PNG"))
+    // Of another angle there is no such turn; what the first run wrote goes.
+    let other = try canon("canonicalize", "pca-sign", folder, out)
+    #expect(other.status == 0 && other.err.contains("5 JPEG files are written as PNG"))
+    #expect(!manager.fileExists(atPath: "\(out)/a0.jpg"))
+    let trimmed = temporary("photos-trimmed")
+    #expect(
+      try canon("canonicalize", "pca-sign", folder, trimmed, "--group", "C4", "--trim").status == 0)
+    #expect(manager.fileExists(atPath: "\(trimmed)/b.jpg"))
+    let again = temporary("photos-again")
+    #expect(try canon("restore", trimmed, again).status == 0)
+    #expect(try Image(path: "\(again)/b.jpg").width <= 20)
+  }
+
   @Test(
     "A path too long to write is reported, and the others are written",
     arguments: ["canonicalize", "predict"])

@@ -112,6 +112,50 @@ private let colors = {
     #expect(try Image(path: misnamed).channels == 1)
   }
 
+  @Test("Files are turned and flipped without loss: what undoes it gives the same pixels back")
+  func turns() throws {
+    let (path, turned, back) = (temporary("a.jpg"), temporary("b.jpg"), temporary("c.jpg"))
+    try colors.write(to: path)
+    let image = try Image(path: path)
+    for change in Rearrangement.all {
+      #expect(try Image.turn(path, by: change, to: turned))
+      let (found, expected) = (try Image(path: turned), image.rearranged(change))
+      // Columns are transformed before rows, or after them: each rounds, and the colors once more.
+      let apart = zip(found.samples, expected.samples).map { abs(Int($0) - Int($1)) }
+      #expect(found.width == expected.width && apart.max()! <= 3, "\(change)")
+      #expect(found.metadata == expected.metadata)
+      #expect(try Image.turn(turned, by: change.inverse, to: back))
+      #expect(try Image(path: back) == image)
+    }
+    // PNG keeps samples as they are: there is nothing that it would do better.
+    #expect(try !Image.turn(path, by: .init(flipsX: true), to: temporary("d.png")))
+  }
+
+  @Test(
+    "A file is turned with what EXIF says, and is upright then; metadata stay; sides of no whole blocks are cut on request"
+  )
+  func turnsWithMetadata() throws {
+    // 20 × 12 pixels, of orientation 6: shown as 12 × 20.
+    let (path, turned) = (fixture("progressive.jpg"), temporary("turned.jpg"))
+    let image = try Image(path: path)
+    let change = Rearrangement(isTransposed: true, flipsX: true)
+    #expect(try !Image.turn(path, by: Rearrangement(), to: turned))
+    #expect(!FileManager.default.fileExists(atPath: turned))
+    #expect(try Image.turn(path, by: change, to: turned))
+    let whole = try Image(path: turned)
+    #expect(whole.width == 20 && whole.height == 12 && whole.metadata.orientation == 1)
+    #expect(whole == image.rearranged(change))
+    #expect(try Image.turn(path, by: Rearrangement(), trims: true, to: turned))
+    let cut = try Image(path: turned)
+    #expect(cut.width < 12 && cut.height == 20)
+    for type in ["iCCP", "eXIf", "iTXt", "tEXt"] {
+      #expect(cut.metadata[type] == image.metadata[type])
+    }
+    #expect(throws: ImageError.self) {
+      try Image.turn(fixture("truncated.jpg"), by: change, trims: true, to: turned)
+    }
+  }
+
   @Test("A file cut or changed anywhere ends in an image or a sentence") func mutations() throws {
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("progressive.jpg"))))
     let path = temporary("mutated.jpg")

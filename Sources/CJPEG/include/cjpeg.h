@@ -42,4 +42,14 @@ int cjpeg_write(const char *path, const cjpeg_header *header, const uint16_t *sa
                 const cjpeg_segment *segments, size_t segment_count, const uint8_t *profile,
                 size_t profile_size, char message[CJPEG_MESSAGE]);
 
+/// Turns or flips a whole file on its coefficients, without decoding it; marker segments are kept as they are.
+///
+/// `operation` has bit 0 for "transposed", then 1 for "columns from the right end", then 2 for "rows from below". What is no
+/// whole number of blocks at a side that moves is cut off with `trims`; without, it is refused. Returns the file, of `*size`
+/// bytes, to be released by `cjpeg_release`, or NULL with a message.
+uint8_t *cjpeg_turn(const uint8_t *file, size_t file_size, int operation, int trims, size_t *size,
+                    char message[CJPEG_MESSAGE]);
+
+void cjpeg_release(uint8_t *file);
+
 #endif
