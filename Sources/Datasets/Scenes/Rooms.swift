@@ -41,25 +41,31 @@ public struct Rooms: Scene {
 
   public func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float] {
     let (px, py, c, s) = (pose.numbers[0], pose.numbers[1], pose.numbers[2], pose.numbers[3])
-    return supersampled(size, channels: 3, grid: 2) { x, y in
-      // Left of the direction is left in the picture.
-      let (dx, dy) = (c + x * s, s - x * c)
-      let toX = dx == 0 ? .infinity : ((dx > 0 ? 1 : -1) - px) / dx
-      let toY = dy == 0 ? .infinity : ((dy > 0 ? 1 : -1) - py) / dy
-      let distance = min(toX, toY)
-      guard abs(y) * distance < 0.7 else {
+    // A column looks in one direction: at one place of a wall, so far away.
+    return supersampled(
+      size, channels: 3, grid: 2,
+      column: { x -> (distance: Double, wall: Color) in
+        // Left of the direction is left in the picture.
+        let (dx, dy) = (c + x * s, s - x * c)
+        let toX = dx == 0 ? .infinity : ((dx > 0 ? 1 : -1) - px) / dx
+        let toY = dy == 0 ? .infinity : ((dy > 0 ? 1 : -1) - py) / dy
+        let distance = min(toX, toY)
+        let (hx, hy) = (px + distance * dx, py + distance * dy)
+        let around: Double
+        if toX < toY {
+          around = dx > 0 ? (hy + 1) / 2 : 2 + (1 - hy) / 2
+        } else {
+          around = dy > 0 ? 1 + (1 - hx) / 2 : 3 + (hx + 1) / 2
+        }
+        return (distance, Self.wall(orbit, min(max(around, 0), 3.999_999)))
+      }
+    ) { seen, y in
+      guard abs(y) * seen.distance < 0.7 else {
         let near = min(1, 0.7 / (abs(y) * 2))
         return y < 0
           ? Color(0.85, 0.85, 0.9) * (1 - 0.4 * near) : Color(0.35, 0.28, 0.22) * (1 - 0.4 * near)
       }
-      let (hx, hy) = (px + distance * dx, py + distance * dy)
-      let around: Double
-      if toX < toY {
-        around = dx > 0 ? (hy + 1) / 2 : 2 + (1 - hy) / 2
-      } else {
-        around = dy > 0 ? 1 + (1 - hx) / 2 : 3 + (hx + 1) / 2
-      }
-      return Self.wall(orbit, min(max(around, 0), 3.999_999))
+      return seen.wall
     }
   }
 }

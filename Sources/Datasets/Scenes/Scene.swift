@@ -57,16 +57,26 @@ typealias Color = SIMD3<Double>
 func supersampled(
   _ size: Int, channels: Int, grid: Int, _ sample: (_ x: Double, _ y: Double) -> Color
 ) -> [Float] {
+  supersampled(size, channels: channels, grid: grid, column: { $0 }, sample)
+}
+
+/// The same for pictures of which much is known once *x* is: `column` is asked once for each, and `sample` gets what it said.
+func supersampled<Column>(
+  _ size: Int, channels: Int, grid: Int, column: (_ x: Double) -> Column,
+  _ sample: (_ column: Column, _ y: Double) -> Color
+) -> [Float] {
   var pixels: [Float] = []
   pixels.reserveCapacity(size * size * channels)
   let (scale, share) = (2 / Double(size), 1 / Double(grid * grid))
+  func place(_ pixel: Int, _ point: Int) -> Double {
+    (Double(pixel) + (Double(point) + 0.5) / Double(grid)) * scale - 1
+  }
+  let columns = (0..<size * grid).map { column(place($0 / grid, $0 % grid)) }
   for row in 0..<size {
     for column in 0..<size {
       var sum = Color()
       for i in 0..<grid * grid {
-        let x = (Double(column) + (Double(i % grid) + 0.5) / Double(grid)) * scale - 1
-        let y = (Double(row) + (Double(i / grid) + 0.5) / Double(grid)) * scale - 1
-        sum += sample(x, y)
+        sum += sample(columns[column * grid + i % grid], place(row, i / grid))
       }
       for channel in 0..<channels { pixels.append(Float(sum[channel] * share)) }
     }

@@ -52,11 +52,22 @@ public struct Solids: Scene {
       return Ball(center: SIMD3(c[0], c[1], c[2]), radius: ball.radius, gray: ball.gray)
     }
     let light = SIMD3(-0.45, 0.55, 0.704)
-    return supersampled(size, channels: 1, grid: 2) { x, y in
+    // Of most columns few balls are seen, or none.
+    return supersampled(
+      size, channels: 1, grid: 2,
+      column: { x -> (x: Double, seen: UInt64) in
+        let seen = balls.indices.reduce(UInt64(0)) {
+          abs(x - balls[$1].center[0]) < balls[$1].radius ? $0 | 1 << UInt64($1) : $0
+        }
+        return (x, seen)
+      }
+    ) { column, y in
       // *y* up in space.
-      var (nearest, shade) = (-Double.infinity, 0.0)
-      for ball in balls {
-        let (dx, dy) = (x - ball.center[0], -y - ball.center[1])
+      var (nearest, shade, seen) = (-Double.infinity, 0.0, column.seen)
+      while seen != 0 {
+        let ball = balls[seen.trailingZeroBitCount]
+        seen &= seen - 1
+        let (dx, dy) = (column.x - ball.center[0], -y - ball.center[1])
         let square = ball.radius * ball.radius - dx * dx - dy * dy
         guard square > 0 else { continue }
         let depth = square.squareRoot()
