@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -22,6 +22,26 @@ packages:
 
 build: needs-swift packages ## The command, optimized: .build/release/canon
 	$(RELEASE)
+
+PREFIX ?= /usr/local
+INSTALLED = $(DESTDIR)$(PREFIX)
+STATIC = swift build -c release --product canon --static-swift-stdlib --scratch-path .build-install
+
+install: needs-swift packages ## The command, completions and manual pages below PREFIX; no Swift is needed to run it
+	$(STATIC)
+	install -D -s .build-install/release/canon $(INSTALLED)/bin/canon
+	mkdir -p $(INSTALLED)/share/bash-completion/completions $(INSTALLED)/share/zsh/site-functions \
+	  $(INSTALLED)/share/fish/vendor_completions.d $(INSTALLED)/share/man/man1
+	$(INSTALLED)/bin/canon --generate-completion-script bash > $(INSTALLED)/share/bash-completion/completions/canon
+	$(INSTALLED)/bin/canon --generate-completion-script zsh > $(INSTALLED)/share/zsh/site-functions/_canon
+	$(INSTALLED)/bin/canon --generate-completion-script fish > $(INSTALLED)/share/fish/vendor_completions.d/canon.fish
+	swift package --scratch-path .build-install plugin generate-manual --multi-page
+	install -m 644 .build-install/plugins/GenerateManual/outputs/canon/*.1 $(INSTALLED)/share/man/man1/
+
+uninstall: ## Removes what install has put below PREFIX
+	rm -f $(INSTALLED)/bin/canon $(INSTALLED)/share/bash-completion/completions/canon \
+	  $(INSTALLED)/share/zsh/site-functions/_canon $(INSTALLED)/share/fish/vendor_completions.d/canon.fish \
+	  $(INSTALLED)/share/man/man1/canon.1 $(INSTALLED)/share/man/man1/canon.*.1
 
 demo: build ## The main job on the shipped digits, with the shipped model: a table and a picture
 	@rm -rf demo-out

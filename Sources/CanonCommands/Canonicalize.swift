@@ -89,8 +89,8 @@ struct Canonicalize: ParsableCommand {
     }
     if converted > 0 && !common.quiet {
       note(
-        "Note: \(converted) JPEG \(converted == 1 ? "file is" : "files are") written as PNG, as only quarter turns and flips "
-          + "of whole blocks keep one without loss" + (pictures.trim ? "." : " (see --trim)."))
+        "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: of a JPEG file only quarter turns "
+          + "and flips of whole blocks are without loss" + (pictures.trim ? "." : " (see --trim)."))
     }
     try failures.finish()
   }

@@ -96,8 +96,7 @@ extension OutputFolder {
     guard Self.fileName(name) != name else { return nil }
     let file = try prepared(for: name)
     guard try Image.turn(source, by: change, trims: trims, to: file) else { return nil }
-    // An earlier run may have left the other one.
-    unsafe unlink("\(path)/\(Self.fileName(name))")
+    removeEarlier(Self.fileName(name))
     return try Image(path: file)
   }
 }

@@ -84,6 +84,17 @@ struct Manifest {
 
   static func path(in folder: String) -> String { "\(folder)/manifest.jsonl" }
 
+  /// The files that the manifest of a folder lists, whatever else is wrong with it.
+  static func files(in folder: String) -> [String] {
+    struct Line: Decodable { var file: String }
+    guard Files.isRegular(path(in: folder)),
+      let data = FileManager.default.contents(atPath: path(in: folder))
+    else { return [] }
+    return data.split(separator: 0x0A).compactMap {
+      try? JSONDecoder().decode(Line.self, from: $0).file
+    }
+  }
+
   /// Reads a manifest.
   ///
   /// - Throws: `CommandError`, naming the line.

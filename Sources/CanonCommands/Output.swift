@@ -111,6 +111,8 @@ final class OutputFolder: Sendable {
   private let place: Place
   private let lock: FolderLock
   private let prepared = Mutex<Set<[UInt8]>>([])
+  /// What the manifest of an earlier run lists, where an image may get another name now.
+  private let earlier: Set<[UInt8]>
 
   /// Takes hold of a folder, and creates it if need be.
   ///
@@ -144,7 +146,8 @@ final class OutputFolder: Sendable {
           "\(name) of \(input) would be overwritten; name another folder than \(path).")
       }
     }
-    if source.names.contains(where: { Self.fileName($0) != $0 }) {
+    let mayChange = source.names.contains { Self.fileName($0) != $0 }
+    if mayChange {
       let names = Set(source.names.map { Array($0.utf8) })
       if let twice = source.names.first(where: { name in
         let file = Self.fileName(name)
@@ -161,6 +164,7 @@ final class OutputFolder: Sendable {
         "\(path) is being written by another command; wait, or name another folder.")
     }
     self.lock = lock
+    earlier = mayChange ? Set(Manifest.files(in: path).map { Array($0.utf8) }) : []
     try claim(source)
     try prepare(path)
   }
@@ -207,8 +211,12 @@ final class OutputFolder: Sendable {
   /// - Throws: `ImageError` or `CommandError`.
   func write(_ image: Image, to name: String) throws {
     try image.write(to: prepared(for: Self.fileName(name)))
-    // An earlier run may have left the other one.
-    if Self.fileName(name) != name { unsafe unlink("\(path)/\(name)") }
+    if Self.fileName(name) != name { removeEarlier(name) }
+  }
+
+  /// Removes what an earlier run wrote under a name that the image has no longer; what others put there stays.
+  func removeEarlier(_ name: String) {
+    if earlier.contains(Array(name.utf8)) { unsafe unlink("\(path)/\(name)") }
   }
 
   /// The path of a file below, whose folder is there.

@@ -58,10 +58,10 @@ public protocol ImageCodec: Sendable {
   ///   - path: A file that was read as an image.
   ///   - change: Of the picture as EXIF's orientation wants it shown; in the new file that is 1.
   ///   - trims: Whether a few pixels may be cut off for it.
-  /// - Returns: The bytes of a file; `nil` where its sizes do not allow it.
+  /// - Returns: The bytes of a file; `nil` where its sizes, or what it holds, do not allow it.
   static func turned(
     _ path: String, by change: Rearrangement, trims: Bool
-  ) throws(ImageError) -> [UInt8]?
+  ) -> [UInt8]?
 }
 
 extension ImageCodec {
@@ -69,7 +69,7 @@ extension ImageCodec {
 
   public static func turned(
     _ path: String, by change: Rearrangement, trims: Bool
-  ) throws(ImageError) -> [UInt8]? { nil }
+  ) -> [UInt8]? { nil }
 }
 
 /// The formats that are read and written.
@@ -150,7 +150,7 @@ extension Image {
   ) throws(ImageError) -> Bool {
     let codec = ImageCodecs.byContent(source)
     guard !codec.isLossless, ImageCodecs.byEnding(path) == codec else { return false }
-    guard let bytes = try codec.turned(source, by: change, trims: trims) else { return false }
+    guard let bytes = codec.turned(source, by: change, trims: trims) else { return false }
     try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
       (temporary) throws(ImageError) in
       guard Files.write(bytes, to: temporary) else {

@@ -53,18 +53,25 @@ public struct AdamW: Optimizer {
     let count = value.shape.count
     var (mean, square) = (state[0], state[1])
     state = []  // so that both are uniquely owned, and changed in place
+    // The graph of the loss still holds the old value: what is new goes to another place at once.
+    let old = value
     Profiler.count("AdamW", arithmetic: 12 * count, elements: 7 * count) {
-      unsafe value.withMutableElements { w in
-        unsafe gradient.withElements { g in
-          unsafe mean.withMutableElements { m in
-            unsafe square.withMutableElements { v in
-              let (w, m, v) = unsafe (SendableAddress(w), SendableAddress(m), SendableAddress(v))
-              let g = unsafe SendableAddress(UnsafeMutablePointer(mutating: g))
-              Parallel.ranges(count, grain: 1 << 15) { range in
-                let i = range.lowerBound
-                unsafe ck_adam(
-                  range.count, w.pointer + i, g.pointer + i, m.pointer + i, v.pointer + i, rate,
-                  beta1, beta2, epsilon, correction1, correction2, decays ? weightDecay : 0)
+      unsafe mean.withMutableElements { m in
+        unsafe square.withMutableElements { v in
+          unsafe old.withElements { w in
+            unsafe gradient.withElements { g in
+              unsafe value = Tensor(old.shape) { next in
+                let next = unsafe SendableAddress(next)
+                let (m, v) = unsafe (SendableAddress(m), SendableAddress(v))
+                let w = unsafe SendableAddress(UnsafeMutablePointer(mutating: w))
+                let g = unsafe SendableAddress(UnsafeMutablePointer(mutating: g))
+                Parallel.ranges(count, grain: 1 << 15) { range in
+                  let i = range.lowerBound
+                  unsafe ck_adam(
+                    range.count, next.pointer + i, w.pointer + i, g.pointer + i, m.pointer + i,
+                    v.pointer + i, rate, beta1, beta2, epsilon, correction1, correction2,
+                    decays ? weightDecay : 0)
+                }
               }
             }
           }
@@ -96,12 +103,14 @@ public struct SGD: Optimizer {
     _ value: inout Tensor, gradient: Tensor, state: inout [Tensor], rate: Float, step: Int,
     decays: Bool
   ) {
-    let count = value.shape.count
-    unsafe value.withMutableElements { w in
+    let (count, old) = (value.shape.count, value)
+    unsafe old.withElements { w in
       unsafe gradient.withElements { g in
         unsafe state[0].withMutableElements { v in
-          unsafe ck_momentum(
-            count, w, g, v, rate, momentum, decays ? weightDecay : 0, nesterov ? 1 : 0)
+          unsafe value = Tensor(old.shape) { next in
+            unsafe ck_momentum(
+              count, next, w, g, v, rate, momentum, decays ? weightDecay : 0, nesterov ? 1 : 0)
+          }
         }
       }
     }

@@ -54,29 +54,20 @@ public struct Diagonal: Representation {
     require(
       batch.shape.extents == [elements.count, dimension],
       "vectors \(batch.shape) for \(elements.count) elements of dimension \(dimension)")
-    let count = frequencies.count
-    var kept: [FiniteAbelian.Element: [Float]] = [:]
-    var (real, crossed): ([Float], [Float]) = ([], [])
-    for g in elements {
-      let numbers: [Float]
-      if let known = kept[g] {
-        numbers = known
-      } else {
-        numbers = turns(g).flatMap { [Float($0.c), Float($0.s)] }
-        kept[g] = numbers
-      }
-      for j in 0..<count {
-        real += [numbers[2 * j], numbers[2 * j]]
-        crossed += [-numbers[2 * j + 1], numbers[2 * j + 1]]
+    let numbers = batch.elements
+    var result = [Float](repeating: 0, count: numbers.count)
+    var kept: [FiniteAbelian.Element: [(c: Float, s: Float)]] = [:]
+    for (n, g) in elements.enumerated() {
+      let own = kept[g] ?? turns(g).map { (Float($0.c), Float($0.s)) }
+      kept[g] = own
+      var i = n * dimension
+      for turn in own {
+        let (x, y) = (numbers[i], numbers[i + 1])
+        (result[i], result[i + 1]) = (x * turn.c - y * turn.s, y * turn.c + x * turn.s)
+        i += 2
       }
     }
-    // (x, y) ↦ c (x, y) + s (−y, x).
-    let pairs = batch.reshaped([elements.count, count, 2])
-    let exchanged = Tensor.concatenated(
-      [pairs.sliced(1..<2, axis: 2), pairs.sliced(0..<1, axis: 2)], axis: 2)
-    let shape: Shape = [elements.count, dimension]
-    return batch * Tensor(real, shape: shape)
-      + exchanged.reshaped(shape) * Tensor(crossed, shape: shape)
+    return Tensor(result, shape: batch.shape)
   }
 
   /// How well each element explains that vectors are those of others, moved: the mean over all numbers of

@@ -115,7 +115,10 @@ private let colors = {
   @Test("Files are turned and flipped without loss: what undoes it gives the same pixels back")
   func turns() throws {
     let (path, turned, back) = (temporary("a.jpg"), temporary("b.jpg"), temporary("c.jpg"))
-    try colors.write(to: path)
+    var picture = colors
+    // 100 and 200 points an inch.
+    picture.metadata.append("pHYs", [0, 0, 0x0F, 0x61, 0, 0, 0x1E, 0xC2, 1])
+    try picture.write(to: path)
     let image = try Image(path: path)
     for change in Rearrangement.all {
       #expect(try Image.turn(path, by: change, to: turned))
@@ -151,9 +154,8 @@ private let colors = {
     for type in ["iCCP", "eXIf", "iTXt", "tEXt"] {
       #expect(cut.metadata[type] == image.metadata[type])
     }
-    #expect(throws: ImageError.self) {
-      try Image.turn(fixture("truncated.jpg"), by: change, trims: true, to: turned)
-    }
+    #expect(try !Image.turn(fixture("truncated.jpg"), by: change, trims: true, to: turned))
+    #expect(try !Image.turn(fixture("none.jpg"), by: change, to: turned))
   }
 
   @Test("A file cut or changed anywhere ends in an image or a sentence") func mutations() throws {

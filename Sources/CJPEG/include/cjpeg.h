@@ -46,9 +46,8 @@ int cjpeg_write(const char *path, const cjpeg_header *header, const uint16_t *sa
 ///
 /// `operation` has bit 0 for "transposed", then 1 for "columns from the right end", then 2 for "rows from below". What is no
 /// whole number of blocks at a side that moves is cut off with `trims`; without, it is refused. Returns the file, of `*size`
-/// bytes, to be released by `cjpeg_release`, or NULL with a message.
-uint8_t *cjpeg_turn(const uint8_t *file, size_t file_size, int operation, int trims, size_t *size,
-                    char message[CJPEG_MESSAGE]);
+/// bytes, to be released by `cjpeg_release`, or NULL.
+uint8_t *cjpeg_turn(const uint8_t *file, size_t file_size, int operation, int trims, size_t *size);
 
 void cjpeg_release(uint8_t *file);
 
