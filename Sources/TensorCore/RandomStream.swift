@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 
 /// A counter-based random generator: the *n*-th number follows from seed, name and *n* alone.
@@ -9,7 +10,7 @@ import Glibc
 /// Philox 4×32 with 10 rounds (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as
 /// 1, 2, 3; SC 2011, doi 10.1145/2063384.2063405).
 public struct RandomStream: RandomNumberGenerator, Sendable {
-  private let key: (UInt32, UInt32)
+  fileprivate let key: (UInt32, UInt32)
   /// How many 64-bit numbers have been drawn.
   public private(set) var position: UInt64
   /// The second number of a block, where the first was drawn just now.
@@ -90,8 +91,10 @@ extension Tensor {
     return unsafe Tensor(shape) { target in
       let target = unsafe SendableAddress(target)
       Parallel.ranges(shape.count, grain: 1 << 12) { range in
-        var own = start.advanced(by: range.lowerBound)
-        for i in range { unsafe target.pointer[i] = lower + (upper - lower) * own.uniform() }
+        unsafe ck_uniform(
+          range.count, target.pointer + range.lowerBound,
+          start.position &+ UInt64(range.lowerBound), start.key.0, start.key.1, lower,
+          upper - lower)
       }
     }
   }

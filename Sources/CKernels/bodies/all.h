@@ -25,6 +25,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
 #include "gather_product.h"
 #include "normalization.h"
 #include "optimizer.h"
+#include "random.h"
 #include "pool.h"
 #include "reduce.h"
 #include "roof.h"
