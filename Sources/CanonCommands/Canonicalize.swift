@@ -1,6 +1,7 @@
 import ArgumentParser
 import Canonicalization
 import Datasets
+import Symmetry
 import Training
 
 struct Canonicalize: ParsableCommand {
@@ -14,7 +15,8 @@ struct Canonicalize: ParsableCommand {
 
       EXAMPLES
         canon canonicalize runs/c8 my-images canonical
-        canon canonicalize pca-sign my-photos upright --group C4 --trim
+        canon canonicalize identity my-photos upright                    # as EXIF says, JPEG files without loss
+        canon canonicalize pca-sign my-photos turned --group C4
         canon canonicalize pca-sign my-images canonical --canvas crop
         canon canonicalize '{kind: pca-sign, threshold: 0}' my-images canonical
       """)
@@ -59,7 +61,7 @@ struct Canonicalize: ParsableCommand {
     noteUnread(source, in: folder)
     Interruption.watch()
     var failures = Failures(choice.domain.noun)
-    var converted = 0
+    var (converted, trimmed) = (0, 0)
     var progress = Progress(
       total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
     try source.forEachLot { [pictures] lot in
@@ -68,12 +70,14 @@ struct Canonicalize: ParsableCommand {
       let names = Set(lot.names)
       return (
         entries: written.entries, converted: written.entries.count { !names.contains($0.file) },
+        trimmed: written.entries.count { $0.motion.isExact && !$0.isExact },
         errors: lot.errors + written.errors
       )
     } use: { lot in
       failures.report(lot.errors)
       try manifest.append(lot.entries)
       converted += lot.converted
+      trimmed += lot.trimmed
       if json && !lot.entries.isEmpty {
         try emit(jsonLines(lot.entries).joined(separator: "\n"))
       }
@@ -89,8 +93,15 @@ struct Canonicalize: ParsableCommand {
     }
     if converted > 0 && !common.quiet {
       note(
-        "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: of a JPEG file only quarter turns "
-          + "and flips of whole blocks are without loss" + (pictures.trim ? "." : " (see --trim)."))
+        "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: a JPEG file is kept only by quarter "
+          + "turns and flips (see --group) of whole blocks"
+          + (pictures.trim ? "." : " (see --trim).")
+      )
+    }
+    if trimmed > 0 && !common.quiet {
+      note(
+        "Note: of \(trimmed) \(trimmed == 1 ? "picture" : "pictures") some pixels at the sides are cut off, less than a block, and `canon restore` "
+          + "brings back what is left.")
     }
     try failures.finish()
   }

@@ -35,7 +35,8 @@ extension InputLot {
       do {
         if let change = Rearrangement(motion.inverse),
           let turned = try folder.turn(
-            "\(source)/\(names[n])", by: change, trims: options.trim, to: names[n])
+            "\(source)/\(names[n])", by: change, trims: options.trim, to: names[n],
+            like: image.rearranged(change))
         {
           (moved, file) = (turned, names[n])
         } else {
@@ -61,7 +62,7 @@ extension InputLot {
           quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
           map: motion.map.map { $0.matrix + $0.translation },
           degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
-          isExact: motion.isExact, background: color))
+          isExact: motion.isExact && original == (image.height, image.width), background: color))
     }
     return written
   }
@@ -88,16 +89,41 @@ extension OutputFolder {
 
   /// Writes a file of a format that is not lossless again, turned or flipped without loss.
   ///
+  /// - Parameter expected: What is to be there. Programs disagree about unusual files (segments of EXIF, inks, blocks of small
+  ///   sides): what was written is read again, and does not stay where it is another picture.
   /// - Returns: The image as it is read from there; `nil` where that could not be done, and nothing was written.
   /// - Throws: `ImageError` or `CommandError`.
   func turn(
-    _ source: String, by change: Rearrangement, trims: Bool, to name: String
+    _ source: String, by change: Rearrangement, trims: Bool, to name: String,
+    like expected: @autoclosure () -> Image
   ) throws -> Image? {
     guard Self.fileName(name) != name else { return nil }
     let file = try prepared(for: name)
     guard try Image.turn(source, by: change, trims: trims, to: file) else { return nil }
+    guard let turned = try? Image(path: file), turned.isPart(of: expected()) else {
+      unsafe unlink(file)
+      return nil
+    }
     removeEarlier(Self.fileName(name))
-    return try Image(path: file)
+    return turned
+  }
+}
+
+extension Image {
+  /// Whether it is another image, or what is left where strips at its sides were cut off, but for the rounding of colors
+  /// that are enlarged before a turn or after it.
+  fileprivate func isPart(of whole: Image) -> Bool {
+    let (x, y) = (whole.width - width, whole.height - height)
+    guard channels == whole.channels, x >= 0, y >= 0 else { return false }
+    return [(0, 0), (x, 0), (0, y), (x, y)].contains { left, top in
+      (0..<height).allSatisfy { row in
+        let (own, other) = (row * width, (row + top) * whole.width + left)
+        return (0..<width * channels).allSatisfy {
+          let apart = Int(samples[own * channels + $0]) - Int(whole.samples[other * channels + $0])
+          return abs(apart) <= 8
+        }
+      }
+    }
   }
 }
 

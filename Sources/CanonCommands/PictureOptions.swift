@@ -25,7 +25,7 @@ struct PictureOptions: ParsableArguments {
 
   @Flag(
     help:
-      "Cut up to 15 pixels off a JPEG file's sides where it can only so be turned without loss; else PNG is written."
+      "Cut less than a block (8 to 32 pixels) off a JPEG file's sides where it can only so be turned without loss; else PNG is written."
   )
   var trim = false
 

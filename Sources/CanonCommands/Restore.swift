@@ -43,14 +43,13 @@ struct Restore: ParsableCommand {
           guard let entry = entries[Array(item.file.utf8)] else { continue }
           let image = try item.image.get()
           try manifest.check(image, is: entry)
-          let back = Rearrangement(entry.motion)
-          let isTurned = try back.map {
-            try place.turn("\(folder)/\(item.file)", by: $0, trims: false, to: item.file) != nil
+          let restored = try manifest.restored(image, entry)
+          let isTurned = try Rearrangement(entry.motion).map {
+            try place.turn(
+              "\(folder)/\(item.file)", by: $0, trims: false, to: item.file, like: restored) != nil
           }
-          if isTurned != true {
-            try place.write(try manifest.restored(image, entry), to: item.file)
-          }
-          isExact.append(entry.motion.isExact)
+          if isTurned != true { try place.write(restored, to: item.file) }
+          isExact.append(entry.motion.isExact && entry.isExact)
         } catch let error as ImageError {
           guard error.isOfOne else { throw error }
           errors.append(error)

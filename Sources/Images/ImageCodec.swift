@@ -55,12 +55,12 @@ public protocol ImageCodec: Sendable {
   /// A file of the format, turned or flipped without loss, where a format that is not lossless can do that.
   ///
   /// - Parameters:
-  ///   - path: A file that was read as an image.
+  ///   - bytes: A file that was read as an image.
   ///   - change: Of the picture as EXIF's orientation wants it shown; in the new file that is 1.
   ///   - trims: Whether a few pixels may be cut off for it.
   /// - Returns: The bytes of a file; `nil` where its sizes, or what it holds, do not allow it.
   static func turned(
-    _ path: String, by change: Rearrangement, trims: Bool
+    _ bytes: [UInt8], by change: Rearrangement, trims: Bool
   ) -> [UInt8]?
 }
 
@@ -68,7 +68,7 @@ extension ImageCodec {
   public static var isLossless: Bool { true }
 
   public static func turned(
-    _ path: String, by change: Rearrangement, trims: Bool
+    _ bytes: [UInt8], by change: Rearrangement, trims: Bool
   ) -> [UInt8]? { nil }
 }
 
@@ -138,7 +138,8 @@ extension Image {
     Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
   }
 
-  /// Writes a file again, in its own format, turned or flipped without loss, where its format is not lossless and can do that.
+  /// Writes a file again, in its own format, turned or flipped without loss, where its format is not lossless and can do that,
+  /// and undo it.
   ///
   /// - Parameters:
   ///   - source: A file whose ending says its format, as `path`'s does.
@@ -150,7 +151,11 @@ extension Image {
   ) throws(ImageError) -> Bool {
     let codec = ImageCodecs.byContent(source)
     guard !codec.isLossless, ImageCodecs.byEnding(path) == codec else { return false }
-    guard let bytes = codec.turned(source, by: change, trims: trims) else { return false }
+    // Turned back it must be a file of the format again: other sides move then.
+    guard let file = Files.bytes(of: source),
+      let bytes = codec.turned(file, by: change, trims: trims),
+      codec.turned(bytes, by: change.inverse, trims: false) != nil
+    else { return false }
     try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
       (temporary) throws(ImageError) in
       guard Files.write(bytes, to: temporary) else {

@@ -10,9 +10,9 @@ extension JPEGCodec {
   /// - Returns: The file; `nil` where a side that moves is no whole number of blocks (8 or 16 pixels) and `trims` does
   ///   not allow to cut off what is over, or where the file is of a kind that cannot be turned so.
   public static func turned(
-    _ path: String, by change: Rearrangement, trims: Bool
+    _ bytes: [UInt8], by change: Rearrangement, trims: Bool
   ) -> [UInt8]? {
-    guard var file = Files.bytes(of: path) else { return nil }
+    var file = bytes
     let whole = upright(&file).followed(by: change)
     if whole.isTransposed { exchangeDensities(in: &file) }
     let operation =

@@ -36,7 +36,9 @@ func canon(_ arguments: [String]) throws -> (status: Int32, out: String, err: St
 }
 
 func temporary(_ name: String) -> String {
-  let path = FileManager.default.temporaryDirectory.path + "/canon-command-\(name)"
+  let path =
+    FileManager.default.temporaryDirectory.path
+    + "/canon-command-\(ProcessInfo.processInfo.processIdentifier)-\(name)"
   try? FileManager.default.removeItem(atPath: path)
   return path
 }

@@ -141,13 +141,22 @@ private let colors = {
     // 20 × 12 pixels, of orientation 6: shown as 12 × 20.
     let (path, turned) = (fixture("progressive.jpg"), temporary("turned.jpg"))
     let image = try Image(path: path)
-    let change = Rearrangement(isTransposed: true, flipsX: true)
     #expect(try !Image.turn(path, by: Rearrangement(), to: turned))
     #expect(!FileManager.default.fileExists(atPath: turned))
-    #expect(try Image.turn(path, by: change, to: turned))
-    let whole = try Image(path: turned)
-    #expect(whole.width == 20 && whole.height == 12 && whole.metadata.orientation == 1)
-    #expect(whole == image.rearranged(change))
+    // As it is stored it could be kept, but not be brought back to how it is shown.
+    let change = Rearrangement(isTransposed: true, flipsX: true)
+    #expect(try !Image.turn(path, by: change, to: turned))
+    // Of whole blocks it can, and is then as stored.
+    var picture = colors
+    picture.metadata.append(
+      "eXIf",
+      [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0])
+    let whole = temporary("whole.jpg")
+    try picture.write(to: whole)
+    #expect(try Image(path: whole).width == 16)
+    #expect(try Image.turn(whole, by: change, to: turned))
+    let stored = try JPEGCodec.read(turned)
+    #expect(try stored.samples == JPEGCodec.read(whole).samples && stored.metadata.orientation == 1)
     #expect(try Image.turn(path, by: Rearrangement(), trims: true, to: turned))
     let cut = try Image(path: turned)
     #expect(cut.width < 12 && cut.height == 20)
