@@ -16,7 +16,7 @@ needs-swift:
 # libopenblas-dev, libpng-dev (and zlib1g-dev, which it brings) and libjpeg-turbo's, where they are missing.
 packages:
 	@pkg-config --exists openblas libpng libjpeg libturbojpeg zlib 2>/dev/null || { \
-	  command -v apt-get >/dev/null || { echo "Missing: the development files of OpenBLAS, libpng and libjpeg; install them with this system's package manager."; exit 1; }; \
+	  command -v apt-get >/dev/null || { echo "Missing: the development files of OpenBLAS, libpng and libjpeg-turbo with TurboJPEG; install them with this system's package manager."; exit 1; }; \
 	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev libjpeg-dev libturbojpeg0-dev zlib1g-dev; }
 

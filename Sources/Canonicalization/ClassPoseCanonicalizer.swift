@@ -126,6 +126,7 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
       .warped(by: .concatenated([c, s, -s, c], axis: 1), border: action.border)
     let drawn = templates(codes.orbit, on: tape).reshaped(images.shape.extents)
     let apart = ((forms - drawn) * Variable(mask)).squared().sum([1, 2, 3])
+    // As much as the ink of a digit, squared and summed: a frame a quarter turn away costs what forms that have nothing in common do.
     return apart + way(of: codes.pose, to: turns(of: forms.value, likest: drawn.value)) * 30
   }
 
