@@ -201,7 +201,7 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     let last = String(repeating: "e", count: room - deep.utf8.count)
     let long = deep + last + "/deep.png"
     let folder = try pictures("long-\(command.prefix(1))", [long, "good.png"])
-    let out = temporary("long-\(command.prefix(1))-out-" + String(repeating: "o", count: 225))
+    let out = temporary("long-\(command.prefix(1))-out-" + String(repeating: "o", count: 190))
     let result =
       command == "canonicalize"
       ? try canon("canonicalize", "pca", folder, out)
