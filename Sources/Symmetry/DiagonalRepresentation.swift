@@ -58,8 +58,13 @@ public struct Diagonal: Representation {
     var result = [Float](repeating: 0, count: numbers.count)
     var kept: [FiniteAbelian.Element: [(c: Float, s: Float)]] = [:]
     for (n, g) in elements.enumerated() {
-      let own = kept[g] ?? turns(g).map { (Float($0.c), Float($0.s)) }
-      kept[g] = own
+      let own: [(c: Float, s: Float)]
+      if let known = kept[g] {
+        own = known
+      } else {
+        own = turns(g).map { (Float($0.c), Float($0.s)) }
+        kept[g] = own
+      }
       var i = n * dimension
       for turn in own {
         let (x, y) = (numbers[i], numbers[i + 1])

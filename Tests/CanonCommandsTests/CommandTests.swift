@@ -35,10 +35,15 @@ func canon(_ arguments: [String]) throws -> (status: Int32, out: String, err: St
   )
 }
 
-func temporary(_ name: String) -> String {
-  let path =
-    FileManager.default.temporaryDirectory.path
+/// A path of this run of the tests alone.
+func temporaryPath(_ name: String) -> String {
+  FileManager.default.temporaryDirectory.path
     + "/canon-command-\(ProcessInfo.processInfo.processIdentifier)-\(name)"
+}
+
+/// The same, with nothing there.
+func temporary(_ name: String) -> String {
+  let path = temporaryPath(name)
   try? FileManager.default.removeItem(atPath: path)
   return path
 }

@@ -60,9 +60,7 @@ private let manager = FileManager.default
     throws
   {
     func file(_ name: String, _ extents: [UInt8], _ bytes: [UInt8]) throws -> String {
-      let folder =
-        FileManager.default.temporaryDirectory.path
-        + "/canon-command-\(ProcessInfo.processInfo.processIdentifier)-idx"
+      let folder = temporaryPath("idx")
       try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
       let path = "\(folder)/\(name)"
       try Data([0, 0, 8, UInt8(extents.count)] + extents.flatMap { [0, 0, 0, $0] } + bytes).write(
