@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -31,7 +31,8 @@ install: needs-swift packages ## The command, completions and manual pages below
 	$(STATIC)
 	install -D -s .build-install/release/canon $(INSTALLED)/bin/canon
 	mkdir -p $(INSTALLED)/share/bash-completion/completions $(INSTALLED)/share/zsh/site-functions \
-	  $(INSTALLED)/share/fish/vendor_completions.d $(INSTALLED)/share/man/man1
+	  $(INSTALLED)/share/fish/vendor_completions.d $(INSTALLED)/share/man/man1 $(INSTALLED)/share/canon/models
+	install -m 644 models/*.safetensors $(INSTALLED)/share/canon/models/
 	$(INSTALLED)/bin/canon --generate-completion-script bash > $(INSTALLED)/share/bash-completion/completions/canon
 	$(INSTALLED)/bin/canon --generate-completion-script zsh > $(INSTALLED)/share/zsh/site-functions/_canon
 	$(INSTALLED)/bin/canon --generate-completion-script fish > $(INSTALLED)/share/fish/vendor_completions.d/canon.fish
@@ -41,6 +42,7 @@ install: needs-swift packages ## The command, completions and manual pages below
 uninstall: ## Removes what install has put below PREFIX
 	rm -f $(INSTALLED)/bin/canon $(INSTALLED)/share/bash-completion/completions/canon \
 	  $(INSTALLED)/share/zsh/site-functions/_canon $(INSTALLED)/share/fish/vendor_completions.d/canon.fish \
+	  $(patsubst models/%,$(INSTALLED)/share/canon/models/%,$(wildcard models/*.safetensors)) \
 	  $(INSTALLED)/share/man/man1/canon.1 $(INSTALLED)/share/man/man1/canon.*.1
 
 demo: build ## The main job on the shipped digits, with the shipped model: a table and a picture
@@ -57,7 +59,7 @@ test: needs-swift packages ## All tests, in debug and in release; in release on 
 	./Tests/run debug
 	./Tests/run release
 
-SWIFT = Sources Tests Snippets Package.swift Benchmarks/Sources Benchmarks/Package.swift \
+SWIFT = Sources Tests Snippets Package.swift Pages/Sources Pages/Package.swift Benchmarks/Sources Benchmarks/Package.swift \
   Examples/own-components/Sources Examples/own-components/Package.swift Fuzz/Sources Fuzz/Package.swift
 
 lint: needs-swift ## Format, strictly
@@ -66,7 +68,7 @@ lint: needs-swift ## Format, strictly
 format: needs-swift
 	swift format --in-place --recursive $(SWIFT)
 
-MODULES = TensorCore Settings Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training \
+MODULES = TensorCore Settings Charts Images Symmetry Autodiff Layers Optimizers Datasets Canonicalization Training \
   Canon CanonCommands
 
 docs: needs-swift packages ## One documentation site of all modules, warnings as errors: docs/site
@@ -122,5 +124,37 @@ bench-latent-speed: benchmarks ## Training steps of these models; PEER=python (w
 
 bench-latent-full: benchmarks ## The same with the papers' sizes: a day and more
 	$(LATENT) --full --out Benchmarks/Results/latent-full
+
+# Pango, the fonts of six scripts, and dictionaries: what the pages of the model `pages` are drawn with.
+FONTS = fonts-dejavu fonts-liberation fonts-freefont-ttf fonts-sil-gentium fonts-linuxlibertine fonts-lato \
+  fonts-courier-prime fonts-open-sans fonts-crosextra-carlito fonts-crosextra-caladea fonts-junicode fonts-urw-base35 \
+  fonts-noto-core fonts-roboto-unhinted fonts-roboto-slab fonts-cmu fonts-oldstandard fonts-cantarell fonts-sil-charis \
+  fonts-paratype fonts-gfs-didot fonts-gfs-artemisia fonts-gfs-neohellenic fonts-hosny-amiri fonts-hosny-thabit \
+  fonts-kacst fonts-sil-scheherazade fonts-sil-harmattan fonts-sil-lateef culmus fonts-sil-ezra fonts-wqy-zenhei \
+  fonts-wqy-microhei fonts-arphic-uming fonts-arphic-gkai00mp fonts-ipafont fonts-takao-gothic fonts-noto-cjk \
+  fonts-vlgothic
+WORDS = $(addprefix hunspell-,en-us de-de fr es pl tr ru uk bg el ar he)
+PAGES = .build-pages/release/GeneratedPages
+
+page-packages:
+	SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq libpango1.0-dev $(FONTS) $(WORDS)
+
+page-generator: needs-swift packages
+	swift build -c release --package-path Pages --scratch-path .build-pages
+
+page-data: page-generator ## Pages of text in six scripts (make page-packages first): page-data, 1 GB
+	$(PAGES) parts page-data --pages 2400 --seed 0
+	$(PAGES) pages page-data/pages --pages 600 --seed 1
+	$(PAGES) pages page-data/valid --pages 600 --seed 2
+
+pages-model: build page-data ## The model `pages` anew: models/pages.safetensors, half an hour
+	rm -rf runs/page-parts runs/pages
+	$(CANON) train configs/page-parts.yaml --out runs/page-parts
+	$(CANON) train configs/pages.yaml --out runs/pages
+	$(CANON) calibrate runs/pages page-data/valid --skew 15 --error 0.001 --out models/pages.safetensors
+
+bench-pages: build page-generator ## The model `pages` beside heuristics and Tesseract, on fonts and layouts that it never saw
+	env -u OPENBLAS_CORETYPE $(PAGES) measure models/pages.safetensors --pages 2000 --tesseract 200
 
 check: lint build docs test ## Everything

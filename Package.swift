@@ -33,6 +33,7 @@ let package = Package(
     .executable(name: "canon", targets: ["canon"]),
     .library(name: "Canon", targets: ["Canon"]),
     .library(name: "CanonCommands", targets: ["CanonCommands"]),
+    .library(name: "Charts", targets: ["Charts"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -48,6 +49,7 @@ let package = Package(
     .target(name: "CKernels", cSettings: kernelSettings),
     library("TensorCore", ["CKernels", "COpenBLAS"]),
     library("Settings", ["Yams"]),
+    library("Charts", []),
     library("Images", ["TensorCore", "CPNG", "CJPEG", "CZlib"]),
     library("Symmetry", ["TensorCore"]),
     library("Autodiff", ["TensorCore"]),
@@ -72,7 +74,7 @@ let package = Package(
       "CanonCommands",
       [
         "TensorCore", "Settings", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization",
-        "Training", argumentParser,
+        "Training", "Charts", argumentParser,
       ]),
     .executableTarget(
       name: "canon", dependencies: ["CanonCommands", argumentParser], swiftSettings: settings),

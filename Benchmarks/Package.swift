@@ -18,18 +18,17 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
-    .target(name: "Pages", swiftSettings: settings),
     .executableTarget(
       name: "LatentBenchmark",
       dependencies: [
-        "Pages", .product(name: "Canon", package: "canon"),
+        .product(name: "Charts", package: "canon"), .product(name: "Canon", package: "canon"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
     .executableTarget(
       name: "LearningBenchmark",
       dependencies: [
-        "Pages", .product(name: "Canon", package: "canon"),
+        .product(name: "Charts", package: "canon"), .product(name: "Canon", package: "canon"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

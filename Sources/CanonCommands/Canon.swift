@@ -31,8 +31,8 @@ public struct Canon: ParsableCommand {
     version: "0.2.0",
     subcommands: [
       Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self,
-      Verify.self,
-      Inspect.self, Traverse.self, Poses.self, Info.self, Components.self,
+      Verify.self, Report.self,
+      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Info.self, Components.self,
     ])
 
   private static let known = Mutex(Catalog.standard)

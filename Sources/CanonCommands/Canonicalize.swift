@@ -14,6 +14,7 @@ struct Canonicalize: ParsableCommand {
       where the pose is a quarter turn or flip.
 
       EXAMPLES
+        canon canonicalize pages scans upright                           # a model that comes with canon
         canon canonicalize runs/c8 my-images canonical
         canon canonicalize identity my-photos upright                    # as EXIF says, JPEG files without loss
         canon canonicalize pca-sign my-photos turned --group C4
@@ -39,6 +40,12 @@ struct Canonicalize: ParsableCommand {
   )
   var group: String?
 
+  @Option(
+    help:
+      "Leave images alone, and list them, whose margin is smaller; by default what the model was calibrated to (see `canon calibrate`)."
+  )
+  var minMargin: Double?
+
   @OptionGroup var pictures: PictureOptions
 
   @Flag(help: "Print the manifest's lines as JSON instead of a summary.")
@@ -46,9 +53,14 @@ struct Canonicalize: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    guard minMargin?.isNaN != true else { throw ValidationError("--min-margin must be a number.") }
+  }
+
   func run() throws {
     common.apply()
     let choice = try CanonicalizerChoice(canonicalizer, group: group)
+    let least = minMargin ?? choice.minMargin
     let source = try choice.domain.open(folder)
     guard let from = source.folder else {
       throw CommandError(
@@ -62,15 +74,18 @@ struct Canonicalize: ParsableCommand {
     Interruption.watch()
     var failures = Failures(choice.domain.noun)
     var (converted, trimmed) = (0, 0)
+    var unsure: [String] = []
     var progress = Progress(
       total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
     try source.forEachLot { [pictures] lot in
-      let poses = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
+      let found = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
+      let poses = found.map { $0.isSure(least) ? $0 : Pose(Motion(), margin: $0.margin) }
       let written = try lot.writeCanonical(poses, pictures, from: from, to: place)
       let names = Set(lot.names)
       return (
         entries: written.entries, converted: written.entries.count { !names.contains($0.file) },
         trimmed: written.entries.count { $0.motion.isExact && !$0.isExact },
+        unsure: zip(lot.names, found).filter { !$0.1.isSure(least) }.map(\.0),
         errors: lot.errors + written.errors
       )
     } use: { lot in
@@ -78,6 +93,7 @@ struct Canonicalize: ParsableCommand {
       try manifest.append(lot.entries)
       converted += lot.converted
       trimmed += lot.trimmed
+      unsure += lot.unsure
       if json && !lot.entries.isEmpty {
         try emit(jsonLines(lot.entries).joined(separator: "\n"))
       }
@@ -90,6 +106,14 @@ struct Canonicalize: ParsableCommand {
     if !json {
       try emit(
         "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")
+    }
+    if !unsure.isEmpty {
+      note(
+        "\(unsure.count) \(unsure.count == 1 ? "image is" : "images are") left as \(unsure.count == 1 ? "it was" : "they were"), since the pose is unsure "
+          + "(margin below \((least ?? 0).formatted(2)); --min-margin): "
+          + unsure.prefix(20).map(\.visible).joined(separator: ", ")
+          + (unsure.count > 20 ? " and \(unsure.count - 20) more; the manifest has all margins" : "")
+          + ".")
     }
     if converted > 0 && !common.quiet {
       note(
@@ -104,5 +128,13 @@ struct Canonicalize: ParsableCommand {
           + "brings back what is left.")
     }
     try failures.finish()
+  }
+}
+
+extension Pose {
+  /// Whether it is ahead of other poses far enough to be acted on; a margin that is no number never is.
+  func isSure(_ least: Double?) -> Bool {
+    guard let least else { return true }
+    return Double(margin) >= least
   }
 }

@@ -14,6 +14,8 @@ struct CanonicalizerChoice {
   let name: String
   /// The whole model, where there is one.
   let loaded: LoadedModel?
+  /// Below which margin a pose is not acted on, where the model was calibrated.
+  var minMargin: Double? { loaded?.file.figures[Calibrate.figure] }
   /// Finds the poses of a batch.
   let poses: @Sendable (Tensor) -> [Pose<Motion>]
 
@@ -36,32 +38,38 @@ struct CanonicalizerChoice {
     let word = name.hasPrefix("{") ? name : "{kind: \(name)\(keys)}"
     self.name = group == nil ? name : word
     if name.hasPrefix("{") || isHeuristic {
-      // It sees an image of a size that shows its shape, in gray.
-      let images = ImageDomain(size: 64)
-      let steps = try CanonicalizerChoice.steps(word, images)
+      let (images, steps) = try CanonicalizerChoice.steps(word)
       (domain, loaded, poses) = (images, nil, { steps.poses(of: $0) })
       return
     }
-    guard FileManager.default.fileExists(atPath: name) else {
-      let question =
-        nearest(name, in: CanonicalizerChoice.heuristics).map { " Did you mean '\($0)'?" } ?? ""
+    guard FileManager.default.fileExists(atPath: name) || ShippedModels.path(of: name) != nil else {
+      let shipped = ShippedModels.names
+      let known = shipped + CanonicalizerChoice.heuristics
+      let question = nearest(name, in: known).map { " Did you mean '\($0)'?" } ?? ""
       throw CommandError(
         "\(name) is neither a model nor one of the canonicalizers "
-          + "\(CanonicalizerChoice.heuristics.joined(separator: ", ")).\(question)")
+          + "\(CanonicalizerChoice.heuristics.joined(separator: ", "))"
+          + (shipped.isEmpty
+            ? "" : ", and no model of the name comes with canon (\(shipped.joined(separator: ", ")))")
+          + ".\(question)")
     }
     let loaded = try LoadedModel(name)
     let model = loaded.model
     (domain, self.loaded, poses) = (loaded.domain, loaded, { model.poses(of: $0) })
   }
 
-  private static func steps(_ yaml: String, _ images: ImageDomain) throws -> Steps {
+  private static func steps(_ yaml: String) throws -> (ImageDomain, Steps) {
     var keys = try Keys(text: yaml, source: "the canonicalizer")
     let type = try keys.options(
       among: Canon.catalog.canonicalizers.filter { !$0.isLearned }, kind: { $0.kind },
       default: IdentityOptions.kind)
+    // It sees an image of a size that shows its shape, in gray.
+    let images = ImageDomain(size: type.sideAlone)
     var options = type.init()
     try options.read(&keys, for: images)
     try keys.finish()
-    return Steps([Step(try options.make(CanonicalizerBuild(domain: images)))], of: images)
+    return (
+      images, Steps([Step(try options.make(CanonicalizerBuild(domain: images)))], of: images)
+    )
   }
 }

@@ -38,7 +38,7 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  private struct Report: Codable {
+  private struct Figures: Codable {
     var count: Int
     var quality: Quality
     /// The fraction of examples whose class is the same in all exact poses.
@@ -61,6 +61,7 @@ struct Evaluate: ParsableCommand {
     let made = try file.model()
     if let model = made as? any MeasuredModel { return try measure(model, file) }
     let loaded = try LoadedModel(file, made)
+    try loaded.requireOutputs()
     let model = loaded.model
     let (found, _, failures) = try loaded.examples(
       data, limit: limit, needsClasses: model.task.presentation == .classes)
@@ -100,7 +101,7 @@ struct Evaluate: ParsableCommand {
       return quality
     }
     let others = poses.others.isEmpty ? nil : quality(meters[2])
-    let report = Report(
+    let report = Figures(
       count: examples.count, quality: meters[0].quality,
       sameOverQuarterTurns: fraction(same[0], examples.count),
       sameOverOtherAngles: fraction(same[1], examples.count * poses.others.count),

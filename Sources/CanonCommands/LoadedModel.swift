@@ -80,6 +80,14 @@ struct LoadedModel {
 }
 
 extension LoadedModel {
+  /// Refuses a model that tells nothing but poses, where outputs are to be measured.
+  func requireOutputs() throws {
+    guard model.task.presentation == .poses else { return }
+    throw CommandError(
+      "\(file.path) tells nothing but poses: `canon calibrate` measures them on upright images, `canon verify` how they follow."
+    )
+  }
+
   /// The images of a folder that lie in a class's folder, with their classes.
   ///
   /// - Throws: `CommandError` where folders are no classes of the model.

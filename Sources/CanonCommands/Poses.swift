@@ -69,6 +69,7 @@ struct Poses: ParsableCommand {
     guard loaded.domain is ImageDomain else {
       throw CommandError("\(self.model) is for \(loaded.domain.noun.many): angles are of images.")
     }
+    try loaded.requireOutputs()
     guard !loaded.model.classNames.isEmpty else {
       throw CommandError("\(self.model) knows no classes.")
     }

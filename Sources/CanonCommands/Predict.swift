@@ -96,13 +96,14 @@ struct Predict: ParsableCommand {
     let (model, domain) = (loaded.model, loaded.domain)
     let source = try loaded.source(data)
     let presentation = model.task.presentation
-    if presentation != .classes && out == nil {
+    if !presentation.isPrinted && out == nil {
       let place = presentation == .images ? "folder" : ".safetensors file"
       throw ValidationError(
         "\(self.model) makes no classes: name a \(place) for its results with --out.")
     }
-    if presentation == .classes && out != nil {
-      throw ValidationError("\(self.model) tells classes, which are printed: leave --out away.")
+    if presentation.isPrinted && out != nil {
+      throw ValidationError(
+        "\(self.model) tells \(presentation == .poses ? "poses" : "classes"), which are printed: leave --out away.")
     }
     for path in [out, canonical].compactMap({ $0 }) {
       try refuse(path, overwriting: data, self.model)

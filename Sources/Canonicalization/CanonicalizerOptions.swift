@@ -10,6 +10,9 @@ public protocol CanonicalizerOptions: Options {
   /// Whether it has something to learn: what has not can be used by name, without training.
   static var isLearned: Bool { get }
 
+  /// The side of the images that it sees where it is used by its name alone, without a model that says it.
+  static var sideAlone: Int { get }
+
   /// Over how many poses outputs are averaged.
   var average: Int { get }
 
@@ -18,6 +21,9 @@ public protocol CanonicalizerOptions: Options {
 
   /// The keys, as they are set, that only say how it is taught: one that is frozen may have none of them.
   var teaching: [String] { get }
+
+  /// Whether it looks at parts of an image, so that weights that were learned on images of another size fit.
+  var isOfParts: Bool { get }
 
   /// Reads the keys, for inputs of a domain: defaults may follow from it, and what does not fit is refused.
   mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError)
@@ -28,8 +34,10 @@ public protocol CanonicalizerOptions: Options {
 
 extension CanonicalizerOptions {
   public static var isLearned: Bool { false }
+  public static var sideAlone: Int { 64 }
   public var average: Int { 1 }
   public var prior: Float { 0 }
+  public var isOfParts: Bool { false }
   public var teaching: [String] { prior > 0 ? ["prior"] : [] }
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {}
 }

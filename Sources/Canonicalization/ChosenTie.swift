@@ -9,7 +9,8 @@ public import TensorCore
 /// Of the principal axes without signs it is PCA with learned directions. Its law follows from the
 /// heuristic's: the ties of *g*·*x* are those of *x*, moved by *g*, and their forms the same.
 ///
-/// In training the forms of all ties are weighted by their probabilities, in the likelihood of the mixture.
+/// In training the forms of all ties are weighted by their probabilities, in the likelihood of the mixture; a prior teaches
+/// it to choose, for upright data, the tie nearest to the identity.
 /// The margin is the smaller one of the heuristic's and of the difference of the two highest scores.
 public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
   public let base: Base
@@ -51,9 +52,17 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
     let all = base.frameForms(batch)
     let scores = network(Variable(all.forms.value), on: tape).reshaped([all.count, -1])
     // Where a member has fewer ties than others, the weights of those it lacks are 0 before.
-    let weights = all.logWeights.map { scores.permuted([1, 0]) + $0 }
+    let weights = all.logWeights.map { (scores.permuted([1, 0]) + $0).logSoftmax() }
+    let upright = base.poses(of: batch.value).map(nearestToIdentity)
     return TrainingForms(
-      forms: all.forms, count: all.count, logWeights: weights?.logSoftmax(), move: all.move)
+      forms: all.forms, count: all.count, logWeights: weights,
+      priorLoss: weights.map { -$0.picked(upright) }, move: all.move)
+  }
+
+  /// Which of a pose and its ties the prior is for: upright data are to stay upright.
+  private func nearestToIdentity(_ pose: Pose<Element>) -> Int {
+    let distances = pose.candidates.map { action.group.distance($0, action.group.identity) }
+    return distances.indices.min { distances[$0] < distances[$1] } ?? 0
   }
 }
 

@@ -23,37 +23,50 @@ struct ExactNormalForm<Group: PlanarGroup> {
       return
     }
     let (side, channels) = (batch.shape[1], batch.shape[3])
-    let places = ExactNormalForm.places(candidates.map(group.isometry), side)
-    let pixels = batch.elements
+    let maps = candidates.map { group.isometry($0).matrix.map { Int($0.rounded()) } }
+    let source = batch.contiguous
     let size = side * side * channels
-    elements = (0..<batch.shape[0]).map { n in
-      var alive = Array(candidates.indices)
-      for step in 0..<size where alive.count > 1 {
-        let at = (step + size / 2) % size
-        let (pixel, channel) = (at / channels, at % channels)
-        let values = alive.map { pixels[n * size + places[$0][pixel] * channels + channel] }
-        guard let largest = values.max(), values.contains(where: { $0 != largest }) else {
-          continue
+    elements = unsafe source.withElements { pixels in
+      (0..<batch.shape[0]).map { n in
+        let pixels = unsafe UnsafeBufferPointer(start: pixels + n * size, count: size)
+        return unsafe ExactNormalForm.largest(among: maps, pixels, side, channels).map {
+          candidates[$0]
         }
-        alive = zip(alive, values).filter { $0.1 == largest }.map(\.0)
       }
-      return alive.map { candidates[$0] }
     }
     let action = ImageAction(group, interpolation: .nearest)
     images = action.act(elements.map { group.inverse($0[0]) }, on: batch)
   }
 
-  /// For each element *q*, where each pixel of *q*⁻¹·*x* lies in *x*.
-  private static func places(_ isometries: [PlanarIsometry], _ side: Int) -> [[Int]] {
-    isometries.map { isometry in
-      let m = isometry.matrix.map { Int($0.rounded()) }
-      return (0..<side * side).map { pixel in
-        // Twice the displacement from the center, an integer.
-        let (dx, dy) = (2 * (pixel % side) - side + 1, 2 * (pixel / side) - side + 1)
+  /// Which exact copies of an image, by their maps, are lexicographically largest, read from the middle.
+  private static func largest(
+    among maps: [[Int]], _ pixels: UnsafeBufferPointer<Float>, _ side: Int, _ channels: Int
+  ) -> [Int] {
+    var alive = Array(maps.indices)
+    let half = side * side / 2
+    for step in 0..<side * side {
+      let pixel = step + half < side * side ? step + half : step + half - side * side
+      // Twice the displacement from the center, an integer.
+      let (dx, dy) = (2 * (pixel % side) - side + 1, 2 * (pixel / side) - side + 1)
+      func place(_ candidate: Int) -> Int {
+        let m = maps[candidate]
         let (sx, sy) = (m[0] * dx + m[1] * dy, m[2] * dx + m[3] * dy)
-        return (sy + side - 1) / 2 * side + (sx + side - 1) / 2
+        return ((sy + side - 1) / 2 * side + (sx + side - 1) / 2) * channels
+      }
+      for channel in 0..<channels {
+        let first = unsafe pixels[place(alive[0]) + channel]
+        guard alive.contains(where: { unsafe pixels[place($0) + channel] != first }) else {
+          continue
+        }
+        let values = alive.map { unsafe pixels[place($0) + channel] }
+        guard let largest = values.max() else { continue }
+        // Of values that are no numbers none is the largest.
+        let best = zip(alive, values).filter { $0.1 == largest }.map(\.0)
+        if best.count == 1 { return best }
+        if !best.isEmpty { alive = best }
       }
     }
+    return alive
   }
 }
 

@@ -18,16 +18,34 @@ public struct ImageFolder: Sendable {
     (self.path, self.files, errors, unreadCount) = (path, files, [], 0)
   }
 
-  /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too.
+  /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too; or in a tar archive; or, of the path
+  /// `-`, the files that standard input names, a line each or with zeros between (`find -print0`).
   ///
   /// Links to folders are followed; a folder that several ways lead to is read once, by the one without links if
   /// there is one. Only regular files are opened.
   ///
   /// - Throws: `DatasetError` for a folder that is missing, not a folder, or has none.
   public init(path: String) throws(DatasetError) {
+    if path == "-" {
+      self = try ImageFolder.standardInput.get()
+      return
+    }
     var status = stat()
     guard unsafe stat(path, &status) == 0 else {
       throw .unreadable(path: path, reason: unsafe String(cString: strerror(errno)))
+    }
+    if TarArchive.isArchive(path) {
+      let names: [String]
+      do { names = try TarArchive(path: path).names } catch {
+        throw .unreadable(path: path, reason: error.reason)
+      }
+      files = names.filter(ImageCodecs.isImage).sortedByBytes()
+      guard !files.isEmpty else {
+        throw .malformed(path: path, reason: "none of the \(names.count) files in it is an image")
+      }
+      (self.path, errors) = (path, [])
+      unreadCount = names.count { Walk.isOtherPicture($0) }
+      return
     }
     if !Files.isFolder(path) {
       guard ImageCodecs.isImage(path) else {
@@ -58,6 +76,33 @@ public struct ImageFolder: Sendable {
     files = walk.files.sortedByBytes()
     errors = walk.errors
     unreadCount = walk.unread
+  }
+
+  /// The files that standard input names, below the deepest folder that holds them all. It can be read once.
+  private static let standardInput = Result<ImageFolder, DatasetError> {
+    () throws(DatasetError) -> ImageFolder in
+    let bytes = Files.bytes(of: "/dev/stdin") ?? []
+    let end: UInt8 = bytes.contains(0) ? 0 : 0x0A
+    let names = bytes.split(separator: end).map { line in
+      String(decoding: line.last == 0x0D && end != 0 ? line.dropLast() : line, as: UTF8.self)
+    }.filter { !$0.isEmpty }
+    guard !names.isEmpty else {
+      throw .malformed(path: "standard input", reason: "it names no file")
+    }
+    // Each once, by where it leads.
+    var (seen, places): (Set<[UInt8]>, [[Substring]]) = ([], [])
+    for name in names {
+      let place = Files.real(name) ?? (name.hasPrefix("/") ? name : (Files.real(".") ?? "") + "/" + name)
+      if seen.insert(Array(place.utf8)).inserted { places.append(place.split(separator: "/")) }
+    }
+    var common = Array(places[0].dropLast())
+    for place in places {
+      let same = zip(common, place.dropLast()).prefix { $0.0.isSameName(as: $0.1) }.count
+      common = Array(common.prefix(same))
+    }
+    return ImageFolder(
+      path: "/" + common.joined(separator: "/"),
+      files: places.map { $0.dropFirst(common.count).joined(separator: "/") }.sortedByBytes())
   }
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a
@@ -92,6 +137,13 @@ private struct Walk {
   private var links: [String] = []
 
   init(root: String) { self.root = root }
+
+  /// Whether a name is that of a picture of a format that is not read.
+  static func isOtherPicture(_ name: String) -> Bool {
+    let ending = name.split(separator: ".").last?.lowercased() ?? ""
+    return ["tif", "tiff", "webp", "gif", "bmp", "heic"].contains(ending)
+      && !ImageCodecs.isImage(name)
+  }
 
   mutating func run() {
     enter("")
@@ -133,10 +185,7 @@ private struct Walk {
           files.append(file)
         } else {
           others += 1
-          let ending = name.split(separator: ".").last?.lowercased() ?? ""
-          if ["tif", "tiff", "webp", "gif", "bmp", "heic"].contains(ending) {
-            unread += 1
-          }
+          if Walk.isOtherPicture(name) { unread += 1 }
         }
       default:
         if ImageCodecs.isImage(name) {

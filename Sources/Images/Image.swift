@@ -77,33 +77,60 @@ public struct Image: Hashable, Sendable {
       }
     }
     let (rowSpans, columnSpans) = (spans(height), spans(width))
-    let scale = Double(4 * side * side * maximum * (hasAlpha ? maximum : 1)) * 10_000
+    let scale = Double(4 * side * side) * Double(maximum * (hasAlpha ? maximum : 1)) * 10_000
     var result: [Float] = []
     result.reserveCapacity(size * size * wanted)
+    // Sums over the rows of an output, of each column that is seen.
+    var sums = [UInt64](repeating: 0, count: width * channels)
+    let seen = (columnSpans.first?.first?.index ?? 0)..<(columnSpans.last?.last?.index ?? 0) + 1
     for rows in rowSpans {
+      addRows(rows, seen, to: &sums)
       for columns in columnSpans {
-        var sums = [0.0, 0, 0]
-        for (y, wy) in rows {
-          for (x, wx) in columns {
-            let at = (y * width + x) * channels
-            let alpha = hasAlpha ? Double(samples[at + channels - 1]) : 1
-            let weight = Double(wx * wy) * alpha
-            sums[0] += weight * Double(samples[at])
-            if channels >= 3 {
-              sums[1] += weight * Double(samples[at + 1])
-              sums[2] += weight * Double(samples[at + 2])
-            }
+        var (red, green, blue): (UInt64, UInt64, UInt64) = (0, 0, 0)
+        for (x, weight) in columns {
+          let (at, w) = (x * channels, UInt64(weight))
+          red &+= w &* sums[at]
+          if channels >= 3 {
+            green &+= w &* sums[at + 1]
+            blue &+= w &* sums[at + 2]
           }
         }
-        let rgb = channels >= 3 ? sums : [sums[0], sums[0], sums[0]]
-        if wanted == 3 {
-          result += rgb.map { Float($0 * 10_000 / scale) }
-        } else {
-          let luma = channels >= 3 ? 2126 * rgb[0] + 7152 * rgb[1] + 722 * rgb[2] : rgb[0] * 10_000
+        let (r, g, b) = (Double(red), Double(green), Double(blue))
+        if wanted == 1 {
+          let luma = channels >= 3 ? 2126 * r + 7152 * g + 722 * b : r * 10_000
           result.append(Float(luma / scale))
+        } else {
+          result.append(Float(r * 10_000 / scale))
+          result.append(Float((channels >= 3 ? g : r) * 10_000 / scale))
+          result.append(Float((channels >= 3 ? b : r) * 10_000 / scale))
         }
       }
     }
     return Tensor(result, shape: [1, size, size, wanted])
+  }
+
+  /// The weighted sums of some rows, for each sample of a range of columns; colors count by their alpha.
+  private func addRows(
+    _ rows: [(index: Int, weight: Int)], _ columns: Range<Int>, to sums: inout [UInt64]
+  ) {
+    let (first, last) = (columns.lowerBound * channels, columns.upperBound * channels)
+    unsafe samples.withUnsafeBufferPointer { samples in
+      unsafe sums.withUnsafeMutableBufferPointer { sums in
+        for i in first..<last { unsafe sums[i] = 0 }
+        for (y, weight) in rows {
+          let (row, weight) = (y * width * channels, UInt64(weight))
+          if channels % 2 == 1 {
+            for i in first..<last { unsafe sums[i] &+= weight &* UInt64(samples[row + i]) }
+            continue
+          }
+          for pixel in stride(from: first, to: last, by: channels) {
+            let share = unsafe weight &* UInt64(samples[row + pixel + channels - 1])
+            for i in pixel..<pixel + channels - 1 {
+              unsafe sums[i] &+= share &* UInt64(samples[row + i])
+            }
+          }
+        }
+      }
+    }
   }
 }

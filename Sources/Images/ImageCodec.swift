@@ -25,6 +25,18 @@ public enum ImageError: Error, CustomStringConvertible {
   }
 }
 
+extension ImageError {
+  /// The same of a file that its user knows by another name.
+  func named(_ path: String) -> ImageError {
+    switch self {
+    case .unreadable(_, let reason): .unreadable(path: path, reason: reason)
+    case .tooLarge(_, let width, let height): .tooLarge(path: path, width: width, height: height)
+    case .unmoved: .unmoved(path: path)
+    case .unwritable(_, let reason): .unwritable(path: path, reason: reason)
+    }
+  }
+}
+
 /// A format of image files: one file of source, and a word in the list of `ImageCodecs`.
 ///
 public protocol ImageCodec: Sendable {
@@ -109,8 +121,12 @@ public enum ImageCodecs {
       count = unsafe fread(&bytes, 1, 16, file)
       unsafe fclose(file)
     }
-    return all.first { $0.recognizes(Array(bytes.prefix(count))) } ?? byEnding(path)
-      ?? PNGCodec.self
+    return recognizing(Array(bytes.prefix(count))) ?? byEnding(path) ?? PNGCodec.self
+  }
+
+  /// The format that a file's first bytes are of.
+  static func recognizing(_ bytes: [UInt8]) -> (any ImageCodec.Type)? {
+    all.first { $0.recognizes(Array(bytes.prefix(16))) }
   }
 }
 
@@ -120,10 +136,21 @@ extension Image {
   /// Files that declare more are refused: a corrupt header must not exhaust memory.
   public static var sampleLimit: Int { MemoryLimit.bytes / 8 }
 
-  /// Reads a file of any known format, whatever its name is, as EXIF's orientation wants it shown.
+  /// Reads a file of any known format, whatever its name is, as EXIF's orientation wants it shown; also one in a tar archive,
+  /// as `photos.tar/cats/1.jpg`.
   ///
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
   public init(path: String) throws(ImageError) {
+    if let (archive, name) = TarArchive.member(at: path) {
+      guard let bytes = archive.bytes(of: name), let file = NamelessFile(bytes) else {
+        throw .unreadable(path: path, reason: "the archive has no such member, or it cannot be read")
+      }
+      defer { withExtendedLifetime(file) {} }
+      do throws(ImageError) { self = try Image(path: file.path) } catch {
+        throw error.named(path)
+      }
+      return
+    }
     let isThere = unsafe access(path, F_OK) == 0
     guard !isThere || Files.isRegular(path) else {
       throw .unreadable(path: path, reason: "it is no regular file")
@@ -135,7 +162,12 @@ extension Image {
   ///
   /// - Complexity: O(1): the pixels are not read.
   public static func sampleCount(path: String) -> Int? {
-    Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
+    if let (archive, name) = TarArchive.member(at: path) {
+      guard let bytes = archive.bytes(of: name), let file = NamelessFile(bytes) else { return nil }
+      defer { withExtendedLifetime(file) {} }
+      return sampleCount(path: file.path)
+    }
+    return Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
   }
 
   /// Writes a file again, in its own format, turned or flipped without loss, where its format is not lossless and can do that,
@@ -149,11 +181,14 @@ extension Image {
   public static func turn(
     _ source: String, by change: Rearrangement, trims: Bool = false, to path: String
   ) throws(ImageError) -> Bool {
-    let codec = ImageCodecs.byContent(source)
+    let member = TarArchive.member(at: source)
+    guard let file = member.map({ $0.archive.bytes(of: $0.name) }) ?? Files.bytes(of: source) else {
+      return false
+    }
+    let codec = ImageCodecs.recognizing(file) ?? ImageCodecs.byEnding(source) ?? PNGCodec.self
     guard !codec.isLossless, ImageCodecs.byEnding(path) == codec else { return false }
     // Turned back it must be a file of the format again: other sides move then.
-    guard let file = Files.bytes(of: source),
-      let bytes = codec.turned(file, by: change, trims: trims),
+    guard let bytes = codec.turned(file, by: change, trims: trims),
       codec.turned(bytes, by: change.inverse, trims: false) != nil
     else { return false }
     try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {

@@ -1,3 +1,4 @@
+import Autodiff
 public import Settings
 public import Symmetry
 public import TensorCore
@@ -106,6 +107,25 @@ public struct PoseCNNOptions: BackboneOptions {
     Backbone.poseCNN(
       size: input[0], channels: input[2], width: width, stride: stride,
       outputs: output.reduce(1, *), using: &random)
+  }
+}
+
+/// The settings of `{kind: none}`, for tasks that need no backbone.
+public struct NoBackboneOptions: BackboneOptions {
+  public static let kind = "none"
+  public static let summary = "No network: for the task 'pose'."
+  public init() {}
+
+  public mutating func read(
+    _ keys: inout Keys, for domain: any Domain, output: [Int]
+  ) throws(SettingsError) {
+    guard output == [1] else { throw keys.failure("backbone 'none' is for the task 'pose'") }
+  }
+
+  public func make(
+    input: [Int], output: [Int], using random: inout RandomStream
+  ) throws(SettingsError) -> any Layer {
+    Function { Variable(.zeros([$0.shape[0], 1])) }
   }
 }
 

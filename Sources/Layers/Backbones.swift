@@ -89,6 +89,28 @@ public enum Backbone {
       ])
   }
 
+  /// A network for parts of a page, of 64 pixels or so: five convolutions with batch norm and ReLU, of stride 2 the first,
+  /// second and fourth, then the mean over all places. What it sees at one place is 41 pixels wide.
+  public static func letterCNN(
+    channels: Int = 1, width: Int = 16, outputs: Int, using random: inout RandomStream
+  ) -> Sequential {
+    var layers: [any Layer] = []
+    var inputs = channels
+    for (next, kernel, stride) in [
+      (width, 5, 2), (2 * width, 3, 2), (4 * width, 3, 1), (4 * width, 3, 2), (4 * width, 3, 1),
+    ] {
+      layers += [
+        Convolution(
+          inputs, next, kernel: kernel, ConvolutionGeometry(stride: stride, padding: kernel / 2),
+          hasBias: false, using: &random),
+        BatchNorm(next, relu: true),
+      ]
+      inputs = next
+    }
+    return Sequential(
+      layers + [Function.globalAveragePool, Linear(4 * width, outputs, using: &random)])
+  }
+
   /// From codes to images: a linear layer to a quarter of the side, and twice an upsampling with a 3×3 convolution
   /// after it.
   ///

@@ -58,8 +58,8 @@ public struct CanonicalizedModel: Predictor {
     let own = forms.ownLoss(
       examples.labels.isEmpty || classNames.isEmpty
         ? nil : .oneHot(examples.labels, classes: classNames.count))
-    // A canonicalizer with a prior teaches itself: a frozen backbone need not run.
-    if isBackboneFrozen && forms.priorLoss != nil { return own }
+    // A canonicalizer with a prior teaches itself: a frozen backbone, or none, need not run.
+    if (isBackboneFrozen || task.presentation == .poses) && forms.priorLoss != nil { return own }
     let goals = forms.move(outputs, Variable(targets))
     let output = backbone(forms.forms, on: isBackboneFrozen ? .inference() : tape)
     return forms.mixture(task.losses(of: shaped(output), goals)).mean() + own

@@ -95,6 +95,9 @@ public struct CanonicalizedOptions: ModelOptions {
       new.append(step)
     }
     steps = new
+    if task.presentation == .poses, !new.contains(where: { $0.options.prior > 0 && !$0.isFrozen }) {
+      throw top.failure("'task: pose' needs a canonicalizer that learns, with a 'prior'")
+    }
     for step in new.dropLast() where step.options.average > 1 {
       throw top.failure("only the last canonicalizer can 'average' over several poses")
     }
@@ -161,7 +164,8 @@ public struct CanonicalizedOptions: ModelOptions {
     }
     for (place, step) in (steps ?? []).enumerated() where !step.from.isEmpty {
       let (content, path) = try ModelFile.content(of: step.from)
-      try CanonicalizedOptions.checkFit(content, path, model.domain)
+      try CanonicalizedOptions.checkFit(
+        content, path, model.domain, isOfParts: step.options.isOfParts)
       // Of a model with several canonicalizers that of the same place; or its only one, or an encoder.
       try load(
         model.steps.steps[place].canonicalizer.parameters, from: content, path, "canonicalizer",
@@ -171,12 +175,12 @@ public struct CanonicalizedOptions: ModelOptions {
 
   /// Refuses a start that was trained for other inputs, or to find another pose than the angle of an image.
   private static func checkFit(
-    _ content: Safetensors, _ path: String, _ domain: any Domain
+    _ content: Safetensors, _ path: String, _ domain: any Domain, isOfParts: Bool
   ) throws(WeightsError) {
     guard let yaml = content.metadata["configuration"],
       let made = try? RunConfiguration(text: yaml, source: path)
     else { return }
-    guard made.data.domain.shape == domain.shape else {
+    guard made.data.domain.shape == domain.shape || isOfParts else {
       throw WeightsError(
         unfit: path, "it was trained on \(made.data.domain.text), and the inputs are \(domain.text)"
       )

@@ -13,7 +13,7 @@ public struct Catalog: Sendable {
   ]
   public private(set) var tasks: [any Objective.Type] = [
     ClassificationTask.self, RestorationTask.self, SegmentationTask.self, KeypointTask.self,
-    DetectionTask.self, VectorTask.self, VectorFieldTask.self, ForecastTask.self,
+    DetectionTask.self, VectorTask.self, VectorFieldTask.self, ForecastTask.self, PoseTask.self,
   ]
   public private(set) var datasets: [any DatasetOptions.Type] = [
     RotatedMNISTOptions.self, UprightMNISTOptions.self, FolderOptions.self, PairsOptions.self,
@@ -26,11 +26,13 @@ public struct Catalog: Sendable {
     PrincipalAxesOptions.self, SignedAxesOptions.self, LearnedSignsOptions.self,
     GradientOptions.self, CenterOptions.self, LearnedCenterOptions.self, ScaleOptions.self,
     VectorNeuronOptions.self, SortOptions.self, LearnedSortOptions.self, AssignmentOptions.self,
-    IdentityOptions.self, ClassPoseCanonicalizerOptions.self,
+    IdentityOptions.self, ClassPoseCanonicalizerOptions.self, TextLinesOptions.self,
+    PageOptions.self,
   ]
   public private(set) var backbones: [any BackboneOptions.Type] = [
     PaperCNNOptions.self, SmallCNNOptions.self, MLPOptions.self, UNetOptions.self,
     PointNetOptions.self, ParticleNetworkOptions.self, PoseCNNOptions.self,
+    NoBackboneOptions.self,
   ]
 
   /// The components of this package.

@@ -43,7 +43,10 @@ public struct ModelFile: Sendable {
 
   /// What a file holds, in the present format, and where it is.
   static func content(of path: String) throws(WeightsError) -> (Safetensors, path: String) {
-    let file = Files.isFolder(path) ? "\(path)/model.safetensors" : path
+    var file = Files.isFolder(path) ? "\(path)/model.safetensors" : path
+    if !FileManager.default.fileExists(atPath: file) {
+      if let shipped = ShippedModels.path(of: path) { file = shipped }
+    }
     if !FileManager.default.fileExists(atPath: file) {
       let isRun = FileManager.default.fileExists(atPath: "\(path)/checkpoint.safetensors")
       throw WeightsError(

@@ -53,6 +53,11 @@ public enum Presentation: Sendable, Equatable {
   case images
   /// A tensor of a name.
   case numbers(String)
+  /// Nothing but poses.
+  case poses
+
+  /// Whether results are printed, rather than written to a file.
+  public var isPrinted: Bool { self == .classes || self == .poses }
 }
 
 extension Objective {

@@ -124,6 +124,7 @@ extension Predictor {
   }
 
   public func quality(on examples: Examples) -> Quality {
+    if task.presentation == .poses { return poseQuality(on: examples) }
     guard let targets = examples["targets"] else { return Quality(loss: .nan) }
     var meter = QualityMeter()
     forEachBatch(of: examples.inputs) { range, prediction in

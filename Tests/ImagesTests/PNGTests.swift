@@ -112,6 +112,43 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     }
   }
 
+  @Test("The model's input is the area average of every kind of image, larger and smaller")
+  func averages() {
+    var random = RandomStream(seed: 3, name: "averages")
+    for (channels, depth, size) in [
+      (1, 8, 3), (2, 8, 5), (3, 16, 4), (4, 16, 9), (4, 8, 2), (1, 16, 13),
+    ] {
+      let (width, height) = (9, 7)
+      let samples = (0..<width * height * channels).map { _ in
+        UInt16.random(in: 0...(depth == 8 ? 255 : 65_535), using: &random)
+      }
+      let image = Image(
+        width: width, height: height, channels: channels, bitDepth: depth, samples: samples)
+      let input = image.modelInput(size: size, channels: 3).elements
+      let top = Double(image.maximum)
+      for i in 0..<size * size {
+        // The square is of 7 pixels, columns 1…7.
+        func overlap(_ pixel: Int, _ output: Int, _ first: Int) -> Double {
+          let (from, to) = (Double(7 * output) / Double(size), Double(7 * (output + 1)) / Double(size))
+          return max(0, min(Double(pixel - first + 1), to) - max(Double(pixel - first), from))
+        }
+        for c in 0..<3 {
+          var (sum, area) = (0.0, 0.0)
+          for y in 0..<height {
+            for x in 0..<width {
+              let weight = overlap(x, i % size, 1) * overlap(y, i / size, 0)
+              let at = (y * width + x) * channels
+              let alpha = channels % 2 == 0 ? Double(samples[at + channels - 1]) / top : 1
+              sum += weight * alpha * Double(samples[at + (channels >= 3 ? c : 0)]) / top
+              area += weight
+            }
+          }
+          #expect(abs(Double(input[3 * i + c]) - sum / area) < 1e-6)
+        }
+      }
+    }
+  }
+
   @Test("Alpha is composited on black") func alpha() {
     let image = Image(width: 1, height: 1, channels: 2, samples: [200, 51])
     #expect(abs(image.modelInput(size: 1, channels: 1).scalar - Float(200) / 255 / 5) < 1e-7)

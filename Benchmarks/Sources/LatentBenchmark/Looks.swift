@@ -2,7 +2,7 @@ import Autodiff
 import Canonicalization
 import Datasets
 import Foundation
-import Pages
+import Charts
 import Symmetry
 import TensorCore
 import Training

@@ -1,5 +1,5 @@
 import Foundation
-import Pages
+import Charts
 
 /// All results, as a table for people to read and one page to look at.
 struct Report {

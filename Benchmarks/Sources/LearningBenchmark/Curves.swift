@@ -2,7 +2,7 @@ import Canonicalization
 import Datasets
 import Foundation
 import Images
-import Pages
+import Charts
 import Symmetry
 import TensorCore
 import Training

@@ -1,5 +1,5 @@
 import Foundation
-import Pages
+import Charts
 
 /// The report as one HTML file that needs nothing else.
 struct Page {

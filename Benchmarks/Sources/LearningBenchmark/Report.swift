@@ -1,5 +1,5 @@
 import Foundation
-import Pages
+import Charts
 import TensorCore
 
 /// All that is written of the results.

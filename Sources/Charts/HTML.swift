@@ -39,4 +39,10 @@ private let style = """
   td.learned { color: var(--c4); font-weight: 600; } td.heuristic { color: var(--c2); font-weight: 600; }
   figure { margin: 1rem 0; overflow-x: auto; } figure svg { display: block; width: 100%; min-width: 34rem; max-width: 50rem; height: auto; }
   figcaption { margin-bottom: .4rem; } img { max-width: 100%; image-rendering: pixelated; }
+  table.matrix { width: auto; } table.matrix td, table.matrix th { text-align: right; padding: .2rem .45rem; border: 1px solid var(--faint); }
+  .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; }
+  .card { border: 1px solid var(--faint); border-radius: .4rem; padding: .5rem; font-size: .8rem; overflow-wrap: anywhere; }
+  .card div { display: flex; gap: .3rem; } .card img { width: calc(50% - .15rem); background: var(--soft); }
+  @media print { :root { color-scheme: light; } body { font-size: 11pt; } main { max-width: none; padding: 0; }
+    figure, .card, tr, h2 { break-inside: avoid; } h2 { break-after: avoid; } }
   """

@@ -28,6 +28,8 @@ public struct Chart {
     /// A bar a method, with its standard deviation.
     case bars([Bar])
     case lines([Series], isLogarithmic: Bool)
+    /// How many lie between each edge and the next.
+    case histogram(edges: [Double], counts: [Int])
   }
 
   public let id, title, xLabel, yLabel: String
@@ -69,7 +71,7 @@ public struct Chart {
       return """
         :root { color-scheme: light dark; }
         \(root(light))
-        @media (prefers-color-scheme: dark) { \(root(dark)) }
+        @media screen and (prefers-color-scheme: dark) { \(root(dark)) }
         """
     }
   }
@@ -78,6 +80,7 @@ public struct Chart {
     switch content {
     case .bars(let bars): barsSVG(bars, theme)
     case .lines(let series, let isLogarithmic): linesSVG(series, isLogarithmic, theme)
+    case .histogram(let edges, let counts): histogramSVG(edges, counts, theme)
     }
   }
 
@@ -170,6 +173,33 @@ public struct Chart {
     body +=
       "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
     return frame(780, 385, theme, body)
+  }
+
+  // MARK: Histograms
+
+  private func histogramSVG(_ edges: [Double], _ counts: [Int], _ theme: Theme) -> String {
+    let (left, right, top, bottom) = (70.0, 750.0, 48.0, 250.0)
+    let (low, high) = (edges.first ?? 0, edges.last ?? 1)
+    let x = { (v: Double) in left + (right - left) * (v - low) / max(high - low, 1e-12) }
+    let ticks = niceTicks(0, Double(max(1, counts.max() ?? 1)))
+    let y = { (v: Double) in bottom - (bottom - top) * v / (ticks.last ?? 1) }
+    var body = grid(ticks, theme) {
+      "x1=\"\(left)\" x2=\"\(right)\" y1=\"\(y($0).short)\" y2=\"\(y($0).short)\""
+    }
+    for tick in ticks { body += text(tick.label, left - 8, y(tick) + 4, "end") }
+    for tick in niceTicks(low, high) where tick >= low && tick <= high {
+      body += text(tick.label, x(tick), bottom + 18, "middle")
+    }
+    for (n, count) in counts.enumerated() where n + 1 < edges.count && count > 0 {
+      let (from, to) = (x(edges[n]), x(edges[n + 1]))
+      let height = bottom - y(Double(count))
+      body +=
+        "<rect x=\"\((from + 0.5).short)\" y=\"\((bottom - height).short)\" width=\"\(max(1, to - from - 1).short)\" height=\"\(height.short)\" fill=\"\(theme.color("c4"))\"><title>\(edges[n].label)…\(edges[n + 1].label): \(count)</title></rect>"
+    }
+    body += text(xLabel, (left + right) / 2, bottom + 42, "middle")
+    body +=
+      "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
+    return frame(780, 305, theme, body)
   }
 
   private func grid(_ ticks: [Double], _ theme: Theme, _ ends: (Double) -> String) -> String {

@@ -1,0 +1,1 @@
+// Used from C alone: see CDrawing.

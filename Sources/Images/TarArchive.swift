@@ -1,0 +1,224 @@
+import Glibc
+import Synchronization
+import TensorCore
+
+/// What can go wrong with an archive, in a sentence that says what to do.
+public struct ArchiveError: Error, CustomStringConvertible {
+  public let path, reason: String
+  public var description: String {
+    "\(path) cannot be read as a tar archive (\(reason)); check the file, or unpack it into a folder."
+  }
+}
+
+/// A tar archive (POSIX.1-2001 `ustar` and `pax`, and GNU's long names), as WebDataset and others keep images in: what is in
+/// it, and where.
+///
+/// It is read where it lies: only names and places are in memory. Links, devices and sparse files in it are passed over, and so is what has
+/// a name that leads out of it.
+public struct TarArchive: Sendable {
+  public let path: String
+  /// The names of the files in it, in its order; of two of one name the later one.
+  public let names: [String]
+  private let places: [[UInt8]: (offset: Int, size: Int)]
+
+  /// Whether a path is that of an archive by its ending.
+  public static func isArchive(_ path: String) -> Bool {
+    path.lowercased().hasSuffix(".tar") && Files.isRegular(path)
+  }
+
+  /// Finds what an archive holds.
+  ///
+  /// - Complexity: O(members): their contents are skipped.
+  /// - Throws: `ArchiveError` for a file that is missing, truncated, or no archive.
+  public init(path: String) throws(ArchiveError) {
+    guard let file = unsafe fopen(path, "rb") else {
+      throw ArchiveError(path: path, reason: unsafe String(cString: strerror(errno)))
+    }
+    defer { unsafe fclose(file) }
+    func failure(_ reason: String) -> ArchiveError { ArchiveError(path: path, reason: reason) }
+    unsafe fseek(file, 0, SEEK_END)
+    let length = unsafe ftell(file)
+    var (at, names): (Int, [String]) = (0, [])
+    var places: [[UInt8]: (offset: Int, size: Int)] = [:]
+    // What a record before a member says of it.
+    var (longName, longSize): ([UInt8]?, Int?)
+    func bytes(_ offset: Int, _ count: Int) -> [UInt8]? {
+      guard count >= 0, offset + count <= length else { return nil }
+      var buffer = [UInt8](repeating: 0, count: count)
+      unsafe fseek(file, offset, SEEK_SET)
+      return unsafe fread(&buffer, 1, count, file) == count ? buffer : nil
+    }
+    while at + 512 <= length {
+      guard let raw = bytes(at, 512) else { throw failure("it ends early") }
+      let header = Header(raw)
+      if header.isEmpty { break }
+      guard header.isSound, let own = header.size else {
+        throw failure(at == 0 ? "it is none" : "it is damaged at byte \(at)")
+      }
+      let isRecord = ["x", "g", "L", "K"].contains(header.kind)
+      let size = isRecord ? own : longSize ?? own
+      let next = at + 512 + (size + 511) / 512 * 512
+      guard size >= 0, size <= length - at - 512 else { throw failure("it ends early") }
+      switch header.kind {
+      case "x", "L":
+        guard size <= 1 << 20, let content = bytes(at + 512, size) else {
+          throw failure("a name in it is too long")
+        }
+        if header.kind == "L" {
+          longName = Header.trimmed(Array(content.prefix { $0 != 0 }))
+        } else {
+          let record = Header.record(content)
+          longName = record.path ?? longName
+          longSize = record.size ?? longSize
+        }
+      case "g", "K": break
+      default:
+        let name = longName ?? header.name
+        if header.kind == "0" || header.kind == "\0" || header.kind == "7",
+          let text = String(validating: name, as: UTF8.self), TarArchive.isBelow(name)
+        {
+          if places.updateValue((at + 512, size), forKey: name) == nil { names.append(text) }
+        }
+        (longName, longSize) = (nil, nil)
+      }
+      at = next
+    }
+    guard length >= 512 else { throw failure("it is none") }
+    (self.path, self.names, self.places) = (path, names, places)
+  }
+
+  /// The content of a member; `nil` where there is none of the name, or it cannot be read.
+  public func bytes(of name: String) -> [UInt8]? {
+    guard let place = places[Array(name.utf8)], let file = unsafe fopen(path, "rb") else {
+      return nil
+    }
+    defer { unsafe fclose(file) }
+    var buffer = [UInt8](repeating: 0, count: place.size)
+    guard unsafe fseek(file, place.offset, SEEK_SET) == 0,
+      unsafe fread(&buffer, 1, place.size, file) == place.size
+    else { return nil }
+    return buffer
+  }
+
+  /// Whether a name leads to a place below where the archive is unpacked.
+  private static func isBelow(_ name: [UInt8]) -> Bool {
+    let parts = name.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    return !parts.contains {
+      $0.isEmpty || $0.elementsEqual("..".utf8) || $0.elementsEqual(".".utf8) || $0.contains(0)
+    }
+  }
+
+  private static let opened = Mutex<[String: TarArchive]>([:])
+
+  /// The archive that a path leads into, as in `photos.tar/cats/1.jpg`, and the member's name; `nil` where it leads into none.
+  static func member(at path: String) -> (archive: TarArchive, name: String)? {
+    var search = path.startIndex
+    while let range = path[search...].firstRange(of: ".tar/") {
+      let file = String(path[..<path.index(before: range.upperBound)])
+      search = range.upperBound
+      guard isArchive(file) else { continue }
+      let archive = opened.withLock { opened in
+        if let known = opened[file] { return known as TarArchive? }
+        let new = try? TarArchive(path: file)
+        opened[file] = new
+        return new
+      }
+      return archive.map { ($0, String(path[range.upperBound...])) }
+    }
+    return nil
+  }
+}
+
+/// What stands before a member: 512 bytes.
+private struct Header {
+  let bytes: [UInt8]
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  var isEmpty: Bool { bytes.allSatisfy { $0 == 0 } }
+  var kind: Character { Character(Unicode.Scalar(bytes[156])) }
+
+  private func text(_ at: Int, _ count: Int) -> [UInt8] {
+    Array(bytes[at..<at + count].prefix { $0 != 0 })
+  }
+
+  /// A number in octal digits, or, GNU's, in bytes after a first bit of 1.
+  private func number(_ at: Int, _ count: Int) -> Int? {
+    if bytes[at] & 0x80 != 0 {
+      var value = Int(bytes[at] & 0x7F)
+      for byte in bytes[at + 1..<at + count] {
+        guard value < 1 << 54 else { return nil }
+        value = value << 8 | Int(byte)
+      }
+      return value
+    }
+    let digits = bytes[at..<at + count].filter { $0 != 0 && $0 != 0x20 }
+    guard digits.allSatisfy({ (0x30...0x37).contains($0) }), digits.count <= 20 else { return nil }
+    return digits.reduce(0) { $0 << 3 | Int($1 - 0x30) }
+  }
+
+  var size: Int? { number(124, 12) }
+
+  /// Whether the checksum is that of the bytes, with spaces in its own place.
+  var isSound: Bool {
+    let sum = bytes.enumerated().reduce(0) { $0 + (148..<156 ~= $1.offset ? 32 : Int($1.element)) }
+    return number(148, 8) == sum
+  }
+
+  var name: [UInt8] {
+    let isPOSIX = text(257, 5) == Array("ustar".utf8) && bytes[262] == 0
+    let prefix = isPOSIX ? text(345, 155) : []
+    return Header.trimmed((prefix.isEmpty ? [] : prefix + [UInt8(ascii: "/")]) + text(0, 100))
+  }
+
+  /// Without what `tar` writes of the folder that it stood in.
+  static func trimmed(_ name: [UInt8]) -> [UInt8] {
+    name.starts(with: "./".utf8) ? Array(name.dropFirst(2)) : name
+  }
+
+  /// What a pax record says of the path and size of the member after it: lines of `LENGTH KEY=VALUE`.
+  static func record(_ content: [UInt8]) -> (path: [UInt8]?, size: Int?) {
+    var (path, size): ([UInt8]?, Int?)
+    var rest = content[...]
+    while let space = rest.firstIndex(of: 0x20),
+      let length = Int(String(decoding: rest[..<space], as: UTF8.self)),
+      length > space - rest.startIndex + 1, length <= rest.count
+    {
+      let line = rest[(space + 1)..<(rest.startIndex + length - 1)]
+      rest = rest.dropFirst(length)
+      guard let equal = line.firstIndex(of: UInt8(ascii: "=")) else { continue }
+      let value = line[(equal + 1)...]
+      if line[..<equal].elementsEqual("path".utf8) {
+        path = trimmed(Array(value))
+      } else if line[..<equal].elementsEqual("size".utf8) {
+        size = Int(String(decoding: value, as: UTF8.self))
+      }
+    }
+    return (path, size)
+  }
+}
+
+/// A file without a name, that whatever opens a path can read: it is gone with the value.
+final class NamelessFile {
+  private let descriptor: Int32
+
+  /// `nil` where the system has no place for it.
+  init?(_ bytes: [UInt8]) {
+    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+    var name = Array("\(folder)/canon-XXXXXX".utf8CString)
+    descriptor = unsafe mkstemp(&name)
+    guard descriptor >= 0 else { return nil }
+    unsafe unlink(name)
+    var done = 0
+    while done < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe buffer.baseAddress.map { unsafe write(descriptor, $0 + done, bytes.count - done) } ?? 0
+      }
+      guard count > 0 else { return nil }
+      done += count
+    }
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  var path: String { "/proc/self/fd/\(descriptor)" }
+}

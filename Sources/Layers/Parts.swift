@@ -1,0 +1,161 @@
+public import Autodiff
+import Glibc
+import Synchronization
+public import TensorCore
+
+/// A network for small images as one for large images: it looks at parts of them, at several scales, and what it says
+/// of each is averaged.
+///
+/// A page is far too large to be looked at whole, and too small to be read where it is scaled down to what a network
+/// takes. The image, and each image of half the side made of it, is cut into squares around its center, without overlap; the
+/// roughest are looked at (where neighboring pixels differ most, as those of letters do), each normalized to mean 0 and deviation 1 (of at least 0.04, so that noise on empty paper
+/// stays small).
+///
+/// **Shapes.** `[batch, height, width, channels]` → what the network gives for `[·, size, size, channels]`, averaged:
+/// an image of `size` × `size` is its only part.
+/// **Law.** The parts of a turned image are those of the image, turned: all that is chosen by is their roughness.
+public struct Parts: Layer {
+  public let network: any Layer
+  /// The side of a part.
+  public let size: Int
+  /// How many parts are looked at in the image, in that of half its side, and so on.
+  public let counts: [Int]
+
+  /// - Precondition: `size` and `counts` are positive.
+  public init(
+    _ network: any Layer, size: Int = 64, counts: [Int] = [32, 16, 8]
+  ) {
+    require(
+      size > 0 && !counts.isEmpty && counts.allSatisfy { $0 > 0 },
+      "\(counts) parts of \(size) pixels")
+    (self.network, self.size, self.counts) = (network, size, counts)
+  }
+
+  public var parameters: [(name: String, parameter: Parameter)] { network.parameters }
+
+  /// The gradient reaches the network's parameters, not the image.
+  ///
+  /// - Precondition: Images have a side of `size` at least.
+  public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    let (batch, tiles) = (input.shape[0], parts(of: input.value))
+    let outputs = network(Variable(tiles), on: tape)
+    return outputs.reshaped([batch, tiles.shape[0] / max(1, batch), -1]).mean([1])
+  }
+
+  /// The parts of each image that are looked at, `[batch · count, size, size, channels]`.
+  ///
+  /// - Complexity: O(pixels).
+  public func parts(of images: Tensor) -> Tensor {
+    let (height, width, channels) = (images.shape[1], images.shape[2], images.shape[3])
+    require(
+      min(height, width) >= size, "parts of \(size) pixels of images of \(height) × \(width)")
+    let kept = counts.indices.map { level in
+      min(counts[level], (height >> level) / size * ((width >> level) / size))
+    }
+    let perImage = kept.reduce(0, +) * size * size * channels
+    let source = images.contiguous
+    return unsafe Tensor(
+      [images.shape[0] * kept.reduce(0, +), size, size, channels]
+    ) { target in
+      let target = unsafe SendableAddress(target)
+      unsafe source.withElements { pixels in
+        let all = unsafe SendableAddress(UnsafeMutablePointer(mutating: pixels))
+        Parallel.forEach(images.shape[0]) { n in
+          let pixels = unsafe UnsafeBufferPointer(
+            start: all.pointer + n * height * width * channels, count: height * width * channels)
+          var level = unsafe Level(
+            height: height, width: width, channels: channels, pixels: Array(pixels))
+          var place = unsafe target.pointer + n * perImage
+          for (step, count) in kept.enumerated() where count > 0 {
+            if step > 0 { level = level.halved }
+            for tile in level.tiles(of: size).prefix(count) {
+              unsafe level.copy(tile, size, to: place)
+              unsafe place += size * size * channels
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// An image at one of the scales.
+private struct Level {
+  let height, width, channels: Int
+  let pixels: [Float]
+
+  /// A square of it, by its upper left corner.
+  struct Tile {
+    let x, y: Int
+    let mean, variance: Float
+    /// The sum of the differences of neighboring pixels, of 0.1 at most: letters have edges close together, pictures few.
+    let roughness: Float
+  }
+
+  /// Means of 2 × 2 pixels; an odd row or column at the end is left out.
+  var halved: Level {
+    let (h, w) = (height / 2, width / 2)
+    var result = [Float](repeating: 0, count: h * w * channels)
+    let row = width * channels
+    for y in 0..<h {
+      for x in 0..<w {
+        for c in 0..<channels {
+          let at = 2 * y * row + 2 * x * channels + c
+          result[(y * w + x) * channels + c] =
+            ((pixels[at] + pixels[at + row + channels])
+              + (pixels[at + channels] + pixels[at + row])) / 4
+        }
+      }
+    }
+    return Level(height: h, width: w, channels: channels, pixels: result)
+  }
+
+  /// The squares of a grid around the center, the roughest first.
+  func tiles(of size: Int) -> [Tile] {
+    let (rows, columns) = (height / size, width / size)
+    let (top, left) = ((height - rows * size) / 2, (width - columns * size) / 2)
+    let tiles = (0..<rows * columns).map { n in
+      let (x, y) = (left + n % columns * size, top + n / columns * size)
+      var (sum, squares) = (Float(0), Float(0))
+      for row in y..<y + size {
+        let start = (row * width + x) * channels
+        for value in pixels[start..<start + size * channels] {
+          sum += value
+          squares += value * value
+        }
+      }
+      let mean = sum / Float(size * size * channels)
+      var roughness = Float(0)
+      for row in y..<y + size {
+        let start = (row * width + x) * channels
+        let across = channels * (size - 1)
+        for at in start..<start + across {
+          roughness += min(abs(pixels[at + channels] - pixels[at]), 0.1)
+        }
+        guard row + 1 < y + size else { continue }
+        for at in start..<start + size * channels {
+          roughness += min(abs(pixels[at + width * channels] - pixels[at]), 0.1)
+        }
+      }
+      return Tile(
+        x: x, y: y, mean: mean,
+        variance: max(0, squares / Float(size * size * channels) - mean * mean),
+        roughness: roughness)
+    }
+    return tiles.enumerated().sorted {
+      $0.element.roughness != $1.element.roughness
+        ? $0.element.roughness > $1.element.roughness : $0.offset < $1.offset
+    }.map(\.element)
+  }
+
+  /// Copies a square, normalized.
+  func copy(_ tile: Tile, _ size: Int, to target: UnsafeMutablePointer<Float>) {
+    let scale = 1 / max(tile.variance.squareRoot(), 0.04)
+    for row in 0..<size {
+      let start = ((tile.y + row) * width + tile.x) * channels
+      for i in 0..<size * channels {
+        unsafe target[row * size * channels + i] = (pixels[start + i] - tile.mean) * scale
+      }
+    }
+  }
+}
