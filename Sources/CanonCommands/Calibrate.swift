@@ -52,7 +52,9 @@ struct Calibrate: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    try requireFlag("--turns", turns, atLeast: 1)
+    guard (1...1000).contains(turns) else {
+      throw ValidationError("--turns must be from 1 to 1000, not \(turns).")
+    }
     for (name, value, range) in [
       ("--skew", skew, 0...45.0), ("--tolerance", tolerance, 0...180), ("--error", error, 0...1),
     ] where !range.contains(value) {
@@ -63,7 +65,7 @@ struct Calibrate: ParsableCommand {
 
   /// What was chosen.
   struct Choice: Encodable {
-    var images: Int
+    var poses: Int
     var minMargin, coverage, error, errorOfAll: Double
   }
 
@@ -82,32 +84,43 @@ struct Calibrate: ParsableCommand {
     var (results, done): ([(margin: Double, isWrong: Bool)], Int) = ([], 0)
     Interruption.watch()
     try source.forEachLot { [turns, skew, tolerance, seed] lot in
-      let found = lot.names.flatMap { _ in 0..<turns }.count == 0 ? [] : lot.tried(
-        by: loaded.model, turns, skew, tolerance, seed)
+      let found =
+        lot.names.flatMap { _ in 0..<turns }.count == 0
+        ? []
+        : lot.tried(
+          by: loaded.model, turns, skew, tolerance, seed)
       return (found, count: lot.names.count, errors: lot.errors)
     } use: { lot in
       results += lot.0
       failures.report(lot.errors)
       done += lot.count
       progress.update(done + failures.count)
-      try Interruption.check("\(done) of \(source.names.count) images are done; nothing is written.")
+      try Interruption.check(
+        "\(done) of \(source.names.count) images are done; nothing is written.")
     }
     let choice = try chosen(results)
+    if error > 0, Double(results.count) * error < 3, !common.quiet {
+      note(
+        "Note: \(results.count) poses cannot tell an error of \(error): of so many, up to \(String(format: "%.2g", min(1, 3 / Double(results.count)))) may be wrong where none is (at 95 %). Take more images, or --turns."
+      )
+    }
     var figures = loaded.file.figures
     figures[Self.figure] = choice.minMargin
     figures["coverage at min margin"] = choice.coverage
     figures["error at min margin"] = choice.error
     try prepareFolder(Files.parent(of: out))
     try loaded.model.safetensors(
-      loaded.file.configuration, classNames: loaded.file.classNames, figures: figures
+      loaded.file.configuration, classNames: loaded.file.classNames, figures: figures,
+      fingerprint: loaded.file.fingerprint
     ).write(to: out)
     if json {
       try emit(choice.jsonLine)
     } else {
       func percent(_ part: Double) -> String { "\((100 * part).formatted(2)) %" }
       try emit(
-        "Of \(choice.images) poses \(percent(choice.errorOfAll)) are off by more than \(tolerance.formatted(1))°. Of those with a margin of at least "
-          + "\(choice.minMargin.formatted(2)), which are \(percent(choice.coverage)), \(percent(choice.error)) are: \(out)")
+        "Of \(choice.poses) poses \(percent(choice.errorOfAll)) are off by more than \(tolerance.formatted(1))°. Of those with a margin of at least "
+          + "\(choice.minMargin.formatted(2)), which are \(percent(choice.coverage)), \(percent(choice.error)) are: \(out)"
+      )
     }
     try failures.finish()
   }
@@ -124,7 +137,7 @@ struct Calibrate: ParsableCommand {
       if n + 1 < sure.count && sure[n + 1].margin == result.margin { continue }
       if Double(wrong) <= error * Double(n + 1) {
         best = Choice(
-          images: results.count, minMargin: result.margin, coverage: Double(n + 1) / all,
+          poses: results.count, minMargin: result.margin, coverage: Double(n + 1) / all,
           error: Double(wrong) / Double(n + 1), errorOfAll: allWrong)
       }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Canonicalization
 import Datasets
+import Foundation
 import Symmetry
 import Training
 
@@ -15,6 +16,8 @@ struct Canonicalize: ParsableCommand {
 
       EXAMPLES
         canon canonicalize pages scans upright                           # a model that comes with canon
+        canon canonicalize pages scans upright --quarter-turns           # without the angle: nothing is resampled
+        find scans -newer last -print0 | canon canonicalize pages - upright
         canon canonicalize runs/c8 my-images canonical
         canon canonicalize identity my-photos upright                    # as EXIF says, JPEG files without loss
         canon canonicalize pca-sign my-photos turned --group C4
@@ -46,6 +49,12 @@ struct Canonicalize: ParsableCommand {
   )
   var minMargin: Double?
 
+  @Flag(
+    help:
+      "Turn by the nearest quarter turn alone, whatever angle is found: pixels are only moved, JPEG files turned without loss."
+  )
+  var quarterTurns = false
+
   @OptionGroup var pictures: PictureOptions
 
   @Flag(help: "Print the manifest's lines as JSON instead of a summary.")
@@ -69,7 +78,7 @@ struct Canonicalize: ParsableCommand {
     }
     let place = try OutputFolder(out, apartFrom: folder, source)
     let manifest = try ManifestWriter(
-      place, Manifest.Header(canonicalizer: choice.name, pictures))
+      place, Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least))
     noteUnread(source, in: folder)
     Interruption.watch()
     var failures = Failures(choice.domain.noun)
@@ -77,15 +86,15 @@ struct Canonicalize: ParsableCommand {
     var unsure: [String] = []
     var progress = Progress(
       total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
-    try source.forEachLot { [pictures] lot in
+    try source.forEachLot { [pictures, quarterTurns] lot in
       let found = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
-      let poses = found.map { $0.isSure(least) ? $0 : Pose(Motion(), margin: $0.margin) }
-      let written = try lot.writeCanonical(poses, pictures, from: from, to: place)
+      let poses = quarterTurns ? found.map(\.ofQuarterTurns) : found
+      let written = try lot.writeCanonical(poses, pictures, least: least, from: from, to: place)
       let names = Set(lot.names)
       return (
         entries: written.entries, converted: written.entries.count { !names.contains($0.file) },
         trimmed: written.entries.count { $0.motion.isExact && !$0.isExact },
-        unsure: zip(lot.names, found).filter { !$0.1.isSure(least) }.map(\.0),
+        unsure: written.entries.filter { $0.isUnsure == true }.map(\.file),
         errors: lot.errors + written.errors
       )
     } use: { lot in
@@ -107,12 +116,13 @@ struct Canonicalize: ParsableCommand {
       try emit(
         "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")
     }
-    if !unsure.isEmpty {
+    if !unsure.isEmpty && !common.quiet {
       note(
         "\(unsure.count) \(unsure.count == 1 ? "image is" : "images are") left as \(unsure.count == 1 ? "it was" : "they were"), since the pose is unsure "
-          + "(margin below \((least ?? 0).formatted(2)); --min-margin): "
+          + "(margin below \(String(format: "%.3g", least ?? 0)); --min-margin): "
           + unsure.prefix(20).map(\.visible).joined(separator: ", ")
-          + (unsure.count > 20 ? " and \(unsure.count - 20) more; the manifest has all margins" : "")
+          + (unsure.count > 20
+            ? " and \(unsure.count - 20) more; the manifest has all margins" : "")
           + ".")
     }
     if converted > 0 && !common.quiet {
@@ -136,5 +146,17 @@ extension Pose {
   func isSure(_ least: Double?) -> Bool {
     guard let least else { return true }
     return Double(margin) >= least
+  }
+}
+
+extension Pose<Motion> {
+  /// The same without what its angle is beside quarter turns, and without shifts and scalings.
+  fileprivate var ofQuarterTurns: Pose {
+    func nearest(_ motion: Motion) -> Motion {
+      let g = motion.planarIsometry
+      return Motion(
+        isometry: PlanarIsometry(quarterTurns: g.quarterTurns, isReflected: g.isReflected))
+    }
+    return Pose(nearest(element), margin: margin, ties: ties.map(nearest))
   }
 }

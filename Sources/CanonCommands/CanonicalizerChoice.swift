@@ -50,7 +50,8 @@ struct CanonicalizerChoice {
         "\(name) is neither a model nor one of the canonicalizers "
           + "\(CanonicalizerChoice.heuristics.joined(separator: ", "))"
           + (shipped.isEmpty
-            ? "" : ", and no model of the name comes with canon (\(shipped.joined(separator: ", ")))")
+            ? ""
+            : ", and no model of the name comes with canon (\(shipped.map(\.visible).joined(separator: ", ")))")
           + ".\(question)")
     }
     let loaded = try LoadedModel(name)

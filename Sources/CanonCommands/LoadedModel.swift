@@ -1,4 +1,5 @@
 import Datasets
+import Images
 import Settings
 import Symmetry
 import TensorCore
@@ -96,7 +97,9 @@ extension LoadedModel {
   ) throws -> (Examples, [String]) {
     let classes = ImageFolder.classes(of: names).map(\.name)
     // A set's members, or a folder without folders, have no classes: the task says so.
-    guard !classes.isEmpty, Files.isFolder(path) else { return (all, names) }
+    guard !classes.isEmpty, Files.isFolder(path) || TarArchive.isArchive(path) || path == "-" else {
+      return (all, names)
+    }
     func short(_ names: [String]) -> String {
       let first = names.prefix(12).map(\.visible).joined(separator: ", ")
       return names.count > 12 ? "\(first) and \(names.count - 12) more" : first

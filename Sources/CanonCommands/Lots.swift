@@ -13,14 +13,17 @@ extension InputLot {
   ///
   /// A JPEG file that is turned by quarters or flipped stays one: its coefficients are moved.
   ///
-  /// - Parameter source: The folder that the images were read from.
+  /// - Parameters:
+  ///   - least: Below which margin an image is left as it is.
+  ///   - source: The folder that the images were read from.
   /// - Returns: What a manifest says of them, and why some could not be written.
   /// - Throws: `ImageError` where nothing can be written any more.
   func writeCanonical(
-    _ poses: [Pose<Motion>], _ options: PictureOptions, from source: String,
+    _ found: [Pose<Motion>], _ options: PictureOptions, least: Double? = nil, from source: String,
     to folder: OutputFolder
   ) throws -> Written {
     var written: Written = ([], [])
+    let poses = found.map { $0.isSure(least) ? $0 : Pose(Motion(), margin: $0.margin) }
     for (n, image) in images.enumerated() {
       let (motion, g) = (poses[n].element, poses[n].element.planarIsometry)
       let action = try options.action(for: image)
@@ -62,7 +65,8 @@ extension InputLot {
           quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
           map: motion.map.map { $0.matrix + $0.translation },
           degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
-          isExact: motion.isExact && original == (image.height, image.width), background: color))
+          isExact: motion.isExact && original == (image.height, image.width), background: color,
+          isUnsure: found[n].isSure(least) ? nil : true))
     }
     return written
   }
@@ -131,6 +135,8 @@ extension ImageError {
   /// Whether it is about one file, so that others can be written.
   var isOfOne: Bool {
     guard case .unwritable(_, let reason) = self else { return true }
-    return unsafe reason == String(cString: strerror(ENAMETOOLONG))
+    return [ENAMETOOLONG, ENOTDIR, EISDIR].contains {
+      unsafe reason == String(cString: strerror($0))
+    }
   }
 }

@@ -15,9 +15,11 @@ struct Manifest {
     /// Missing in format 1, which kept sizes.
     var canvas: String?
     var background: String?
+    /// Below which margin images were left as they were.
+    var minMargin: Double?
 
-    init(canonicalizer: String, _ options: PictureOptions) {
-      self.canonicalizer = canonicalizer
+    init(canonicalizer: String, _ options: PictureOptions, minMargin: Double? = nil) {
+      (self.canonicalizer, self.minMargin) = (canonicalizer, minMargin)
       interpolation = options.interpolation.rawValue
       canvas = options.canvas.rawValue
       background = options.background
@@ -44,6 +46,8 @@ struct Manifest {
     var isExact: Bool
     /// The color beside the image, a number in 0…1 a channel.
     var background: [Double]?
+    /// Whether the image was left as it was, since its margin is below the smallest that is acted on.
+    var isUnsure: Bool?
 
     var isometry: PlanarIsometry {
       PlanarIsometry(quarterTurns: quarterTurns, residual: residual, isReflected: isReflected)

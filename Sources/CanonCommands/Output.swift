@@ -80,14 +80,25 @@ struct Place: Hashable {
 func refuse(_ path: String, overwriting inputs: String...) throws {
   let place = Place(path)
   for input in inputs
-  where [Place(input), Place(input + "/model.safetensors")].contains(place) {
+  where [Place(input), Place(input + "/model.safetensors")].contains(place)
+    || isListed(place, input)
+  {
     throw CommandError("\(path) is used already, as \(input); name another place for the output.")
   }
 }
 
+/// Whether a place is that of a file which standard input names, where that is the input.
+private func isListed(_ place: Place, _ input: String) -> Bool {
+  guard input == "-", let list = try? ImageFolder(path: input) else { return false }
+  return list.files.contains { Place("\(list.path)/\($0)") == place }
+}
+
 /// Refuses an output file among the inputs of a folder: it would be one of them, or take the place of one.
 func refuse(_ path: String, amongInputs data: String) throws {
-  if Files.isFolder(data) ? Place(data).contains(Place(path)) : Place(data) == Place(path) {
+  let place = Place(path)
+  if Files.isFolder(data)
+    ? Place(data).contains(place) : Place(data) == place || isListed(place, data)
+  {
     throw CommandError("\(path) lies among the inputs, \(data); name another place for the output.")
   }
 }
@@ -136,11 +147,18 @@ final class OutputFolder: Sendable {
             + "inputs; name a folder elsewhere.")
       }
     }
-    // A link among the inputs may lead to where an output would be written.
+    if let name = source.names.first(where: { name in
+      ["manifest.jsonl", ".canon"].contains { name == $0 || name.hasPrefix($0 + "/") }
+    }) {
+      throw CommandError(
+        "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
+    }
+    // A link among the inputs, or a list of them, may lead to where an output would be written.
     for name in source.names {
       let file = Place("\(source.folder ?? ".")/\(name)")
       if out.contains(file)
-        && (isFolder || Self.fileNames(name).contains { file == Place("\(path)/\($0)") })
+        && (isFolder || input == "-"
+          || Self.fileNames(name).contains { file == Place("\(path)/\($0)") })
       {
         throw CommandError(
           "\(name) of \(input) would be overwritten; name another folder than \(path).")
@@ -235,6 +253,15 @@ final class OutputFolder: Sendable {
       guard folder.utf8.count < Int(PATH_MAX) - 1 else {
         throw ImageError.unwritable(
           path: folder, reason: unsafe String(cString: strerror(ENAMETOOLONG)))
+      }
+      // A member of an archive may have the name of a folder of others.
+      var above = folder
+      while above.utf8.count > path.utf8.count {
+        guard !Files.isRegular(above) else {
+          throw ImageError.unwritable(
+            path: folder, reason: unsafe String(cString: strerror(ENOTDIR)))
+        }
+        above = Files.parent(of: above)
       }
       try prepareFolder(folder)
       // A link below may lead out, to inputs too.

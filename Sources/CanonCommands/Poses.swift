@@ -126,7 +126,8 @@ struct Poses: ParsableCommand {
     options.recenter = Float(turn.remainder(dividingBy: 360))
     configuration.model = options
     try loaded.model.safetensors(
-      configuration, classNames: loaded.file.classNames, figures: loaded.file.figures
+      configuration, classNames: loaded.file.classNames, figures: loaded.file.figures,
+      fingerprint: loaded.file.fingerprint
     ).write(to: path)
     if !common.quiet { note("Forms are turned by \(options.recenter)°: \(path)") }
   }

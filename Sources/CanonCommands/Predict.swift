@@ -16,7 +16,7 @@ struct Predict: ParsableCommand {
       written to --out, in the pose that the input came in: images to a folder, at the model's size; numbers to a \
       .safetensors file, with the inputs' names in its metadata. Places in images are in pixels of the model's input. \
       With --canonical the inputs are also written in canonical pose, in the same pass: images to a folder, sets \
-      to a .safetensors file. Of a model of kind class-pose each input's pose and, in CSV and JSON, its orbit are \
+      to a .safetensors file; what a calibrated model is not sure of is left as it is (see `canon canonicalize --min-margin`). Of a model of kind class-pose each input's pose and, in CSV and JSON, its orbit are \
       printed; with --reference, inputs in their natural poses, poses are told after the mean pose of the nearest \
       orbits there, with how far those lie apart. Of a model of kind transport each input's class and step are, with \
       the steps that explain it as well. Numbers of poses are in CSV and JSON those of the algebra: angles in radians, \
@@ -103,7 +103,8 @@ struct Predict: ParsableCommand {
     }
     if presentation.isPrinted && out != nil {
       throw ValidationError(
-        "\(self.model) tells \(presentation == .poses ? "poses" : "classes"), which are printed: leave --out away.")
+        "\(self.model) tells \(presentation == .poses ? "poses" : "classes"), which are printed: leave --out away."
+      )
     }
     for path in [out, canonical].compactMap({ $0 }) {
       try refuse(path, overwriting: data, self.model)
@@ -124,8 +125,10 @@ struct Predict: ParsableCommand {
     let forms =
       source.folder == nil
       ? nil : try canonical.map { try OutputFolder($0, apartFrom: data, source) }
+    let least = file.figures[Calibrate.figure]
     let manifest = try forms.map {
-      try ManifestWriter($0, Manifest.Header(canonicalizer: self.model, pictures))
+      try ManifestWriter(
+        $0, Manifest.Header(canonicalizer: self.model, pictures, minMargin: least))
     }
     let format = json ? Format.json : self.format
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
@@ -176,7 +179,8 @@ struct Predict: ParsableCommand {
         case .table: rows.map { columns.line($0.shown) }
         }
       let canonicals = try forms.map {
-        try lot.writeCanonical(prediction.poses, pictures, from: inputs, to: $0)
+        try lot.writeCanonical(
+          prediction.poses, pictures, least: least, from: inputs, to: $0)
       }
       var isNumbers = false
       if case .numbers = presentation { isNumbers = true }

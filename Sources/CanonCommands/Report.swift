@@ -64,7 +64,9 @@ struct Report: ParsableCommand {
     let turned = examples.prefix(min(500, examples.count))
     let claimed = model.claims.elements(orSampled: 12)
     // Evenly from the whole group.
-    let elements = (0..<min(12, claimed.count)).map { claimed[$0 * claimed.count / min(12, claimed.count)] }
+    let elements = (0..<min(12, claimed.count)).map {
+      claimed[$0 * claimed.count / min(12, claimed.count)]
+    }
     let some = examples.inputs.sliced(0..<min(64, examples.count))
     let steps = loaded.domain is ImageDomain ? angles : 0
     var progress = Progress(
@@ -106,11 +108,20 @@ struct Report: ParsableCommand {
     figures.unsure = cards(figures.places(of: images) { $0.margin })
     try prepareFolder(Files.parent(of: out))
     let page = try ReportPage(figures, of: loaded.domain is ImageDomain).html
-    guard Files.write(Array(page.utf8), to: out) else {
-      throw CommandError("\(out) cannot be written; check the folder's permission and the free space.")
+    try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {
+      (temporary) throws(CommandError) in
+      guard Files.write(Array(page.utf8), to: temporary) else {
+        throw CommandError("\(out) cannot be written; check the free space.")
+      }
     }
     try emit("\(examples.count) \(loaded.domain.noun.many): \(out)")
     try failures.finish()
+    let unusable = figures.examples.count { !$0.loss.isFinite }
+    if unusable > 0 {
+      throw CommandError(
+        "What \(self.model) says of \(unusable) \(unusable == 1 ? loaded.domain.noun.one : loaded.domain.noun.many) is no number: its weights are not usable."
+      )
+    }
   }
 }
 
@@ -167,7 +178,8 @@ struct ReportFigures {
           let best = scores.indices.reduce(scores.startIndex) { scores[$1] > scores[$0] ? $1 : $0 }
           (probability, label) = (Double(scores[best]), all.labels[place])
           if probability.isFinite { told = best - scores.startIndex }
-          loss = -Foundation.log(Double(max(scores[scores.startIndex + label], 1e-30)))
+          let own = Double(scores[scores.startIndex + label])
+          loss = own.isNaN ? .nan : -Foundation.log(max(own, 1e-30))
         } else {
           var own = QualityMeter()
           model.task.measure(

@@ -22,7 +22,8 @@ struct ReportPage {
         heading, table, confusion, reliability, byAngle, poses, try cards(), invariance,
       ]
       return htmlPage(
-        title: "canon report: \(figures.model)", parts.filter { !$0.isEmpty }.joined(separator: "\n"))
+        title: "canon report: \(figures.model)",
+        parts.filter { !$0.isEmpty }.joined(separator: "\n"))
     }
   }
 
@@ -115,7 +116,8 @@ struct ReportPage {
     return "<h2>Can probabilities be believed?</h2>"
       + figure(
         Chart(
-          id: "reliability", title: "How often a class is right", xLabel: "probability that it was told with",
+          id: "reliability", title: "How often a class is right",
+          xLabel: "probability that it was told with",
           yLabel: "part that is right", content: .lines([own, ideal], isLogarithmic: false)),
         "Above the line the model is better than it says, below it worse. A point stands for the examples of a tenth of the range, where there are five at least; bars are one standard error."
       )
@@ -160,7 +162,8 @@ struct ReportPage {
             content: histogram(margins.map { min($0, high) }, edges)),
           "How far the pose found is ahead of the next, in the canonicalizer's own units; near 0 it could be another one. "
             + "The largest fiftieth is in the last bar."
-            + (margins.count < count ? " \(count - margins.count) examples have a margin without end, or none." : "")
+            + (margins.count < count
+              ? " \(count - margins.count) examples have a margin without end, or none." : "")
         ))
     }
     return parts.isEmpty ? "" : "<h2>Poses and margins</h2>" + parts.joined()
@@ -208,9 +211,9 @@ struct ReportPage {
       (areImages ? "\(one.degrees.formatted(1))°, " : "") + "margin \(one.margin.formatted(3))"
         + (one.ties > 0 ? ", \(one.ties) ties" : ""))
     return try """
-      <div class="card"><div><img alt="input" src="\(card.input.dataAddress)"><img alt="canonical form" src="\(card.form.dataAddress)"></div>
-      \(lines.joined(separator: "<br>"))</div>
-      """
+    <div class="card"><div><img alt="input" src="\(card.input.dataAddress)"><img alt="canonical form" src="\(card.form.dataAddress)"></div>
+    \(lines.joined(separator: "<br>"))</div>
+    """
   }
 
   private var invariance: String {

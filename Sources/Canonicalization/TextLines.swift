@@ -11,7 +11,10 @@ public import TensorCore
 /// rises and falls steeply, and the sum of the squares of its differences is largest. Columns, rules and the sides of a table
 /// help, since both axes count. Which of the four quarter turns is up the lines do not say: all four are ties.
 ///
-/// The margin is infinite where there are lines (the largest sum is `contrast` times the median of all directions at least),
+/// An angle below a twentieth of a degree, about the error of the estimate, counts as none: a straight page is not resampled.
+///
+/// The margin is infinite where there are lines (the largest sum is `contrast` times the median of all directions at least, and
+/// six deviations above it),
 /// and 0 where there are none: the pose is then the identity with its quarter turns.
 public struct TextLines: ImageCanonicalizer {
   public typealias PoseGroup = SO2
@@ -21,7 +24,7 @@ public struct TextLines: ImageCanonicalizer {
   /// How many times the median of the profile's steepness its maximum must be.
   public let contrast: Double
 
-  public init(reach: Double = .pi / 4, contrast: Double = 1.5, border: BorderPolicy = .edge) {
+  public init(reach: Double = .pi / 4, contrast: Double = 1.2, border: BorderPolicy = .edge) {
     action = ImageAction(SO2(), border: border)
     (self.reach, self.contrast) = (min(reach, .pi / 4), contrast)
   }
@@ -46,8 +49,11 @@ public struct TextLines: ImageCanonicalizer {
     let few = ink.points.count / 10_000 + 1
     let coarse = (-steps...steps).map { Double($0) * 0.5 * degree }
     let heights = coarse.map { ink.steepness($0, width: 2, every: few) }
+    // Noise has no direction: its largest sum is about three deviations above the others.
+    let median = heights.sorted()[heights.count / 2]
+    let deviation = 1.4826 * heights.map { abs($0 - median) }.sorted()[heights.count / 2]
     guard let best = heights.indices.max(by: { heights[$0] < heights[$1] }),
-      heights[best] > contrast * heights.sorted()[heights.count / 2]
+      heights[best] > contrast * median, heights[best] > median + 6 * deviation
     else { return nil }
     let fine = (-15...15).map { coarse[best] + Double($0) * 0.05 * degree }
     let sums = fine.map { ink.steepness($0, width: 1, every: 1) }
@@ -58,7 +64,8 @@ public struct TextLines: ImageCanonicalizer {
       let bend = a - 2 * b + c
       if bend < 0 { angle += 0.05 * degree * (a - c) / (2 * bend) }
     }
-    return min(max(angle, -reach), reach)
+    // What is less than the estimate's own error would only blur.
+    return abs(angle) < 0.05 * degree ? 0 : min(max(angle, -reach), reach)
   }
 }
 

@@ -100,6 +100,7 @@ public struct Chart {
 
   private func barsSVG(_ bars: [Bar], _ theme: Theme) -> String {
     let (left, right, top, row) = (210.0, 690.0, 44.0, 26.0)
+    let bars = bars.filter { $0.value.mean.isFinite && $0.value.deviation.isFinite }
     let largest = bars.map { $0.value.mean + $0.value.deviation }.max() ?? 1
     let ticks = niceTicks(0, largest)
     let scale = { (v: Double) in left + (right - left) * v / max(ticks.last ?? 1, largest) }
@@ -128,6 +129,12 @@ public struct Chart {
 
   private func linesSVG(_ series: [Series], _ isLogarithmic: Bool, _ theme: Theme) -> String {
     let (left, right, top, bottom) = (70.0, 560.0, 48.0, 330.0)
+    // What is no number has no place.
+    let series = series.map { one in
+      Series(
+        name: one.name,
+        points: one.points.filter { $0.x.isFinite && $0.mean.isFinite && $0.deviation.isFinite })
+    }
     let all = series.flatMap(\.points)
     let xs = Array(Set(all.map(\.x))).sorted()
     let place = { (x: Double) in isLogarithmic ? log2(x) : x }
@@ -213,6 +220,7 @@ public struct Chart {
 
 /// Round numbers from at most `low` to at least `high`.
 public func niceTicks(_ low: Double, _ high: Double) -> [Double] {
+  guard low.isFinite, high.isFinite, (high - low).isFinite else { return [0, 1] }
   let span = max(high - low, 1e-12)
   let rough = pow(10, (log10(span / 5)).rounded(.down))
   let step = [1, 2, 2.5, 5, 10].map { $0 * rough }.first { span / $0 <= 6 } ?? rough * 10

@@ -35,15 +35,23 @@ public struct ImageFolder: Sendable {
       throw .unreadable(path: path, reason: unsafe String(cString: strerror(errno)))
     }
     if TarArchive.isArchive(path) {
-      let names: [String]
-      do { names = try TarArchive(path: path).names } catch {
+      let archive: TarArchive
+      do { archive = try TarArchive(path: path) } catch {
         throw .unreadable(path: path, reason: error.reason)
       }
+      let names = archive.names
       files = names.filter(ImageCodecs.isImage).sortedByBytes()
       guard !files.isEmpty else {
-        throw .malformed(path: path, reason: "none of the \(names.count) files in it is an image")
+        throw .malformed(
+          path: path,
+          reason:
+            "none of the \(names.count + archive.skipped.count) files in it is an image that can be read"
+        )
       }
-      (self.path, errors) = (path, [])
+      self.path = path
+      errors = archive.skipped.filter { ImageCodecs.isImage($0.name) }.map {
+        .unreadable(path: "\(path)/\($0.name)", reason: $0.reason)
+      }
       unreadCount = names.count { Walk.isOtherPicture($0) }
       return
     }
@@ -78,10 +86,16 @@ public struct ImageFolder: Sendable {
     unreadCount = walk.unread
   }
 
-  /// The files that standard input names, below the deepest folder that holds them all. It can be read once.
+  /// The files that standard input names, below the deepest folder that holds them all.
+  ///
+  /// It can be read once.
   private static let standardInput = Result<ImageFolder, DatasetError> {
     () throws(DatasetError) -> ImageFolder in
-    let bytes = Files.bytes(of: "/dev/stdin") ?? []
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = unsafe read(STDIN_FILENO, &part, part.count), count > 0 {
+      bytes += part[..<count]
+    }
     let end: UInt8 = bytes.contains(0) ? 0 : 0x0A
     let names = bytes.split(separator: end).map { line in
       String(decoding: line.last == 0x0D && end != 0 ? line.dropLast() : line, as: UTF8.self)
@@ -92,8 +106,8 @@ public struct ImageFolder: Sendable {
     // Each once, by where it leads.
     var (seen, places): (Set<[UInt8]>, [[Substring]]) = ([], [])
     for name in names {
-      let place = Files.real(name) ?? (name.hasPrefix("/") ? name : (Files.real(".") ?? "") + "/" + name)
-      if seen.insert(Array(place.utf8)).inserted { places.append(place.split(separator: "/")) }
+      let place = located(name)
+      if seen.insert(Array(place.joined(separator: "/").utf8)).inserted { places.append(place) }
     }
     var common = Array(places[0].dropLast())
     for place in places {
@@ -103,6 +117,26 @@ public struct ImageFolder: Sendable {
     return ImageFolder(
       path: "/" + common.joined(separator: "/"),
       files: places.map { $0.dropFirst(common.count).joined(separator: "/") }.sortedByBytes())
+  }
+
+  /// The parts of a path, links followed as far as it leads: what is in an archive, or is missing, has none.
+  private static func located(_ name: String) -> [Substring] {
+    var (known, rest): (String, [Substring]) = (
+      name.hasPrefix("/") ? name : (Files.real(".") ?? "") + "/" + name, []
+    )
+    var real = Files.real(known)
+    while real == nil && known != "/" {
+      rest.insert(Substring(Files.name(of: known)), at: 0)
+      known = Files.parent(of: known)
+      real = Files.real(known)
+    }
+    return rest.reduce(into: (real ?? "/").split(separator: "/")) { parts, part in
+      if part == ".." {
+        _ = parts.popLast()
+      } else if part != "." && !part.isEmpty {
+        parts.append(part)
+      }
+    }
   }
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a

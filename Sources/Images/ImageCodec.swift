@@ -143,7 +143,11 @@ extension Image {
   public init(path: String) throws(ImageError) {
     if let (archive, name) = TarArchive.member(at: path) {
       guard let bytes = archive.bytes(of: name), let file = NamelessFile(bytes) else {
-        throw .unreadable(path: path, reason: "the archive has no such member, or it cannot be read")
+        throw .unreadable(
+          path: path,
+          reason:
+            "the archive has no such member, or it cannot be read, or is larger than --memory allows"
+        )
       }
       defer { withExtendedLifetime(file) {} }
       do throws(ImageError) { self = try Image(path: file.path) } catch {

@@ -13,12 +13,14 @@ public struct ArchiveError: Error, CustomStringConvertible {
 /// A tar archive (POSIX.1-2001 `ustar` and `pax`, and GNU's long names), as WebDataset and others keep images in: what is in
 /// it, and where.
 ///
-/// It is read where it lies: only names and places are in memory. Links, devices and sparse files in it are passed over, and so is what has
-/// a name that leads out of it.
+/// It is read where it lies: only names and places are in memory. Folders, links and devices in it are passed over; sparse files, and what has a
+/// name that leads out of it or is no UTF-8, are `skipped`.
 public struct TarArchive: Sendable {
   public let path: String
   /// The names of the files in it, in its order; of two of one name the later one.
   public let names: [String]
+  /// Members that cannot be read, and why.
+  public let skipped: [(name: String, reason: String)]
   private let places: [[UInt8]: (offset: Int, size: Int)]
 
   /// Whether a path is that of an archive by its ending.
@@ -41,55 +43,84 @@ public struct TarArchive: Sendable {
     var (at, names): (Int, [String]) = (0, [])
     var places: [[UInt8]: (offset: Int, size: Int)] = [:]
     // What a record before a member says of it.
-    var (longName, longSize): ([UInt8]?, Int?)
+    var (longName, longSize, isSparse): ([UInt8]?, Int?, Bool) = (nil, nil, false)
+    var skipped: [(name: String, reason: String)] = []
     func bytes(_ offset: Int, _ count: Int) -> [UInt8]? {
       guard count >= 0, offset + count <= length else { return nil }
       var buffer = [UInt8](repeating: 0, count: count)
       unsafe fseek(file, offset, SEEK_SET)
       return unsafe fread(&buffer, 1, count, file) == count ? buffer : nil
     }
-    while at + 512 <= length {
-      guard let raw = bytes(at, 512) else { throw failure("it ends early") }
+    while at < length {
+      guard at + 512 <= length, let raw = bytes(at, 512) else {
+        throw failure(at == 0 ? "it is none" : "it ends early")
+      }
       let header = Header(raw)
       if header.isEmpty { break }
       guard header.isSound, let own = header.size else {
         throw failure(at == 0 ? "it is none" : "it is damaged at byte \(at)")
       }
       let isRecord = ["x", "g", "L", "K"].contains(header.kind)
-      let size = isRecord ? own : longSize ?? own
-      let next = at + 512 + (size + 511) / 512 * 512
-      guard size >= 0, size <= length - at - 512 else { throw failure("it ends early") }
+      // Folders, links and devices have no content, whatever is said of it.
+      let size = isRecord ? own : header.hasContent ? longSize ?? own : 0
+      at += 512
+      // Old GNU sparse files have their maps in blocks of their own.
+      var isExtended = header.kind == "S" && raw[482] != 0
+      while isExtended {
+        guard let block = bytes(at, 512) else { throw failure("it ends early") }
+        (at, isExtended) = (at + 512, block[504] != 0)
+      }
+      guard size >= 0, size <= length - at else { throw failure("it ends early") }
       switch header.kind {
       case "x", "L":
-        guard size <= 1 << 20, let content = bytes(at + 512, size) else {
+        guard size <= 1 << 20, let content = bytes(at, size) else {
           throw failure("a name in it is too long")
         }
         if header.kind == "L" {
-          longName = Header.trimmed(Array(content.prefix { $0 != 0 }))
+          longName = Array(content.prefix { $0 != 0 })
         } else {
           let record = Header.record(content)
-          longName = record.path ?? longName
-          longSize = record.size ?? longSize
+          (longName, longSize) = (record.path ?? longName, record.size ?? longSize)
+          isSparse = record.isSparse
         }
       case "g", "K": break
       default:
-        let name = longName ?? header.name
-        if header.kind == "0" || header.kind == "\0" || header.kind == "7",
-          let text = String(validating: name, as: UTF8.self), TarArchive.isBelow(name)
-        {
-          if places.updateValue((at + 512, size), forKey: name) == nil { names.append(text) }
+        let given = longName ?? header.name
+        if ["0", "\0", "7", "S"].contains(header.kind) {
+          let name = TarArchive.normalized(given)
+          if isSparse || header.kind == "S" {
+            skipped.append((TarArchive.text(given), "it is a sparse file"))
+          } else if let name, let text = String(validating: name, as: UTF8.self) {
+            if places.updateValue((at, size), forKey: name) == nil { names.append(text) }
+          } else {
+            let why = name == nil ? "its name leads out of the archive" : "its name is no UTF-8"
+            skipped.append((TarArchive.text(given), why))
+          }
         }
-        (longName, longSize) = (nil, nil)
+        (longName, longSize, isSparse) = (nil, nil, false)
       }
-      at = next
+      at += (size + 511) / 512 * 512
     }
     guard length >= 512 else { throw failure("it is none") }
-    (self.path, self.names, self.places) = (path, names, places)
+    (self.path, self.names, self.skipped, self.places) = (path, names, skipped, places)
   }
 
-  /// The content of a member; `nil` where there is none of the name, or it cannot be read.
+  private static func text(_ name: [UInt8]) -> String { String(decoding: name, as: UTF8.self) }
+
+  /// A name without what changes nothing: a slash before all, empty parts and `.`; `nil` where it leads out.
+  private static func normalized(_ name: [UInt8]) -> [UInt8]? {
+    let parts = name.split(separator: UInt8(ascii: "/")).filter { !$0.elementsEqual(".".utf8) }
+    guard !parts.isEmpty,
+      !parts.contains(where: { $0.elementsEqual("..".utf8) || $0.contains(0) })
+    else { return nil }
+    return Array(parts.joined(separator: [UInt8(ascii: "/")]))
+  }
+
+  /// The content of a member; `nil` where there is none of the name, or it cannot be read, or is of more than `MemoryLimit.bytes`.
   public func bytes(of name: String) -> [UInt8]? {
-    guard let place = places[Array(name.utf8)], let file = unsafe fopen(path, "rb") else {
+    guard let place = places[Array(name.utf8)], place.size <= MemoryLimit.bytes,
+      let file = unsafe fopen(path, "rb")
+    else {
       return nil
     }
     defer { unsafe fclose(file) }
@@ -100,22 +131,16 @@ public struct TarArchive: Sendable {
     return buffer
   }
 
-  /// Whether a name leads to a place below where the archive is unpacked.
-  private static func isBelow(_ name: [UInt8]) -> Bool {
-    let parts = name.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-    return !parts.contains {
-      $0.isEmpty || $0.elementsEqual("..".utf8) || $0.elementsEqual(".".utf8) || $0.contains(0)
-    }
-  }
-
   private static let opened = Mutex<[String: TarArchive]>([:])
 
   /// The archive that a path leads into, as in `photos.tar/cats/1.jpg`, and the member's name; `nil` where it leads into none.
   static func member(at path: String) -> (archive: TarArchive, name: String)? {
-    var search = path.startIndex
-    while let range = path[search...].firstRange(of: ".tar/") {
-      let file = String(path[..<path.index(before: range.upperBound)])
-      search = range.upperBound
+    let bytes = Array(path.utf8)
+    let ending = Array(".tar/".utf8)
+    for end in bytes.indices.dropFirst(4) where bytes[end] == ending[4] {
+      let part = bytes[end - 4...end].map { (65...90).contains($0) ? $0 + 32 : $0 }
+      guard part == ending else { continue }
+      let file = String(decoding: bytes[..<end], as: UTF8.self)
       guard isArchive(file) else { continue }
       let archive = opened.withLock { opened in
         if let known = opened[file] { return known as TarArchive? }
@@ -123,7 +148,7 @@ public struct TarArchive: Sendable {
         opened[file] = new
         return new
       }
-      return archive.map { ($0, String(path[range.upperBound...])) }
+      return archive.map { ($0, String(decoding: bytes[(end + 1)...], as: UTF8.self)) }
     }
     return nil
   }
@@ -167,17 +192,15 @@ private struct Header {
   var name: [UInt8] {
     let isPOSIX = text(257, 5) == Array("ustar".utf8) && bytes[262] == 0
     let prefix = isPOSIX ? text(345, 155) : []
-    return Header.trimmed((prefix.isEmpty ? [] : prefix + [UInt8(ascii: "/")]) + text(0, 100))
+    return (prefix.isEmpty ? [] : prefix + [UInt8(ascii: "/")]) + text(0, 100)
   }
 
-  /// Without what `tar` writes of the folder that it stood in.
-  static func trimmed(_ name: [UInt8]) -> [UInt8] {
-    name.starts(with: "./".utf8) ? Array(name.dropFirst(2)) : name
-  }
+  /// Whether data follow that are those of a file.
+  var hasContent: Bool { !("1"..."6" ~= kind) }
 
   /// What a pax record says of the path and size of the member after it: lines of `LENGTH KEY=VALUE`.
-  static func record(_ content: [UInt8]) -> (path: [UInt8]?, size: Int?) {
-    var (path, size): ([UInt8]?, Int?)
+  static func record(_ content: [UInt8]) -> (path: [UInt8]?, size: Int?, isSparse: Bool) {
+    var (path, size, isSparse): ([UInt8]?, Int?, Bool) = (nil, nil, false)
     var rest = content[...]
     while let space = rest.firstIndex(of: 0x20),
       let length = Int(String(decoding: rest[..<space], as: UTF8.self)),
@@ -188,12 +211,14 @@ private struct Header {
       guard let equal = line.firstIndex(of: UInt8(ascii: "=")) else { continue }
       let value = line[(equal + 1)...]
       if line[..<equal].elementsEqual("path".utf8) {
-        path = trimmed(Array(value))
+        path = Array(value)
       } else if line[..<equal].elementsEqual("size".utf8) {
         size = Int(String(decoding: value, as: UTF8.self))
+      } else if line.starts(with: "GNU.sparse.".utf8) {
+        isSparse = true
       }
     }
-    return (path, size)
+    return (path, size, isSparse)
   }
 }
 
@@ -211,7 +236,8 @@ final class NamelessFile {
     var done = 0
     while done < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { buffer in
-        unsafe buffer.baseAddress.map { unsafe write(descriptor, $0 + done, bytes.count - done) } ?? 0
+        unsafe buffer.baseAddress.map { unsafe write(descriptor, $0 + done, bytes.count - done) }
+          ?? 0
       }
       guard count > 0 else { return nil }
       done += count

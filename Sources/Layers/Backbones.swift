@@ -89,8 +89,10 @@ public enum Backbone {
       ])
   }
 
-  /// A network for parts of a page, of 64 pixels or so: five convolutions with batch norm and ReLU, of stride 2 the first,
-  /// second and fourth, then the mean over all places. What it sees at one place is 41 pixels wide.
+  /// A network for parts of a page, of 64 pixels or so.
+  ///
+  /// Five convolutions with batch norm and ReLU, of stride 2 the first, second and fourth, then the mean over all
+  /// places. What it sees at one place is 41 pixels wide.
   public static func letterCNN(
     channels: Int = 1, width: Int = 16, outputs: Int, using random: inout RandomStream
   ) -> Sequential {

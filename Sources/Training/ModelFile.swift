@@ -114,19 +114,20 @@ extension TrainableModel {
 
   /// The tensors and texts that a model file holds.
   public func safetensors(
-    _ configuration: RunConfiguration, classNames: [String], figures: [String: Double] = [:]
+    _ configuration: RunConfiguration, classNames: [String], figures: [String: Double] = [:],
+    fingerprint: String? = nil
   ) -> Safetensors {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     func json(_ value: some Encodable) -> String {
       (try? encoder.encode(value)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
-    return Safetensors(
-      tensors: tensors,
-      metadata: [
-        "format": ModelFile.format, "configuration": configuration.yaml,
-        "classes": json(classNames), "figures": json(figures.filter(\.value.isFinite)),
-      ])
+    var metadata = [
+      "format": ModelFile.format, "configuration": configuration.yaml,
+      "classes": json(classNames), "figures": json(figures.filter(\.value.isFinite)),
+    ]
+    metadata["data"] = fingerprint
+    return Safetensors(tensors: tensors, metadata: metadata)
   }
 
   /// Sets all parameters.

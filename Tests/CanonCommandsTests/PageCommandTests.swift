@@ -29,8 +29,10 @@ private let manager = FileManager.default
     }
     #expect(try canon("restore", out, back).status == 0)
     for line in lines {
+      // What was resampled is a PNG file: arabic+97.3.jpg.png.
       let (before, after) = try (
-        Image(path: "\(pages)/\(line.file)"), Image(path: "\(back)/\(line.file).png")
+        Image(path: "\(pages)/\(line.file.replacing(".jpg.png", with: ".jpg"))"),
+        Image(path: "\(back)/\(line.file)")
       )
       #expect(after.width == before.width && after.height == before.height)
     }
@@ -53,7 +55,8 @@ private let manager = FileManager.default
     #expect(all.status == 0 && all.err.contains("white.png"))
     #expect(try canon("canonicalize", "pages", folder, out, "--min-margin", "nan").status == 64)
     #expect(
-      try !canon("canonicalize", "pages", folder, out, "--min-margin", "0").err.contains("left"))
+      try !canon("canonicalize", "pages", folder, out, "--min-margin", "0").err
+        .contains("left as"))
   }
 
   @Test("A name that no model has is answered with those that there are") func names() throws {
@@ -71,10 +74,10 @@ private let manager = FileManager.default
     let model = root + "/demo/model.safetensors"
     let strict = try canon(
       "calibrate", model, digits, "--tolerance", "180", "--error", "0", "--out", out, "--json")
-    struct Choice: Decodable { var images: Int, minMargin, coverage, error, errorOfAll: Double }
+    struct Choice: Decodable { var poses: Int, minMargin, coverage, error, errorOfAll: Double }
     let choice = try JSONDecoder().decode(Choice.self, from: Data(strict.out.utf8))
     // Nothing is off by more than half a turn: everything is kept.
-    #expect(choice.images == 96 && choice.coverage == 1 && choice.error == 0)
+    #expect(choice.poses == 96 && choice.coverage == 1 && choice.error == 0)
     #expect(try ModelFile(path: out).figures["min margin"] == choice.minMargin)
     // No pose is exactly right.
     let none = try canon(

@@ -112,7 +112,9 @@ private func page(_ degrees: Double, side: Int = 400, seed: UInt64 = 0) -> Tenso
     #expect(parts.parts(of: images.sliced(0..<16, axis: 1).sliced(0..<16, axis: 2)).shape[0] == 3)
   }
 
-  @Test("The prior is the cross entropy of the tie that is upright, and its gradient reaches the network")
+  @Test(
+    "The prior is the cross entropy of the tie that is upright, and its gradient reaches the network"
+  )
   func prior() throws {
     var random = RandomStream(seed: 4, name: "prior")
     let network = Parts(

@@ -129,7 +129,9 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
       for i in 0..<size * size {
         // The square is of 7 pixels, columns 1…7.
         func overlap(_ pixel: Int, _ output: Int, _ first: Int) -> Double {
-          let (from, to) = (Double(7 * output) / Double(size), Double(7 * (output + 1)) / Double(size))
+          let (from, to) = (
+            Double(7 * output) / Double(size), Double(7 * (output + 1)) / Double(size)
+          )
           return max(0, min(Double(pixel - first + 1), to) - max(Double(pixel - first), from))
         }
         for c in 0..<3 {

@@ -8,7 +8,8 @@ private let manager = FileManager.default
 @Suite struct TarTests {
   /// A folder for one test.
   private func place(_ name: String) throws -> String {
-    let path = manager.temporaryDirectory.path
+    let path =
+      manager.temporaryDirectory.path
       + "/canon-tar-\(ProcessInfo.processInfo.processIdentifier)-\(name)"
     try? manager.removeItem(atPath: path)
     try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -32,7 +33,8 @@ private let manager = FileManager.default
   }
 
   @Test(
-    "What tar packs is found, whatever it writes names in", arguments: ["ustar", "pax", "gnu", "oldgnu"])
+    "What tar packs is found, whatever it writes names in",
+    arguments: ["ustar", "pax", "gnu", "oldgnu"])
   func formats(format: String) throws {
     let folder = try place(format)
     let long = String(repeating: "long", count: 30)
@@ -66,7 +68,10 @@ private let manager = FileManager.default
     try tar("-rf", "\(folder)/all.tar", "-C", folder, "a.png")
     try tar("-rPf", "\(folder)/all.tar", "-C", folder, "--transform", "s,^,../,", "a.png")
     try tar("-rPf", "\(folder)/all.tar", "\(folder)/a.png")
-    #expect(try TarArchive(path: "\(folder)/all.tar").names == ["a.png"])
+    // A slash before all is left out, as tar does where it unpacks.
+    let archive = try TarArchive(path: "\(folder)/all.tar")
+    #expect(archive.names == ["a.png", "\(folder)/a.png".dropFirst().description])
+    #expect(archive.skipped.map(\.name) == ["../a.png"])
     #expect(try Image(path: "\(folder)/all.tar/a.png") == noise(2))
   }
 

@@ -16,8 +16,11 @@ private let names: [String] =
   ((try? FileManager.default.contentsOfDirectory(atPath: root + "/configs")) ?? [])
   .filter { name in
     name.hasSuffix(".yaml") && !name.hasPrefix("latent-")
-      && !["upright-mnist-prior.yaml", "rotated-mnist-class-pose.yaml", "mnist-in-steps.yaml"]
-        .contains(name)
+      && ![
+        "upright-mnist-prior.yaml", "rotated-mnist-class-pose.yaml", "mnist-in-steps.yaml",
+        "pages.yaml",
+      ]
+      .contains(name)
   }
   .sorted()
 

@@ -1,8 +1,8 @@
 import Autodiff
 import Canonicalization
+import Charts
 import Datasets
 import Foundation
-import Charts
 import Symmetry
 import TensorCore
 import Training

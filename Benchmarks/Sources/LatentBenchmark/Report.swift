@@ -1,5 +1,5 @@
-import Foundation
 import Charts
+import Foundation
 
 /// All results, as a table for people to read and one page to look at.
 struct Report {

@@ -1,8 +1,8 @@
 import Canonicalization
+import Charts
 import Datasets
 import Foundation
 import Images
-import Charts
 import Symmetry
 import TensorCore
 import Training

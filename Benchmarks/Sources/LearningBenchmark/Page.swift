@@ -1,5 +1,5 @@
-import Foundation
 import Charts
+import Foundation
 
 /// The report as one HTML file that needs nothing else.
 struct Page {

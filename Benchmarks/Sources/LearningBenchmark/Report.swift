@@ -1,5 +1,5 @@
-import Foundation
 import Charts
+import Foundation
 import TensorCore
 
 /// All that is written of the results.

@@ -1,5 +1,5 @@
-import Foundation
 import Charts
+import Foundation
 
 /// What was measured of one model: a method, trained from one seed.
 struct Result: Codable {

@@ -389,7 +389,8 @@ struct Composer {
       script.words.phrase(random.count(1...3), &random) + " \(random.count(1...999))"
     }.joined(separator: "\n")
     let used = drawing.text(
-      lines, block, .init(x: box.x + box.width * 0.6, y: box.y, width: box.width * 0.4, height: box.height))
+      lines, block,
+      .init(x: box.x + box.width * 0.6, y: box.y, width: box.width * 0.4, height: box.height))
     box.y += max(used, 3 * em) + 2 * em
     box.height -= max(used, 3 * em) + 2 * em
     title(&box, 1...3)

@@ -98,13 +98,15 @@ struct Measure: ParsableCommand {
   private func report(_ results: [Result]) {
     func line(_ name: String, _ some: [Result]) {
       func right(_ offs: [Double]) -> String {
-        String(format: "%.2f %%", 100 * Double(offs.count { abs($0) < 45 }) / Double(max(1, offs.count)))
+        String(
+          format: "%.2f %%", 100 * Double(offs.count { abs($0) < 45 }) / Double(max(1, offs.count)))
       }
       // Of pages whose quarter turn is right.
       let skews = some.map(\.off).filter { abs($0) < 45 }.map(abs).sorted()
       func quantile(_ part: Double) -> String {
         skews.isEmpty
-          ? "–" : String(format: "%.2f°", skews[min(skews.count - 1, Int(part * Double(skews.count)))])
+          ? "–"
+          : String(format: "%.2f°", skews[min(skews.count - 1, Int(part * Double(skews.count)))])
       }
       let others = some.compactMap(\.tesseractOff)
       print(
@@ -127,7 +129,8 @@ struct Measure: ParsableCommand {
       let sure = results.filter { $0.margin >= least }
       let wrong = sure.count { abs($0.off) > 2 }
       print(
-        "margin ≥ \(least): \(sure.count) of \(results.count), \(wrong) of them off by more than 2°")
+        "margin ≥ \(least): \(sure.count) of \(results.count), \(wrong) of them off by more than 2°"
+      )
     }
   }
 }

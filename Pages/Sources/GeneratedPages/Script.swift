@@ -19,7 +19,8 @@ struct Script: Sendable {
         trainFonts: [
           "DejaVu Sans", "DejaVu Serif", "Liberation Sans", "Liberation Serif", "Liberation Mono",
           "FreeSerif", "FreeSans", "Gentium", "Linux Libertine O", "Linux Biolinum O", "Lato",
-          "Courier Prime", "Open Sans", "Carlito", "Caladea", "Junicode Two Beta", "Nimbus Roman", "P052",
+          "Courier Prime", "Open Sans", "Carlito", "Caladea", "Junicode Two Beta", "Nimbus Roman",
+          "P052",
           "C059", "URW Bookman", "URW Gothic",
         ],
         testFonts: [

@@ -6,8 +6,9 @@ import Synchronization
 /// Pages of text in six scripts, drawn with real fonts and scanned badly.
 struct GeneratedPages: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Draws pages of text, as training and test data of the model `pages`, and measures it.",
-    subcommands: [Parts.self, Whole.self, Measure.self])
+    abstract:
+      "Draws pages of text, as training and test data of the model `pages`, and measures it.",
+    subcommands: [Parts.self, Whole.self, Demo.self, Measure.self])
 
   struct Parts: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -68,6 +69,47 @@ struct GeneratedPages: ParsableCommand {
       }
       print("\(pages) pages in \(out)")
     }
+  }
+}
+
+/// A few small pages that lie in any way, to try the model on.
+struct Demo: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "demo",
+    abstract: "Writes a page of each script, at 75 dots per inch; its name says how it is turned.")
+
+  @Argument(help: "The folder to write to.") var out: String
+  @Option(help: "What they are drawn from.") var seed: UInt64 = 4
+
+  func run() throws {
+    try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+    let scripts = try Script.all()
+    for number in scripts.indices {
+      let (page, skew) = Page.draw(number, of: scripts, seed: seed, isTest: true, skew: 12)
+      // Twice in each quarter turn but the last two.
+      let quarter = PlanarIsometry(quarterTurns: number % 4)
+      let image = page.image.halved
+      let turned = Image(ImageAction(SO2()).act([quarter], on: image.tensor)[0])
+      let degrees = (quarter.angle + skew) * 180 / .pi
+      let name = page.script + String(format: "%+.2f", degrees.remainder(dividingBy: 360))
+      try turned.write(to: "\(out)/\(name).jpg")
+    }
+    print("\(scripts.count) pages in \(out)")
+  }
+}
+
+extension Image {
+  /// Means of 2 × 2 pixels.
+  fileprivate var halved: Image {
+    let (w, h) = (width / 2, height / 2)
+    let samples = (0..<w * h).map { i -> UInt16 in
+      let at = i / w * 2 * width + i % w * 2
+      let sum =
+        Int(self.samples[at]) + Int(self.samples[at + 1]) + Int(self.samples[at + width])
+        + Int(self.samples[at + width + 1])
+      return UInt16((sum + 2) / 4)
+    }
+    return Image(width: w, height: h, channels: 1, samples: samples)
   }
 }
 
