@@ -118,8 +118,8 @@ struct Calibrate: ParsableCommand {
     } else {
       func percent(_ part: Double) -> String { "\((100 * part).formatted(2)) %" }
       try emit(
-        "Of \(choice.poses) poses \(percent(choice.errorOfAll)) are off by more than \(tolerance.formatted(1))°. Of those with a margin of at least "
-          + "\(choice.minMargin.formatted(2)), which are \(percent(choice.coverage)), \(percent(choice.error)) are: \(out)"
+        "Of \(choice.poses) poses \(percent(choice.errorOfAll)) are off by more than \(tolerance.formatted(1))°. With a margin of at least "
+          + "\(choice.minMargin.formatted(2)) are \(percent(choice.coverage)), of which \(percent(choice.error)) are off. Written: \(out)"
       )
     }
     try failures.finish()

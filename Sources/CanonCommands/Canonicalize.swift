@@ -128,7 +128,7 @@ struct Canonicalize: ParsableCommand {
     if converted > 0 && !common.quiet {
       note(
         "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: a JPEG file is kept only by quarter "
-          + "turns and flips (see --group) of whole blocks"
+          + "turns and flips (see --quarter-turns) of whole blocks"
           + (pictures.trim ? "." : " (see --trim).")
       )
     }

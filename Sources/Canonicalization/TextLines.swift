@@ -15,7 +15,8 @@ public import TensorCore
 ///
 /// The margin is infinite where there are lines (the largest sum is `contrast` times the median of all directions at least, and
 /// six deviations above it),
-/// and 0 where there are none: the pose is then the identity with its quarter turns.
+/// and 0 where there are none, or where they run further from an axis than the reach: the pose is then the identity with its
+/// quarter turns.
 public struct TextLines: ImageCanonicalizer {
   public typealias PoseGroup = SO2
   public let action: ImageAction<SO2>
@@ -55,6 +56,8 @@ public struct TextLines: ImageCanonicalizer {
     guard let best = heights.indices.max(by: { heights[$0] < heights[$1] }),
       heights[best] > contrast * median, heights[best] > median + 6 * deviation
     else { return nil }
+    // Steepest at the edge of what is looked at: lines run further from an axis.
+    if reach < .pi / 4 - 1e-9, best == 0 || best == heights.count - 1 { return nil }
     let fine = (-15...15).map { coarse[best] + Double($0) * 0.05 * degree }
     let sums = fine.map { ink.steepness($0, width: 1, every: 1) }
     guard let top = sums.indices.max(by: { sums[$0] < sums[$1] }) else { return nil }

@@ -25,7 +25,7 @@ private let style = """
   body { margin: 0; background: var(--ground); color: var(--text);
     font: 16px/1.5 system-ui, "DejaVu Sans", Helvetica, Arial, sans-serif; }
   main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-  h1 { font-size: 1.7rem; line-height: 1.2; } h2 { margin-top: 2.5rem; font-size: 1.25rem; }
+  h1 { font-size: 1.7rem; line-height: 1.2; overflow-wrap: anywhere; } h2 { margin-top: 2.5rem; font-size: 1.25rem; }
   .note { color: var(--text); opacity: .75; font-size: .9rem; }
   .wide { overflow-x: auto; }
   table { border-collapse: collapse; font-size: .87rem; width: 100%; }

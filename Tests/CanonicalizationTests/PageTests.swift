@@ -50,8 +50,10 @@ private func page(_ degrees: Double, side: Int = 400, seed: UInt64 = 0) -> Tenso
     let lines = TextLines(reach: 10 * .pi / 180)
     let near = lines.poses(of: page(7))[0].candidates.map { $0.angle * 180 / .pi }
     #expect(near.contains { abs($0 - 7) < 0.2 })
-    for pose in lines.poses(of: page(30)) {
+    for degrees in [11.5, 30, -14] {
+      let pose = lines.poses(of: page(degrees))[0]
       #expect(pose.candidates.allSatisfy { abs($0.residual) <= 10 * .pi / 180 + 1e-9 })
+      #expect(pose.margin == 0, "\(degrees)°")
     }
   }
 
