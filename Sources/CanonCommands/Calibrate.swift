@@ -85,10 +85,7 @@ struct Calibrate: ParsableCommand {
     Interruption.watch()
     try source.forEachLot { [turns, skew, tolerance, seed] lot in
       let found =
-        lot.names.flatMap { _ in 0..<turns }.count == 0
-        ? []
-        : lot.tried(
-          by: loaded.model, turns, skew, tolerance, seed)
+        lot.names.isEmpty ? [] : lot.tried(by: loaded.model, turns, skew, tolerance, seed)
       return (found, count: lot.names.count, errors: lot.errors)
     } use: { lot in
       results += lot.0

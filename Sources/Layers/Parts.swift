@@ -52,10 +52,11 @@ public struct Parts: Layer {
     let kept = counts.indices.map { level in
       min(counts[level], (height >> level) / size * ((width >> level) / size))
     }
-    let perImage = kept.reduce(0, +) * size * size * channels
+    let count = kept.reduce(0, +)
+    let perImage = count * size * size * channels
     let source = images.contiguous
     return unsafe Tensor(
-      [images.shape[0] * kept.reduce(0, +), size, size, channels]
+      [images.shape[0] * count, size, size, channels]
     ) { target in
       let target = unsafe SendableAddress(target)
       unsafe source.withElements { pixels in

@@ -19,13 +19,22 @@ func canon(_ arguments: String...) throws -> (status: Int32, out: String, err: S
 
 var commandPath: String { command.path }
 
-func canon(_ arguments: [String]) throws -> (status: Int32, out: String, err: String) {
+/// The same, with a text on its standard input where there is one.
+func canon(
+  _ arguments: [String], input: String? = nil
+) throws -> (status: Int32, out: String, err: String) {
   let process = Process()
   process.executableURL = command
   process.arguments = arguments
   let (out, err) = (Pipe(), Pipe())
   (process.standardOutput, process.standardError) = (out, err)
+  let standard = Pipe()
+  if input != nil { process.standardInput = standard }
   try process.run()
+  if let input {
+    standard.fileHandleForWriting.write(Data(input.utf8))
+    try standard.fileHandleForWriting.close()
+  }
   let output = out.fileHandleForReading.readDataToEndOfFile()
   let errors = err.fileHandleForReading.readDataToEndOfFile()
   process.waitUntilExit()

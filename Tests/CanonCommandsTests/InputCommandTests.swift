@@ -10,23 +10,7 @@ private let manager = FileManager.default
 /// Runs the built command with a text on its standard input.
 private func canon(
   _ arguments: String..., input: String
-) throws -> (status: Int32, out: String, err: String) {
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: commandPath)
-  process.arguments = arguments
-  let (standard, out, err) = (Pipe(), Pipe(), Pipe())
-  (process.standardInput, process.standardOutput, process.standardError) = (standard, out, err)
-  try process.run()
-  standard.fileHandleForWriting.write(Data(input.utf8))
-  try standard.fileHandleForWriting.close()
-  let output = out.fileHandleForReading.readDataToEndOfFile()
-  let errors = err.fileHandleForReading.readDataToEndOfFile()
-  process.waitUntilExit()
-  return (
-    process.terminationStatus, String(decoding: output, as: UTF8.self),
-    String(decoding: errors, as: UTF8.self)
-  )
-}
+) throws -> (status: Int32, out: String, err: String) { try canon(arguments, input: input) }
 
 @Suite struct InputCommandTests {
   /// The shipped digits as an archive.
