@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: serve page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -13,12 +13,12 @@ help: ## What can be made
 needs-swift:
 	@command -v swift >/dev/null || { echo "Swift 6.3 or later is missing: get it at https://www.swift.org/install/linux/"; exit 1; }
 
-# libopenblas-dev, libpng-dev (and zlib1g-dev, which it brings) and libjpeg-turbo's, where they are missing.
+# The development files of OpenBLAS, libpng (with zlib), libjpeg-turbo, libtiff and libwebp, where they are missing.
 packages:
-	@pkg-config --exists openblas libpng libjpeg libturbojpeg zlib 2>/dev/null || { \
-	  command -v apt-get >/dev/null || { echo "Missing: the development files of OpenBLAS, libpng and libjpeg-turbo with TurboJPEG; install them with this system's package manager."; exit 1; }; \
+	@pkg-config --exists openblas libpng libjpeg libturbojpeg libtiff-4 libwebpmux zlib 2>/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Missing: the development files of OpenBLAS, libpng, libjpeg-turbo with TurboJPEG, libtiff and libwebp; install them with this system's package manager."; exit 1; }; \
 	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
-	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev libjpeg-dev libturbojpeg0-dev zlib1g-dev; }
+	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev libjpeg-dev libturbojpeg0-dev libtiff-dev libwebp-dev zlib1g-dev; }
 
 build: needs-swift packages ## The command, optimized: .build/release/canon
 	$(RELEASE)
@@ -29,7 +29,9 @@ STATIC = swift build -c release --product canon --static-swift-stdlib --scratch-
 
 install: needs-swift packages ## The command, completions and manual pages below PREFIX; no Swift is needed to run it
 	$(STATIC)
+	$(SERVE) --static-swift-stdlib --scratch-path .build-install-serve
 	install -D -s .build-install/release/canon $(INSTALLED)/bin/canon
+	install -D -s .build-install-serve/release/canon-serve $(INSTALLED)/bin/canon-serve
 	mkdir -p $(INSTALLED)/share/bash-completion/completions $(INSTALLED)/share/zsh/site-functions \
 	  $(INSTALLED)/share/fish/vendor_completions.d $(INSTALLED)/share/man/man1 $(INSTALLED)/share/canon/models
 	install -m 644 models/*.safetensors $(INSTALLED)/share/canon/models/
@@ -40,10 +42,16 @@ install: needs-swift packages ## The command, completions and manual pages below
 	install -m 644 .build-install/plugins/GenerateManual/outputs/canon/*.1 $(INSTALLED)/share/man/man1/
 
 uninstall: ## Removes what install has put below PREFIX
-	rm -f $(INSTALLED)/bin/canon $(INSTALLED)/share/bash-completion/completions/canon \
+	rm -f $(INSTALLED)/bin/canon $(INSTALLED)/bin/canon-serve $(INSTALLED)/share/bash-completion/completions/canon \
 	  $(INSTALLED)/share/zsh/site-functions/_canon $(INSTALLED)/share/fish/vendor_completions.d/canon.fish \
 	  $(patsubst models/%,$(INSTALLED)/share/canon/models/%,$(wildcard models/*.safetensors)) \
 	  $(INSTALLED)/share/man/man1/canon.1 $(INSTALLED)/share/man/man1/canon.*.1
+
+SERVE = swift build -c release --package-path Serve --product canon-serve
+
+serve: build ## The program behind `canon serve`, beside the command: .build/release/canon-serve
+	$(SERVE) --scratch-path .build-serve
+	install -m 755 .build-serve/release/canon-serve .build/release/canon-serve
 
 demo: build ## The main job on the shipped digits, with the shipped model: a table and a picture
 	@rm -rf demo-out
@@ -59,7 +67,7 @@ test: needs-swift packages ## All tests, in debug and in release; in release on 
 	./Tests/run debug
 	./Tests/run release
 
-SWIFT = Sources Tests Snippets Package.swift Pages/Sources Pages/Package.swift Benchmarks/Sources Benchmarks/Package.swift \
+SWIFT = Sources Tests Snippets Package.swift Serve/Sources Serve/Tests Serve/Package.swift Pages/Sources Pages/Package.swift Benchmarks/Sources Benchmarks/Package.swift \
   Examples/own-components/Sources Examples/own-components/Package.swift Fuzz/Sources Fuzz/Package.swift
 
 lint: needs-swift ## Format, strictly

@@ -46,11 +46,13 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("z")]),
     .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("turbojpeg")]),
+    .target(name: "CTIFF", linkerSettings: [.linkedLibrary("tiff")]),
+    .systemLibrary(name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
     .target(name: "CKernels", cSettings: kernelSettings),
     library("TensorCore", ["CKernels", "COpenBLAS"]),
     library("Settings", ["Yams"]),
     library("Charts", []),
-    library("Images", ["TensorCore", "CPNG", "CJPEG", "CZlib"]),
+    library("Images", ["TensorCore", "CPNG", "CJPEG", "CTIFF", "CWebP", "CZlib"]),
     library("Symmetry", ["TensorCore"]),
     library("Autodiff", ["TensorCore"]),
     library("Layers", ["TensorCore", "Settings", "Symmetry", "Autodiff"]),
@@ -61,7 +63,7 @@ let package = Package(
       "Training",
       [
         "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers", "Datasets",
-        "Canonicalization", "Settings",
+        "Canonicalization", "Settings", "Charts",
       ]),
     library(
       "Canon",

@@ -17,6 +17,7 @@ struct Canonicalize: ParsableCommand {
       EXAMPLES
         canon canonicalize pages scans upright                           # a model that comes with canon
         canon canonicalize pages scans upright --quarter-turns           # without the angle: nothing is resampled
+        canon canonicalize pages scans upright --jpeg 90                 # JPEG files stay JPEG files
         find scans -newer last -print0 | canon canonicalize pages - upright
         canon canonicalize runs/c8 my-images canonical
         canon canonicalize identity my-photos upright                    # as EXIF says, JPEG files without loss
@@ -31,7 +32,7 @@ struct Canonicalize: ParsableCommand {
   )
   var canonicalizer: String
 
-  @Argument(help: "A folder of images, or one file.")
+  @Argument(help: "A folder of images, a tar archive, or one file; or - for a list of files on standard input.")
   var folder: String
 
   @Argument(help: "The folder to write to.")
@@ -129,7 +130,7 @@ struct Canonicalize: ParsableCommand {
       note(
         "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: a JPEG file is kept only by quarter "
           + "turns and flips (see --quarter-turns) of whole blocks"
-          + (pictures.trim ? "." : " (see --trim).")
+          + (pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg."
       )
     }
     if trimmed > 0 && !common.quiet {

@@ -43,8 +43,8 @@ extension InputLot {
         {
           (moved, file) = (turned, names[n])
         } else {
-          (moved, file) = (action.act(motion.inverse, on: image), OutputFolder.fileName(names[n]))
-          try folder.write(moved, to: names[n])
+          (moved, file) = try folder.write(
+            action.act(motion.inverse, on: image), to: names[n], jpeg: options.jpeg)
         }
       } catch let error as ImageError where error.isOfOne {
         written.errors.append(error)

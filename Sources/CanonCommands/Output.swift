@@ -232,6 +232,22 @@ final class OutputFolder: Sendable {
     if Self.fileName(name) != name { removeEarlier(name) }
   }
 
+  /// Writes an image below the folder; what came as JPEG as JPEG again, where a quality is given.
+  ///
+  /// - Returns: The image as it is read from there, and its name.
+  /// - Throws: `ImageError` or `CommandError`.
+  func write(_ image: Image, to name: String, jpeg quality: Int?) throws -> (Image, String) {
+    let isJPEG = JPEGCodec.endings.contains { name.lowercased().hasSuffix(".\($0)") }
+    guard let quality, isJPEG, image.channels % 2 == 1 else {
+      try write(image, to: name)
+      return (image, Self.fileName(name))
+    }
+    let file = try prepared(for: name)
+    try image.writeJPEG(to: file, quality: quality)
+    removeEarlier(Self.fileName(name))
+    return (try Image(path: file), name)
+  }
+
   /// Removes what an earlier run wrote under a name that the image has no longer; what others put there stays.
   func removeEarlier(_ name: String) {
     if earlier.contains(Array(name.utf8)) { unsafe unlink("\(path)/\(name)") }

@@ -9,8 +9,9 @@ struct Train: ParsableCommand {
     abstract: "Trains a model from a configuration.",
     discussion: """
       Writes to the output folder: model.safetensors (the best on the validation part),
-      checkpoint.safetensors, configuration.yaml (with every default filled in) and
-      metrics.jsonl (one line an epoch). Ctrl-C saves a checkpoint and ends; --resume goes on
+      checkpoint.safetensors, configuration.yaml (with every default filled in),
+      metrics.jsonl (one line an epoch), its curves as a picture, curves.svg, and for
+      TensorBoard, events.out.tfevents.… (`tensorboard --logdir runs`). Ctrl-C saves a checkpoint and ends; --resume goes on
       bit for bit as if never stopped.
 
       EXAMPLES

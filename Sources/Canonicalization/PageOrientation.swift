@@ -1,21 +1,6 @@
 import Layers
 public import Settings
 public import Symmetry
-public import TensorCore
-
-/// The four quarter turns, of which an image says nothing yet: a network is to choose.
-public struct QuarterTurns: ImageCanonicalizer {
-  public typealias PoseGroup = SO2
-  public let action: ImageAction<SO2>
-
-  public init(border: BorderPolicy = .edge) { action = ImageAction(SO2(), border: border) }
-
-  public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
-    let turns = (1..<4).map { PlanarIsometry(quarterTurns: $0) }
-    return [Pose](
-      repeating: Pose(PlanarIsometry(), ties: turns), count: batch.shape[0])
-  }
-}
 
 /// The settings of `{kind: page}`: the direction of lines of text, and a network that looks at parts of the image and tells
 /// which of its four quarter turns is upright.

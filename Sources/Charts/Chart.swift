@@ -84,12 +84,31 @@ public struct Chart {
     }
   }
 
-  private func frame(_ width: Int, _ height: Int, _ theme: Theme, _ body: String) -> String {
+  private var height: Int {
+    switch content {
+    case .bars(let bars):
+      98 + 26 * bars.count { $0.value.mean.isFinite && $0.value.deviation.isFinite }
+    case .lines: 385
+    case .histogram: 305
+    }
+  }
+
+  /// Several charts, one below the other, as one picture.
+  public static func column(_ charts: [Chart], _ theme: Theme) -> String {
+    var (body, top) = ("", 0)
+    for chart in charts {
+      body += "<svg y=\"\(top)\" width=\"780\" height=\"\(chart.height)\"" + chart.svg(theme).dropFirst(4)
+      top += chart.height
+    }
+    return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 780 \(top)\">\(body)</svg>"
+  }
+
+  private func frame(_ theme: Theme, _ body: String) -> String {
     let ground =
       theme == .paper
       ? "<rect width=\"100%\" height=\"100%\" fill=\"\(theme.color("ground"))\"/>" : ""
     return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(width) \(height)" role="img" \
+      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 \(height)" role="img" \
       aria-label="\(escaped(title))" font-family="DejaVu Sans, Helvetica, Arial, sans-serif" font-size="13" \
       fill="\(theme.color("text"))">\(ground)<text x="12" y="22" font-size="15" font-weight="bold">\
       \(escaped(title))</text>\(body)</svg>
@@ -122,7 +141,7 @@ public struct Chart {
       body += text(bar.value.mean.label3, scale(to) + 8, y + 18, "start")
     }
     body += text(xLabel, (left + right) / 2, bottom + 40, "middle")
-    return frame(780, Int(bottom) + 54, theme, body)
+    return frame(theme, body)
   }
 
   // MARK: Lines
@@ -179,7 +198,7 @@ public struct Chart {
     body += text(xLabel, (left + right) / 2, bottom + 42, "middle")
     body +=
       "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
-    return frame(780, 385, theme, body)
+    return frame(theme, body)
   }
 
   // MARK: Histograms
@@ -206,7 +225,7 @@ public struct Chart {
     body += text(xLabel, (left + right) / 2, bottom + 42, "middle")
     body +=
       "<text transform=\"translate(18 \(((top + bottom) / 2).short)) rotate(-90)\" text-anchor=\"middle\">\(escaped(yLabel))</text>"
-    return frame(780, 305, theme, body)
+    return frame(theme, body)
   }
 
   private func grid(_ ticks: [Double], _ theme: Theme, _ ends: (Double) -> String) -> String {

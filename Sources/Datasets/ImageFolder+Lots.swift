@@ -66,7 +66,7 @@ private final class LotSource: Sendable {
         lot.append(file)
         position += 1
       }
-      return lot.isEmpty ? nil : (lot, lot.count == 1 && samples > 1 << 24)
+      return lot.isEmpty ? nil : (lot, lot.count == 1 && samples > 1 << 25)
     }
   }
 }

@@ -18,7 +18,7 @@ public struct ImageFolder: Sendable {
     (self.path, self.files, errors, unreadCount) = (path, files, [], 0)
   }
 
-  /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too; or in a tar archive; or, of the path
+  /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too, each page of one on its own; or in a tar archive; or, of the path
   /// `-`, the files that standard input names, a line each or with zeros between (`find -print0`).
   ///
   /// Links to folders are followed; a folder that several ways lead to is read once, by the one without links if
@@ -63,7 +63,8 @@ public struct ImageFolder: Sendable {
             + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
       }
       self.path = Files.parent(of: path)
-      (files, errors, unreadCount) = ([Files.name(of: path)], [], 0)
+      files = ImageCodecs.pages(of: Files.name(of: path), in: self.path)
+      (errors, unreadCount) = ([], 0)
       return
     }
     var walk = Walk(root: path)
@@ -81,7 +82,7 @@ public struct ImageFolder: Sendable {
           + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
     }
     self.path = path
-    files = walk.files.sortedByBytes()
+    files = walk.files.flatMap { ImageCodecs.pages(of: $0, in: path) }.sortedByBytes()
     errors = walk.errors
     unreadCount = walk.unread
   }
@@ -114,9 +115,10 @@ public struct ImageFolder: Sendable {
       let same = zip(common, place.dropLast()).prefix { $0.0.isSameName(as: $0.1) }.count
       common = Array(common.prefix(same))
     }
+    let folder = "/" + common.joined(separator: "/")
+    let files = places.map { $0.dropFirst(common.count).joined(separator: "/") }
     return ImageFolder(
-      path: "/" + common.joined(separator: "/"),
-      files: places.map { $0.dropFirst(common.count).joined(separator: "/") }.sortedByBytes())
+      path: folder, files: files.flatMap { ImageCodecs.pages(of: $0, in: folder) }.sortedByBytes())
   }
 
   /// The parts of a path, links followed as far as it leads: what is in an archive, or is missing, has none.
@@ -140,9 +142,10 @@ public struct ImageFolder: Sendable {
   }
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a
-  /// class; `nil` for a file at the top.
+  /// class; `nil` for a file at the top, and for a page of one.
   public static func className(of file: String) -> String? {
     file.utf8.firstIndex(of: UInt8(ascii: "/")).map { String(file[..<$0]) }
+      .flatMap { ImageCodecs.isImage($0) ? nil : $0 }
   }
 
   /// The classes of files, in order, with how many files each has.
@@ -175,7 +178,7 @@ private struct Walk {
   /// Whether a name is that of a picture of a format that is not read.
   static func isOtherPicture(_ name: String) -> Bool {
     let ending = name.split(separator: ".").last?.lowercased() ?? ""
-    return ["tif", "tiff", "webp", "gif", "bmp", "heic"].contains(ending)
+    return ["gif", "bmp", "heic", "avif", "jp2"].contains(ending)
       && !ImageCodecs.isImage(name)
   }
 

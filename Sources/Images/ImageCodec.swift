@@ -59,6 +59,14 @@ public protocol ImageCodec: Sendable {
   /// - Complexity: O(1): the pixels are not read.
   static func sampleCount(_ path: String) -> Int?
 
+  /// How many pictures a file holds; without pixels being read. A format of one says nothing of it.
+  static func pageCount(_ path: String) -> Int
+
+  /// The same of one of several pictures, the first is 0.
+  static func read(_ path: String, page: Int) throws(ImageError) -> Image
+
+  static func sampleCount(_ path: String, page: Int) -> Int?
+
   /// Writes a file; `Image.write` gives it a temporary place and renames what is there: never half a file.
   ///
   /// - Throws: `ImageError.unwritable`.
@@ -79,6 +87,14 @@ public protocol ImageCodec: Sendable {
 extension ImageCodec {
   public static var isLossless: Bool { true }
 
+  public static func pageCount(_ path: String) -> Int { 1 }
+
+  public static func read(_ path: String, page: Int) throws(ImageError) -> Image {
+    try read(path)
+  }
+
+  public static func sampleCount(_ path: String, page: Int) -> Int? { sampleCount(path) }
+
   public static func turned(
     _ bytes: [UInt8], by change: Rearrangement, trims: Bool
   ) -> [UInt8]? { nil }
@@ -86,7 +102,9 @@ extension ImageCodec {
 
 /// The formats that are read and written.
 public enum ImageCodecs {
-  private static let registered = Mutex<[any ImageCodec.Type]>([PNGCodec.self, JPEGCodec.self])
+  private static let registered = Mutex<[any ImageCodec.Type]>([
+    PNGCodec.self, JPEGCodec.self, TIFFCodec.self, WebPCodec.self,
+  ])
 
   /// All formats, the first one for files of no known ending.
   public static var all: [any ImageCodec.Type] { registered.withLock { $0 } }
@@ -104,6 +122,30 @@ public enum ImageCodecs {
   /// A name under which samples are kept as they are: with `.png` after it where its own format changes them.
   public static func losslessName(_ path: String) -> String {
     byEnding(path)?.isLossless == false ? path + ".png" : path
+  }
+
+  /// The pictures of a file, by names below it where there are several: `["scan.tif/1.tif", "scan.tif/2.tif"]`.
+  ///
+  /// - Parameters:
+  ///   - folder: What the file's name is below.
+  public static func pages(of name: String, in folder: String) -> [String] {
+    let count = byEnding(name)?.pageCount("\(folder)/\(name)") ?? 1
+    guard count > 1, let ending = name.split(separator: ".").last else { return [name] }
+    // As many digits in each: in the order of bytes they are in that of pages.
+    let digits = "\(count)".count
+    return (1...count).map { page in
+      let number = String(repeating: "0", count: digits - "\(page)".count) + "\(page)"
+      return "\(name)/\(number).\(ending)"
+    }
+  }
+
+  /// The file that such a name leads into, and the page, the first is 0; `nil` where it leads into none.
+  static func page(at path: String) -> (file: String, page: Int)? {
+    guard let codec = byEnding(path), byEnding(Files.parent(of: path)) == codec,
+      Files.isRegular(Files.parent(of: path)),
+      let number = Files.name(of: path).split(separator: ".").first.flatMap({ Int($0) }), number > 0
+    else { return nil }
+    return (Files.parent(of: path), number - 1)
   }
 
   /// The format of a file's ending.
@@ -137,7 +179,7 @@ extension Image {
   public static var sampleLimit: Int { MemoryLimit.bytes / 8 }
 
   /// Reads a file of any known format, whatever its name is, as EXIF's orientation wants it shown; also one in a tar archive,
-  /// as `photos.tar/cats/1.jpg`.
+  /// as `photos.tar/cats/1.jpg`, and one of several pages of a file, as `scan.tif/2.tif`.
   ///
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
   public init(path: String) throws(ImageError) {
@@ -150,9 +192,20 @@ extension Image {
         )
       }
       defer { withExtendedLifetime(file) {} }
+      let count = ImageCodecs.byContent(file.path).pageCount(file.path)
+      guard count <= 1 else {
+        throw .unreadable(
+          path: path, reason: "it has \(count) pages, which are read outside of archives only")
+      }
       do throws(ImageError) { self = try Image(path: file.path) } catch {
         throw error.named(path)
       }
+      return
+    }
+    if let (file, page) = ImageCodecs.page(at: path) {
+      do throws(ImageError) {
+        self = try ImageCodecs.byContent(file).read(file, page: page).upright
+      } catch { throw error.named(path) }
       return
     }
     let isThere = unsafe access(path, F_OK) == 0
@@ -170,6 +223,9 @@ extension Image {
       guard let bytes = archive.bytes(of: name), let file = NamelessFile(bytes) else { return nil }
       defer { withExtendedLifetime(file) {} }
       return sampleCount(path: file.path)
+    }
+    if let (file, page) = ImageCodecs.page(at: path) {
+      return ImageCodecs.byContent(file).sampleCount(file, page: page)
     }
     return Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
   }
@@ -209,9 +265,24 @@ extension Image {
   /// - Throws: `ImageError.unwritable`; a file that was there stays.
   public func write(to path: String) throws(ImageError) {
     let codec = ImageCodecs.byEnding(path) ?? PNGCodec.self
+    try replace(path) { (temporary) throws(ImageError) in try codec.write(self, to: temporary) }
+  }
+
+  /// Writes a JPEG file of a quality, 1 to 100, beside its final name first.
+  ///
+  /// - Throws: `ImageError.unwritable`; a file that was there stays.
+  public func writeJPEG(to path: String, quality: Int) throws(ImageError) {
+    try replace(path) { (temporary) throws(ImageError) in
+      try JPEGCodec.write(self, to: temporary, quality: Int32(min(max(quality, 1), 100)))
+    }
+  }
+
+  private func replace(
+    _ path: String, _ write: (String) throws(ImageError) -> Void
+  ) throws(ImageError) {
     try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
       (temporary) throws(ImageError) in
-      do throws(ImageError) { try codec.write(self, to: temporary) } catch {
+      do throws(ImageError) { try write(temporary) } catch {
         // The name that was asked for, not the temporary one.
         guard case .unwritable(path: _, let reason) = error else { throw error }
         throw .unwritable(path: path, reason: reason)

@@ -59,6 +59,12 @@ public enum JPEGCodec: ImageCodec {
   ///
   /// - Throws: `ImageError.unwritable`; also for an image with transparency, which JPEG has not.
   public static func write(_ image: Image, to path: String) throws(ImageError) {
+    try write(image, to: path, quality: quality)
+  }
+
+  static func write(
+    _ image: Image, to path: String, quality: Int32
+  ) throws(ImageError) {
     guard image.channels == 1 || image.channels == 3 else {
       throw .unwritable(path: path, reason: "JPEG holds no transparency; write a PNG file")
     }

@@ -48,14 +48,19 @@ extension Metadata {
     }
   }
 
-  /// The pixels of an inch, of `pHYs`, rounded; `nil` where it says nothing of lengths.
-  var density: (x: Int32, y: Int32)? {
+  /// The pixels of a meter, of `pHYs`; `nil` where it says nothing of lengths.
+  var pixelsPerMeter: (x: Double, y: Double)? {
     guard let data = self["pHYs"], data.count == 9, data[8] == 1 else { return nil }
-    func perInch(_ at: Int) -> Int32 {
-      let perMeter = Double(data[at..<at + 4].reduce(0) { $0 << 8 | Int($1) })
-      return Int32(min(max((perMeter * 0.0254).rounded(), 1), 65_535))
+    func number(_ at: Int) -> Double { Double(data[at..<at + 4].reduce(0) { $0 << 8 | Int($1) }) }
+    return (number(0), number(4))
+  }
+
+  /// The pixels of an inch, rounded; `nil` where nothing is said of lengths.
+  var density: (x: Int32, y: Int32)? {
+    func perInch(_ perMeter: Double) -> Int32 {
+      Int32(min(max((perMeter * 0.0254).rounded(), 1), 65_535))
     }
-    return (perInch(0), perInch(4))
+    return pixelsPerMeter.map { (perInch($0.x), perInch($0.y)) }
   }
 
   /// Sets how many pixels a meter has.
@@ -76,5 +81,11 @@ extension Metadata {
   var comments: [[UInt8]] {
     let head = Array("Comment\0".utf8)
     return all("tEXt").filter { $0.starts(with: head) }.map { Array($0.dropFirst(head.count)) }
+  }
+
+  /// The text of a keyword, of a `tEXt` chunk, in Latin-1.
+  func text(_ keyword: String) -> [UInt8]? {
+    let head = Array(keyword.utf8) + [0]
+    return all("tEXt").first { $0.starts(with: head) }.map { Array($0.dropFirst(head.count)) }
   }
 }

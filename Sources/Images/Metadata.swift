@@ -113,6 +113,12 @@ enum EXIF {
     return nil
   }
 
+  /// A directory that says the orientation, and nothing else.
+  static func directory(orientation: UInt8) -> [UInt8] {
+    Array("MM".utf8) + [0, 42, 0, 0, 0, 8] + [0, 1]
+      + [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0] + [0, 0, 0, 0]
+  }
+
   /// Makes the orientation 1.
   static func reset(_ place: (at: Int, isLittle: Bool), in bytes: inout [UInt8]) {
     bytes[place.at] = place.isLittle ? 1 : 0

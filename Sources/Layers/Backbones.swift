@@ -113,6 +113,36 @@ public enum Backbone {
       layers + [Function.globalAveragePool, Linear(4 * width, outputs, using: &random)])
   }
 
+  /// A network for photographs scaled down to `size` pixels, 32 or so.
+  ///
+  /// 3×3 convolutions with batch norm and ReLU, one of single width before the first halving by pooling, two of double and two
+  /// of fourfold width before the next two, one more after them; then a linear layer that knows the place of what it sees.
+  ///
+  /// - Precondition: `size` is 8 at least.
+  public static func photoCNN(
+    size: Int = 32, channels: Int = 3, width: Int = 32, outputs: Int,
+    using random: inout RandomStream
+  ) -> Sequential {
+    require(size >= 8, "images of \(size) pixels cannot be halved three times")
+    var layers: [any Layer] = []
+    var inputs = channels
+    for stage in [[width], [2 * width, 2 * width], [4 * width, 4 * width], [4 * width]] {
+      if inputs != channels { layers.append(Function.maxPool(2)) }
+      for next in stage {
+        layers += [
+          Convolution(
+            inputs, next, kernel: 3, ConvolutionGeometry(padding: 1), hasBias: false,
+            using: &random),
+          BatchNorm(next, relu: true),
+        ]
+        inputs = next
+      }
+    }
+    let side = size / 8
+    return Sequential(
+      layers + [Function.flatten, Linear(side * side * inputs, outputs, using: &random)])
+  }
+
   /// From codes to images: a linear layer to a quarter of the side, and twice an upsampling with a 3×3 convolution
   /// after it.
   ///

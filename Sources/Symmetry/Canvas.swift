@@ -89,7 +89,7 @@ public struct PictureAction: Sendable {
       return picture.warped(by: [motion.samplingMap(unit: unit)], size: moved, .nearest)
     }
     return unmultiplied(
-      sampled(multiplied(picture), motion.samplingMap(unit: unit), to: moved, margin: 3))
+      sampled(multiplied(picture), motion.samplingMap(unit: unit), to: moved, margin: Self.margin))
   }
 
   /// Undoes a motion: brings a moved picture back onto the size that it had.
@@ -110,7 +110,7 @@ public struct PictureAction: Sendable {
     guard canvas == .grow, interpolation != .nearest else { return unmultiplied(found) }
     let extent = (height: picture.shape[1], width: picture.shape[2])
     for _ in 0..<2 {
-      let again = sampled(found, motion.samplingMap(unit: unit), to: extent, margin: 3)
+      let again = sampled(found, motion.samplingMap(unit: unit), to: extent, margin: Self.margin)
       found = found + sampled(given - again, map, to: size, margin: nil)
     }
     return unmultiplied(found)
@@ -127,20 +127,29 @@ public struct PictureAction: Sendable {
   private func sampled(
     _ picture: Tensor, _ map: SamplingMap, to size: (height: Int, width: Int), margin: Int?
   ) -> Tensor {
-    let channels = picture.shape[3]
     let border: BorderPolicy = background == .reflect ? .reflect : .edge
     var moved = picture.warped(by: [map], size: size, interpolation, border: border)
-    guard case .color(let given) = background, let margin else { return moved }
+    guard case .color = background, let margin else { return moved }
+    let area = Tensor(
+      repeating: 1, shape: [1, picture.shape[1] + 2 * margin, picture.shape[2] + 2 * margin, 1])
+    blend(&moved, area.warped(by: [map], size: size))
+    return moved
+  }
+
+  /// Fades to the color of the background where less than all is inside the picture.
+  ///
+  /// - Parameter inside: How much, of each pixel.
+  func blend(_ moved: inout Tensor, _ inside: Tensor) {
+    guard case .color(let given) = background else { return }
+    let channels = moved.shape[3]
     var color = given.count == channels ? given : [Float](repeating: 0, count: channels)
     if channels % 2 == 0 {
       for c in 0..<channels - 1 { color[c] *= color[channels - 1] }
     }
-    let area = Tensor(
-      repeating: 1, shape: [1, picture.shape[1] + 2 * margin, picture.shape[2] + 2 * margin, 1])
-    let inside = area.warped(by: [map], size: size)
+    let pixels = inside.shape.count
     unsafe inside.withElements { inside in
       unsafe moved.withMutableElements { moved in
-        for i in 0..<size.height * size.width {
+        for i in 0..<pixels {
           let share = unsafe inside[i]
           if share == 1 { continue }
           for c in 0..<channels {
@@ -150,15 +159,22 @@ public struct PictureAction: Sendable {
         }
       }
     }
-    return moved
+  }
+
+  /// Over how many pixels a moved picture is continued before the background begins.
+  static let margin = 3
+
+  /// Where the pixels of a moved picture look in it.
+  func samplingMap(_ motion: Motion, _ size: (height: Int, width: Int)) -> SamplingMap {
+    motion.samplingMap(unit: unit(size))
   }
 
   /// Colors times alpha, where there is alpha.
-  private func multiplied(_ picture: Tensor) -> Tensor {
+  func multiplied(_ picture: Tensor) -> Tensor {
     picture.shape[3] % 2 == 0 ? picture.weighted { $0 } : picture
   }
 
-  private func unmultiplied(_ picture: Tensor) -> Tensor {
+  func unmultiplied(_ picture: Tensor) -> Tensor {
     picture.shape[3] % 2 == 0 ? picture.weighted { $0 > 1e-6 ? 1 / $0 : 0 } : picture
   }
 }

@@ -28,6 +28,7 @@ public struct Catalog: Sendable {
     VectorNeuronOptions.self, SortOptions.self, LearnedSortOptions.self, AssignmentOptions.self,
     IdentityOptions.self, ClassPoseCanonicalizerOptions.self, TextLinesOptions.self,
     PageOptions.self,
+    PhotoOptions.self,
   ]
   public private(set) var backbones: [any BackboneOptions.Type] = [
     PaperCNNOptions.self, SmallCNNOptions.self, MLPOptions.self, UNetOptions.self,

@@ -10,13 +10,15 @@ import TensorCore
 ///     print(run.finish())
 ///
 /// The folder holds model.safetensors (the best on the validation part), checkpoint.safetensors,
-/// configuration.yaml (with every default filled in) and metrics.jsonl (a line an epoch).
+/// configuration.yaml (with every default filled in), metrics.jsonl (a line an epoch), its curves as a picture (curves.svg), and the
+/// same for TensorBoard (events.out.tfevents.…).
 public struct TrainingRun {
   /// What the run follows from: on resuming what it began with.
   public let configuration: RunConfiguration
   public let folder: String
   public private(set) var trainer: Trainer
   private var lines: [String] = []
+  private var curves: TrainingCurves
   /// The folder is written by this run alone.
   private var lock: FolderLock?
 
@@ -47,6 +49,7 @@ public struct TrainingRun {
       let data = try configuration.loadData()
       self.configuration = configuration.resolved(for: data.trainCount)
       trainer = try Trainer(self.configuration, data: data)
+      curves = TrainingCurves(folder: folder, lines: [])
       if isKept { try prepare() }
       return
     }
@@ -83,7 +86,10 @@ public struct TrainingRun {
     var present = file
     present.metadata["configuration"] = begun.yaml
     try trainer.resume(from: present, path: path)
-    lines = keptLines(trainer.doneSteps / trainer.stepsPerEpoch)
+    lines = TrainingRun.keptLines(folder, trainer.doneSteps / trainer.stepsPerEpoch)
+    curves = TrainingCurves(
+      folder: folder,
+      lines: lines.compactMap { try? JSONDecoder().decode(Line.self, from: Data($0.utf8)) })
     if isKept { try prepare() }
   }
 
@@ -132,8 +138,8 @@ public struct TrainingRun {
     }
   }
 
-  /// The lines of the run's metrics up to where its checkpoint stands.
-  private func keptLines(_ epochs: Int) -> [String] {
+  /// The lines of a run's metrics up to where its checkpoint stands.
+  private static func keptLines(_ folder: String, _ epochs: Int) -> [String] {
     let text = (try? String(contentsOfFile: "\(folder)/metrics.jsonl", encoding: .utf8)) ?? ""
     return Array(text.split(separator: "\n").map(String.init).prefix(epochs))
   }
@@ -188,6 +194,7 @@ public struct TrainingRun {
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       lines.append(String(decoding: try encoder.encode(line), as: UTF8.self))
       try write(lines.joined(separator: "\n") + "\n", to: "metrics.jsonl")
+      try curves.append(line, step: trainer.doneSteps)
       try trainer.checkpoint.write(to: checkpoint)
       report(trainer, line)
     }
@@ -218,6 +225,7 @@ public struct TrainingRun {
       figures["test error"] = quality.error
       figures["test calibration error"] = quality.calibrationError
     }
+    try curves.draw()
     try trainer.bestModel(figures: figures).write(to: "\(folder)/model.safetensors")
     lock = nil
     return figures

@@ -34,6 +34,29 @@ private func picture(_ width: Int, _ height: Int, _ channels: Int, depth: Int = 
   }
 
   @Test(
+    "A picture moved tile by tile is the picture moved at once",
+    arguments: [Canvas.grow, .crop, .keep], [1, 3, 4])
+  func tiles(canvas: Canvas, channels: Int) {
+    let image = picture(330, 290, channels)
+    for background in [Background.edge, .color([0.2, 0.4, 0.6, 0.9].suffix(channels))] {
+      for (degrees, interpolation) in [
+        (3.0, Interpolation.bicubic), (45, .bicubic), (-12.5, .bilinear), (176, .bicubic),
+        (91, .nearest),
+      ] {
+        let motion = Motion(isometry: PlanarIsometry(residual: degrees * .pi / 180))
+        let action = PictureAction(interpolation, canvas: canvas, background: background)
+        let (found, whole) = (action.act(motion, on: image), action.act(motion, on: image.tensor))
+        let expected = Image(whole[0], bitDepth: 16)
+        #expect(found.width == expected.width && found.height == expected.height)
+        let apart = zip(found.samples, expected.samples).map { abs(Int($0) - Int($1)) }
+        // Places that lie between two sixty-five thousandths of a pixel are rounded to either.
+        #expect(apart.count { $0 > 0 } <= apart.count / 1000, "\(degrees)° \(canvas)")
+        #expect(interpolation == .nearest || apart.max() ?? 0 <= 8)
+      }
+    }
+  }
+
+  @Test(
     "Sizes: a canvas that grows holds the corners and no row more, one that is cropped no border")
   func sizes() {
     let size = (height: 60, width: 100)

@@ -1,0 +1,137 @@
+import NIOCore
+import NIOHTTP1
+
+/// One connection: each request whole, its answer, and the time that both may take.
+final class ConnectionHandler: ChannelInboundHandler {
+  typealias InboundIn = NIOHTTPServerRequestFull
+  typealias OutboundOut = HTTPServerResponsePart
+
+  private let service: Service
+  private let queue: WorkQueue
+  private let connections: Connections
+  private let limits: ServerLimits
+  private var deadline: Scheduled<Void>?
+  /// What the connection is doing.
+  private enum Phase { case reading, working, writing, closed }
+  private var phase = Phase.reading
+
+  init(
+    _ service: Service, _ queue: WorkQueue, _ connections: Connections, _ limits: ServerLimits
+  ) {
+    (self.service, self.queue, self.connections, self.limits) = (
+      service, queue, connections, limits
+    )
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.fireChannelActive()
+    guard connections.add(context.channel) else {
+      refuse(.refusal(503, "Too many connections are open; try again in a moment."), context)
+      return
+    }
+    arm(context)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    phase = .closed
+    deadline?.cancel()
+    connections.remove(context.channel)
+    context.fireChannelInactive()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard event is ConnectionEvent else { return context.fireUserInboundEventTriggered(event) }
+    if phase == .reading {
+      refuse(.refusal(408, "The connection was idle, and others wait."), context)
+    }
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let request = unwrapInboundIn(data)
+    guard phase == .reading else { return }
+    phase = .working
+    deadline?.cancel()
+    connections.set(context.channel, isIdle: false)
+    let call = Call(
+      request.head.method.rawValue, request.head.uri,
+      accept: request.head.headers["accept"].first ?? "",
+      body: request.body.map { Array($0.readableBytesView) } ?? [])
+    let isKept = request.head.isKeepAlive
+    let isHead = request.head.method == .HEAD
+    let latest = NIODeadline.now() + .seconds(Int64(limits.seconds))
+    let work = queue.run(on: context.eventLoop) { [service] in
+      // Who has waited so long has gone.
+      NIODeadline.now() < latest
+        ? service.reply(to: call) : .refusal(503, "Too many requests wait; try again in a moment.")
+    }
+    guard let work else {
+      var reply = Reply.refusal(503, "Too many requests wait; try again in a moment.")
+      reply.headers.append(("Retry-After", "1"))
+      return write(reply, isKept: isKept, isHead: isHead, context)
+    }
+    let context = NIOLoopBound(context, eventLoop: context.eventLoop)
+    let handler = NIOLoopBound(self, eventLoop: context.value.eventLoop)
+    work.whenComplete { result in
+      let reply = (try? result.get()) ?? .refusal(503, "The server is about to stop.")
+      handler.value.write(reply, isKept: isKept, isHead: isHead, context.value)
+    }
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // What is no HTTP has been answered with 400 by NIO's own handler.
+    context.close(promise: nil)
+  }
+
+  /// The time for what comes next begins.
+  private func arm(_ context: ChannelHandlerContext) {
+    deadline?.cancel()
+    let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+    let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+    deadline = context.eventLoop.scheduleTask(in: .seconds(Int64(limits.seconds))) {
+      let (context, handler) = (bound.value, handler.value)
+      switch handler.phase {
+      case .reading:
+        handler.refuse(.refusal(408, "The request did not come whole in time."), context)
+      case .writing: context.close(promise: nil)
+      case .working, .closed: break
+      }
+    }
+  }
+
+  /// Says why, and closes.
+  private func refuse(_ reply: Reply, _ context: ChannelHandlerContext) {
+    write(reply, isKept: false, isHead: false, context)
+  }
+
+  private func write(
+    _ reply: Reply, isKept: Bool, isHead: Bool, _ context: ChannelHandlerContext
+  ) {
+    guard phase != .closed, context.channel.isActive else { return }
+    phase = .writing
+    arm(context)
+    let isKept = isKept && !connections.isDraining
+    var headers = HTTPHeaders([
+      ("Content-Type", reply.type), ("Content-Length", "\(reply.body.count)"),
+      ("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-store"),
+    ])
+    headers.add(contentsOf: reply.headers)
+    if !isKept { headers.replaceOrAdd(name: "Connection", value: "close") }
+    let head = HTTPResponseHead(
+      version: .http1_1, status: HTTPResponseStatus(statusCode: reply.status), headers: headers)
+    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    if !isHead {
+      let buffer = context.channel.allocator.buffer(bytes: reply.body)
+      context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: nil)
+    }
+    let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+    let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+    context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in
+      let (context, handler) = (bound.value, handler.value)
+      guard handler.phase == .writing else { return }
+      guard isKept else { return context.close(promise: nil) }
+      handler.phase = .reading
+      handler.connections.set(context.channel, isIdle: true)
+      handler.arm(context)
+    }
+  }
+}

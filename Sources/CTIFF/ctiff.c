@@ -1,0 +1,269 @@
+#include "ctiff.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tiffio.h>
+
+/// The first error of a file is kept: what follows is its consequence.
+typedef struct {
+  char text[CTIFF_MESSAGE];
+} ctiff_errors;
+
+static int ctiff_fail(TIFF *tiff, void *data, const char *module, const char *format, va_list arguments) {
+  (void)tiff, (void)module;
+  ctiff_errors *const errors = data;
+  if (!errors->text[0]) vsnprintf(errors->text, CTIFF_MESSAGE, format, arguments);
+  return 1;
+}
+
+static int ctiff_ignore(TIFF *tiff, void *data, const char *module, const char *format, va_list arguments) {
+  (void)tiff, (void)data, (void)module, (void)format, (void)arguments;
+  return 1;
+}
+
+static TIFF *ctiff_file(const char *path, const char *mode, size_t memory, ctiff_errors *errors) {
+  TIFFOpenOptions *const options = TIFFOpenOptionsAlloc();
+  if (!options) return NULL;
+  if (memory) TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)memory);
+  TIFFOpenOptionsSetErrorHandlerExtR(options, ctiff_fail, errors);
+  TIFFOpenOptionsSetWarningHandlerExtR(options, ctiff_ignore, NULL);
+  errno = 0;
+  TIFF *const tiff = TIFFOpenExt(path, mode, options);
+  if (!tiff && !errors->text[0] && errno) snprintf(errors->text, CTIFF_MESSAGE, "%s", strerror(errno));
+  TIFFOpenOptionsFree(options);
+  return tiff;
+}
+
+struct ctiff_reader {
+  TIFF *tiff;
+  ctiff_errors errors;
+  uint32_t width, height;
+  uint16_t bits, samples, photometric;
+  int channels, is_plain, is_premultiplied;
+};
+
+int ctiff_pages(const char *path) {
+  ctiff_errors errors = {{0}};
+  TIFF *const tiff = ctiff_file(path, "r", 1u << 28, &errors);
+  if (!tiff) return 0;
+  const int count = (int)TIFFNumberOfDirectories(tiff);
+  TIFFClose(tiff);
+  return count;
+}
+
+/// Whether samples can be taken from rows as they are; everything else goes through libtiff's conversion to RGBA of 8 bits.
+static int ctiff_is_plain(const ctiff_reader *reader, uint16_t planes) {
+  const int is_gray = reader->photometric == PHOTOMETRIC_MINISWHITE || reader->photometric == PHOTOMETRIC_MINISBLACK;
+  if (TIFFIsTiled(reader->tiff) || (reader->samples > 1 && planes != PLANARCONFIG_CONTIG)) return 0;
+  if (reader->bits == 8 || reader->bits == 16) return is_gray || (reader->photometric == PHOTOMETRIC_RGB && reader->samples >= 3);
+  return is_gray && reader->samples == 1 && (reader->bits == 1 || reader->bits == 2 || reader->bits == 4);
+}
+
+ctiff_reader *ctiff_open(const char *path, int page, size_t memory, ctiff_header *header, char *message) {
+  ctiff_reader *const reader = calloc(1, sizeof *reader);
+  if (!reader) return NULL;
+  reader->tiff = ctiff_file(path, "r", memory, &reader->errors);
+  TIFF *const tiff = reader->tiff;
+  if (!tiff || (page > 0 && !TIFFSetDirectory(tiff, (tdir_t)page))) {
+    snprintf(message, CTIFF_MESSAGE, "%s", reader->errors.text[0] ? reader->errors.text : tiff ? "it has no such page" : "it is no TIFF file");
+    ctiff_close(reader);
+    return NULL;
+  }
+  uint16_t planes = PLANARCONFIG_CONTIG, format = SAMPLEFORMAT_UINT, orientation = 1, unit = RESUNIT_INCH, extra = 0, *kinds = NULL;
+  float x = 0, y = 0;
+  TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &reader->width);
+  TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &reader->height);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &reader->bits);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &reader->samples);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &planes);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_RESOLUTIONUNIT, &unit);
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
+  const int has_kind = TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &reader->photometric);
+  const int has_resolution = TIFFGetField(tiff, TIFFTAG_XRESOLUTION, &x) && TIFFGetField(tiff, TIFFTAG_YRESOLUTION, &y);
+  const int is_gray = reader->photometric == PHOTOMETRIC_MINISWHITE || reader->photometric == PHOTOMETRIC_MINISBLACK;
+  const int colors = is_gray ? 1 : 3;
+  const int has_alpha = extra > 0 && kinds && reader->samples > colors && kinds[0] != EXTRASAMPLE_UNSPECIFIED;
+  reader->is_premultiplied = has_alpha && kinds[0] == EXTRASAMPLE_ASSOCALPHA;
+  reader->is_plain = ctiff_is_plain(reader, planes);
+  reader->channels = colors + has_alpha;
+  char text[1024] = "";
+  if (reader->width == 0 || reader->height == 0 || !has_kind)
+    snprintf(text, sizeof text, "its header is damaged");
+  else if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID)
+    snprintf(text, sizeof text, "its samples are no whole numbers");
+  else if (!reader->is_plain && reader->bits > 8)
+    snprintf(text, sizeof text, "its samples of %d bits lie in tiles or planes, or are of a kind that is not read", reader->bits);
+  else if (!reader->is_plain)
+    TIFFRGBAImageOK(tiff, text);
+  if (text[0]) {
+    snprintf(message, CTIFF_MESSAGE, "%.200s", text);
+    ctiff_close(reader);
+    return NULL;
+  }
+  header->width = reader->width;
+  header->height = reader->height;
+  header->channels = reader->channels;
+  header->bit_depth = reader->bits == 16 ? 16 : 8;
+  header->orientation = orientation;
+  const double meter = unit == RESUNIT_INCH ? 1 / 0.0254 : unit == RESUNIT_CENTIMETER ? 100 : 0;
+  header->x_per_meter = has_resolution ? x * meter : 0;
+  header->y_per_meter = has_resolution ? y * meter : 0;
+  return reader;
+}
+
+static uint16_t ctiff_straight(uint32_t value, uint32_t alpha, uint32_t top) {
+  const uint32_t full = alpha ? (uint32_t)(((uint64_t)value * top + alpha / 2) / alpha) : 0;
+  return (uint16_t)(full < top ? full : top);
+}
+
+static int ctiff_read_rows(ctiff_reader *reader, uint16_t *samples) {
+  uint8_t *const row = malloc((size_t)TIFFScanlineSize(reader->tiff));
+  if (!row) return 1;
+  const int bits = reader->bits, channels = reader->channels, colors = channels - 1 | 1;
+  const uint32_t top = bits == 16 ? 65535 : 255, inverted = reader->photometric == PHOTOMETRIC_MINISWHITE ? top : 0;
+  const uint32_t mask = (1u << (bits < 8 ? bits : 8)) - 1;
+  for (uint32_t y = 0; y < reader->height; y++) {
+    if (TIFFReadScanline(reader->tiff, row, y, 0) < 0) {
+      free(row);
+      return 1;
+    }
+    for (size_t x = 0; x < reader->width; x++) {
+      uint32_t values[4];
+      for (int c = 0; c < channels; c++) {
+        const size_t at = x * reader->samples + (size_t)c;
+        values[c] = bits == 16  ? ((const uint16_t *)row)[at]
+                    : bits == 8 ? row[at]
+                                : (row[at * (size_t)bits / 8] >> (8 - bits - at * (size_t)bits % 8) & mask) * (255 / mask);
+        if (c < colors) values[c] = inverted ? inverted - values[c] : values[c];
+      }
+      for (int c = 0; c < channels; c++)
+        *samples++ = reader->is_premultiplied && c < colors ? ctiff_straight(values[c], values[channels - 1], top) : (uint16_t)values[c];
+    }
+  }
+  free(row);
+  return 0;
+}
+
+static int ctiff_read_converted(ctiff_reader *reader, uint16_t *samples) {
+  const size_t count = (size_t)reader->width * reader->height;
+  uint32_t *const raster = malloc(count * sizeof *raster);
+  uint16_t orientation = ORIENTATION_TOPLEFT;
+  TIFFGetFieldDefaulted(reader->tiff, TIFFTAG_ORIENTATION, &orientation);
+  // In the order in which it is stored, whatever that is: turning it upright is not libtiff's.
+  if (!raster || !TIFFReadRGBAImageOriented(reader->tiff, reader->width, reader->height, raster, orientation, 1)) {
+    free(raster);
+    return 1;
+  }
+  const int channels = reader->channels, has_alpha = channels % 2 == 0;
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t alpha = TIFFGetA(raster[i]);
+    const uint32_t colors[3] = {TIFFGetR(raster[i]), TIFFGetG(raster[i]), TIFFGetB(raster[i])};
+    // libtiff gives all colors multiplied by alpha.
+    for (int c = 0; c < channels - has_alpha; c++)
+      *samples++ = has_alpha ? ctiff_straight(colors[c], alpha, 255) : (uint16_t)colors[c];
+    if (has_alpha) *samples++ = (uint16_t)alpha;
+  }
+  free(raster);
+  return 0;
+}
+
+int ctiff_read(ctiff_reader *reader, uint16_t *samples, char *message) {
+  const int failed = reader->is_plain ? ctiff_read_rows(reader, samples) : ctiff_read_converted(reader, samples);
+  if (failed) snprintf(message, CTIFF_MESSAGE, "%s", reader->errors.text[0] ? reader->errors.text : "its data are damaged");
+  return failed;
+}
+
+const char *ctiff_text(ctiff_reader *reader, int tag) {
+  const char *text = NULL;
+  return TIFFGetField(reader->tiff, (uint32_t)tag, &text) ? text : NULL;
+}
+
+const uint8_t *ctiff_bytes(ctiff_reader *reader, int tag, size_t *size) {
+  uint32_t count = 0;
+  const uint8_t *bytes = NULL;
+  if (!TIFFGetField(reader->tiff, (uint32_t)tag, &count, &bytes)) return NULL;
+  *size = count;
+  return bytes;
+}
+
+void ctiff_close(ctiff_reader *reader) {
+  if (reader->tiff) TIFFClose(reader->tiff);
+  free(reader);
+}
+
+/// Whether all samples are black or white.
+static int ctiff_is_bilevel(const ctiff_header *header, const uint16_t *samples) {
+  if (header->channels != 1 || header->bit_depth != 8) return 0;
+  const size_t count = (size_t)header->width * header->height;
+  for (size_t i = 0; i < count; i++)
+    if (samples[i] != 0 && samples[i] != 255) return 0;
+  return 1;
+}
+
+static void ctiff_pack(const uint16_t *from, size_t count, int bits, uint8_t *row) {
+  if (bits == 16) {
+    memcpy(row, from, 2 * count);
+  } else if (bits == 8) {
+    for (size_t i = 0; i < count; i++) row[i] = (uint8_t)from[i];
+  } else {
+    memset(row, 0, (count + 7) / 8);
+    for (size_t i = 0; i < count; i++)
+      if (!from[i]) row[i / 8] |= (uint8_t)(0x80 >> i % 8);
+  }
+}
+
+int ctiff_write(const char *path, const ctiff_header *header, const uint16_t *samples, const ctiff_tag *tags,
+                size_t tag_count, char *message) {
+  const size_t count = (size_t)header->width * (size_t)header->channels;
+  const int bits = ctiff_is_bilevel(header, samples) ? 1 : header->bit_depth;
+  ctiff_errors errors = {{0}};
+  // Beyond 4 GiB places need more than 32 bits.
+  TIFF *const tiff = ctiff_file(path, count * header->height * 2 > 3u << 30 ? "w8" : "w", 0, &errors);
+  uint8_t *const row = malloc(2 * count);
+  int failed = !tiff || !row;
+  if (!failed) {
+    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, header->width);
+    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, header->height);
+    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, bits);
+    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, header->channels);
+    TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+    TIFFSetField(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
+    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, bits == 1 ? PHOTOMETRIC_MINISWHITE : header->channels < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
+    if (header->channels % 2 == 0) {
+      const uint16_t kind = EXTRASAMPLE_UNASSALPHA;
+      TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, &kind);
+    }
+    TIFFSetField(tiff, TIFFTAG_COMPRESSION, bits == 1 ? COMPRESSION_CCITTFAX4 : COMPRESSION_ADOBE_DEFLATE);
+    if (bits > 1) {
+      TIFFSetField(tiff, TIFFTAG_PREDICTOR, PREDICTOR_HORIZONTAL);
+      TIFFSetField(tiff, TIFFTAG_ZIPQUALITY, 4);
+    }
+    if (header->x_per_meter > 0 && header->y_per_meter > 0) {
+      TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
+      TIFFSetField(tiff, TIFFTAG_XRESOLUTION, header->x_per_meter * 0.0254);
+      TIFFSetField(tiff, TIFFTAG_YRESOLUTION, header->y_per_meter * 0.0254);
+    }
+    for (size_t n = 0; n < tag_count; n++) {
+      if (tags[n].tag == CTIFF_PROFILE || tags[n].tag == CTIFF_XMP)
+        TIFFSetField(tiff, (uint32_t)tags[n].tag, (uint32_t)tags[n].size, tags[n].data);
+      else
+        TIFFSetField(tiff, (uint32_t)tags[n].tag, tags[n].data);
+    }
+    TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, TIFFDefaultStripSize(tiff, bits == 1 ? header->height : 0));
+    for (uint32_t y = 0; y < header->height && !failed; y++) {
+      ctiff_pack(samples + y * count, count, bits, row);
+      failed = TIFFWriteScanline(tiff, row, y, 0) < 0;
+    }
+    failed |= !TIFFFlush(tiff);
+  }
+  if (tiff) TIFFClose(tiff);
+  free(row);
+  // What closing could not write is in the errors alone.
+  failed |= errors.text[0] != 0;
+  if (failed) snprintf(message, CTIFF_MESSAGE, "%s", errors.text[0] ? errors.text : "it could not be written");
+  return failed;
+}
