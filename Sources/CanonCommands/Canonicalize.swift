@@ -35,7 +35,7 @@ struct Canonicalize: ParsableCommand {
   @Argument(help: "A folder of images, a tar archive, or one file; or - for a list of files on standard input.")
   var folder: String
 
-  @Argument(help: "The folder to write to.")
+  @Argument(help: "The folder, or tar archive, to write to.")
   var out: String
 
   @Option(
@@ -113,6 +113,7 @@ struct Canonicalize: ParsableCommand {
       )
     }
     try manifest.finish()
+    try place.finish()
     if !json {
       try emit(
         "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")

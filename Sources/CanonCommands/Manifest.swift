@@ -104,9 +104,13 @@ struct Manifest {
   /// - Throws: `CommandError`, naming the line.
   init(folder: String) throws {
     let path = Manifest.path(in: folder)
-    guard Files.isRegular(path), let data = FileManager.default.contents(atPath: path) else {
+    let packed =
+      TarArchive.isArchive(folder)
+      ? (try? TarArchive(path: folder))?.bytes(of: "manifest.jsonl").map { Data($0) } : nil
+    let plain = Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
+    guard let data = packed ?? plain else {
       throw CommandError(
-        "\(path) cannot be read; give a folder that `canon canonicalize` has written to its end.")
+        "\(path) cannot be read; give a folder or archive that `canon canonicalize` has written to its end.")
     }
     func failure(_ line: Int, _ reason: String) -> CommandError {
       CommandError("\(path), line \(line): \(reason); write it anew with `canon canonicalize`.")

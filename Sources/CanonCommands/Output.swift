@@ -119,6 +119,8 @@ func prepareFolder(_ path: String) throws {
 /// command that was killed left half-written.
 final class OutputFolder: Sendable {
   let path: String
+  /// Where what was written is packed into at the end, where a tar archive was named.
+  private let archive: String?
   private let place: Place
   private let lock: FolderLock
   private let prepared = Mutex<Set<[UInt8]>>([])
@@ -132,8 +134,19 @@ final class OutputFolder: Sendable {
   ///   - input: What the command was given: a folder, or a file.
   ///   - source: The inputs there.
   /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
-  init(_ path: String, apartFrom input: String, _ source: any InputSource) throws {
-    self.path = path
+  init(_ name: String, apartFrom input: String, _ source: any InputSource) throws {
+    let isArchive = name.lowercased().hasSuffix(".tar") && !Files.isFolder(name)
+    let path = isArchive ? "\(name).parts" : name
+    (self.path, archive) = (path, isArchive ? name : nil)
+    if isArchive {
+      try refuse(name, overwriting: input)
+      try refuse(name, amongInputs: input)
+      let isOurs = (try? TarArchive(path: name))?.names.contains { [".canon", "manifest.jsonl"].contains($0) }
+      guard isOurs == true || !FileManager.default.fileExists(atPath: name) else {
+        throw CommandError(
+          "\(name) is there, and canon did not write it; name another archive.")
+      }
+    }
     place = Place(path)
     let (out, folder) = (place, Place(input))
     let isFolder = Files.isFolder(input)
@@ -213,6 +226,34 @@ final class OutputFolder: Sendable {
     // Where it cannot be written, the first image says why.
     try? "Images here are written, and replaced, by canon.\n"
       .write(toFile: mark, atomically: false, encoding: .utf8)
+  }
+
+  /// Packs what was written, where an archive was named: the manifest first, then everything else in the order of names.
+  ///
+  /// - Throws: `CommandError`; the folder beside stays then.
+  func finish() throws {
+    guard let archive else { return }
+    var names: [String] = []
+    var folders = [""]
+    while let folder = folders.popLast() {
+      for name in Files.names(in: "\(path)/\(folder)") ?? [] {
+        let file = folder.isEmpty ? name : "\(folder)/\(name)"
+        if Files.isFolder("\(path)/\(file)") { folders.append(file) } else { names.append(file) }
+      }
+    }
+    let first = ["manifest.jsonl", ".canon"].filter(names.contains)
+    let ordered = first + names.filter { !first.contains($0) }.sortedByBytes()
+    try Files.replace(archive, { CommandError("\(archive) cannot be written (\($0)).") }) {
+      (temporary) throws(CommandError) in
+      do throws(ArchiveError) {
+        let writer = try TarWriter(path: temporary)
+        for name in ordered { try writer.add("\(path)/\(name)", as: name) }
+        try writer.finish()
+      } catch {
+        throw CommandError("\(archive) cannot be written (\(error.path): \(error.reason)); what it is made of is in \(path).")
+      }
+    }
+    try? FileManager.default.removeItem(atPath: path)
   }
 
   /// The name under which what is made of an input is written: samples stay as they are, so that `photo.jpg` becomes

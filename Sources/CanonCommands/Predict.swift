@@ -211,6 +211,8 @@ struct Predict: ParsableCommand {
         "\(done) of \(source.names.count) \(domain.noun.many) are done; run it again for all.")
     }
     try manifest?.finish()
+    try forms?.finish()
+    try results?.finish()
     if case .numbers(let name) = presentation, let out, !numbers.isEmpty {
       try Safetensors(
         tensors: [name: .concatenated(numbers)], metadata: ["names": names.jsonLine]

@@ -16,10 +16,10 @@ struct Restore: ParsableCommand {
         canon restore canonical back
       """)
 
-  @Argument(help: "The folder that `canon canonicalize` wrote.")
+  @Argument(help: "The folder, or tar archive, that `canon canonicalize` wrote.")
   var folder: String
 
-  @Argument(help: "The folder to write to.")
+  @Argument(help: "The folder, or tar archive, to write to.")
   var out: String
 
   @OptionGroup var common: CommonOptions
@@ -64,6 +64,7 @@ struct Restore: ParsableCommand {
       try Interruption.check(
         "\(done) of \(files.files.count) images are restored; run it again for all.")
     }
+    try place.finish()
     try emit("\(done) images restored in \(out), \(exact) of them bit for bit.")
     try failures.finish()
   }

@@ -105,3 +105,47 @@ private let manager = FileManager.default
     }
   }
 }
+
+@Suite struct TarWriterTests {
+  @Test("What is packed is found again, by this program and by tar, whatever its name; twice the same bytes")
+  func written() throws {
+    let folder =
+      manager.temporaryDirectory.path
+      + "/canon-tar-writer-\(ProcessInfo.processInfo.processIdentifier)"
+    try? manager.removeItem(atPath: folder)
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let names = [
+      "a.png", "müßig/ë.png", String(repeating: "long/", count: 40) + "z.png", "empty",
+      String(repeating: "n", count: 100), String(repeating: "m", count: 101),
+    ]
+    var contents: [String: [UInt8]] = [:]
+    for (n, name) in names.enumerated() {
+      let bytes = name == "empty" ? [] : [UInt8](repeating: UInt8(n), count: 500 + 6 * n)
+      contents[name] = bytes
+      try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(n)"))
+    }
+    func pack(_ path: String) throws {
+      let writer = try TarWriter(path: path)
+      for (n, name) in names.enumerated() { try writer.add("\(folder)/\(n)", as: name) }
+      try writer.finish()
+    }
+    try pack("\(folder)/a.tar")
+    try pack("\(folder)/b.tar")
+    #expect(manager.contentsEqual(atPath: "\(folder)/a.tar", andPath: "\(folder)/b.tar"))
+    let archive = try TarArchive(path: "\(folder)/a.tar")
+    #expect(archive.names == names && archive.skipped.isEmpty)
+    for name in names { #expect(archive.bytes(of: name) == contents[name]) }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["tar", "-xf", "\(folder)/a.tar", "-C", folder]
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    for name in names {
+      #expect([UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))) == contents[name])
+    }
+    #expect(throws: ArchiveError.self) {
+      try TarWriter(path: "\(folder)/c.tar").add("\(folder)/none", as: "none")
+    }
+  }
+}

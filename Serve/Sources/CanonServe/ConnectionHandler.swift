@@ -1,6 +1,30 @@
 import NIOCore
 import NIOHTTP1
 
+/// The end of a pipeline next to the socket: says what no request has asked for, which NIO's HTTP handlers refuse to write.
+final class Front: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+  private var context: ChannelHandlerContext?
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  /// Writes a reply, and closes.
+  func end(_ reply: Reply) {
+    guard let context else { return }
+    let status = HTTPResponseStatus(statusCode: reply.status)
+    let head =
+      "HTTP/1.1 \(status.code) \(status.reasonPhrase)\r\nContent-Type: \(reply.type)\r\n"
+      + "Content-Length: \(reply.body.count)\r\nConnection: close\r\n\r\n"
+    let buffer = context.channel.allocator.buffer(bytes: Array(head.utf8) + reply.body)
+    let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+    context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { _ in
+      bound.value.close(promise: nil)
+    }
+  }
+}
+
 /// One connection: each request whole, its answer, and the time that both may take.
 final class ConnectionHandler: ChannelInboundHandler {
   typealias InboundIn = NIOHTTPServerRequestFull
@@ -10,17 +34,18 @@ final class ConnectionHandler: ChannelInboundHandler {
   private let queue: WorkQueue
   private let connections: Connections
   private let limits: ServerLimits
+  private let front: Front
   private var deadline: Scheduled<Void>?
   /// What the connection is doing.
   private enum Phase { case reading, working, writing, closed }
   private var phase = Phase.reading
 
   init(
-    _ service: Service, _ queue: WorkQueue, _ connections: Connections, _ limits: ServerLimits
+    _ service: Service, _ queue: WorkQueue, _ connections: Connections, _ limits: ServerLimits,
+    _ front: Front
   ) {
-    (self.service, self.queue, self.connections, self.limits) = (
-      service, queue, connections, limits
-    )
+    (self.service, self.queue, self.connections) = (service, queue, connections)
+    (self.limits, self.front) = (limits, front)
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -100,7 +125,9 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   /// Says why, and closes.
   private func refuse(_ reply: Reply, _ context: ChannelHandlerContext) {
-    write(reply, isKept: false, isHead: false, context)
+    phase = .writing
+    arm(context)
+    front.end(reply)
   }
 
   private func write(

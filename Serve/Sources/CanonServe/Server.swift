@@ -49,10 +49,12 @@ public final class Server: Sendable {
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
+          let front = Front()
+          try pipeline.addHandler(front)
           try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
           try pipeline.addHandlers([
             NIOHTTPServerRequestAggregator(maxContentLength: limits.body),
-            ConnectionHandler(service, queue, connections, limits),
+            ConnectionHandler(service, queue, connections, limits, front),
           ])
         }
       }

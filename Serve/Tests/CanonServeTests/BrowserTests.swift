@@ -24,9 +24,20 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
     defer { process.terminate() }
     let base = "http://127.0.0.1:\(port)"
     func command(_ method: String, _ path: String, _ body: [String: Any]? = nil) async throws -> Any? {
-      let data = try body.map { [UInt8](try JSONSerialization.data(withJSONObject: $0)) } ?? []
-      let reply = try await ask(method, base + path, body: data)
-      let object = try JSONSerialization.jsonObject(with: reply.body) as? [String: Any]
+      // By curl: FoundationNetworking refuses the driver's headers.
+      let curl = Process()
+      let pipe = Pipe()
+      curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+      curl.arguments = ["curl", "-s", "--max-time", "60", "-X", method, base + path]
+      if let body {
+        let data = try JSONSerialization.data(withJSONObject: body)
+        curl.arguments? += ["-H", "Content-Type: application/json", "-d", String(decoding: data, as: UTF8.self)]
+      }
+      curl.standardOutput = pipe
+      try curl.run()
+      let reply = pipe.fileHandleForReading.readDataToEndOfFile()
+      curl.waitUntilExit()
+      let object = try JSONSerialization.jsonObject(with: reply) as? [String: Any]
       return object?["value"]
     }
     for _ in 0..<100 {

@@ -43,7 +43,7 @@ final class Wire {
         connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
       }
     }
-    try #require(isConnected)
+    guard isConnected else { throw CocoaError(.fileReadUnknown) }
     var patience = timeval(tv_sec: 20, tv_usec: 0)
     setsockopt(
       socket, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
@@ -51,7 +51,11 @@ final class Wire {
 
   deinit { close(socket) }
 
-  func send(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) } }
+  func send(_ text: String) {
+    _ = Array(text.utf8).withUnsafeBytes {
+      Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    }
+  }
 
   /// The status of the answer; `nil` where the connection ends without one.
   func status() -> Int? {

@@ -4,6 +4,7 @@ import CanonServe
 import Dispatch
 import Foundation
 
+@main
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "canon serve",
@@ -88,5 +89,3 @@ struct Failure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
 }
-
-await Serve.main()
