@@ -116,7 +116,8 @@ struct Canonicalize: ParsableCommand {
     try place.finish()
     if !json {
       try emit(
-        "\(manifest.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties.")
+        "\(manifest.count - unsure.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties"
+          + (unsure.isEmpty ? "." : ", and \(unsure.count) as they were."))
     }
     if !unsure.isEmpty && !common.quiet {
       note(

@@ -46,7 +46,7 @@ struct Verify: ParsableCommand {
   var interpolatedTolerance: Float = 0.2
 
   @Option(
-    help: "Elements of this group instead: C8, D4, SO2, O2, SE2, similarity, affine; SO3, E3, S, …")
+    help: "Elements of this group instead: C8, D4, SO2, O2, T2, scalings, SE2, similarity, affine; SO3, E3, S, …")
   var group: String?
 
   @Flag(help: "Print one line of JSON per element instead of a table.")
@@ -70,7 +70,7 @@ struct Verify: ParsableCommand {
     if let group {
       guard let factor = model.domain.group(named: group) else {
         throw ValidationError(
-          "There is no group '\(group)' of \(model.domain.text); there are C8, D4, SO2, O2, SE2, similarity and affine of images, "
+          "There is no group '\(group)' of \(model.domain.text); there are C8, D4, SO2, O2, T2, scalings, SE2, similarity and affine of images, "
             + "SO3, O3, SE3, E3 (or with 2) and S of sets.")
       }
       elements = MotionGroup([factor]).elements(orSampled: 16)

@@ -28,7 +28,7 @@ public struct PageOptions: CanonicalizerOptions {
       try keys.read("reach", &reach, in: 1...45, "how many degrees from an axis lines may run")
     }
     try keys.read("prior", &prior, in: 0...1e4, "weight of the loss towards upright")
-    guard images.size >= part else {
+    guard images.size >= part || keys.lists else {
       throw keys.failure("'part' is \(part), and images are of \(images.size) pixels")
     }
     try keys.refuse(weights: 144, channels, channels)

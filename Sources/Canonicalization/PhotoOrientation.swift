@@ -19,7 +19,8 @@ public struct QuarterTurns: ImageCanonicalizer {
 
 /// The settings of `{kind: photo}`: which quarter turn of a photograph is upright, by a network that sees it whole.
 ///
-/// It is `ChosenTie` of `QuarterTurns`: the network looks at the image in all four turns, and gives each a score.
+/// It is `ChosenTie` of `QuarterTurns`: the network looks at the image in all four turns, and at their mirror images, and gives each turn
+/// a score.
 public struct PhotoOptions: CanonicalizerOptions {
   public static let kind = "photo"
   public static let summary =
@@ -49,6 +50,6 @@ public struct PhotoOptions: CanonicalizerOptions {
     var random = build.random()
     let network = Backbone.photoCNN(
       size: images.size, channels: images.channels, width: channels, outputs: 1, using: &random)
-    return ChosenTie(QuarterTurns(border: images.border), network: network)
+    return ChosenTie(QuarterTurns(border: images.border), network: MirrorAveraged(network))
   }
 }

@@ -38,7 +38,7 @@ public struct ImageDomain: Domain, Hashable {
   public var text: String { "\(size) × \(size) × \(channels)" }
   public func interpolates(_ motion: Motion) -> Bool { !motion.isExact }
 
-  /// Cₙ, Dₙ, SO2, O2, SE2, similarity, affine.
+  /// Cₙ, Dₙ, SO2, O2, T2 (translations), scalings, SE2, similarity, affine.
   public func group(named name: String) -> MotionGroup.Factor? {
     func affine(_ group: PlanarAffine) -> MotionGroup.Factor {
       .init(AffineImageAction(group, border: border))
@@ -46,6 +46,8 @@ public struct ImageDomain: Domain, Hashable {
     switch name {
     case "SO2": return .init(ImageAction(SO2(), border: border))
     case "O2": return .init(ImageAction(O2(), border: border))
+    case "T2": return affine(.translations)
+    case "scalings": return affine(.scalings)
     case "SE2": return affine(.rigidMotions)
     case "similarity": return affine(.similarities)
     case "affine": return affine(.all)

@@ -79,13 +79,15 @@ extension Service {
       try {
         const reply = await fetch('/view?angle=' + $('angle').value, { method: 'POST', body: file });
         const answer = await reply.json();
-        if (reply.ok) { fail(''); show(answer); } else fail(answer.error);
+        if (reply.ok) { fail(''); show(answer); } else { fail(answer.error); hide(); }
       } catch (error) { fail('The server does not answer: ' + error.message); }
       running = false;
       if (again) { again = false; ask(); }
     }
+    const parts = ['controls', 'pictures', 'answer'];
+    function hide() { for (const id of parts) $(id).hidden = true; }
     function show(answer) {
-      for (const id of ['controls', 'pictures', 'answer']) $(id).hidden = false;
+      for (const id of parts) $(id).hidden = false;
       for (const id of ['shown', 'form', 'restored', 'output']) {
         const address = answer.pictures[id];
         if (!address) continue;

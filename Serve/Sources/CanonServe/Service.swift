@@ -112,7 +112,7 @@ public struct Service: Sendable {
 
   private func image(_ bytes: [UInt8]) throws -> Image {
     guard !bytes.isEmpty else { throw Refusal(400, "The request has no image in its body.") }
-    do { return try Image(bytes: bytes) } catch {
+    do { return try Image(bytes: bytes, named: "The file") } catch {
       if case .tooLarge = error { throw Refusal(413, "\(error)") }
       throw Refusal(400, "\(error)")
     }
