@@ -35,6 +35,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "CanonServeTests",
-      dependencies: ["CanonServe", .product(name: "Canon", package: "canon")], swiftSettings: settings),
+      dependencies: ["CanonServe", .product(name: "Canon", package: "canon")],
+      swiftSettings: settings),
   ]
 )

@@ -32,7 +32,8 @@ public struct Canon: ParsableCommand {
     subcommands: [
       Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self,
       Verify.self, Report.self,
-      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Info.self, Components.self,
+      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Info.self,
+      Components.self,
     ])
 
   private static let known = Mutex(Catalog.standard)

@@ -32,7 +32,9 @@ struct Canonicalize: ParsableCommand {
   )
   var canonicalizer: String
 
-  @Argument(help: "A folder of images, a tar archive, or one file; or - for a list of files on standard input.")
+  @Argument(
+    help:
+      "A folder of images, a tar archive, or one file; or - for a list of files on standard input.")
   var folder: String
 
   @Argument(help: "The folder, or tar archive, to write to.")

@@ -110,7 +110,8 @@ struct Manifest {
     let plain = Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
     guard let data = packed ?? plain else {
       throw CommandError(
-        "\(path) cannot be read; give a folder or archive that `canon canonicalize` has written to its end.")
+        "\(path) cannot be read; give a folder or archive that `canon canonicalize` has written to its end."
+      )
     }
     func failure(_ line: Int, _ reason: String) -> CommandError {
       CommandError("\(path), line \(line): \(reason); write it anew with `canon canonicalize`.")

@@ -141,7 +141,9 @@ final class OutputFolder: Sendable {
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
-      let isOurs = (try? TarArchive(path: name))?.names.contains { [".canon", "manifest.jsonl"].contains($0) }
+      let isOurs = (try? TarArchive(path: name))?.names.contains {
+        [".canon", "manifest.jsonl"].contains($0)
+      }
       guard isOurs == true || !FileManager.default.fileExists(atPath: name) else {
         throw CommandError(
           "\(name) is there, and canon did not write it; name another archive.")
@@ -250,7 +252,9 @@ final class OutputFolder: Sendable {
         for name in ordered { try writer.add("\(path)/\(name)", as: name) }
         try writer.finish()
       } catch {
-        throw CommandError("\(archive) cannot be written (\(error.path): \(error.reason)); what it is made of is in \(path).")
+        throw CommandError(
+          "\(archive) cannot be written (\(error.path): \(error.reason)); what it is made of is in \(path)."
+        )
       }
     }
     try? FileManager.default.removeItem(atPath: path)

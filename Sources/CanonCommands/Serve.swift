@@ -6,19 +6,25 @@ import TensorCore
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Serves a model to a browser and, as JSON, to programs.",
-    discussion: "See `canon serve --help`, by the program canon-serve, which `make serve` and `make install` build.")
+    discussion:
+      "See `canon serve --help`, by the program canon-serve, which `make serve` and `make install` build."
+  )
 
-  @Argument(parsing: .captureForPassthrough, help: "What canon-serve takes: a model, --port, --host, …")
+  @Argument(
+    parsing: .captureForPassthrough, help: "What canon-serve takes: a model, --port, --host, …")
   var arguments: [String] = []
 
   func run() throws {
     let name = "canon-serve"
     let own = Files.real("/proc/self/exe").map { Files.parent(of: $0) } ?? "."
-    let folders = [own] + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+    let folders =
+      [own]
+      + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
     let places: [String] = folders.map { "\($0)/\(name)" }
     guard let program = places.first(where: FileManager.default.isExecutableFile(atPath:)) else {
       throw CommandError(
-        "\(name) is neither beside this program nor on the PATH; `make serve` builds it, `make install` installs both.")
+        "\(name) is neither beside this program nor on the PATH; `make serve` builds it, `make install` installs both."
+      )
     }
     var words: [UnsafeMutablePointer<CChar>?] = unsafe []
     for word in [program] + arguments { unsafe words.append(strdup(word)) }

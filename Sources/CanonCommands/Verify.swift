@@ -46,7 +46,9 @@ struct Verify: ParsableCommand {
   var interpolatedTolerance: Float = 0.2
 
   @Option(
-    help: "Elements of this group instead: C8, D4, SO2, O2, T2, scalings, SE2, similarity, affine; SO3, E3, S, …")
+    help:
+      "Elements of this group instead: C8, D4, SO2, O2, T2, scalings, SE2, similarity, affine; SO3, E3, S, …"
+  )
   var group: String?
 
   @Flag(help: "Print one line of JSON per element instead of a table.")

@@ -35,7 +35,8 @@ public struct PhotoOptions: CanonicalizerOptions {
     try keys.read("channels", &channels, in: 1...256, "of the network's first layer")
     try keys.read("prior", &prior, in: 0...1e4, "weight of the loss towards upright")
     guard images.size >= 16 || keys.lists else {
-      throw keys.failure("images are of \(images.size) pixels, and the network halves 16 three times")
+      throw keys.failure(
+        "images are of \(images.size) pixels, and the network halves 16 three times")
     }
     try keys.refuse(weights: 144, channels, channels)
     try keys.refuse(weights: images.size / 8 * (images.size / 8), 4, channels)

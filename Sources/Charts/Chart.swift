@@ -97,7 +97,8 @@ public struct Chart {
   public static func column(_ charts: [Chart], _ theme: Theme) -> String {
     var (body, top) = ("", 0)
     for chart in charts {
-      body += "<svg y=\"\(top)\" width=\"780\" height=\"\(chart.height)\"" + chart.svg(theme).dropFirst(4)
+      body +=
+        "<svg y=\"\(top)\" width=\"780\" height=\"\(chart.height)\"" + chart.svg(theme).dropFirst(4)
       top += chart.height
     }
     return "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 780 \(top)\">\(body)</svg>"

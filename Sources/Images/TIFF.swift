@@ -9,8 +9,10 @@ public enum TIFFCodec: ImageCodec {
   public static let endings = ["tif", "tiff"]
 
   public static func recognizes(_ bytes: [UInt8]) -> Bool {
-    [[0x49, 0x49, 0x2A, 0], [0x4D, 0x4D, 0, 0x2A], [0x49, 0x49, 0x2B, 0], [0x4D, 0x4D, 0, 0x2B]]
-      .contains { bytes.starts(with: $0) }
+    [
+      [0x49, 0x49, 0x2A, 0], [0x4D, 0x4D, 0, 0x2A], [0x49, 0x49, 0x2B, 0], [0x4D, 0x4D, 0, 0x2B],
+    ]
+    .contains { bytes.starts(with: $0) }
   }
 
   public static func pageCount(_ path: String) -> Int { Int(unsafe ctiff_pages(path)) }
@@ -124,7 +126,9 @@ public enum TIFFCodec: ImageCodec {
     for (tag, keyword) in texts {
       guard let text = unsafe ctiff_text(reader, tag) else { continue }
       unsafe metadata.append(
-        "tEXt", Array(keyword.utf8) + [0] + UnsafeBufferPointer(start: text, count: strlen(text)).map(UInt8.init(bitPattern:)))
+        "tEXt",
+        Array(keyword.utf8) + [0]
+          + UnsafeBufferPointer(start: text, count: strlen(text)).map(UInt8.init(bitPattern:)))
     }
     if (2...8).contains(header.orientation) {
       metadata.append("eXIf", EXIF.directory(orientation: UInt8(header.orientation)))

@@ -83,7 +83,8 @@ public enum WebPCodec: ImageCodec {
   /// - Throws: `ImageError.unwritable`, also for sides of more than 16,383 pixels.
   public static func write(_ image: Image, to path: String) throws(ImageError) {
     guard max(image.width, image.height) <= Int(WEBP_MAX_DIMENSION) else {
-      throw .unwritable(path: path, reason: "WebP holds sides of \(WEBP_MAX_DIMENSION) pixels at most")
+      throw .unwritable(
+        path: path, reason: "WebP holds sides of \(WEBP_MAX_DIMENSION) pixels at most")
     }
     guard let picture = encoded(image), let file = assembled(picture, image.metadata) else {
       throw .unwritable(path: path, reason: "it cannot be encoded as WebP")
@@ -97,7 +98,9 @@ public enum WebPCodec: ImageCodec {
   private static func encoded(_ image: Image) -> [UInt8]? {
     var config = WebPConfig()
     var picture = unsafe WebPPicture()
-    guard unsafe WebPConfigInit(&config) != 0, unsafe WebPPictureInit(&picture) != 0 else { return nil }
+    guard unsafe WebPConfigInit(&config) != 0, unsafe WebPPictureInit(&picture) != 0 else {
+      return nil
+    }
     defer { unsafe WebPPictureFree(&picture) }
     unsafe WebPConfigLosslessPreset(&config, 2)
     // Colors under full transparency too.
@@ -128,7 +131,8 @@ public enum WebPCodec: ImageCodec {
       unsafe picture.writer = WebPMemoryWrite
       unsafe picture.custom_ptr = UnsafeMutableRawPointer(writer)
       guard unsafe WebPEncode(&config, &picture) != 0 else { return nil }
-      return unsafe Array(UnsafeBufferPointer(start: writer.pointee.mem, count: writer.pointee.size))
+      return unsafe Array(
+        UnsafeBufferPointer(start: writer.pointee.mem, count: writer.pointee.size))
     }
   }
 
@@ -149,7 +153,9 @@ public enum WebPCodec: ImageCodec {
     guard unsafe put(picture, { unsafe WebPMuxSetImage(mux, &$0, 1) }) else { return nil }
     for chunk in chunks {
       guard let data = chunk.data, !data.isEmpty else { continue }
-      guard unsafe put(data, { unsafe WebPMuxSetChunk(mux, chunk.name, &$0, 1) }) else { return nil }
+      guard unsafe put(data, { unsafe WebPMuxSetChunk(mux, chunk.name, &$0, 1) }) else {
+        return nil
+      }
     }
     var file = unsafe WebPData()
     guard unsafe WebPMuxAssemble(mux, &file) == WEBP_MUX_OK else { return nil }

@@ -33,7 +33,8 @@ extension PictureAction {
     Parallel.forEach((moved.height + side - 1) / side * columns) { n in
       let (row, column) = (n / columns * side, n % columns * side)
       let tile = Tile(
-        rows: row..<min(moved.height, row + side), columns: column..<min(moved.width, column + side),
+        rows: row..<min(moved.height, row + side),
+        columns: column..<min(moved.width, column + side),
         of: moved, map: map, picture: size)
       write(sampled(tile, channels, read), row, column)
     }
@@ -94,7 +95,8 @@ private struct Tile {
   /// What it looks at, of the picture enlarged by some pixels at each side, and the map from there.
   ///
   /// Where it looks at nothing of it, that is the nearest row or column.
-  func part(beyond margin: Int) -> (part: (rows: Range<Int>, columns: Range<Int>), map: SamplingMap) {
+  func part(beyond margin: Int) -> (part: (rows: Range<Int>, columns: Range<Int>), map: SamplingMap)
+  {
     func span(_ middle: Double, _ reach: Double, _ extent: Int) -> Range<Int> {
       let (first, last) = (-margin, extent + margin)
       // Cubic sampling looks at a pixel before and two behind.

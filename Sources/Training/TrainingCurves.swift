@@ -61,7 +61,8 @@ struct TrainingCurves {
     }
     let path = "\(folder)/curves.svg"
     let picture = Chart.column(charts, .paper)
-    let failure = TrainingError("\(path) cannot be written; check its permission and the free space.")
+    let failure = TrainingError(
+      "\(path) cannot be written; check its permission and the free space.")
     try Files.replace(path, { _ in failure }) { (temporary) throws(TrainingError) in
       guard Files.write(Array(picture.utf8), to: temporary) else { throw failure }
     }
@@ -89,7 +90,8 @@ struct EventFile {
         EventFile.event(step: 0) + EventFile.text(3, "brain.Event:2"))
     }
     let summary = values.flatMap { name, value in
-      EventFile.bytes(1, EventFile.text(1, name) + [0x15] + EventFile.little(Float(value).bitPattern))
+      EventFile.bytes(
+        1, EventFile.text(1, name) + [0x15] + EventFile.little(Float(value).bitPattern))
     }
     records += EventFile.record(EventFile.event(step: step) + EventFile.bytes(5, summary))
     guard let file = unsafe fopen(path, "ab") else { throw EventFile.failure(path) }

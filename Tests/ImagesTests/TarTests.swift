@@ -107,7 +107,9 @@ private let manager = FileManager.default
 }
 
 @Suite struct TarWriterTests {
-  @Test("What is packed is found again, by this program and by tar, whatever its name; twice the same bytes")
+  @Test(
+    "What is packed is found again, by this program and by tar, whatever its name; twice the same bytes"
+  )
   func written() throws {
     let folder =
       manager.temporaryDirectory.path
@@ -142,7 +144,8 @@ private let manager = FileManager.default
     process.waitUntilExit()
     #expect(process.terminationStatus == 0)
     for name in names {
-      #expect([UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))) == contents[name])
+      #expect(
+        [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)"))) == contents[name])
     }
     #expect(throws: ArchiveError.self) {
       try TarWriter(path: "\(folder)/c.tar").add("\(folder)/none", as: "none")

@@ -8,7 +8,8 @@ private let sources =
 @Suite struct ArchitectureTests {
   /// From the lowest module to the highest.
   private let order = [
-    "CKernels", "COpenBLAS", "CZlib", "CPNG", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings", "Charts",
+    "CKernels", "COpenBLAS", "CZlib", "CPNG", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings",
+    "Charts",
     "Images", "Symmetry",
     "Autodiff", "Layers",
     "Optimizers", "Datasets", "Canonicalization", "Training", "Canon", "CanonCommands", "canon",

@@ -67,7 +67,8 @@ import Testing
     let answers = read.split(separator: "\n")
     if answers.count == 3 {
       #expect(answers[0].contains("error/valid,loss/train,loss/valid"))
-      #expect(answers[1].split(separator: ",").compactMap { Float($0) } == lines.map { Float($0.loss) })
+      #expect(
+        answers[1].split(separator: ",").compactMap { Float($0) } == lines.map { Float($0.loss) })
       #expect(answers[2] == lines.map { "\($0.step)" }.joined(separator: ","))
     }
     // Without Python: what is in the files is what TFRecord asks for, to the last byte.

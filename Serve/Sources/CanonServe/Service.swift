@@ -131,7 +131,8 @@ public struct Service: Sendable {
       let best = scores.indices.max { scores[$0] < scores[$1] }
       answer.class = best.map { model.classNames[$0] }
       answer.probabilities = Dictionary(
-        zip(model.classNames, scores.map { Double($0) })) { first, _ in first }
+        zip(model.classNames, scores.map { Double($0) })
+      ) { first, _ in first }
     case .numbers:
       if output.allSatisfy(\.isFinite) { answer.numbers = output.map { Double($0) } }
     case .images, .poses: break
@@ -144,7 +145,8 @@ public struct Service: Sendable {
     let size = action.size(of: (image.height, image.width), movedBy: motion)
     guard motion.isExact || 16 * size.height * size.width * image.channels <= MemoryLimit.bytes
     else {
-      throw Refusal(413, "The image would be of \(size.width) × \(size.height) pixels in this pose.")
+      throw Refusal(
+        413, "The image would be of \(size.width) × \(size.height) pixels in this pose.")
     }
     return action.act(motion, on: image)
   }

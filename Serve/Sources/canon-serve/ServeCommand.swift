@@ -21,7 +21,8 @@ struct Serve: AsyncParsableCommand {
         curl --data-binary @scan.jpg -H 'Accept: image/png' localhost:8080/canonicalize -o upright.png
       """)
 
-  @Argument(help: "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon.")
+  @Argument(
+    help: "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon.")
   var model: String
 
   @Option(help: "The address to listen on; 0.0.0.0 for all of this machine's.")
@@ -65,7 +66,8 @@ struct Serve: AsyncParsableCommand {
     } catch { throw Failure("\(error)") }
     let server: Server
     do { server = try await Server(service, host: host, port: port, limits: limits) } catch {
-      throw Failure("\(host):\(port) cannot be listened to (\(error)); name another --port or --host.")
+      throw Failure(
+        "\(host):\(port) cannot be listened to (\(error)); name another --port or --host.")
     }
     let signals = AsyncStream<Int32> { stream in
       for number in [SIGINT, SIGTERM] {

@@ -10,7 +10,8 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
 
 /// The page in headless Chromium, by WebDriver (W3C); where there is none, what is left out is said.
 @Suite struct BrowserTests {
-  @Test("An image is chosen and turned: pose, margin, class and pictures follow",
+  @Test(
+    "An image is chosen and turned: pose, margin, class and pictures follow",
     .enabled(if: driver != nil, "chromedriver is not installed"))
   func page() async throws {
     let server = try await Server(
@@ -23,7 +24,9 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
     try process.run()
     defer { process.terminate() }
     let base = "http://127.0.0.1:\(port)"
-    func command(_ method: String, _ path: String, _ body: [String: Any]? = nil) async throws -> Any? {
+    func command(_ method: String, _ path: String, _ body: [String: Any]? = nil) async throws
+      -> Any?
+    {
       // By curl: FoundationNetworking refuses the driver's headers.
       let curl = Process()
       let pipe = Pipe()
@@ -31,7 +34,9 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
       curl.arguments = ["curl", "-s", "--max-time", "60", "-X", method, base + path]
       if let body {
         let data = try JSONSerialization.data(withJSONObject: body)
-        curl.arguments? += ["-H", "Content-Type: application/json", "-d", String(decoding: data, as: UTF8.self)]
+        curl.arguments? += [
+          "-H", "Content-Type: application/json", "-d", String(decoding: data, as: UTF8.self),
+        ]
       }
       curl.standardOutput = pipe
       try curl.run()
@@ -53,7 +58,8 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
         ["capabilities": ["alwaysMatch": ["goog:chromeOptions": options]]]) as? [String: Any])
     let place = "/session/\(try #require(session["sessionId"] as? String))"
     func script(_ text: String) async throws -> String {
-      try await command("POST", "\(place)/execute/sync", ["script": "return String(\(text))", "args": []])
+      try await command(
+        "POST", "\(place)/execute/sync", ["script": "return String(\(text))", "args": []])
         as? String ?? ""
     }
     func until(_ condition: String) async throws -> Bool {
@@ -66,7 +72,8 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
     _ = try await command("POST", "\(place)/url", ["url": "http://127.0.0.1:\(server.port)/"])
     let found = try #require(
       try await command(
-        "POST", "\(place)/element", ["using": "css selector", "value": "#file"]) as? [String: String])
+        "POST", "\(place)/element", ["using": "css selector", "value": "#file"])
+        as? [String: String])
     let digits = try ImageFolder(path: "\(project)/demo/digits")
     _ = try await command(
       "POST", "\(place)/element/\(try #require(found.values.first))/value",
@@ -78,7 +85,8 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
     let before = try await script(kind)
     #expect(!before.isEmpty)
     _ = try await script(
-      "(() => { const a = document.getElementById('angle'); a.value = 90; a.dispatchEvent(new Event('input')); })()")
+      "(() => { const a = document.getElementById('angle'); a.value = 90; a.dispatchEvent(new Event('input')); })()"
+    )
     #expect(try await until("Math.abs(\(pose) - (\(first))) > 1"))
     let second = try #require(Double(try await script(pose)))
     #expect(abs((second - first - 90).remainder(dividingBy: 360)) < 0.11)
@@ -95,13 +103,15 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
     // A page as wide as a telephone does not scroll sideways.
     _ = try await command("POST", "\(place)/window/rect", ["width": 500, "height": 800])
     #expect(
-      try await script("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+      try await script(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         == "true")
     if let folder = ProcessInfo.processInfo.environment["CANON_SCREENSHOTS"] {
       for (name, width) in [("narrow", 400), ("wide", 1400)] {
         _ = try await command("POST", "\(place)/window/rect", ["width": width, "height": 1000])
         let picture = try await command("GET", "\(place)/screenshot") as? String ?? ""
-        try Data(base64Encoded: picture)?.write(to: URL(fileURLWithPath: "\(folder)/serve-\(name).png"))
+        try Data(base64Encoded: picture)?.write(
+          to: URL(fileURLWithPath: "\(folder)/serve-\(name).png"))
       }
     }
     _ = try await command("DELETE", place)

@@ -48,7 +48,9 @@ private let model = "\(project)/demo/model.safetensors"
     await server.stop()
   }
 
-  @Test("The canonical image is the one that canonicalizing writes; the page's pictures come back as they were")
+  @Test(
+    "The canonical image is the one that canonicalizing writes; the page's pictures come back as they were"
+  )
   func pictures() async throws {
     let server = try await started()
     let path = try digits()[0]
@@ -80,7 +82,9 @@ private let model = "\(project)/demo/model.safetensors"
 
   @Test("What is no image, too large, too slow, of another path or no HTTP: a status of its own")
   func refusals() async throws {
-    let server = try await started { $0.body = 1 << 20; $0.seconds = 1 }
+    let server = try await started {
+      $0.body = 1 << 20; $0.seconds = 1
+    }
     let base = "http://127.0.0.1:\(server.port)"
     for (method, path, body, expected) in [
       ("POST", "/predict", Array("no image".utf8), 400), ("POST", "/predict", [], 400),
@@ -97,7 +101,8 @@ private let model = "\(project)/demo/model.safetensors"
       #expect(isJSON || expected == 413)
     }
     for (text, expected) in [
-      ("NONSENSE\r\n\r\n", 400), ("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf", 408),
+      ("NONSENSE\r\n\r\n", 400),
+      ("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf", 408),
       ("GET /health HTT", 408), ("", 408),
       ("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", 400),
     ] {
@@ -120,7 +125,9 @@ private let model = "\(project)/demo/model.safetensors"
 
   @Test("More than what may wait is refused at once, and every answer is one or the other")
   func overload() async throws {
-    let server = try await started { $0.waiting = 2; $0.threads = 1 }
+    let server = try await started {
+      $0.waiting = 2; $0.threads = 1
+    }
     let body = try content(try digits()[0])
     let port = server.port
     let found = try await withThrowingTaskGroup(of: Int.self) { group in
