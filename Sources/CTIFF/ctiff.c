@@ -97,6 +97,9 @@ ctiff_reader *ctiff_open(const char *path, int page, size_t memory, ctiff_header
     snprintf(text, sizeof text, "its samples are no whole numbers");
   else if (!reader->is_plain && reader->bits > 8)
     snprintf(text, sizeof text, "its samples of %d bits lie in tiles or planes, or are of a kind that is not read", reader->bits);
+  else if (!reader->is_plain && has_alpha)
+    // libtiff's conversion multiplies colors by alpha, in 8 bits: they would not be what they were.
+    snprintf(text, sizeof text, "it has transparency in tiles or planes, which are not read");
   else if (!reader->is_plain)
     TIFFRGBAImageOK(tiff, text);
   if (text[0]) {
@@ -158,14 +161,9 @@ static int ctiff_read_converted(ctiff_reader *reader, uint16_t *samples) {
     free(raster);
     return 1;
   }
-  const int channels = reader->channels, has_alpha = channels % 2 == 0;
   for (size_t i = 0; i < count; i++) {
-    const uint32_t alpha = TIFFGetA(raster[i]);
     const uint32_t colors[3] = {TIFFGetR(raster[i]), TIFFGetG(raster[i]), TIFFGetB(raster[i])};
-    // libtiff gives all colors multiplied by alpha.
-    for (int c = 0; c < channels - has_alpha; c++)
-      *samples++ = has_alpha ? ctiff_straight(colors[c], alpha, 255) : (uint16_t)colors[c];
-    if (has_alpha) *samples++ = (uint16_t)alpha;
+    for (int c = 0; c < reader->channels; c++) *samples++ = (uint16_t)colors[c];
   }
   free(raster);
   return 0;
@@ -185,6 +183,8 @@ const char *ctiff_text(ctiff_reader *reader, int tag) {
 const uint8_t *ctiff_bytes(ctiff_reader *reader, int tag, size_t *size) {
   uint32_t count = 0;
   const uint8_t *bytes = NULL;
+  // A profile of inks says nothing of the colors that they were made into.
+  if (tag == CTIFF_PROFILE && reader->photometric == PHOTOMETRIC_SEPARATED) return NULL;
   if (!TIFFGetField(reader->tiff, (uint32_t)tag, &count, &bytes)) return NULL;
   *size = count;
   return bytes;

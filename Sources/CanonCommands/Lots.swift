@@ -34,16 +34,16 @@ extension InputLot {
           ImageError.tooLarge(path: names[n], width: size.width, height: size.height))
         continue
       }
-      let (moved, file): (Image, String)
+      let (moved, file, isKept): (Image, String, Bool)
       do {
         if let change = Rearrangement(motion.inverse),
           let turned = try folder.turn(
             "\(source)/\(names[n])", by: change, trims: options.trim, to: names[n],
             like: image.rearranged(change))
         {
-          (moved, file) = (turned, names[n])
+          (moved, file, isKept) = (turned, names[n], true)
         } else {
-          (moved, file) = try folder.write(
+          (moved, file, isKept) = try folder.write(
             action.act(motion.inverse, on: image), to: names[n], jpeg: options.jpeg)
         }
       } catch let error as ImageError where error.isOfOne {
@@ -65,7 +65,8 @@ extension InputLot {
           quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
           map: motion.map.map { $0.matrix + $0.translation },
           degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
-          isExact: motion.isExact && original == (image.height, image.width), background: color,
+          isExact: isKept && motion.isExact && original == (image.height, image.width),
+          background: color,
           isUnsure: found[n].isSure(least) ? nil : true))
     }
     return written

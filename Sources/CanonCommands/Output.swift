@@ -141,10 +141,8 @@ final class OutputFolder: Sendable {
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
-      let isOurs = (try? TarArchive(path: name))?.names.contains {
-        [".canon", "manifest.jsonl"].contains($0)
-      }
-      guard isOurs == true || !FileManager.default.fileExists(atPath: name) else {
+      let own = (try? TarArchive(path: name))?.bytes(of: ".canon")
+      guard own == Array(Self.mark.utf8) || !FileManager.default.fileExists(atPath: name) else {
         throw CommandError(
           "\(name) is there, and canon did not write it; name another archive.")
       }
@@ -191,6 +189,16 @@ final class OutputFolder: Sendable {
         )
       }
     }
+    if isArchive {
+      // What is packed, and removed, is what this command has made.
+      try prepareFolder(Files.parent(of: path))
+      guard unsafe mkdir(path, 0o755) == 0 || errno != EEXIST else {
+        throw CommandError(
+          "\(path) is there, left by a command that was killed or put there by somebody; remove it, or name another archive."
+        )
+      }
+      Files.removePartials(in: Files.parent(of: path))
+    }
     try prepareFolder(path)
     guard let lock = FolderLock(path) else {
       throw CommandError(
@@ -226,13 +234,20 @@ final class OutputFolder: Sendable {
       )
     }
     // Where it cannot be written, the first image says why.
-    try? "Images here are written, and replaced, by canon.\n"
-      .write(toFile: mark, atomically: false, encoding: .utf8)
+    try? Self.mark.write(toFile: mark, atomically: false, encoding: .utf8)
+  }
+
+  /// What says that images are written by this program.
+  private static let mark = "Images here are written, and replaced, by canon.\n"
+
+  /// Of an archive that was not finished nothing is left.
+  deinit {
+    if archive != nil { try? FileManager.default.removeItem(atPath: path) }
   }
 
   /// Packs what was written, where an archive was named: the manifest first, then everything else in the order of names.
   ///
-  /// - Throws: `CommandError`; the folder beside stays then.
+  /// - Throws: `CommandError`; an archive that was there stays then.
   func finish() throws {
     guard let archive else { return }
     var names: [String] = []
@@ -253,11 +268,10 @@ final class OutputFolder: Sendable {
         try writer.finish()
       } catch {
         throw CommandError(
-          "\(archive) cannot be written (\(error.path): \(error.reason)); what it is made of is in \(path)."
+          "\(archive) cannot be written (\(error.path): \(error.reason)); check the free space, and run it again."
         )
       }
     }
-    try? FileManager.default.removeItem(atPath: path)
   }
 
   /// The name under which what is made of an input is written: samples stay as they are, so that `photo.jpg` becomes
@@ -279,18 +293,20 @@ final class OutputFolder: Sendable {
 
   /// Writes an image below the folder; what came as JPEG as JPEG again, where a quality is given.
   ///
-  /// - Returns: The image as it is read from there, and its name.
+  /// - Returns: The image as it is read from there, its name, and whether all samples are as they were.
   /// - Throws: `ImageError` or `CommandError`.
-  func write(_ image: Image, to name: String, jpeg quality: Int?) throws -> (Image, String) {
+  func write(
+    _ image: Image, to name: String, jpeg quality: Int?
+  ) throws -> (image: Image, file: String, isKept: Bool) {
     let isJPEG = JPEGCodec.endings.contains { name.lowercased().hasSuffix(".\($0)") }
     guard let quality, isJPEG, image.channels % 2 == 1 else {
       try write(image, to: name)
-      return (image, Self.fileName(name))
+      return (image, Self.fileName(name), true)
     }
     let file = try prepared(for: name)
     try image.writeJPEG(to: file, quality: quality)
     removeEarlier(Self.fileName(name))
-    return (try Image(path: file), name)
+    return (try Image(path: file), name, false)
   }
 
   /// Removes what an earlier run wrote under a name that the image has no longer; what others put there stays.

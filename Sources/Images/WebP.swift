@@ -2,9 +2,11 @@ import CWebP
 import Glibc
 import TensorCore
 
-/// WebP, by libwebp; written without loss, whatever the file was that was read.
+/// WebP, by libwebp; written without loss in 8 bits a color, whatever the file was that was read.
 public enum WebPCodec: ImageCodec {
   public static let endings = ["webp"]
+  /// It holds no gray and no 16 bits: what must come back as it was is kept as PNG.
+  public static let isLossless = false
 
   public static func recognizes(_ bytes: [UInt8]) -> Bool {
     bytes.starts(with: Array("RIFF".utf8)) && bytes.dropFirst(8).starts(with: Array("WEBP".utf8))

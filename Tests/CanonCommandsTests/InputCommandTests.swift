@@ -65,6 +65,70 @@ private func canon(
     #expect(try Image(path: back + "/a.jpg") == Image(path: folder + "/a.jpg"))
   }
 
+  @Test(
+    "An archive can be written too, and read back; nobody else's is replaced, nor what lies beside it"
+  )
+  func archives() throws {
+    let (out, back) = (temporary("packed.tar"), temporary("packed-back.tar"))
+    #expect(try canon("canonicalize", "pca-sign", digits, out, "--group", "C4").status == 0)
+    let first = try Data(contentsOf: URL(fileURLWithPath: out))
+    #expect(try TarArchive(path: out).names.first == "manifest.jsonl")
+    #expect(!manager.fileExists(atPath: out + ".parts"))
+    #expect(try canon("restore", out, back).status == 0)
+    for name in try manager.subpathsOfDirectory(atPath: digits) where name.hasSuffix(".png") {
+      #expect(try Image(path: "\(back)/\(name)") == Image(path: "\(digits)/\(name)"))
+    }
+    // Its own it replaces, with the same bytes.
+    #expect(try canon("canonicalize", "pca-sign", digits, out, "--group", "C4").status == 0)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: out)) == first)
+    // A folder beside it is somebody's, or of a command that was killed.
+    try manager.createDirectory(atPath: out + ".parts", withIntermediateDirectories: true)
+    try Data("mine".utf8).write(to: URL(fileURLWithPath: out + ".parts/thesis.txt"))
+    let refused = try canon("canonicalize", "pca-sign", digits, out, "--group", "C4")
+    #expect(refused.status == 1 && refused.err.contains(".parts is there"))
+    #expect(manager.fileExists(atPath: out + ".parts/thesis.txt"))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: out)) == first)
+    // An archive with a manifest of somebody else's.
+    let folder = temporary("foreign")
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Data("{}".utf8).write(to: URL(fileURLWithPath: folder + "/manifest.jsonl"))
+    let foreign = temporary("foreign.tar")
+    let writer = try TarWriter(path: foreign)
+    try writer.add(folder + "/manifest.jsonl", as: "manifest.jsonl")
+    try writer.finish()
+    let before = try Data(contentsOf: URL(fileURLWithPath: foreign))
+    #expect(try canon("canonicalize", "identity", digits, foreign).status == 1)
+    #expect(try Data(contentsOf: URL(fileURLWithPath: foreign)) == before)
+    // What failed leaves nothing.
+    let none = temporary("none.tar")
+    #expect(try canon("canonicalize", "no-such", digits, none).status != 0)
+    #expect(!manager.fileExists(atPath: none) && !manager.fileExists(atPath: none + ".parts"))
+  }
+
+  @Test("With --jpeg a JPEG file stays one, and what was lost is not called bit for bit")
+  func jpeg() throws {
+    let folder = temporary("jpegs")
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // Sides of no whole blocks: a turn moves what is left of them.
+    let odd = noise(27, 21, 3)
+    try odd.write(to: folder + "/odd.jpg")
+    try odd.rearranged(Rearrangement(isTransposed: true, flipsX: true, flipsY: false))
+      .write(to: folder + "/turned.jpg")
+    let (out, back) = (temporary("jpegs-out"), temporary("jpegs-back"))
+    #expect(
+      try canon("canonicalize", "pca-sign", folder, out, "--group", "C4", "--jpeg", "90").status
+        == 0)
+    let lines = try String(contentsOfFile: out + "/manifest.jsonl", encoding: .utf8)
+      .split(separator: "\n").dropFirst()
+    #expect(
+      lines.allSatisfy { $0.contains(".jpg\"") }
+        && lines.contains { $0.contains("\"isExact\":false") })
+    let exact = lines.count { $0.contains("\"isExact\":true") }
+    let restored = try canon("restore", out, back)
+    #expect(restored.status == 0 && restored.out.contains("\(exact) of them bit for bit"))
+    #expect(try canon("canonicalize", "pca-sign", folder, out, "--jpeg", "0").status == 64)
+  }
+
   @Test("Standard input names files: by lines or zeros, each once, below their common folder")
   func list() throws {
     let files = try manager.subpathsOfDirectory(atPath: digits).filter { $0.hasSuffix(".png") }

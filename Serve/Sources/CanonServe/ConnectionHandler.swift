@@ -39,6 +39,8 @@ final class ConnectionHandler: ChannelInboundHandler {
   /// What the connection is doing.
   private enum Phase { case reading, working, writing, closed }
   private var phase = Phase.reading
+  /// A request that came before the answer to the last one was gone.
+  private var next: NIOHTTPServerRequestFull?
 
   init(
     _ service: Service, _ queue: WorkQueue, _ connections: Connections, _ limits: ServerLimits,
@@ -73,7 +75,10 @@ final class ConnectionHandler: ChannelInboundHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let request = unwrapInboundIn(data)
-    guard phase == .reading else { return }
+    if phase == .reading { answer(request, context) } else { next = request }
+  }
+
+  private func answer(_ request: NIOHTTPServerRequestFull, _ context: ChannelHandlerContext) {
     phase = .working
     deadline?.cancel()
     connections.set(context.channel, isIdle: false)
@@ -84,9 +89,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     let isKept = request.head.isKeepAlive
     let isHead = request.head.method == .HEAD
     let latest = NIODeadline.now() + .seconds(Int64(limits.seconds))
-    let work = queue.run(on: context.eventLoop) { [service] in
+    let work = queue.run(on: context.eventLoop) { [service, connections] in
+      if connections.isDraining { return .refusal(503, "The server is about to stop.") }
       // Who has waited so long has gone.
-      NIODeadline.now() < latest
+      return NIODeadline.now() < latest
         ? service.reply(to: call) : .refusal(503, "Too many requests wait; try again in a moment.")
     }
     guard let work else {
@@ -159,6 +165,10 @@ final class ConnectionHandler: ChannelInboundHandler {
       handler.phase = .reading
       handler.connections.set(context.channel, isIdle: true)
       handler.arm(context)
+      if let next = handler.next {
+        handler.next = nil
+        handler.answer(next, context)
+      }
     }
   }
 }

@@ -36,7 +36,7 @@ extension Service {
   }
 
   private static let style = """
-    * { box-sizing: border-box; }
+    * { box-sizing: border-box; } [hidden] { display: none !important; }
     body { margin: 0; background: var(--ground); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
     main { max-width: 1080px; margin: 0 auto; padding: 1rem; }
     header { display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; }

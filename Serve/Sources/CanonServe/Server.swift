@@ -69,8 +69,9 @@ public final class Server: Sendable {
     while !connections.isEmpty && ContinuousClock.now < deadline {
       try? await Task.sleep(for: .milliseconds(20))
     }
-    try? await group.shutdownGracefully()
+    // What works gives its result to an event loop, which must be there still.
     try? await pool.shutdownGracefully()
+    try? await group.shutdownGracefully()
   }
 }
 

@@ -81,6 +81,8 @@ struct Serve: AsyncParsableCommand {
     if !quiet { print("http://\(host):\(server.port)/ shows \(model); Ctrl-C ends it.") }
     fflush(nil)
     for await _ in signals { break }
+    // A second signal ends it at once.
+    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
     await server.stop()
   }
 }

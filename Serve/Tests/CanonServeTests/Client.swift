@@ -57,6 +57,15 @@ final class Wire {
     }
   }
 
+  /// All that comes until the connection ends.
+  func rest() -> String {
+    var (all, bytes): ([UInt8], [UInt8]) = ([], [UInt8](repeating: 0, count: 4096))
+    while case let count = recv(socket, &bytes, bytes.count, 0), count > 0 {
+      all += bytes[..<count]
+    }
+    return String(decoding: all, as: UTF8.self)
+  }
+
   /// The status of the answer; `nil` where the connection ends without one.
   func status() -> Int? {
     var bytes = [UInt8](repeating: 0, count: 4096)

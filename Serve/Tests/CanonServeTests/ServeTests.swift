@@ -113,6 +113,18 @@ private let model = "\(project)/demo/model.safetensors"
     await server.stop()
   }
 
+  @Test("Requests in one write are answered one after the other")
+  func pipelined() async throws {
+    let server = try await started()
+    let wire = try Wire(port: server.port)
+    wire.send(
+      String(repeating: "GET /health HTTP/1.1\r\nHost: a\r\n\r\n", count: 2)
+        + "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    let text = wire.rest()
+    #expect(text.components(separatedBy: "HTTP/1.1 200").count == 4)
+    await server.stop()
+  }
+
   @Test("Idle connections take nobody's place")
   func idle() async throws {
     let server = try await started { $0.connections = 8 }
