@@ -126,7 +126,7 @@ static uint16_t ctiff_straight(uint32_t value, uint32_t alpha, uint32_t top) {
 static int ctiff_read_rows(ctiff_reader *reader, uint16_t *samples) {
   uint8_t *const row = malloc((size_t)TIFFScanlineSize(reader->tiff));
   if (!row) return 1;
-  const int bits = reader->bits, channels = reader->channels, colors = channels - 1 | 1;
+  const int bits = reader->bits, channels = reader->channels, colors = channels < 3 ? 1 : 3;
   const uint32_t top = bits == 16 ? 65535 : 255, inverted = reader->photometric == PHOTOMETRIC_MINISWHITE ? top : 0;
   const uint32_t mask = (1u << (bits < 8 ? bits : 8)) - 1;
   for (uint32_t y = 0; y < reader->height; y++) {

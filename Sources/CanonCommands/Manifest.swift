@@ -104,11 +104,11 @@ struct Manifest {
   /// - Throws: `CommandError`, naming the line.
   init(folder: String) throws {
     let path = Manifest.path(in: folder)
-    let packed =
+    let content =
       TarArchive.isArchive(folder)
-      ? (try? TarArchive(path: folder))?.bytes(of: "manifest.jsonl").map { Data($0) } : nil
-    let plain = Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
-    guard let data = packed ?? plain else {
+      ? (try? TarArchive(path: folder))?.bytes(of: "manifest.jsonl").map { Data($0) }
+      : Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
+    guard let data = content else {
       throw CommandError(
         "\(path) cannot be read; give a folder or archive that `canon canonicalize` has written to its end."
       )

@@ -30,14 +30,17 @@ public struct Image: Hashable, Sendable {
   /// The largest sample: 255 or 65535.
   public var maximum: Int { (1 << bitDepth) - 1 }
 
+  /// The sample of a value in 0…1, rounded; others are clamped.
+  @inlinable public static func sample(of value: Float, maximum: Float) -> UInt16 {
+    UInt16((min(max(value.isNaN ? 0 : value, 0), 1) * maximum).rounded())
+  }
+
   /// Creates an image from values in 0…1, rounded to the bit depth; others are clamped.
   ///
   /// **Shapes.** `tensor` `[height, width, channels]`.
   public init(_ tensor: Tensor, bitDepth: Int = 8) {
     let scale = Float((1 << bitDepth) - 1)
-    let samples = tensor.elements.map { value in
-      UInt16((min(max(value.isNaN ? 0 : value, 0), 1) * scale).rounded())
-    }
+    let samples = tensor.elements.map { Image.sample(of: $0, maximum: scale) }
     self.init(
       width: tensor.shape[1], height: tensor.shape[0], channels: tensor.shape[2],
       bitDepth: bitDepth, samples: samples)

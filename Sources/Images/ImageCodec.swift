@@ -37,6 +37,14 @@ extension ImageError {
   }
 }
 
+extension String {
+  /// What a C library said in a buffer; of an empty one, that a file could not be opened.
+  init(message: [CChar]) {
+    let bytes = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    self = bytes.isEmpty ? "it could not be opened" : String(decoding: bytes, as: UTF8.self)
+  }
+}
+
 /// A format of image files: one file of source, and a word in the list of `ImageCodecs`.
 ///
 public protocol ImageCodec: Sendable {
@@ -157,13 +165,7 @@ public enum ImageCodecs {
 
   /// The format of a file's content; by its ending where that cannot be read.
   static func byContent(_ path: String) -> any ImageCodec.Type {
-    var bytes = [UInt8](repeating: 0, count: 16)
-    var count = 0
-    if let file = unsafe fopen(path, "rb") {
-      count = unsafe fread(&bytes, 1, 16, file)
-      unsafe fclose(file)
-    }
-    return recognizing(Array(bytes.prefix(count))) ?? byEnding(path) ?? PNGCodec.self
+    recognizing(Files.prefix(of: path, 16)) ?? byEnding(path) ?? PNGCodec.self
   }
 
   /// The format that a file's first bytes are of.

@@ -25,7 +25,7 @@ public enum JPEGCodec: ImageCodec {
     var header = cjpeg_header()
     var message = [CChar](repeating: 0, count: Int(CJPEG_MESSAGE))
     guard let reader = unsafe cjpeg_open(path, &header, &message) else {
-      throw .unreadable(path: path, reason: text(message))
+      throw .unreadable(path: path, reason: String(message: message))
     }
     defer { unsafe cjpeg_close(reader) }
     let (width, height) = (Int(header.width), Int(header.height))
@@ -99,12 +99,7 @@ public enum JPEGCodec: ImageCodec {
       return unsafe cjpeg_write(
         path, &header, samples, quality, list, list.count, profile, profile.count, &message) != 0
     }
-    if failed { throw .unwritable(path: path, reason: text(message)) }
-  }
-
-  static func text(_ message: [CChar]) -> String {
-    let bytes = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return bytes.isEmpty ? "it could not be opened" : String(decoding: bytes, as: UTF8.self)
+    if failed { throw .unwritable(path: path, reason: String(message: message)) }
   }
 
   /// What begins a segment of XMP.

@@ -34,7 +34,7 @@ public enum TIFFCodec: ImageCodec {
     guard
       let reader = unsafe ctiff_open(
         path, Int32(page), MemoryLimit.bytes, &header, &message)
-    else { throw .unreadable(path: path, reason: text(message)) }
+    else { throw .unreadable(path: path, reason: String(message: message)) }
     defer { unsafe ctiff_close(reader) }
     let (width, height, channels) = (Int(header.width), Int(header.height), Int(header.channels))
     let (pixels, isOver) = width.multipliedReportingOverflow(by: height)
@@ -46,7 +46,7 @@ public enum TIFFCodec: ImageCodec {
       unsafe isRead = ctiff_read(reader, $0.baseAddress, &message) == 0
       $1 = isRead ? pixels * channels : 0
     }
-    guard isRead else { throw .unreadable(path: path, reason: text(message)) }
+    guard isRead else { throw .unreadable(path: path, reason: String(message: message)) }
     var image = Image(
       width: width, height: height, channels: channels, bitDepth: Int(header.bit_depth),
       samples: samples)
@@ -93,12 +93,7 @@ public enum TIFFCodec: ImageCodec {
       }
       return unsafe ctiff_write(path, &header, image.samples, list, list.count, &message) != 0
     }
-    if failed { throw .unwritable(path: path, reason: text(message)) }
-  }
-
-  private static func text(_ message: [CChar]) -> String {
-    let bytes = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return bytes.isEmpty ? "it could not be opened" : String(decoding: bytes, as: UTF8.self)
+    if failed { throw .unwritable(path: path, reason: String(message: message)) }
   }
 
   /// Tags of text, and PNG's keywords for them.

@@ -58,6 +58,15 @@ public enum Files {
     return unsafe ferror(file) == 0 ? result : nil
   }
 
+  /// The first bytes of a file, none where it cannot be read.
+  public static func prefix(of path: String, _ count: Int) -> [UInt8] {
+    guard let file = unsafe fopen(path, "rb") else { return [] }
+    defer { unsafe fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: count)
+    let read = unsafe fread(&bytes, 1, count, file)
+    return Array(bytes.prefix(read))
+  }
+
   /// Writes a whole file; where it cannot be written `errno` says why.
   public static func write(_ bytes: [UInt8], to path: String) -> Bool {
     guard let file = unsafe fopen(path, "wb") else { return false }

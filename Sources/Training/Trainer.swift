@@ -10,6 +10,10 @@ public struct TrainingError: Error, CustomStringConvertible {
   public let description: String
 
   public init(_ description: String) { self.description = description }
+
+  static func unwritable(_ path: String) -> TrainingError {
+    TrainingError("\(path) cannot be written; check its permission and the free space.")
+  }
 }
 
 /// A training run: a model, its optimizer's state, and how far it has come.

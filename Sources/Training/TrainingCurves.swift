@@ -1,19 +1,19 @@
 import Charts
 import Foundation
-import TensorCore
 
 /// What a training run's folder shows of its epochs besides metrics.jsonl: curves.svg, and a file of events for TensorBoard
 /// (`tensorboard --logdir runs`).
 struct TrainingCurves {
   private let folder: String
-  private var events: EventFile?
-  private(set) var lines: [TrainingRun.Line]
+  /// A run that goes on has a file of its own: TensorBoard joins those of a folder.
+  private let events: EventFile
+  private var lines: [TrainingRun.Line]
   /// How many lines there were when the picture was drawn.
   private var drawn = 0
 
   /// - Parameter lines: Those of a run that goes on.
   init(folder: String, lines: [TrainingRun.Line]) {
-    (self.folder, self.lines) = (folder, lines)
+    (self.folder, self.lines, events) = (folder, lines, EventFile(folder: folder))
   }
 
   /// Adds an epoch.
@@ -27,10 +27,7 @@ struct TrainingCurves {
       if let error = valid.error { values.append(("error/valid", error)) }
       if let error = valid.calibrationError { values.append(("calibration error/valid", error)) }
     }
-    // A run that goes on has a file of its own: TensorBoard joins those of a folder.
-    var file = events ?? EventFile(folder: folder)
-    try file.append(values, step: step)
-    events = file
+    try events.append(values, step: step)
     // Of many epochs one more is not to be seen.
     if lines.count - drawn > drawn / 50 { try draw() }
   }
@@ -59,13 +56,7 @@ struct TrainingCurves {
           id: "error", title: "Error", xLabel: "epoch", yLabel: "%",
           content: .lines([errors], isLogarithmic: false)))
     }
-    let path = "\(folder)/curves.svg"
-    let picture = Chart.column(charts, .paper)
-    let failure = TrainingError(
-      "\(path) cannot be written; check its permission and the free space.")
-    try Files.replace(path, { _ in failure }) { (temporary) throws(TrainingError) in
-      guard Files.write(Array(picture.utf8), to: temporary) else { throw failure }
-    }
+    try TrainingRun.write(Chart.column(charts, .paper), to: "\(folder)/curves.svg")
   }
 }
 
@@ -83,7 +74,7 @@ struct EventFile {
   /// Adds scalars, by name.
   ///
   /// - Throws: `TrainingError` where the file cannot be written.
-  mutating func append(_ values: [(name: String, value: Double)], step: Int) throws(TrainingError) {
+  func append(_ values: [(name: String, value: Double)], step: Int) throws(TrainingError) {
     var records: [UInt8] = []
     if !FileManager.default.fileExists(atPath: path) {
       records += EventFile.record(
@@ -94,13 +85,9 @@ struct EventFile {
         1, EventFile.text(1, name) + [0x15] + EventFile.little(Float(value).bitPattern))
     }
     records += EventFile.record(EventFile.event(step: step) + EventFile.bytes(5, summary))
-    guard let file = unsafe fopen(path, "ab") else { throw EventFile.failure(path) }
+    guard let file = unsafe fopen(path, "ab") else { throw .unwritable(path) }
     let count = unsafe fwrite(records, 1, records.count, file)
-    guard unsafe fclose(file) == 0, count == records.count else { throw EventFile.failure(path) }
-  }
-
-  private static func failure(_ path: String) -> TrainingError {
-    TrainingError("\(path) cannot be written; check its permission and the free space.")
+    guard unsafe fclose(file) == 0, count == records.count else { throw .unwritable(path) }
   }
 
   /// What every event begins with: the time, and the step.

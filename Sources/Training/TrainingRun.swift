@@ -124,17 +124,13 @@ public struct TrainingRun {
       try TrainingRun.refuseOther(folder)
     }
     Files.removePartials(in: folder)
-    try write(configuration.yaml, to: "configuration.yaml")
+    try TrainingRun.write(configuration.yaml, to: "\(folder)/configuration.yaml")
   }
 
-  private func write(_ text: String, to file: String) throws {
-    let path = "\(folder)/\(file)"
-    let failure = TrainingError(
-      "\(path) cannot be written; check its permission and the free space.")
-    try Files.replace(path, { _ in failure }) { (temporary) throws(TrainingError) in
-      do { try text.write(toFile: temporary, atomically: false, encoding: .utf8) } catch {
-        throw failure
-      }
+  /// Writes a text as a whole.
+  static func write(_ text: String, to path: String) throws(TrainingError) {
+    try Files.replace(path, { _ in .unwritable(path) }) { (temporary) throws(TrainingError) in
+      guard Files.write(Array(text.utf8), to: temporary) else { throw .unwritable(path) }
     }
   }
 
@@ -193,7 +189,7 @@ public struct TrainingRun {
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
       lines.append(String(decoding: try encoder.encode(line), as: UTF8.self))
-      try write(lines.joined(separator: "\n") + "\n", to: "metrics.jsonl")
+      try TrainingRun.write(lines.joined(separator: "\n") + "\n", to: "\(folder)/metrics.jsonl")
       try curves.append(line, step: trainer.doneSteps)
       try trainer.checkpoint.write(to: checkpoint)
       report(trainer, line)

@@ -3,15 +3,6 @@ import Images
 import TensorCore
 import Testing
 
-private func fixture(_ name: String) -> String {
-  URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/\(name)").path
-}
-
-private func temporary(_ name: String) -> String {
-  FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())-\(name)").path
-}
-
 private let colors = {
   var samples: [UInt16] = []
   for i in 0..<24 * 16 * 3 {
@@ -56,12 +47,12 @@ private let colors = {
     #expect(image.samples[11 * 3] == raw.samples[0])
     #expect(Set(image.metadata.types) == ["iCCP", "pHYs", "eXIf", "iTXt", "tEXt"])
     #expect(image.metadata.profile?.count == 588)
-    let png = temporary("kept.png")
+    let png = temporaryFile("kept.png")
     try image.write(to: png)
     let again = try Image(path: png)
     #expect(again == image)
     // And back into a JPEG file: resolutions were exchanged with the sides.
-    let jpeg = temporary("kept.jpg")
+    let jpeg = temporaryFile("kept.jpg")
     try image.write(to: jpeg)
     let back = try Image(path: jpeg)
     #expect(back.metadata.profile == image.metadata.profile)
@@ -73,7 +64,7 @@ private let colors = {
   func written()
     throws
   {
-    let path = temporary("colors.jpeg")
+    let path = temporaryFile("colors.jpeg")
     try colors.write(to: path)
     let read = try Image(path: path)
     #expect(read.width == 24 && read.height == 16 && read.channels == 3)
@@ -91,30 +82,26 @@ private let colors = {
 
   @Test("What cannot be read or written is said in a sentence, and a JPEG file called PNG is read")
   func refusals() throws {
-    func reason(_ body: () throws -> Void) -> String {
-      do {
-        try body()
-        return ""
-      } catch { return "\(error)" }
-    }
     #expect(reason { _ = try Image(path: fixture("truncated.jpg")) }.contains("end early"))
-    let junk = temporary("junk.jpg")
+    let junk = temporaryFile("junk.jpg")
     try Data([0xFF, 0xD8, 0xFF, 0xE0, 0, 1, 2]).write(to: URL(fileURLWithPath: junk))
     #expect(reason { _ = try Image(path: junk) }.contains("cannot be read as an image"))
     #expect(reason { _ = try Image(path: junk + "-none.jpg") }.contains("No such file"))
     #expect(Image.sampleCount(path: junk) == nil)
     let alpha = Image(width: 1, height: 1, channels: 4, samples: [1, 2, 3, 4])
-    let out = temporary("alpha.jpg")
+    let out = temporaryFile("alpha.jpg")
     #expect(reason { try alpha.write(to: out) }.contains("no transparency"))
     #expect(!FileManager.default.fileExists(atPath: out))
-    let misnamed = temporary("misnamed.png")
+    let misnamed = temporaryFile("misnamed.png")
     try FileManager.default.copyItem(atPath: fixture("gray.jpg"), toPath: misnamed)
     #expect(try Image(path: misnamed).channels == 1)
   }
 
   @Test("Files are turned and flipped without loss: what undoes it gives the same pixels back")
   func turns() throws {
-    let (path, turned, back) = (temporary("a.jpg"), temporary("b.jpg"), temporary("c.jpg"))
+    let (path, turned, back) = (
+      temporaryFile("a.jpg"), temporaryFile("b.jpg"), temporaryFile("c.jpg")
+    )
     var picture = colors
     // 100 and 200 points an inch.
     picture.metadata.append("pHYs", [0, 0, 0x0F, 0x61, 0, 0, 0x1E, 0xC2, 1])
@@ -131,7 +118,7 @@ private let colors = {
       #expect(try Image(path: back) == image)
     }
     // PNG keeps samples as they are: there is nothing that it would do better.
-    #expect(try !Image.turn(path, by: .init(flipsX: true), to: temporary("d.png")))
+    #expect(try !Image.turn(path, by: .init(flipsX: true), to: temporaryFile("d.png")))
   }
 
   @Test(
@@ -139,7 +126,7 @@ private let colors = {
   )
   func turnsWithMetadata() throws {
     // 20 × 12 pixels, of orientation 6: shown as 12 × 20.
-    let (path, turned) = (fixture("progressive.jpg"), temporary("turned.jpg"))
+    let (path, turned) = (fixture("progressive.jpg"), temporaryFile("turned.jpg"))
     let image = try Image(path: path)
     #expect(try !Image.turn(path, by: Rearrangement(), to: turned))
     #expect(!FileManager.default.fileExists(atPath: turned))
@@ -151,7 +138,7 @@ private let colors = {
     picture.metadata.append(
       "eXIf",
       [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0])
-    let whole = temporary("whole.jpg")
+    let whole = temporaryFile("whole.jpg")
     try picture.write(to: whole)
     #expect(try Image(path: whole).width == 16)
     #expect(try Image.turn(whole, by: change, to: turned))
@@ -169,7 +156,7 @@ private let colors = {
 
   @Test("A file cut or changed anywhere ends in an image or a sentence") func mutations() throws {
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("progressive.jpg"))))
-    let path = temporary("mutated.jpg")
+    let path = temporaryFile("mutated.jpg")
     var random = RandomStream(seed: 3, name: "jpeg")
     for n in 0..<400 {
       var some = n % 2 == 0 ? Array(bytes.prefix(Int(random.next() % UInt64(bytes.count)))) : bytes

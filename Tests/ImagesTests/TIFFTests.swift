@@ -3,15 +3,6 @@ import Images
 import TensorCore
 import Testing
 
-private func fixture(_ name: String) -> String {
-  URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/\(name)").path
-}
-
-private func temporary(_ name: String) -> String {
-  FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID())-\(name)").path
-}
-
 /// The samples at a place of a fixture of 20 × 12 pixels.
 private func samples(_ image: Image, _ x: Int, _ y: Int) -> [Int] {
   (0..<image.channels).map { Int(image.samples[(y * image.width + x) * image.channels + $0]) }
@@ -47,7 +38,7 @@ private func samples(_ image: Image, _ x: Int, _ y: Int) -> [Int] {
     #expect(samples(image, 11, 0) == samples(raw, 0, 0))
     #expect(Set(image.metadata.types) == ["iCCP", "pHYs", "eXIf", "iTXt", "tEXt"])
     #expect(image.metadata.profile?.count == 588)
-    let path = temporary("again.tif")
+    let path = temporaryFile("again.tif")
     try image.write(to: path)
     let again = try Image(path: path)
     #expect(again.samples == image.samples && again.metadata.profile == image.metadata.profile)
@@ -60,7 +51,7 @@ private func samples(_ image: Image, _ x: Int, _ y: Int) -> [Int] {
   func written() throws {
     let scan = try Image(path: fixture("bilevel.tif"))
     #expect(scan.channels == 1 && Set(scan.samples) == [0, 255])
-    let path = temporary("scan.tif")
+    let path = temporaryFile("scan.tif")
     try scan.write(to: path)
     #expect(try Image(path: path) == scan)
     // Group 4, as the fixture: gray of 8 bits would be no smaller than it is without compression.
@@ -80,7 +71,7 @@ private func samples(_ image: Image, _ x: Int, _ y: Int) -> [Int] {
 
   @Test("Each page of a file is a picture of its own, named below it")
   func pages() throws {
-    let folder = temporary("scans")
+    let folder = temporaryFile("scans")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let path = "\(folder)/scan.tif"
     try FileManager.default.copyItem(atPath: fixture("pages.tif"), toPath: path)
@@ -100,31 +91,26 @@ private func samples(_ image: Image, _ x: Int, _ y: Int) -> [Int] {
 
   @Test("What cannot be read is said in a sentence")
   func refusals() throws {
-    func reason(_ name: String) -> String {
-      do {
-        _ = try Image(path: name)
-        return ""
-      } catch { return "\(error)" }
-    }
-    #expect(reason(fixture("float.tif")).contains("no whole numbers"))
-    #expect(reason(fixture("truncated.tif")).contains("cannot be read as an image"))
-    let junk = temporary("junk.tif")
+    func reading(_ path: String) -> String { reason { _ = try Image(path: path) } }
+    #expect(reading(fixture("float.tif")).contains("no whole numbers"))
+    #expect(reading(fixture("truncated.tif")).contains("cannot be read as an image"))
+    let junk = temporaryFile("junk.tif")
     for bytes: [UInt8] in [
       [], [0x49, 0x49, 0x2A, 0], [0x49, 0x49, 0x2A, 0, 8, 0, 0, 0, 0xFF, 0xFF],
       [0x4D, 0x4D, 0, 0x2A, 0, 0, 0, 8, 0, 0],
     ] {
       try Data(bytes).write(to: URL(fileURLWithPath: junk))
-      #expect(reason(junk).contains("cannot be read as an image"), "\(bytes)")
+      #expect(reading(junk).contains("cannot be read as an image"), "\(bytes)")
       #expect(Image.sampleCount(path: junk) == nil)
     }
-    #expect(reason(junk + "-none.tif").contains("No such file"))
+    #expect(reading(junk + "-none.tif").contains("No such file"))
   }
 
   @Test("No change of a byte of a file's head is a trap")
   func damaged() throws {
     for name in ["pages", "tiled", "described", "bilevel"] {
       let whole = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("\(name).tif"))))
-      let path = temporary("damaged.tif")
+      let path = temporaryFile("damaged.tif")
       defer { unsafe unlink(path) }
       for at in stride(from: 0, to: whole.count, by: max(1, whole.count / 120)) {
         var bytes = whole

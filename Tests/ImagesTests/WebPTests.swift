@@ -3,15 +3,6 @@ import Images
 import TensorCore
 import Testing
 
-private func fixture(_ name: String) -> String {
-  URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    .appendingPathComponent("Fixtures/\(name)").path
-}
-
-private func temporary() -> String {
-  FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).webp").path
-}
-
 @Suite struct WebPTests {
   /// Written by Pillow, of one gradient: red 12x, green 20y, blue 8(x + y).
   @Test("Files of another program, with loss and without; orientation, profile and EXIF are kept")
@@ -24,7 +15,7 @@ private func temporary() -> String {
     let image = try Image(path: fixture("lossy.webp"))
     #expect(image.width == 12 && image.height == 20 && image.metadata.orientation == 1)
     #expect(Set(image.metadata.types) == ["iCCP", "eXIf", "iTXt"])
-    let path = temporary()
+    let path = temporaryFile("a.webp")
     try image.write(to: path)
     let again = try Image(path: path)
     #expect(again.samples == image.samples)
@@ -44,28 +35,22 @@ private func temporary() -> String {
         samples: (0..<117 * channels).map { n in
           channels == 4 && n % 8 == 3 ? 0 : UInt16.random(in: 0...255, using: &random)
         })
-      let path = temporary()
+      let path = temporaryFile("a.webp")
       try image.write(to: path)
       #expect(try Image(path: path) == image)
     }
     let gray = Image(width: 2, height: 1, channels: 1, bitDepth: 16, samples: [0, 65535])
-    let path = temporary()
+    let path = temporaryFile("a.webp")
     try gray.write(to: path)
     #expect(try Image(path: path).samples == [0, 0, 0, 255, 255, 255])
   }
 
   @Test("What cannot be read or written is said in a sentence")
   func refusals() throws {
-    func reason(_ body: () throws -> Void) -> String {
-      do {
-        try body()
-        return ""
-      } catch { return "\(error)" }
-    }
     #expect(reason { _ = try Image(path: fixture("animated.webp")) }.contains("animation"))
     #expect(reason { _ = try Image(path: fixture("truncated.webp")) }.contains("cannot be read"))
     let wide = Image(
       width: 16_384, height: 1, channels: 1, samples: [UInt16](repeating: 0, count: 16_384))
-    #expect(reason { try wide.write(to: temporary()) }.contains("16383"))
+    #expect(reason { try wide.write(to: temporaryFile("a.webp")) }.contains("16383"))
   }
 }

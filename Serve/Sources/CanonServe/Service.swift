@@ -70,17 +70,14 @@ public struct Service: Sendable {
   ///
   /// - Throws: `Refusal` with status 400 or 413.
   public func predict(_ bytes: [UInt8]) throws -> Answer {
-    answer(try image(bytes))
+    look(try image(bytes)).answer
   }
 
   /// The same with the image in canonical pose, of its own resolution.
   public func canonicalize(_ bytes: [UInt8]) throws -> (answer: Answer, file: [UInt8]) {
     let image = try image(bytes)
-    let found = answer(image)
-    let pose = model.poses(of: images.input(image))[0]
-    let moved = try self.moved(image, by: pose.element.inverse)
-    let file = try Service.file(moved)
-    var answer = found
+    var (answer, prediction) = look(image)
+    let file = try Service.file(try moved(image, by: prediction.poses[0].element.inverse))
     answer.canonical = Data(file).base64EncodedString()
     return (answer, file)
   }
@@ -92,9 +89,8 @@ public struct Service: Sendable {
     let small = whole.shrunk(to: side)
     let turn = Motion(isometry: PlanarIsometry(residual: degrees * .pi / 180))
     let shown = try moved(small, by: turn)
-    var answer = answer(shown)
+    var (answer, prediction) = look(shown)
     (answer.width, answer.height) = (whole.width, whole.height)
-    let prediction = model.predict(images.input(shown))
     let pose = prediction.poses[0].element
     let action = PictureAction(canvas: .grow, background: .color(shown.edgeColor))
     let form = try moved(shown, by: pose.inverse)
@@ -118,7 +114,8 @@ public struct Service: Sendable {
     }
   }
 
-  private func answer(_ image: Image) -> Answer {
+  /// What is said of an image, and what it is said by.
+  private func look(_ image: Image) -> (answer: Answer, prediction: Prediction) {
     let prediction = model.predict(images.input(image))
     var answer = Answer(
       width: image.width, height: image.height,
@@ -137,7 +134,7 @@ public struct Service: Sendable {
       if output.allSatisfy(\.isFinite) { answer.numbers = output.map { Double($0) } }
     case .images, .poses: break
     }
-    return answer
+    return (answer, prediction)
   }
 
   private func moved(_ image: Image, by motion: Motion) throws -> Image {

@@ -98,8 +98,8 @@ CK_INLINE void CK(cubic_weights)(float f, float weights[4]) {
   weights[3] = -0.5f * g * (f * f);
 }
 
-// The same value as below of a pixel whose sixteen neighbors, from `x` on, all lie inside: in vectors, of a row of one channel, or of
-// the channels of each neighbor.
+// The same value as below of a pixel of 1, 3 or 4 channels whose sixteen neighbors, from `x` on, all lie inside: in vectors, of a row
+// of one channel, or of the channels of each neighbor.
 CK_INLINE void CK(warp_bicubic_inside)(const ck_warp_args *w, const float *x, const float wx[4], const float wy[4], float *y) {
 #pragma clang fp contract(off)
   typedef float four __attribute__((vector_size(16), aligned(4)));
@@ -113,33 +113,21 @@ CK_INLINE void CK(warp_bicubic_inside)(const ck_warp_args *w, const float *x, co
     y[0] = ((outer[0] + outer[3]) + (inner[1] + inner[2])) + ((outer[1] + inner[3]) + (outer[2] + inner[0]));
     return;
   }
-  if (channels == 3 || channels == 4) {
-    four v[4][4];
-    for (int i = 0; i < 4; i++)
-      for (int j = 0; j < 4; j++) {
-        const float *p = x + (size_t)i * row + (size_t)j * channels;
-        four value;
-        // The last neighbor of three channels may be the last of the image.
-        if (channels == 3 && i == 3 && j == 3) value = (four){p[0], p[1], p[2], 0};
-        else value = *(const four *)p;
-        v[i][j] = value * (wy[i] * wx[j]);
-      }
-    const four corners = (v[0][0] + v[3][3]) + (v[0][3] + v[3][0]);
-    const four center = (v[1][1] + v[2][2]) + (v[1][2] + v[2][1]);
-    const four side = ((v[0][1] + v[3][2]) + (v[1][3] + v[2][0])) + ((v[0][2] + v[3][1]) + (v[1][0] + v[2][3]));
-    const four sum = (corners + center) + side;
-    for (size_t c = 0; c < channels; c++) y[c] = sum[c];
-    return;
-  }
-  for (size_t c = 0; c < channels; c++) {
-    float v[4][4];
-    for (int i = 0; i < 4; i++)
-      for (int j = 0; j < 4; j++) v[i][j] = x[(size_t)i * row + (size_t)j * channels + c] * (wy[i] * wx[j]);
-    const float corners = (v[0][0] + v[3][3]) + (v[0][3] + v[3][0]);
-    const float center = (v[1][1] + v[2][2]) + (v[1][2] + v[2][1]);
-    const float side = ((v[0][1] + v[3][2]) + (v[1][3] + v[2][0])) + ((v[0][2] + v[3][1]) + (v[1][0] + v[2][3]));
-    y[c] = (corners + center) + side;
-  }
+  four v[4][4];
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++) {
+      const float *p = x + (size_t)i * row + (size_t)j * channels;
+      four value;
+      // The last neighbor of three channels may be the last of the image.
+      if (channels == 3 && i == 3 && j == 3) value = (four){p[0], p[1], p[2], 0};
+      else value = *(const four *)p;
+      v[i][j] = value * (wy[i] * wx[j]);
+    }
+  const four corners = (v[0][0] + v[3][3]) + (v[0][3] + v[3][0]);
+  const four center = (v[1][1] + v[2][2]) + (v[1][2] + v[2][1]);
+  const four side = ((v[0][1] + v[3][2]) + (v[1][3] + v[2][0])) + ((v[0][2] + v[3][1]) + (v[1][0] + v[2][3]));
+  const four sum = (corners + center) + side;
+  for (size_t c = 0; c < channels; c++) y[c] = sum[c];
 }
 
 CK_INLINE void CK(warp_bicubic)(const ck_warp_args *w, const float *x, const CK(run) *run, size_t k, float *y) {
@@ -149,7 +137,8 @@ CK_INLINE void CK(warp_bicubic)(const ck_warp_args *w, const float *x, const CK(
   CK(cubic_weights)(run->fx[k], wx);
   CK(cubic_weights)(run->fy[k], wy);
   const int64_t left = run->x[k] - 1, top = run->y[k] - 1;
-  if (left >= 0 && top >= 0 && left + 4 <= (int64_t)w->width && top + 4 <= (int64_t)w->height) {
+  const int has_vectors = channels == 1 || channels == 3 || channels == 4;
+  if (has_vectors && left >= 0 && top >= 0 && left + 4 <= (int64_t)w->width && top + 4 <= (int64_t)w->height) {
     CK(warp_bicubic_inside)(w, x + ((size_t)top * w->width + (size_t)left) * channels, wx, wy, y);
     return;
   }
