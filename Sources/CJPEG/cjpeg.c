@@ -130,6 +130,8 @@ const uint8_t *cjpeg_marker(const cjpeg_reader *reader, size_t index, int *kind,
 uint8_t *cjpeg_profile(cjpeg_reader *reader, size_t *size) {
   JOCTET *data = NULL;
   unsigned int length = 0;
+  // A profile of inks says nothing of the colors that they are made into.
+  if (reader->jpeg.out_color_space == JCS_CMYK) return NULL;
   if (setjmp(reader->errors.jump)) return NULL;
   if (!jpeg_read_icc_profile(&reader->jpeg, &data, &length)) return NULL;
   *size = length;

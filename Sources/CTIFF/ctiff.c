@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <tiffio.h>
 
 /// The first error of a file is kept: what follows is its consequence.
@@ -216,6 +217,12 @@ static void ctiff_pack(const uint16_t *from, size_t count, int bits, uint8_t *ro
   }
 }
 
+/// Pixels an inch: whole ones where pixels a meter, which are kept as whole numbers, come from these.
+static double ctiff_per_inch(double per_meter) {
+  const double inch = per_meter * 0.0254, whole = (double)(uint64_t)(inch + 0.5);
+  return inch - whole < 0.02 && whole - inch < 0.02 ? whole : inch;
+}
+
 int ctiff_write(const char *path, const ctiff_header *header, const uint16_t *samples, const ctiff_tag *tags,
                 size_t tag_count, char *message) {
   const size_t count = (size_t)header->width * (size_t)header->channels;
@@ -244,8 +251,8 @@ int ctiff_write(const char *path, const ctiff_header *header, const uint16_t *sa
     }
     if (header->x_per_meter > 0 && header->y_per_meter > 0) {
       TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
-      TIFFSetField(tiff, TIFFTAG_XRESOLUTION, header->x_per_meter * 0.0254);
-      TIFFSetField(tiff, TIFFTAG_YRESOLUTION, header->y_per_meter * 0.0254);
+      TIFFSetField(tiff, TIFFTAG_XRESOLUTION, ctiff_per_inch(header->x_per_meter));
+      TIFFSetField(tiff, TIFFTAG_YRESOLUTION, ctiff_per_inch(header->y_per_meter));
     }
     for (size_t n = 0; n < tag_count; n++) {
       if (tags[n].tag == CTIFF_PROFILE || tags[n].tag == CTIFF_XMP)
@@ -263,6 +270,69 @@ int ctiff_write(const char *path, const ctiff_header *header, const uint16_t *sa
   if (tiff) TIFFClose(tiff);
   free(row);
   // What closing could not write is in the errors alone.
+  failed |= errors.text[0] != 0;
+  if (failed) snprintf(message, CTIFF_MESSAGE, "%s", errors.text[0] ? errors.text : "it could not be written");
+  return failed;
+}
+
+/// Copies the tags that `ctiff_write` sets.
+static void ctiff_copy_tags(TIFF *from, TIFF *to) {
+  static const uint32_t numbers[] = {TIFFTAG_IMAGEWIDTH, TIFFTAG_IMAGELENGTH, TIFFTAG_ROWSPERSTRIP};
+  static const uint32_t words[] = {TIFFTAG_COMPRESSION, TIFFTAG_BITSPERSAMPLE, TIFFTAG_SAMPLESPERPIXEL, TIFFTAG_PLANARCONFIG, TIFFTAG_ORIENTATION,
+                                   TIFFTAG_PHOTOMETRIC, TIFFTAG_PREDICTOR,     TIFFTAG_RESOLUTIONUNIT};
+  static const uint32_t lengths[] = {TIFFTAG_XRESOLUTION, TIFFTAG_YRESOLUTION};
+  static const uint32_t texts[] = {CTIFF_TITLE, CTIFF_DESCRIPTION, CTIFF_MAKE, CTIFF_MODEL, CTIFF_SOFTWARE, CTIFF_TIME, CTIFF_AUTHOR, CTIFF_COPYRIGHT};
+  static const uint32_t bytes[] = {CTIFF_PROFILE, CTIFF_XMP};
+#define CTIFF_COPY(list, type)                                      \
+  for (size_t n = 0; n < sizeof list / sizeof *list; n++) {         \
+    type value;                                                     \
+    if (TIFFGetField(from, list[n], &value)) TIFFSetField(to, list[n], value); \
+  }
+  CTIFF_COPY(numbers, uint32_t)
+  CTIFF_COPY(words, uint16_t)
+  CTIFF_COPY(lengths, float)
+  CTIFF_COPY(texts, char *)
+#undef CTIFF_COPY
+  uint16_t extra = 0, *kinds = NULL;
+  if (TIFFGetField(from, TIFFTAG_EXTRASAMPLES, &extra, &kinds)) TIFFSetField(to, TIFFTAG_EXTRASAMPLES, extra, kinds);
+  for (size_t n = 0; n < sizeof bytes / sizeof *bytes; n++) {
+    uint32_t size = 0;
+    void *data = NULL;
+    if (TIFFGetField(from, bytes[n], &size, &data)) TIFFSetField(to, bytes[n], size, data);
+  }
+}
+
+static int ctiff_append(TIFF *from, TIFF *to, size_t page, size_t count) {
+  ctiff_copy_tags(from, to);
+  TIFFSetField(to, TIFFTAG_SUBFILETYPE, FILETYPE_PAGE);
+  TIFFSetField(to, TIFFTAG_PAGENUMBER, (unsigned)(page < 65535 ? page : 65535), (unsigned)(count < 65535 ? count : 65535));
+  const uint32_t strips = TIFFNumberOfStrips(from);
+  for (uint32_t strip = 0; strip < strips; strip++) {
+    const tmsize_t size = (tmsize_t)TIFFRawStripSize64(from, strip);
+    uint8_t *const data = size > 0 ? malloc((size_t)size) : NULL;
+    const int failed = !data || TIFFReadRawStrip(from, strip, data, size) != size || TIFFWriteRawStrip(to, strip, data, size) != size;
+    free(data);
+    if (failed) return 1;
+  }
+  return !TIFFWriteDirectory(to);
+}
+
+int ctiff_join(const char *const *pages, size_t count, const char *path, char *message) {
+  ctiff_errors errors = {{0}};
+  // Offsets of 64 bits where 32 might not be enough: by the files' sizes, which is an upper bound.
+  uint64_t total = 0;
+  for (size_t n = 0; n < count; n++) {
+    struct stat status;
+    if (stat(pages[n], &status) == 0) total += (uint64_t)status.st_size;
+  }
+  TIFF *const to = ctiff_file(path, total > 3u << 30 ? "w8" : "w", 0, &errors);
+  int failed = !to;
+  for (size_t n = 0; n < count && !failed; n++) {
+    TIFF *const from = ctiff_file(pages[n], "r", 0, &errors);
+    failed = !from || ctiff_append(from, to, n, count);
+    if (from) TIFFClose(from);
+  }
+  if (to) TIFFClose(to);
   failed |= errors.text[0] != 0;
   if (failed) snprintf(message, CTIFF_MESSAGE, "%s", errors.text[0] ? errors.text : "it could not be written");
   return failed;

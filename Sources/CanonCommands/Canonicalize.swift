@@ -132,7 +132,7 @@ struct Canonicalize: ParsableCommand {
     }
     if converted > 0 && !common.quiet {
       note(
-        "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: a WebP file never is kept, a JPEG file only by quarter "
+        "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
           + "turns and flips (see --quarter-turns) of whole blocks"
           + (pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg."
       )

@@ -11,7 +11,7 @@ typealias Written = (entries: [Manifest.Entry], errors: [any Error])
 extension InputLot {
   /// Writes the images in canonical pose, under the same names.
   ///
-  /// A JPEG file that is turned by quarters or flipped stays one: its coefficients are moved.
+  /// A JPEG file that is turned by quarters or flipped stays one: its coefficients are moved. What is unsure stays the file that it was.
   ///
   /// - Parameters:
   ///   - least: Below which margin an image is left as it is.
@@ -36,7 +36,9 @@ extension InputLot {
       }
       let (moved, file, isKept): (Image, String, Bool)
       do {
-        if let change = Rearrangement(motion.inverse),
+        if !found[n].isSure(least), try folder.copy("\(source)/\(names[n])", to: names[n]) {
+          (moved, file, isKept) = (image, names[n], true)
+        } else if let change = Rearrangement(motion.inverse),
           let turned = try folder.turn(
             "\(source)/\(names[n])", by: change, trims: options.trim, to: names[n],
             like: image.rearranged(change))

@@ -43,6 +43,10 @@ struct Restore: ParsableCommand {
           guard let entry = entries[Array(item.file.utf8)] else { continue }
           let image = try item.image.get()
           try manifest.check(image, is: entry)
+          if entry.isUnsure == true, try place.copy("\(folder)/\(item.file)", to: item.file) {
+            isExact.append(true)
+            continue
+          }
           let restored = try manifest.restored(image, entry)
           let isTurned = try Rearrangement(entry.motion).map {
             try place.turn(

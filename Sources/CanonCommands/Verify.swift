@@ -13,8 +13,8 @@ struct Verify: ParsableCommand {
       scalings, affine maps, permutations, and products of them), and every input x: how far the pose of g·x is \
       from g times the pose of x; how much the canonical form and the output differ. Elements that only move \
       numbers, and all motions of sets, must agree within --tolerance; others resample images, and their output \
-      must agree on average within --interpolated-tolerance. Exit status 1 if not. --group measures another group \
-      than the one that is claimed.
+      must agree on average within --interpolated-tolerance. Of models that find poses alone, the poses must agree so, in radians. \
+      Exit status 1 if not. --group measures another group than the one that is claimed.
       Models that learn from pairs (class-pose, operators, transport) are asked how far the code of a partner is from the \
       moved code, on the word test or a .safetensors file of pairs: poses in radians and halves of the side, codes relative \
       to their length. The mean must be within --interpolated-tolerance. How far apart the orbits of a pair are is told too.
@@ -101,17 +101,21 @@ struct Verify: ParsableCommand {
     } else {
       try emit(rowsTable(rows, names, model))
     }
+    // Without an output the pose is what is held.
+    let isOfPoses = model.task.presentation == .poses
+    let held = isOfPoses ? "Poses" : "Outputs"
     // Written so that what is not a number is never within a tolerance.
     let failed = rows.filter { row in
+      let output = isOfPoses ? row.pose : row.output
       if [row.pose.maximum, row.form.maximum, row.output.maximum].contains(where: \.isNaN) {
         return true
       }
       if model.domain.interpolates(row.element) {
-        return !(row.output.mean <= Double(interpolatedTolerance))
+        return !(output.mean <= Double(interpolatedTolerance))
       }
       // Of another group than the claimed one only outputs can be asked for.
       let form = model.hasOnePose && group == nil ? row.form.maximum : 0
-      return !(row.output.maximum <= exact && form <= exact)
+      return !(output.maximum <= exact && form <= exact)
     }
     guard failed.isEmpty else {
       let some = failed.prefix(8).map(\.element.text).joined(separator: ", ")
@@ -121,7 +125,7 @@ struct Verify: ParsableCommand {
       throw ExitCode(1)
     }
     if !common.quiet {
-      note("Outputs are equivariant within the tolerance for all \(rows.count) elements.")
+      note("\(held) are equivariant within the tolerance for all \(rows.count) elements.")
       // What was not held to anything is said.
       let between = rows.filter { model.domain.interpolates($0.element) }
       if !between.isEmpty {
@@ -129,8 +133,11 @@ struct Verify: ParsableCommand {
           between.map(value).reduce(0, +) / Double(between.count)
         }
         note(
-          "Between quarter turns that is their mean, within \(interpolatedTolerance): the largest difference of an output there is "
-            + "\((between.map(\.output.maximum).max() ?? 0).formatted(2)); poses are off by "
+          "Between quarter turns that is their mean, within \(interpolatedTolerance): "
+            + (isOfPoses
+              ? ""
+              : "the largest difference of an output there is \((between.map(\.output.maximum).max() ?? 0).formatted(2)); ")
+            + "poses are off by "
             + "\((mean { $0.pose.mean } * 180 / .pi).formatted(1))° on average, and forms differ by up to "
             + "\(mean { $0.form.mean }.formatted(2)) on average, \((between.map(\.form.maximum).max() ?? 0).formatted(2)) at most."
         )

@@ -80,6 +80,12 @@ public protocol ImageCodec: Sendable {
   /// - Throws: `ImageError.unwritable`.
   static func write(_ image: Image, to path: String) throws(ImageError)
 
+  /// Makes one file of several pages out of files that `write` has written, in their order.
+  ///
+  /// - Returns: Whether it is there: a format of one picture has no such files.
+  /// - Throws: `ImageError.unwritable`.
+  static func join(_ pages: [String], to path: String) throws(ImageError) -> Bool
+
   /// A file of the format, turned or flipped without loss, where a format that is not lossless can do that.
   ///
   /// - Parameters:
@@ -102,6 +108,8 @@ extension ImageCodec {
   }
 
   public static func sampleCount(_ path: String, page: Int) -> Int? { sampleCount(path) }
+
+  public static func join(_ pages: [String], to path: String) throws(ImageError) -> Bool { false }
 
   public static func turned(
     _ bytes: [UInt8], by change: Rearrangement, trims: Bool
@@ -145,6 +153,17 @@ public enum ImageCodecs {
       let number = String(repeating: "0", count: digits - "\(page)".count) + "\(page)"
       return "\(name)/\(number).\(ending)"
     }
+  }
+
+  /// Makes one file of the pages that were written on their own.
+  ///
+  /// - Parameters:
+  ///   - pages: Their endings say the format.
+  /// - Returns: Whether it was written.
+  /// - Throws: `ImageError.unwritable`.
+  public static func join(_ pages: [String], to path: String) throws(ImageError) -> Bool {
+    guard let codec = pages.first.flatMap(byEnding) else { return false }
+    return try codec.join(pages, to: path)
   }
 
   /// The file that such a name leads into, and the page, the first is 0; `nil` where it leads into none.
@@ -214,7 +233,15 @@ extension Image {
     guard !isThere || Files.isRegular(path) else {
       throw .unreadable(path: path, reason: "it is no regular file")
     }
-    self = try ImageCodecs.byContent(path).read(path).upright
+    let codec = ImageCodecs.byContent(path)
+    if codec != ImageCodecs.byEnding(path), case let count = codec.pageCount(path), count > 1 {
+      throw .unreadable(
+        path: path,
+        reason:
+          "it has \(count) pages, which are read of files that end in .\(codec.endings.first ?? "")"
+      )
+    }
+    self = try codec.read(path).upright
   }
 
   /// How many samples a file's header declares, or `nil` where it has no valid header.
@@ -253,13 +280,30 @@ extension Image {
     guard let bytes = codec.turned(file, by: change, trims: trims),
       codec.turned(bytes, by: change.inverse, trims: false) != nil
     else { return false }
+    try replace(path, by: bytes)
+    return true
+  }
+
+  /// Writes a file, or a member of a tar archive, again, byte for byte.
+  ///
+  /// - Returns: Whether it was written: a page of several is no file.
+  /// - Throws: `ImageError.unwritable`.
+  public static func copy(_ source: String, to path: String) throws(ImageError) -> Bool {
+    let member = TarArchive.member(at: source)
+    guard let file = member.map({ $0.archive.bytes(of: $0.name) }) ?? Files.bytes(of: source) else {
+      return false
+    }
+    try replace(path, by: file)
+    return true
+  }
+
+  private static func replace(_ path: String, by bytes: [UInt8]) throws(ImageError) {
     try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
       (temporary) throws(ImageError) in
       guard Files.write(bytes, to: temporary) else {
         throw .unwritable(path: path, reason: unsafe String(cString: strerror(errno)))
       }
     }
-    return true
   }
 
   /// Writes a file in the format of its ending, PNG where it has no known one, beside its final name first.

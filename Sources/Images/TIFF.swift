@@ -4,7 +4,8 @@ import TensorCore
 
 /// TIFF, by libtiff: scans, black and white among them, and files of several pages.
 ///
-/// Written are files of one page, compressed without loss (group 4 where all samples are black or white, Deflate elsewhere).
+/// Written are files of one page, compressed without loss (group 4 where all samples are black or white, Deflate elsewhere), which
+/// `join` makes one of.
 public enum TIFFCodec: ImageCodec {
   public static let endings = ["tif", "tiff"]
 
@@ -25,7 +26,7 @@ public enum TIFFCodec: ImageCodec {
   /// Reads a page: 1 to 8 or 16 bits, gray, palette, color or inks, in strips or tiles, compressed in any way that libtiff knows.
   ///
   /// Fewer than 8 bits become 8; 16 stay 16 where they lie in strips. Color profile, resolution, XMP, title, description, author, copyright,
-  /// program and time are kept as metadata, the orientation as EXIF's.
+  /// program, time, and the device's make and model are kept as metadata, the orientation as EXIF's.
   ///
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign, too large, or of samples that are no whole numbers.
   public static func read(_ path: String, page: Int) throws(ImageError) -> Image {
@@ -96,9 +97,21 @@ public enum TIFFCodec: ImageCodec {
     if failed { throw .unwritable(path: path, reason: String(message: message)) }
   }
 
-  /// Tags of text, and PNG's keywords for them.
+  public static func join(_ pages: [String], to path: String) throws(ImageError) -> Bool {
+    var message = [CChar](repeating: 0, count: Int(CTIFF_MESSAGE))
+    let names = unsafe pages.map { unsafe strdup($0) }
+    defer { unsafe names.forEach { unsafe free($0) } }
+    let list = unsafe names.map { unsafe UnsafePointer($0) }
+    guard unsafe ctiff_join(list, list.count, path, &message) == 0 else {
+      throw .unwritable(path: path, reason: String(message: message))
+    }
+    return true
+  }
+
+  /// Tags of text, and PNG's keywords for them; for who made the device there are none.
   private static let texts: [(tag: Int32, keyword: String)] = [
     (Int32(CTIFF_TITLE), "Title"), (Int32(CTIFF_DESCRIPTION), "Description"),
+    (Int32(CTIFF_MAKE), "Make"), (Int32(CTIFF_MODEL), "Model"),
     (Int32(CTIFF_SOFTWARE), "Software"), (Int32(CTIFF_TIME), "Creation Time"),
     (Int32(CTIFF_AUTHOR), "Author"), (Int32(CTIFF_COPYRIGHT), "Copyright"),
   ]

@@ -35,6 +35,19 @@ private let colors = {
     }
   }
 
+  @Test("The profile of inks is not that of the colors that they become") func inks() throws {
+    let other = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("progressive.jpg"))))
+    let at = try #require(other.indices.first { other[$0...].starts(with: [0xFF, 0xE2]) })
+    let segment = other[at..<at + 2 + Int(other[at + 2]) << 8 + Int(other[at + 3])]
+    #expect(segment.count > 588)
+    var file = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("cmyk.jpg"))))
+    file.insert(contentsOf: segment, at: 2)
+    #expect(try Image(bytes: file).metadata.profile == nil)
+    var color = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("gray.jpg"))))
+    color.insert(contentsOf: segment, at: 2)
+    #expect(try Image(bytes: color).metadata.profile?.count == 588)
+  }
+
   @Test(
     "EXIF's orientation is honored; profile, resolution, comment, XMP and EXIF are kept as PNG's chunks"
   )

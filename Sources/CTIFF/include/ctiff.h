@@ -18,7 +18,7 @@ typedef struct ctiff_reader ctiff_reader;
 #define CTIFF_MESSAGE 256
 /// Tags that hold bytes, and tags that hold text.
 enum { CTIFF_PROFILE = 34675, CTIFF_XMP = 700 };
-enum { CTIFF_TITLE = 269, CTIFF_DESCRIPTION = 270, CTIFF_SOFTWARE = 305, CTIFF_TIME = 306, CTIFF_AUTHOR = 315, CTIFF_COPYRIGHT = 33432 };
+enum { CTIFF_TITLE = 269, CTIFF_DESCRIPTION = 270, CTIFF_MAKE = 271, CTIFF_MODEL = 272, CTIFF_SOFTWARE = 305, CTIFF_TIME = 306, CTIFF_AUTHOR = 315, CTIFF_COPYRIGHT = 33432 };
 
 /// How many pages a file has, 0 where it is none.
 int ctiff_pages(const char *path);
@@ -49,5 +49,8 @@ typedef struct {
 /// Writes a file of one page, compressed without loss: black and white in one bit where all samples are that. Returns 0 on success.
 int ctiff_write(const char *path, const ctiff_header *header, const uint16_t *samples,
                 const ctiff_tag *tags, size_t tag_count, char message[CTIFF_MESSAGE]);
+
+/// Writes the first pages of files that `ctiff_write` has written as one file, without decoding them. Returns 0 on success.
+int ctiff_join(const char *const *pages, size_t count, const char *path, char message[CTIFF_MESSAGE]);
 
 #endif

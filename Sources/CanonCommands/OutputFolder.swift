@@ -1,0 +1,320 @@
+import Datasets
+import Foundation
+import Images
+import Synchronization
+import TensorCore
+
+/// A folder that a command writes images to: held by it alone, apart from its inputs, without images of somebody else
+/// that it would replace, and without what an earlier
+/// command that was killed left half-written.
+final class OutputFolder: Sendable {
+  let path: String
+  /// Where what was written is packed into at the end, where a tar archive was named.
+  private let archive: String?
+  private let place: Place
+  private let lock: FolderLock
+  private let prepared = Mutex<Set<[UInt8]>>([])
+  /// What the manifest of an earlier run lists, where an image may get another name now.
+  private let earlier: Set<[UInt8]>
+  /// The names of files of several pages, each with those of its pages, which are written one by one, and joined at the end.
+  private let pages: [[UInt8]: [String]]
+
+  /// Takes hold of a folder, and creates it if need be.
+  ///
+  /// - Parameters:
+  ///   - path: The folder.
+  ///   - input: What the command was given: a folder, or a file.
+  ///   - source: The inputs there.
+  /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
+  init(_ name: String, apartFrom input: String, _ source: any InputSource) throws {
+    let isArchive = name.lowercased().hasSuffix(".tar") && !Files.isFolder(name)
+    guard isArchive || Files.isFolder(name) || !Self.isFileName(name) else {
+      throw CommandError(
+        "\(name) is the name of a file, and images are written to a folder, or to an archive that ends in .tar; name one of these."
+      )
+    }
+    let path = isArchive ? "\(name).parts" : name
+    (self.path, archive) = (path, isArchive ? name : nil)
+    if isArchive {
+      try refuse(name, overwriting: input)
+      try refuse(name, amongInputs: input)
+      let own = (try? TarArchive(path: name))?.bytes(of: ".canon")
+      guard own == Array(Self.mark.utf8) || !FileManager.default.fileExists(atPath: name) else {
+        throw CommandError(
+          "\(name) is there, and canon did not write it; name another archive.")
+      }
+    }
+    place = Place(path)
+    let (out, folder) = (place, Place(input))
+    let isFolder = Files.isFolder(input)
+    if isFolder {
+      if out == folder {
+        throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
+      }
+      if out.overlaps(folder) {
+        throw CommandError(
+          "\(path) and the folder of the inputs, \(input), lie one in the other, so that outputs would be taken for "
+            + "inputs; name a folder elsewhere.")
+      }
+    }
+    if let name = source.names.first(where: { name in
+      ["manifest.jsonl", ".canon"].contains { name == $0 || name.hasPrefix($0 + "/") }
+    }) {
+      throw CommandError(
+        "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
+    }
+    // A link among the inputs, or a list of them, may lead to where an output would be written.
+    for name in source.names {
+      let file = Place("\(source.folder ?? ".")/\(name)")
+      if out.contains(file)
+        && (isFolder || input == "-"
+          || Self.fileNames(name).contains { file == Place("\(path)/\($0)") })
+      {
+        throw CommandError(
+          "\(name) of \(input) would be overwritten; name another folder than \(path).")
+      }
+    }
+    let mayChange = source.names.contains { Self.fileName($0) != $0 }
+    if mayChange {
+      let names = Set(source.names.map { Array($0.utf8) })
+      if let twice = source.names.first(where: { name in
+        let file = Self.fileName(name)
+        return file != name && names.contains(Array(file.utf8))
+      }) {
+        throw CommandError(
+          "\(twice) would be written as \(Self.fileName(twice)), which is the name of another input; rename one."
+        )
+      }
+    }
+    if isArchive {
+      // What is packed, and removed, is what this command has made.
+      try prepareFolder(Files.parent(of: path))
+      guard unsafe mkdir(path, 0o755) == 0 || errno != EEXIST else {
+        throw CommandError(
+          "\(path) is there, left by a command that was killed or put there by somebody; remove it, or name another archive."
+        )
+      }
+      Files.removePartials(in: Files.parent(of: path))
+    }
+    try prepareFolder(path)
+    guard let lock = FolderLock(path) else {
+      throw CommandError(
+        "\(path) is being written by another command; wait, or name another folder.")
+    }
+    self.lock = lock
+    pages = isArchive ? [:] : Self.pages(of: source)
+    earlier = mayChange ? Set(Manifest.files(in: path).map { Array($0.utf8) }) : []
+    try claim(source)
+    try prepare(path)
+  }
+
+  /// Marks the folder as written by this program.
+  ///
+  /// What it wrote before it may replace, so that a job that was stopped is done again; what others put there is
+  /// theirs.
+  private func claim(_ source: any InputSource) throws {
+    let mark = "\(path)/.canon"
+    let isOurs = [mark, "\(path)/manifest.jsonl"].contains {
+      FileManager.default.fileExists(atPath: $0)
+    }
+    // What a link below leads to is refused where it is met.
+    let taken =
+      isOurs
+      ? nil
+      : (pages.values.map { Files.parent(of: $0[0]) } + source.names.flatMap(Self.takenNames)).first
+      { name in
+        let file = "\(path)/\(name)"
+        return FileManager.default.fileExists(atPath: file)
+          && place.contains(Place(Files.parent(of: file)))
+      }
+    if let taken {
+      throw CommandError(
+        "\(path) holds a \(taken) that canon did not write, and that would be lost, or be mixed up; name another folder."
+      )
+    }
+    // Where it cannot be written, the first image says why.
+    try? Self.mark.write(toFile: mark, atomically: false, encoding: .utf8)
+  }
+
+  /// What says that images are written by this program.
+  private static let mark = "Images here are written, and replaced, by canon.\n"
+
+  /// Of an archive that was not finished nothing is left.
+  deinit {
+    if archive != nil { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  /// Makes files of several pages out of pages, and packs what was written, where an archive was named: the manifest first, then
+  /// everything else in the order of names.
+  ///
+  /// - Throws: `CommandError`; an archive that was there stays then.
+  func finish() throws {
+    for pages in pages.values { try join(pages) }
+    guard let archive else { return }
+    var names: [String] = []
+    var folders = [""]
+    while let folder = folders.popLast() {
+      for name in Files.names(in: "\(path)/\(folder)") ?? [] {
+        let file = folder.isEmpty ? name : "\(folder)/\(name)"
+        if Files.isFolder("\(path)/\(file)") { folders.append(file) } else { names.append(file) }
+      }
+    }
+    let first = ["manifest.jsonl", ".canon"].filter(names.contains)
+    let ordered = first + names.filter { !first.contains($0) }.sortedByBytes()
+    try Files.replace(archive, { CommandError("\(archive) cannot be written (\($0)).") }) {
+      (temporary) throws(CommandError) in
+      do throws(ArchiveError) {
+        let writer = try TarWriter(path: temporary)
+        for name in ordered { try writer.add("\(path)/\(name)", as: name) }
+        try writer.finish()
+      } catch {
+        throw CommandError(
+          "\(archive) cannot be written (\(error.path): \(error.reason)); check the free space, and run it again."
+        )
+      }
+    }
+  }
+
+  /// The files of several pages that inputs are of.
+  private static func pages(of source: any InputSource) -> [[UInt8]: [String]] {
+    guard let folder = source.folder else { return [:] }
+    let pages = source.names.filter { ImageCodecs.isImage(Files.parent(of: $0)) }
+    return Dictionary(grouping: pages) { Array(Files.parent(of: $0).utf8) }.filter {
+      Files.isRegular("\(folder)/\(Files.parent(of: $0.value[0]))")
+    }
+  }
+
+  /// A path below the folder, without the folder.
+  private func name(below path: String) -> [UInt8] {
+    Array(path.utf8.dropFirst(self.path.utf8.count + 1))
+  }
+
+  /// Makes one file of the pages of one, where all of them were written; of some of them the numbers would be others.
+  private func join(_ pages: [String]) throws {
+    let (file, parts) = ("\(path)/\(Files.parent(of: pages[0]))", pages.map { "\(path)/\($0)" })
+    guard parts.allSatisfy(Files.isRegular), Files.names(in: file)?.count == parts.count else {
+      return
+    }
+    let joined = Files.parent(of: file) + "/" + Files.partialName("pages")
+    defer { unsafe unlink(joined) }
+    guard try ImageCodecs.join(parts, to: joined) else { return }
+    for part in parts { unsafe unlink(part) }
+    guard unsafe rmdir(file) == 0, unsafe rename(joined, file) == 0 else {
+      throw CommandError("\(file) cannot be written; check the folder's permission.")
+    }
+  }
+
+  /// Whether nobody would give a name to a folder.
+  private static func isFileName(_ name: String) -> Bool {
+    let others = [
+      "zip", "gz", "tgz", "bz2", "xz", "zst", "7z", "rar", "pdf", "json", "jsonl", "csv", "html",
+      "safetensors",
+    ]
+    let ending = name.split(separator: ".").count > 1 ? name.split(separator: ".").last : nil
+    return ImageCodecs.isImage(name) || ending.map { others.contains($0.lowercased()) } == true
+  }
+
+  /// The name under which what is made of an input is written: samples stay as they are, so that `photo.jpg` becomes
+  /// `photo.jpg.png`.
+  static func fileName(_ name: String) -> String { ImageCodecs.losslessName(name) }
+
+  /// The names that what is made of an input can have: its own too where a file is turned without loss.
+  private static func fileNames(_ name: String) -> [String] {
+    fileName(name) == name ? [name] : [fileName(name), name]
+  }
+
+  /// The names that it must not have in a folder of others: restored, `photo.jpg.png` would lie beside `photo.jpg`.
+  private static func takenNames(_ name: String) -> [String] {
+    let plain = name.hasSuffix(".png") ? String(name.dropLast(4)) : ""
+    return fileNames(name) + (fileName(plain) != plain ? [plain] : [])
+  }
+
+  /// Writes a file that stays as it is again, byte for byte, under its own name.
+  ///
+  /// - Returns: Whether it was written: a page of several is no file.
+  /// - Throws: `ImageError` or `CommandError`.
+  func copy(_ source: String, to name: String) throws -> Bool {
+    guard try Image.copy(source, to: prepared(for: name)) else { return false }
+    if Self.fileName(name) != name { removeEarlier(Self.fileName(name)) }
+    return true
+  }
+
+  /// Writes an image below the folder.
+  ///
+  /// - Throws: `ImageError` or `CommandError`.
+  func write(_ image: Image, to name: String) throws {
+    try image.write(to: prepared(for: Self.fileName(name)))
+    if Self.fileName(name) != name { removeEarlier(name) }
+  }
+
+  /// Writes an image below the folder; what came as JPEG as JPEG again, where a quality is given.
+  ///
+  /// - Returns: The image as it is read from there, its name, and whether all samples are as they were.
+  /// - Throws: `ImageError` or `CommandError`.
+  func write(
+    _ image: Image, to name: String, jpeg quality: Int?
+  ) throws -> (image: Image, file: String, isKept: Bool) {
+    let isJPEG = JPEGCodec.endings.contains { name.lowercased().hasSuffix(".\($0)") }
+    guard let quality, isJPEG, image.channels % 2 == 1 else {
+      try write(image, to: name)
+      return (image, Self.fileName(name), true)
+    }
+    let file = try prepared(for: name)
+    try image.writeJPEG(to: file, quality: quality)
+    removeEarlier(Self.fileName(name))
+    return (try Image(path: file), name, false)
+  }
+
+  /// Removes what an earlier run wrote under a name that the image has no longer; what others put there stays.
+  func removeEarlier(_ name: String) {
+    if earlier.contains(Array(name.utf8)) { unsafe unlink("\(path)/\(name)") }
+  }
+
+  /// The path of a file below, whose folder is there.
+  func prepared(for name: String) throws -> String {
+    let file = "\(path)/\(name)"
+    try prepare(Files.parent(of: file))
+    return file
+  }
+
+  /// Creates a folder below, and clears it, once.
+  private func prepare(_ folder: String) throws {
+    // Another thread waits until the folder is there and cleared.
+    try prepared.withLock { prepared in
+      guard !prepared.contains(Array(folder.utf8)) else { return }
+      // Beyond what a system takes, of one image: others can be written.
+      guard folder.utf8.count < Int(PATH_MAX) - 1 else {
+        throw ImageError.unwritable(
+          path: folder, reason: unsafe String(cString: strerror(ENAMETOOLONG)))
+      }
+      // A member of an archive may have the name of a folder of others.
+      var above = folder
+      while above.utf8.count > path.utf8.count {
+        if pages[name(below: above)] != nil, Files.isRegular(above) {
+          // An earlier run made it of its pages.
+          unsafe unlink(above)
+        }
+        guard !Files.isRegular(above) else {
+          throw ImageError.unwritable(
+            path: folder, reason: unsafe String(cString: strerror(ENOTDIR)))
+        }
+        above = Files.parent(of: above)
+      }
+      try prepareFolder(folder)
+      // A link below may lead out, to inputs too.
+      guard place.contains(Place(folder)) else {
+        throw CommandError(
+          "\(folder) leads out of \(path) by a link; remove it, or name another folder.")
+      }
+      Files.removePartials(in: folder)
+      if pages[name(below: folder)] != nil {
+        // Of an earlier run that was stopped, of a file of other pages.
+        for page in Files.names(in: folder) ?? []
+        where ImageCodecs.isImage(page) && Int(page.prefix { $0 != "." }) != nil {
+          unsafe unlink("\(folder)/\(page)")
+        }
+      }
+      prepared.insert(Array(folder.utf8))
+    }
+  }
+}

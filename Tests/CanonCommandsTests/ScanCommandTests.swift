@@ -1,0 +1,136 @@
+import Foundation
+import Images
+import Testing
+
+private let manager = FileManager.default
+
+/// Uneven in every direction, so that no two of its turns are alike.
+private func gradient(_ width: Int, _ height: Int, times: Int = 1) -> Image {
+  Image(
+    width: width, height: height, channels: 1,
+    samples: (0..<width * height).map { UInt16(($0 % width * 3 + $0 / width * 5) * times % 251) })
+}
+
+/// A folder with a file of several pages, and one beside it.
+private func scans(_ name: String, pages: Int = 3) throws -> String {
+  let folder = temporary(name)
+  try manager.createDirectory(atPath: folder + "/parts", withIntermediateDirectories: true)
+  let parts = (0..<pages).map { "\(folder)/parts/\($0).tif" }
+  for (n, part) in parts.enumerated() { try gradient(40 + n, 30, times: n + 1).write(to: part) }
+  #expect(try ImageCodecs.join(parts, to: folder + "/scan.tif"))
+  try manager.removeItem(atPath: folder + "/parts")
+  try gradient(20, 24).write(to: folder + "/alone.tif")
+  return folder
+}
+
+private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
+
+@Suite struct ScanCommandTests {
+  @Test("A file of several pages comes back as one, turned and restored, also over an earlier run")
+  func pages() throws {
+    let folder = try scans("scans")
+    let (out, back) = (temporary("scans-out"), temporary("scans-back"))
+    for _ in 0..<2 {
+      #expect(try canon("canonicalize", "pca-sign", folder, out, "--group", "C4").status == 0)
+      #expect(
+        try manager.contentsOfDirectory(atPath: out).sorted()
+          == [".canon", "alone.tif", "manifest.jsonl", "scan.tif"])
+      #expect(try canon("restore", out, back).status == 0)
+    }
+    for page in 1...3 {
+      let name = "scan.tif/\(page).tif"
+      #expect(try Image(path: "\(back)/\(name)") == Image(path: "\(folder)/\(name)"), "\(page)")
+    }
+    #expect(ImageCodecs.pages(of: "scan.tif", in: back).count == 3)
+    // Into an archive they go one by one, and come back so.
+    let archive = temporary("scans-out.tar")
+    #expect(try canon("canonicalize", "pca-sign", folder, archive, "--group", "C4").status == 0)
+    let apart = temporary("scans-apart")
+    #expect(try canon("restore", archive, apart).status == 0)
+    #expect(
+      try Image(path: apart + "/scan.tif/2.tif") == Image(path: folder + "/scan.tif/2.tif"))
+  }
+
+  @Test("Pages left by a run that was stopped are not among those of the next")
+  func stopped() throws {
+    let folder = try scans("stopped")
+    let out = temporary("stopped-out")
+    try manager.createDirectory(atPath: out + "/scan.tif", withIntermediateDirectories: true)
+    try Data().write(to: URL(filePath: out + "/.canon"))
+    try gradient(5, 5).write(to: out + "/scan.tif/01.tif")
+    #expect(try canon("canonicalize", "identity", folder, out).status == 0)
+    #expect(ImageCodecs.pages(of: "scan.tif", in: out).count == 3)
+    // What somebody else put there stays, and the pages stay apart.
+    let other = temporary("stopped-other")
+    try manager.createDirectory(atPath: other + "/scan.tif", withIntermediateDirectories: true)
+    try Data("kept".utf8).write(to: URL(filePath: other + "/scan.tif/note.txt"))
+    #expect(try canon("canonicalize", "identity", folder, other).err.contains("did not write"))
+    try Data().write(to: URL(filePath: other + "/.canon"))
+    #expect(try canon("canonicalize", "identity", folder, other).status == 0)
+    #expect(try bytes(other + "/scan.tif/note.txt") == Data("kept".utf8))
+    #expect(try Image(path: other + "/scan.tif/3.tif") == gradient(42, 30, times: 3))
+  }
+
+  @Test("Several pages under the name of another format are refused, not cut to the first one")
+  func disguised() throws {
+    let folder = try scans("disguised")
+    try manager.moveItem(atPath: folder + "/scan.tif", toPath: folder + "/scan.png")
+    let result = try canon("canonicalize", "identity", folder, temporary("disguised-out"))
+    #expect(result.status == 2 && result.err.contains("it has 3 pages"))
+  }
+
+  @Test("What is left alone is the file that it was, byte for byte, and is so after restoring")
+  func untouched() throws {
+    let folder = temporary("untouched")
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    // 37 pixels are no whole number of blocks; EXIF turns the picture.
+    var photo = gradient(37, 50)
+    photo.metadata.append(
+      "eXIf",
+      Array("MM".utf8) + [
+        0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,
+      ])
+    try photo.writeJPEG(to: folder + "/turned.jpg", quality: 90)
+    #expect(try Image(path: folder + "/turned.jpg").width == 50)
+    try gradient(31, 40).write(to: folder + "/plain.png")
+    let (out, back) = (temporary("untouched-out"), temporary("untouched-back"))
+    let result = try canon("canonicalize", "pca-sign", folder, out, "--min-margin", "inf")
+    #expect(result.status == 0 && result.err.contains("2 images are left as they were"))
+    #expect(try canon("restore", out, back).status == 0)
+    for name in ["turned.jpg", "plain.png"] {
+      #expect(try bytes("\(out)/\(name)") == bytes("\(folder)/\(name)"), "\(name)")
+      #expect(try bytes("\(back)/\(name)") == bytes("\(folder)/\(name)"), "\(name)")
+    }
+  }
+
+  @Test("Outputs are not named as files, and not mixed with the originals")
+  func places() throws {
+    let folder = temporary("places")
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try gradient(37, 50).writeJPEG(to: folder + "/photo.jpg", quality: 90)
+    for name in ["out.zip", "out.tar.gz", "out.tif", "out.PNG"] {
+      let result = try canon("canonicalize", "identity", folder, temporaryPath(name))
+      #expect(result.status == 1 && result.err.contains("is the name of a file"), "\(name)")
+    }
+    #expect(try canon("canonicalize", "identity", folder, temporary("v1.2")).status == 0)
+    let out = temporary("places-out")
+    #expect(
+      try canon("canonicalize", "pca-sign", folder, out, "--min-margin", "0").status == 0)
+    #expect(try manager.contentsOfDirectory(atPath: out).contains("photo.jpg.png"))
+    let mixed = try canon("restore", out, folder)
+    #expect(mixed.status == 1 && mixed.err.contains("photo.jpg"))
+    #expect(try manager.contentsOfDirectory(atPath: folder) == ["photo.jpg"])
+  }
+
+  @Test(
+    "Of a model of poses alone the poses are held to the tolerance, not an output that it has not")
+  func certificate() throws {
+    let folder = temporary("certificate")
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try gradient(300, 200).write(to: folder + "/no-page.png")
+    let result = try canon("verify", "photos", folder, "--group", "SO2")
+    #expect(result.status == 1 && result.err.contains("Not equivariant"))
+    let turns = try canon("verify", "photos", folder, "--group", "C4")
+    #expect(turns.status == 0 && turns.err.contains("Poses are equivariant"))
+  }
+}
