@@ -30,6 +30,7 @@ let package = Package(
       name: "canon-serve",
       dependencies: [
         "CanonServe",
+        .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),

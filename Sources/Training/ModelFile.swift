@@ -49,11 +49,16 @@ public struct ModelFile: Sendable {
     }
     if !FileManager.default.fileExists(atPath: file) {
       let isRun = FileManager.default.fileExists(atPath: "\(path)/checkpoint.safetensors")
+      let known = ShippedModels.names
+      let question = nearest(path, in: known).map { "; did you mean '\($0)'?" } ?? ""
       throw WeightsError(
         file,
         isRun
           ? "the run in its folder has not ended: `canon train --resume` goes on"
-          : "there is no such file")
+          : "there is no such file"
+            + (known.isEmpty
+              ? "" : ", and the models that come with canon are \(known.joined(separator: ", "))")
+            + question)
     }
     return (try upgraded(try Safetensors(path: file), path: file), file)
   }

@@ -10,8 +10,8 @@ final class Front: ChannelOutboundHandler {
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-  /// Writes a reply, and closes.
-  func end(_ reply: Reply) {
+  /// Writes a reply, and closes; a client that is still sending would not see it if what it sends were not read to its end.
+  func end(_ reply: Reply, isSending: Bool) {
     guard let context else { return }
     let status = HTTPResponseStatus(statusCode: reply.status)
     let head =
@@ -20,14 +20,14 @@ final class Front: ChannelOutboundHandler {
     let buffer = context.channel.allocator.buffer(bytes: Array(head.utf8) + reply.body)
     let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
     context.writeAndFlush(wrapOutboundOut(buffer)).whenComplete { _ in
-      bound.value.close(promise: nil)
+      bound.value.close(mode: isSending ? .output : .all, promise: nil)
     }
   }
 }
 
 /// One connection: each request whole, its answer, and the time that both may take.
 final class ConnectionHandler: ChannelInboundHandler {
-  typealias InboundIn = NIOHTTPServerRequestFull
+  typealias InboundIn = WholeRequest
   typealias OutboundOut = HTTPServerResponsePart
 
   private let service: Service
@@ -35,19 +35,21 @@ final class ConnectionHandler: ChannelInboundHandler {
   private let connections: Connections
   private let limits: ServerLimits
   private let front: Front
+  private let collector: RequestCollector
+  private let budget: Budget
   private var deadline: Scheduled<Void>?
   /// What the connection is doing.
   private enum Phase { case reading, working, writing, closed }
   private var phase = Phase.reading
-  /// A request that came before the answer to the last one was gone.
-  private var next: NIOHTTPServerRequestFull?
+  /// A request, or why one is refused, that came before the answer to the last one was gone.
+  private var (next, nextRefusal): (WholeRequest?, Reply?) = (nil, nil)
 
   init(
     _ service: Service, _ queue: WorkQueue, _ connections: Connections, _ limits: ServerLimits,
-    _ front: Front
+    _ front: Front, _ collector: RequestCollector, _ budget: Budget
   ) {
     (self.service, self.queue, self.connections) = (service, queue, connections)
-    (self.limits, self.front) = (limits, front)
+    (self.limits, self.front, self.collector, self.budget) = (limits, front, collector, budget)
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -62,14 +64,21 @@ final class ConnectionHandler: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) {
     phase = .closed
     deadline?.cancel()
+    budget.give(next?.body.count ?? 0)
+    next = nil
     connections.remove(context.channel)
     context.fireChannelInactive()
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-    guard event is ConnectionEvent else { return context.fireUserInboundEventTriggered(event) }
-    if phase == .reading {
-      refuse(.refusal(408, "The connection was idle, and others wait."), context)
+    switch event as? ConnectionEvent {
+    case .tooMany:
+      if phase == .reading {
+        refuse(.refusal(408, "The connection was idle, and others wait."), context)
+      }
+    case .refused(let reply):
+      if phase == .reading { refuse(reply, context, isSending: true) } else { nextRefusal = reply }
+    case nil: context.fireUserInboundEventTriggered(event)
     }
   }
 
@@ -78,19 +87,25 @@ final class ConnectionHandler: ChannelInboundHandler {
     if phase == .reading { answer(request, context) } else { next = request }
   }
 
-  private func answer(_ request: NIOHTTPServerRequestFull, _ context: ChannelHandlerContext) {
+  private func answer(_ request: WholeRequest, _ context: ChannelHandlerContext) {
     phase = .working
     deadline?.cancel()
     connections.set(context.channel, isIdle: false)
     let call = Call(
       request.head.method.rawValue, request.head.uri,
-      accept: request.head.headers["accept"].first ?? "",
-      body: request.body.map { Array($0.readableBytesView) } ?? [])
+      accept: request.head.headers["accept"].first ?? "", body: request.body)
     let isKept = request.head.isKeepAlive
     let isHead = request.head.method == .HEAD
+    // What asks the model nothing does not wait for those that do: whether it runs is told while it is busy.
+    guard call.asksModel else {
+      budget.give(request.body.count)
+      return write(service.reply(to: call), isKept: isKept, isHead: isHead, context)
+    }
     let latest = NIODeadline.now() + .seconds(Int64(limits.seconds))
-    let work = queue.run(on: context.eventLoop) { [service, connections] in
+    let work = queue.run(on: context.eventLoop) {
+      [service, connections, channel = context.channel] in
       if connections.isDraining { return .refusal(503, "The server is about to stop.") }
+      guard channel.isActive else { return .refusal(408, "The client has gone.") }
       // Who has waited so long has gone.
       return NIODeadline.now() < latest
         ? service.reply(to: call) : .refusal(503, "Too many requests wait; try again in a moment.")
@@ -98,19 +113,21 @@ final class ConnectionHandler: ChannelInboundHandler {
     guard let work else {
       var reply = Reply.refusal(503, "Too many requests wait; try again in a moment.")
       reply.headers.append(("Retry-After", "1"))
+      budget.give(request.body.count)
       return write(reply, isKept: isKept, isHead: isHead, context)
     }
     let context = NIOLoopBound(context, eventLoop: context.eventLoop)
     let handler = NIOLoopBound(self, eventLoop: context.value.eventLoop)
-    work.whenComplete { result in
+    work.whenComplete { [budget, size = request.body.count] result in
+      budget.give(size)
       let reply = (try? result.get()) ?? .refusal(503, "The server is about to stop.")
       handler.value.write(reply, isKept: isKept, isHead: isHead, context.value)
     }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    // What is no HTTP has been answered with 400 by NIO's own handler.
-    context.close(promise: nil)
+    guard error is HTTPParserError, phase == .reading else { return context.close(promise: nil) }
+    refuse(.refusal(400, "What came is no HTTP."), context, isSending: true)
   }
 
   /// The time for what comes next begins.
@@ -130,10 +147,12 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   /// Says why, and closes.
-  private func refuse(_ reply: Reply, _ context: ChannelHandlerContext) {
+  private func refuse(
+    _ reply: Reply, _ context: ChannelHandlerContext, isSending: Bool = false
+  ) {
     phase = .writing
     arm(context)
-    front.end(reply)
+    front.end(reply, isSending: isSending)
   }
 
   private func write(
@@ -163,9 +182,11 @@ final class ConnectionHandler: ChannelInboundHandler {
       guard handler.phase == .writing else { return }
       guard isKept else { return context.close(promise: nil) }
       handler.phase = .reading
-      handler.connections.set(context.channel, isIdle: true)
+      handler.connections.set(context.channel, isIdle: !handler.collector.isCollecting)
       handler.arm(context)
-      if let next = handler.next {
+      if let refusal = handler.nextRefusal {
+        handler.refuse(refusal, context, isSending: true)
+      } else if let next = handler.next {
         handler.next = nil
         handler.answer(next, context)
       }

@@ -11,16 +11,20 @@ extension Service {
     <style>\(Chart.Theme.style)\(Service.style)</style></head>
     <body><main>
     <header><h1>canon</h1><p>\(escaped(name))</p></header>
+    <p>The model finds how a picture lies, its <em>pose</em>, and turns it back, to its <em>canonical</em> form. Turn the picture with the
+    slider: the pose follows, and the form stays. The <em>margin</em> says how far that pose is ahead of the next best.</p>
     <label id="drop" tabindex="0"><input id="file" type="file" accept="image/*">
     <span id="hint">Drop an image here, paste one, or click to choose one</span></label>
     <p id="error" role="alert" hidden></p>
+    <progress id="busy" hidden>The model is being asked.</progress>
     <div id="controls" hidden>
     <label for="angle">Turned by <output id="degrees">0°</output></label>
     <input id="angle" type="range" min="-180" max="180" step="1" value="0">
     </div>
     <section id="pictures" hidden>
     <figure><img id="shown" alt="The image as it is turned"><figcaption>as it comes</figcaption></figure>
-    <figure><img id="form" alt="The image in canonical pose"><figcaption>in canonical pose</figcaption></figure>
+    <figure><img id="form" alt="The image in canonical pose"><figcaption>in canonical pose
+    <button id="save" type="button">Save the file so</button></figcaption></figure>
     <figure><img id="restored" alt="The canonical image turned back"><figcaption>brought back</figcaption></figure>
     <figure id="made" hidden><img id="output" alt="The model's output"><figcaption>the model's output</figcaption></figure>
     </section>
@@ -52,6 +56,9 @@ extension Service {
     img { width: 100%; height: 260px; object-fit: contain; background: var(--soft); border-radius: 8px; image-rendering: auto; }
     img.small { image-rendering: pixelated; }
     figcaption { font-size: .9rem; opacity: .8; }
+    progress { display: block; width: 100%; height: .4rem; accent-color: var(--c4); }
+    button { font: inherit; padding: .1rem .6rem; border: 1px solid var(--c4); border-radius: 4px; background: var(--soft);
+      color: var(--text); cursor: pointer; }
     #answer { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 1rem; }
     dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 0; align-content: start; }
     dt { opacity: .8; } dd { margin: 0; font-variant-numeric: tabular-nums; }
@@ -76,13 +83,31 @@ extension Service {
       // One at a time; of those asked for meanwhile the last one.
       if (running) { again = true; return; }
       running = true;
+      const late = setTimeout(() => { $('busy').hidden = false; }, 300);
       try {
         const reply = await fetch('/view?angle=' + $('angle').value, { method: 'POST', body: file });
         const answer = await reply.json();
         if (reply.ok) { fail(''); show(answer); } else { fail(answer.error); hide(); }
       } catch (error) { fail('The server does not answer: ' + error.message); }
+      clearTimeout(late);
+      $('busy').hidden = true;
       running = false;
       if (again) { again = false; ask(); }
+    }
+    // Of the whole file, as it was dropped.
+    async function save() {
+      $('busy').hidden = false;
+      try {
+        const reply = await fetch('/canonicalize', { method: 'POST', headers: { Accept: 'image/png' }, body: file });
+        if (!reply.ok) throw new Error((await reply.json()).error);
+        const link = document.createElement('a');
+        link.href = URL.createObjectURL(await reply.blob());
+        link.download = (file.name || 'image').replace(/\\.[^.]*$/, '') + '-canonical.png';
+        link.click();
+        $('save').title = link.download;
+        setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+      } catch (error) { fail('It cannot be saved: ' + error.message); }
+      $('busy').hidden = true;
     }
     const parts = ['controls', 'pictures', 'answer'];
     function hide() { for (const id of parts) $(id).hidden = true; }
@@ -112,6 +137,7 @@ extension Service {
     }
     $('file').addEventListener('change', event => use(event.target.files[0]));
     $('angle').addEventListener('input', ask);
+    $('save').addEventListener('click', save);
     addEventListener('paste', event => use(event.clipboardData.files[0]));
     for (const name of ['dragover', 'dragleave', 'drop']) addEventListener(name, event => {
       event.preventDefault();

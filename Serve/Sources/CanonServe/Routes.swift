@@ -23,6 +23,11 @@ public struct Call: Sendable {
   }
 }
 
+extension Call {
+  /// Whether it is one that the model is asked; everything else is answered at once.
+  var asksModel: Bool { method == "POST" && Service.routes[path] == "POST" }
+}
+
 /// What is answered.
 public struct Reply: Sendable {
   public var status: Int
@@ -45,7 +50,7 @@ public struct Reply: Sendable {
 
 extension Service {
   /// The paths, each with its method.
-  private static let routes = [
+  fileprivate static let routes = [
     "/": "GET", "/health": "GET", "/openapi.json": "GET", "/predict": "POST",
     "/canonicalize": "POST", "/view": "POST",
   ]

@@ -9,6 +9,8 @@ import Synchronization
 public struct ServerLimits: Sendable {
   /// The longest body, in bytes.
   public var body = 32 << 20
+  /// All bodies that are in memory, or are being sent, together; of more one is refused with 503.
+  public var bodies = 256 << 20
   /// In how many seconds a request must have come whole, and an answer gone.
   public var seconds = 30
   /// How many connections are open; of more, the one that has been idle longest is closed.
@@ -43,6 +45,7 @@ public final class Server: Sendable {
     pool.start()
     (self.pool, self.connections) = (pool, connections)
     let queue = WorkQueue(pool, most: limits.waiting)
+    let budget = Budget(max(limits.bodies, limits.body))
     channel = try await ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -51,11 +54,11 @@ public final class Server: Sendable {
           let pipeline = channel.pipeline.syncOperations
           let front = Front()
           try pipeline.addHandler(front)
-          try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
-          try pipeline.addHandlers([
-            NIOHTTPServerRequestAggregator(maxContentLength: limits.body),
-            ConnectionHandler(service, queue, connections, limits, front),
-          ])
+          try pipeline.configureHTTPServerPipeline(withErrorHandling: false)
+          let collector = RequestCollector(connections, budget, most: limits.body)
+          try pipeline.addHandler(collector)
+          try pipeline.addHandler(
+            ConnectionHandler(service, queue, connections, limits, front, collector, budget))
         }
       }
       .bind(host: host, port: port).get()
@@ -156,5 +159,3 @@ final class Connections: Sendable {
     for channel in idle { channel.close(promise: nil) }
   }
 }
-
-enum ConnectionEvent: Sendable { case tooMany }

@@ -3,6 +3,7 @@ import Canon
 import CanonServe
 import Dispatch
 import Foundation
+import NIOCore
 
 @main
 struct Serve: AsyncParsableCommand {
@@ -60,14 +61,16 @@ struct Serve: AsyncParsableCommand {
     MemoryLimit.bytes = memory << 20
     var limits = ServerLimits()
     (limits.body, limits.seconds, limits.connections) = (maxBody << 20, timeout, connections)
+    limits.bodies = max(limits.bodies, 2 * limits.body)
     let service: Service
     do { service = try Service(model) } catch let refusal as Refusal {
       throw Failure(refusal.reason)
     } catch { throw Failure("\(error)") }
     let server: Server
     do { server = try await Server(service, host: host, port: port, limits: limits) } catch {
+      let reason = (error as? IOError).map { String(cString: strerror($0.errnoCode)) } ?? "\(error)"
       throw Failure(
-        "\(host):\(port) cannot be listened to (\(error)); name another --port or --host.")
+        "\(host):\(port) cannot be listened to (\(reason)); name another --port or --host.")
     }
     let signals = AsyncStream<Int32> { stream in
       for number in [SIGINT, SIGTERM] {

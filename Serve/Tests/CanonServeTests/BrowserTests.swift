@@ -94,6 +94,9 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
     for id in ["shown", "form", "restored"] {
       #expect(try await until("document.getElementById('\(id)').naturalWidth > 0"), "\(id)")
     }
+    _ = try await script("document.getElementById('save').click()")
+    #expect(try await until("document.getElementById('save').title.endsWith('-canonical.png')"))
+    #expect(try await until("document.getElementById('busy').hidden"))
     // What is no image is said, and what was shown stays.
     _ = try await command(
       "POST", "\(place)/element/\(try #require(found.values.first))/value",

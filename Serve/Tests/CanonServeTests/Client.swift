@@ -51,10 +51,18 @@ final class Wire {
 
   deinit { close(socket) }
 
-  func send(_ text: String) {
-    _ = Array(text.utf8).withUnsafeBytes {
+  func send(_ text: String) { send(Array(text.utf8)) }
+
+  func send(_ bytes: [UInt8]) {
+    _ = bytes.withUnsafeBytes {
       Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
     }
+  }
+
+  /// Whether something has come.
+  var hasAnswer: Bool {
+    var byte: UInt8 = 0
+    return recv(socket, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) > 0
   }
 
   /// All that comes until the connection ends.
