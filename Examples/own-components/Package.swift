@@ -1,10 +1,14 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
+// From outside the repository canon is named by its address; so does the test of this example, of a clone.
+let canon: Package.Dependency =
+  Context.environment["CANON_ADDRESS"].map { .package(url: $0, from: "0.2.0") }
+  ?? .package(name: "canon", path: "../..")
+
 let package = Package(
   name: "own-components",
-  // From outside the repository: .package(url: "…", from: "…") in place of the path.
-  dependencies: [.package(name: "canon", path: "../..")],
+  dependencies: [canon],
   targets: [
     .executableTarget(
       name: "my-canon",

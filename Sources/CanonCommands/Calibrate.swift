@@ -10,19 +10,22 @@ struct Calibrate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Chooses below which margin a model leaves an image alone, from upright images.",
     discussion: """
-      Each image is turned, by a quarter turn and an angle within --skew, both drawn, and its pose is found. Poses off by more than
-      --tolerance are wrong. The smallest margin is chosen at which at most --error of those that have it or more are
-      wrong, and a copy of the model is written that has it as its --min-margin, with its coverage and its error. Take images
+      Each image is turned, by a quarter turn and an angle within --skew, both drawn, and its pose is found. Poses off by more than \
+      --tolerance are wrong. The smallest margin is chosen at which at most --error of those that have it or more are \
+      wrong, and a copy of the model is written that has it as its --min-margin, with its coverage and its error. Take images \
       that the model has not learned from.
 
       EXAMPLE
-        canon calibrate runs/pages held-out-pages --skew 15 --error 0.001 --out pages.safetensors
+        canon calibrate runs/pages held-out --skew 15 --out pages.safetensors
       """)
 
   /// The figure of a model file that is its smallest margin.
   static let figure = "min margin"
 
-  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+  )
   var model: String
 
   @Argument(help: "A folder of upright images.")
@@ -115,8 +118,8 @@ struct Calibrate: ParsableCommand {
     } else {
       func percent(_ part: Double) -> String { "\((100 * part).formatted(2)) %" }
       try emit(
-        "Of \(choice.poses) poses \(percent(choice.errorOfAll)) are off by more than \(tolerance.formatted(1))°. With a margin of at least "
-          + "\(choice.minMargin.formatted(2)) are \(percent(choice.coverage)), of which \(percent(choice.error)) are off. Written: \(out)"
+        "Of \(choice.poses) poses \(percent(choice.errorOfAll)) are off by more than \(tolerance.formatted(1))°. A margin of \(choice.minMargin.formatted(2)) or more have "
+          + "\(percent(choice.coverage)) of them, which are acted on; of these \(percent(choice.error)) are off. Written: \(out)"
       )
     }
     try failures.finish()

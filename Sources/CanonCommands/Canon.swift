@@ -17,6 +17,8 @@ public struct Canon: ParsableCommand {
       + "output back.",
     discussion: """
       EXAMPLES
+        canon canonicalize pages scans upright        # a model that comes with canon
+        canon canonicalize photos pictures upright    # another one
         canon init photos-by-class --out my.yaml
         canon train my.yaml --out runs/c8
         canon predict runs/c8 my-images

@@ -9,18 +9,19 @@ struct Canonicalize: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes each image in its canonical pose, with a manifest of the poses.",
     discussion: """
-      The pose is found at the model's input size and applied to the original, once. Channels, bit depth, color
-      profile, resolution, texts and EXIF stay (its orientation is honored, then reset). By a quarter turn or flip
-      pixels are only moved, in a JPEG file without decoding it; by other angles the canvas grows (see --canvas). `canon restore` undoes it: bit for bit
+      The pose is found at the model's input size and applied to the original, once. Channels, bit depth, color \
+      profile, resolution, texts and EXIF stay (its orientation is honored, then reset). By a quarter turn or flip \
+      pixels are only moved, in a JPEG file without decoding it; by other angles the canvas grows (see --canvas). `canon restore` undoes it: bit for bit \
       where the pose is a quarter turn or flip.
 
       EXAMPLES
-        canon canonicalize pages scans upright                           # a model that comes with canon
-        canon canonicalize pages scans upright --quarter-turns           # without the angle: nothing is resampled
-        canon canonicalize pages scans upright --jpeg 90                 # JPEG files stay JPEG files
+        canon canonicalize pages scans upright
+        canon canonicalize pages scans upright --quarter-turns   # pixels only move
+        canon canonicalize pages scans upright --jpeg 90         # JPEG stays JPEG
+        canon canonicalize photos pictures.tar upright.tar
         find scans -newer last -print0 | canon canonicalize pages - upright
         canon canonicalize runs/c8 my-images canonical
-        canon canonicalize identity my-photos upright                    # as EXIF says, JPEG files without loss
+        canon canonicalize identity my-photos upright            # as EXIF says
         canon canonicalize pca-sign my-photos turned --group C4
         canon canonicalize pca-sign my-images canonical --canvas crop
         canon canonicalize '{kind: pca-sign, threshold: 0}' my-images canonical
@@ -28,7 +29,7 @@ struct Canonicalize: ParsableCommand {
 
   @Argument(
     help:
-      "A model, or a canonicalizer that needs no training: a name or {kind: …} (see `canon components`)."
+      "A model (a file, a folder of `canon train`, or pages or photos, which come with canon), or a canonicalizer that needs no training: a name or {kind: …} (see `canon components`)."
   )
   var canonicalizer: String
 

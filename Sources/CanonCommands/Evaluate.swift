@@ -21,7 +21,10 @@ struct Evaluate: ParsableCommand {
         canon evaluate runs/particles test
       """)
 
-  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+  )
   var model: String
 
   @Argument(help: "The data.")

@@ -12,7 +12,10 @@ struct Info: ParsableCommand {
         canon info model.safetensors --json
       """)
 
-  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+  )
   var model: String
 
   @Flag(help: "Print JSON instead of a table.")

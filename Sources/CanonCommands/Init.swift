@@ -9,12 +9,12 @@ struct Init: ParsableCommand {
     commandName: "init",
     abstract: "Writes a configuration for a folder of images, to train with.",
     discussion: """
-      FOLDER has one subfolder of images per class. What is written fits their number, sizes and colors, and says so
+      FOLDER has one subfolder of images per class. What is written fits their number, sizes and colors, and says so \
       in comments; change it as you like.
 
       EXAMPLES
         canon init photos-by-class
-        canon init photos-by-class --out configs/photos.yaml && canon train configs/photos.yaml
+        canon init photos-by-class --out my.yaml && canon train my.yaml
       """)
 
   @Argument(help: "A folder with one subfolder of images per class.")

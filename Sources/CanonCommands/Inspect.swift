@@ -11,9 +11,9 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Draws a contact sheet: images in several poses above their canonical forms.",
     discussion: """
-      Each image takes two rows: above, as it came and turned by further angles; below, the
-      canonical form of each. All of the lower row should look alike. A green frame marks a form
-      close to the first one's, an orange frame one that is not. An image-valued model adds a third
+      Each image takes two rows: above, as it came and turned by further angles; below, the \
+      canonical form of each. All of the lower row should look alike. A green frame marks a form \
+      close to the first one's, an orange frame one that is not. An image-valued model adds a third \
       row: its outputs, in the poses that the images came in.
 
       EXAMPLES
@@ -23,7 +23,7 @@ struct Inspect: ParsableCommand {
 
   @Argument(
     help:
-      "A model, or a canonicalizer that needs no training: a name or {kind: …} (see `canon components`)."
+      "A model (a file, a folder of `canon train`, or pages or photos, which come with canon), or a canonicalizer that needs no training: a name or {kind: …} (see `canon components`)."
   )
   var canonicalizer: String
 

@@ -11,16 +11,17 @@ struct Poses: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures in which pose a model brings each class of upright images.",
     discussion: """
-      DATA is a folder with one subfolder of upright images per class, or the folder of MNIST's IDX
-      files (then its upright test digits). For each class: the mean pose, and how far poses spread
-      about it (circular standard deviation). A model that knows which way is up has the same mean for
-      all classes and a small spread. The error is how far, as a median over a random turn of each image, the
-      pose of the turned image is from the turned pose. The first --orbits images are turned once around,
-      and those are counted whose pose goes once around too (winding number 1); the first --traced of them by
+      DATA is a folder with one subfolder of upright images per class, or the folder of MNIST's IDX \
+      files (then its upright test digits). For each class: the mean pose, and how far poses spread \
+      about it (circular standard deviation). A model that knows which way is up has the same mean for \
+      all classes and a small spread. The error is how far, as a median over a random turn of each image, the \
+      pose of the turned image is from the turned pose. The first --orbits images are turned once around, \
+      and those are counted whose pose goes once around too (winding number 1); the first --traced of them by \
       half a degree at a time, for the largest jump of a pose (poses in steps jump by these), and led to itself half \
-      a turn on, straight, through their mean: past a picture with that symmetry an exact pose leaps by 180°. With --recenter a copy of
-      the model is written whose canonical forms are turned by the mean over all classes, so that they are
+      a turn on, straight, through their mean: past a picture with that symmetry an exact pose leaps by 180°. With --recenter a copy of \
+      the model is written whose canonical forms are turned by the mean over all classes, so that they are \
       upright; what it predicts stays.
+
       Of a model of kind class-pose, whose group has a circle, DATA is the word test: the first --traced inputs of its test \
       part are moved once around by half a degree at a time, and led straight to themselves half a turn on.
 
@@ -30,7 +31,10 @@ struct Poses: ParsableCommand {
         canon poses runs/glyphs test --traced 50
       """)
 
-  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+  )
   var model: String
 
   @Argument(help: "Upright images; or the word test, for a model of kind class-pose.")

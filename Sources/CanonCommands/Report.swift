@@ -11,9 +11,9 @@ struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Writes a page that shows what a model does to some data, to be opened in a browser.",
     discussion: """
-      DATA is what `canon evaluate` takes. The page needs nothing else, follows its reader's light or dark, and prints. It shows
-      the figures, which classes are taken for which, whether probabilities can be believed, errors by the angle at which images come, histograms of
-      poses and margins, the worst and the least sure inputs with their canonical forms, and how far the model is from
+      DATA is what `canon evaluate` takes. The page needs nothing else, follows its reader's light or dark, and prints. It shows \
+      the figures, which classes are taken for which, whether probabilities can be believed, errors by the angle at which images come, histograms of \
+      poses and margins, the worst and the least sure inputs with their canonical forms, and how far the model is from \
       equivariance.
 
       EXAMPLES
@@ -21,7 +21,10 @@ struct Report: ParsableCommand {
         canon report runs/mine test --out report.html --images 24
       """)
 
-  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+  )
   var model: String
 
   @Argument(help: "The data.")

@@ -8,8 +8,8 @@ struct Restore: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Brings canonical images back into the poses that they came in.",
     discussion: """
-      Reads the manifest that `canon canonicalize` wrote. Bit for bit where the pose is a quarter
-      turn or flip; other angles are interpolated, and what a canvas of crop or keep has cut off stays away. An image
+      Reads the manifest that `canon canonicalize` wrote. Bit for bit where the pose is a quarter \
+      turn or flip; other angles are interpolated, and what a canvas of crop or keep has cut off stays away. An image \
       that is not the one that the manifest describes is named, and left out.
 
       EXAMPLE

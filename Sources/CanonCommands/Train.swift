@@ -8,15 +8,15 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a model from a configuration.",
     discussion: """
-      Writes to the output folder: model.safetensors (the best on the validation part),
-      checkpoint.safetensors, configuration.yaml (with every default filled in),
-      metrics.jsonl (one line an epoch), its curves as a picture, curves.svg, and for
-      TensorBoard, events.out.tfevents.… (`tensorboard --logdir runs`). Ctrl-C saves a checkpoint and ends; --resume goes on
+      Writes to the output folder: model.safetensors (the best on the validation part), \
+      checkpoint.safetensors, configuration.yaml (with every default filled in), \
+      metrics.jsonl (one line an epoch), its curves as a picture, curves.svg, and for \
+      TensorBoard, events.out.tfevents.… (`tensorboard --logdir runs`). Ctrl-C saves a checkpoint and ends; --resume goes on \
       bit for bit as if never stopped.
 
       EXAMPLES
         canon train my.yaml
-        canon train my.yaml --set training.batch=16 --set canonicalizer.group=C4 --out runs/c4
+        canon train my.yaml --set training.batch=16 --out runs/small-batches
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1 --resume
         canon train configs/rotated-mnist-c8.yaml --profile

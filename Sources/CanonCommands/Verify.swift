@@ -15,6 +15,7 @@ struct Verify: ParsableCommand {
       numbers, and all motions of sets, must agree within --tolerance; others resample images, and their output \
       must agree on average within --interpolated-tolerance. Of models that find poses alone, the poses must agree so, in radians. \
       Exit status 1 if not. --group measures another group than the one that is claimed.
+
       Models that learn from pairs (class-pose, operators, transport) are asked how far the code of a partner is from the \
       moved code, on the word test or a .safetensors file of pairs: poses in radians and halves of the side, codes relative \
       to their length. The mean must be within --interpolated-tolerance. How far apart the orbits of a pair are is told too.
@@ -27,7 +28,10 @@ struct Verify: ParsableCommand {
         canon verify runs/sprites test
       """)
 
-  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+  )
   var model: String
 
   @Argument(help: "A folder of images, a .safetensors file, MNIST's folder, or the word test.")

@@ -50,10 +50,12 @@ struct TrainingCurves {
         content: .lines(losses.filter { !$0.points.isEmpty }, isLogarithmic: false))
     ]
     let errors = series("validation") { $0.valid?.error.map { 100 * $0 } }
-    if !errors.points.isEmpty {
+    if let best = errors.points.min(by: { $0.mean < $1.mean }) {
+      let least = String(format: "%.4g", best.mean)
       charts.append(
         Chart(
-          id: "error", title: "Error", xLabel: "epoch", yLabel: "%",
+          id: "error", title: "Error, at best \(least) % (epoch \(Int(best.x)))", xLabel: "epoch",
+          yLabel: "%",
           content: .lines([errors], isLogarithmic: false)))
     }
     try TrainingRun.write(Chart.column(charts, .paper), to: "\(folder)/curves.svg")

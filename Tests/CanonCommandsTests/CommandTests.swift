@@ -62,11 +62,23 @@ func temporary(_ name: String) -> String {
     "Every command explains itself with examples",
     arguments: [
       "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses",
-      "info", "components", "init",
+      "info", "components", "init", "report", "calibrate", "traverse",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")
     #expect(status == 0 && out.contains("EXAMPLE") && out.contains("canon \(command)"))
+    let overview = out.components(separatedBy: "\n\nUSAGE")[0]
+    for paragraph in overview.components(separatedBy: "\n\n") {
+      let lines = paragraph.split(separator: "\n")
+      // Examples are not broken, and texts are broken once: a word that would have fit is not on the next line.
+      let isExamples = lines[0].hasPrefix("EXAMPLE")
+      for (line, next) in zip(lines.dropFirst(isExamples ? 1 : 0), lines.dropFirst()) {
+        let isWhole =
+          isExamples
+          ? line.hasPrefix("  ") : line.count + next.prefix { $0 != " " }.count + 1 >= 80
+        #expect(isWhole, "\(line)")
+      }
+    }
   }
 
   @Test("Wrong usage exits with 64") func usage() throws {

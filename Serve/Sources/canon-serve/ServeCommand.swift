@@ -11,8 +11,8 @@ struct Serve: AsyncParsableCommand {
     commandName: "canon serve",
     abstract: "Serves a model to a browser and, as JSON, to programs.",
     discussion: """
-      The page takes an image, turns it with a slider, and shows its pose, its canonical form, what the model says, and the form
-      brought back. Beside it: POST /predict and POST /canonicalize with an image as the body, GET /health, GET /openapi.json.
+      The page takes an image, turns it with a slider, and shows its pose, its canonical form, what the model says, and the form \
+      brought back. Beside it: POST /predict and POST /canonicalize with an image as the body, GET /health, GET /openapi.json. \
       Only this machine can reach it, unless --host says otherwise. Ctrl-C ends it after what is being answered.
 
       EXAMPLES
