@@ -171,6 +171,54 @@ void cpng_close(cpng_reader *reader) {
   free(reader);
 }
 
+/// A row of samples as a file holds it.
+static void cpng_pack(const uint16_t *samples, size_t count, int bit_depth, uint8_t *row) {
+  if (bit_depth == 8) {
+    for (size_t i = 0; i < count; i++) row[i] = (uint8_t)samples[i];
+    return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    row[2 * i] = (uint8_t)(samples[i] >> 8);
+    row[2 * i + 1] = (uint8_t)samples[i];
+  }
+}
+
+/// How many bytes some rows come to by a strategy of zlib, SIZE_MAX where that cannot be said.
+static size_t cpng_compressed(const uint8_t *rows, size_t size, int strategy) {
+  z_stream stream = {0};
+  const size_t room = size + size / 100 + 64;
+  uint8_t *const out = malloc(room);
+  if (!out || deflateInit2(&stream, 4, Z_DEFLATED, 15, 8, strategy) != Z_OK) {
+    free(out);
+    return SIZE_MAX;
+  }
+  stream.next_in = (uint8_t *)rows, stream.avail_in = (uInt)size;
+  stream.next_out = out, stream.avail_out = (uInt)room;
+  const int ended = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  const size_t result = stream.total_out;
+  deflateEnd(&stream);
+  free(out);
+  return ended ? result : SIZE_MAX;
+}
+
+/// Whether a picture is as small where zlib looks for runs alone (Z_RLE), by eight bands of it. Of photographs and scans, whose
+/// noise hardly ever repeats, it is, and written three times as fast; of drawings with patterns it is not.
+static int cpng_repeats_nothing(const cpng_header *header, const uint16_t *samples) {
+  enum { bands = 8, rows = 16 };
+  const size_t count = (size_t)header->width * (size_t)header->channels, bytes = count * (size_t)header->bit_depth / 8;
+  if (count * header->height < 1 << 20 || header->height < 2 * bands * rows || bytes > 1 << 20) return 0;
+  uint8_t *const band = malloc(rows * bytes);
+  size_t any = 0, runs = 0;
+  for (size_t n = 0; band && n < bands; n++) {
+    const size_t top = (header->height - rows) * n / (bands - 1);
+    for (size_t y = 0; y < rows; y++) cpng_pack(samples + (top + y) * count, count, header->bit_depth, band + y * bytes);
+    any += cpng_compressed(band, rows * bytes, Z_FILTERED);
+    runs += cpng_compressed(band, rows * bytes, Z_RLE);
+  }
+  free(band);
+  return band && runs <= any + any / 50;
+}
+
 int cpng_write(const char *path, const cpng_header *header, const uint16_t *samples,
                const uint8_t *chunks, size_t chunk_size, char message[CPNG_MESSAGE]) {
   FILE *file = fopen(path, "wb");
@@ -192,6 +240,7 @@ int cpng_write(const char *path, const cpng_header *header, const uint16_t *samp
                                PNG_COLOR_TYPE_RGB_ALPHA};
   png_init_io(png, file);
   png_set_compression_level(png, 4);
+  if (cpng_repeats_nothing(header, samples)) png_set_compression_strategy(png, Z_RLE);
   png_set_IHDR(png, info, header->width, header->height, header->bit_depth,
                colors[header->channels], PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                PNG_FILTER_TYPE_DEFAULT);
@@ -204,15 +253,7 @@ int cpng_write(const char *path, const cpng_header *header, const uint16_t *samp
     at += (size_t)length + 12;
   }
   for (uint32_t y = 0; y < header->height; y++) {
-    const uint16_t *const source = samples + y * row_samples;
-    if (header->bit_depth == 8) {
-      for (size_t i = 0; i < row_samples; i++) row[i] = (uint8_t)source[i];
-    } else {
-      for (size_t i = 0; i < row_samples; i++) {
-        row[2 * i] = (uint8_t)(source[i] >> 8);
-        row[2 * i + 1] = (uint8_t)source[i];
-      }
-    }
+    cpng_pack(samples + y * row_samples, row_samples, header->bit_depth, row);
     png_write_row(png, row);
   }
   png_write_end(png, NULL);

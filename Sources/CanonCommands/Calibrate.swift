@@ -8,6 +8,7 @@ import Training
 
 struct Calibrate: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "calibrate",
     abstract: "Chooses below which margin a model leaves an image alone, from upright images.",
     discussion: """
       Each image is turned, by a quarter turn and an angle within --skew, both drawn, and its pose is found. Poses off by more than \

@@ -7,6 +7,7 @@ import Training
 
 struct Canonicalize: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "canonicalize",
     abstract: "Writes each image in its canonical pose, with a manifest of the poses.",
     discussion: """
       The pose is found at the model's input size and applied to the original, once. Channels, bit depth, color \

@@ -9,6 +9,7 @@ import Training
 
 struct Components: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "components",
     abstract: "Lists what a configuration can name, or the keys of one component.",
     discussion: """
       EXAMPLES

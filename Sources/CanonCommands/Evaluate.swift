@@ -7,6 +7,7 @@ import Training
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "evaluate",
     abstract: "Measures accuracy, calibration and invariance over the orbit.",
     discussion: """
       DATA is a folder with one subfolder of images per class, a .safetensors file with inputs and targets, \

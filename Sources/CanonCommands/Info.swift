@@ -5,6 +5,7 @@ import Training
 
 struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "info",
     abstract: "Says what a model is: architecture, group, parameters, training figures.",
     discussion: """
       EXAMPLES

@@ -9,6 +9,7 @@ import Training
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "inspect",
     abstract: "Draws a contact sheet: images in several poses above their canonical forms.",
     discussion: """
       Each image takes two rows: above, as it came and turned by further angles; below, the \

@@ -9,6 +9,7 @@ import Training
 
 struct Poses: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "poses",
     abstract: "Measures in which pose a model brings each class of upright images.",
     discussion: """
       DATA is a folder with one subfolder of upright images per class, or the folder of MNIST's IDX \

@@ -9,6 +9,7 @@ import Training
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "predict",
     abstract: "Predicts for each input: its class, an image, places, …, with its pose.",
     discussion: """
       Images may be of any size and color: the largest centered square is averaged down to the \

@@ -9,6 +9,7 @@ import Training
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "report",
     abstract: "Writes a page that shows what a model does to some data, to be opened in a browser.",
     discussion: """
       DATA is what `canon evaluate` takes. The page needs nothing else, follows its reader's light or dark, and prints. It shows \

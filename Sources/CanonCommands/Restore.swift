@@ -6,6 +6,7 @@ import TensorCore
 
 struct Restore: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "restore",
     abstract: "Brings canonical images back into the poses that they came in.",
     discussion: """
       Reads the manifest that `canon canonicalize` wrote. Bit for bit where the pose is a quarter \

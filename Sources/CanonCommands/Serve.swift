@@ -5,6 +5,7 @@ import TensorCore
 /// `canon serve`: a program of its own beside this one, `canon-serve`, so that whoever needs no server builds none.
 struct Serve: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "serve",
     abstract: "Serves a model to a browser and, as JSON, to programs.",
     discussion:
       "See `canon serve --help`, by the program canon-serve, which `make serve` and `make install` build."

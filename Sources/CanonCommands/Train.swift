@@ -6,6 +6,7 @@ import Training
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "train",
     abstract: "Trains a model from a configuration.",
     discussion: """
       Writes to the output folder: model.safetensors (the best on the validation part), \

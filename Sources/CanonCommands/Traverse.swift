@@ -8,6 +8,7 @@ import Training
 
 struct Traverse: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "traverse",
     abstract: "Draws inputs moved through latent space beside the true motion.",
     discussion: """
       DATA is the word test, the test part of the model's data, or a .safetensors file with inputs, partner and \

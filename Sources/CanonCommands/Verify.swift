@@ -6,6 +6,7 @@ import Training
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "verify",
     abstract:
       "Certifies equivariance: measures it for elements of the group that the model claims.",
     discussion: """

@@ -36,9 +36,7 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
   public func poses(of batch: Tensor) -> [Pose<Element>] {
     let found = base.poses(of: batch)
     let choices = found.map(\.candidates)
-    let rows = choices.enumerated().flatMap { n, elements in elements.map { _ in n } }
-    let inverses = choices.flatMap { $0.map(action.group.inverse) }
-    let forms = action.act(inverses, on: batch.gathered(rows))
+    let forms = action.act(onEach: choices.map { $0.map(action.group.inverse) }, of: batch)
     let scores = network(Variable(forms), on: .inference()).value.elements
     var start = 0
     return zip(found, choices).map { pose, elements in

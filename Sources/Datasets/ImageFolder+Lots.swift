@@ -61,8 +61,9 @@ private final class LotSource: Sendable {
       while position < folder.files.count && lot.count < 32 {
         let file = folder.files[position]
         let path = "\(folder.path)/\(file)"
-        samples += min(Image.sampleCount(path: path) ?? 0, Image.sampleLimit)
-        if !lot.isEmpty && samples > 1 << 23 { break }
+        let more = min(Image.sampleCount(path: path) ?? 0, Image.sampleLimit)
+        if !lot.isEmpty && samples + more > 1 << 23 { break }
+        samples += more
         lot.append(file)
         position += 1
       }

@@ -115,38 +115,55 @@ private struct Level {
   func tiles(of size: Int) -> [Tile] {
     let (rows, columns) = (height / size, width / size)
     let (top, left) = ((height - rows * size) / 2, (width - columns * size) / 2)
-    let tiles = (0..<rows * columns).map { n in
-      let (x, y) = (left + n % columns * size, top + n / columns * size)
-      var (sum, squares) = (Float(0), Float(0))
-      for row in y..<y + size {
-        let start = (row * width + x) * channels
-        for value in pixels[start..<start + size * channels] {
-          sum += value
-          squares += value * value
-        }
+    let tiles = unsafe pixels.withUnsafeBufferPointer { pixels in
+      (0..<rows * columns).map { n in
+        unsafe tile(left + n % columns * size, top + n / columns * size, size, pixels)
       }
-      let mean = sum / Float(size * size * channels)
-      var roughness = Float(0)
-      for row in y..<y + size {
-        let start = (row * width + x) * channels
-        let across = channels * (size - 1)
-        for at in start..<start + across {
-          roughness += min(abs(pixels[at + channels] - pixels[at]), 0.1)
-        }
-        guard row + 1 < y + size else { continue }
-        for at in start..<start + size * channels {
-          roughness += min(abs(pixels[at + width * channels] - pixels[at]), 0.1)
-        }
-      }
-      return Tile(
-        x: x, y: y, mean: mean,
-        variance: max(0, squares / Float(size * size * channels) - mean * mean),
-        roughness: roughness)
     }
     return tiles.enumerated().sorted {
       $0.element.roughness != $1.element.roughness
         ? $0.element.roughness > $1.element.roughness : $0.offset < $1.offset
     }.map(\.element)
+  }
+
+  /// What is to be known of a square. Rows are summed each on its own, in eight sums: one sum waits for its last addition.
+  private func tile(
+    _ x: Int, _ y: Int, _ size: Int, _ pixels: UnsafeBufferPointer<Float>
+  ) -> Tile {
+    func summed(_ start: Int, _ count: Int, _ value: (Int) -> SIMD8<Float>, _ rest: (Int) -> Float)
+      -> Float
+    {
+      var sums = SIMD8<Float>()
+      let whole = count / 8 * 8
+      for at in stride(from: start, to: start + whole, by: 8) { sums += value(at) }
+      return (start + whole..<start + count).reduce(sums.sum()) { $0 + rest($1) }
+    }
+    func eight(_ at: Int) -> SIMD8<Float> {
+      unsafe UnsafeRawPointer(pixels.baseAddress! + at).loadUnaligned(as: SIMD8<Float>.self)
+    }
+    func step(_ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
+      var d = a - b
+      d.replace(with: -d, where: d .< 0)
+      d.replace(with: 0.1, where: d .> 0.1)
+      return d
+    }
+    let (row, count) = (width * channels, size * channels)
+    var (sum, squares, roughness) = (Float(0), Float(0), Float(0))
+    for line in 0..<size {
+      let start = (y + line) * row + x * channels
+      sum += summed(start, count, { eight($0) }, { unsafe pixels[$0] })
+      squares += summed(
+        start, count, { eight($0) * eight($0) }, { unsafe pixels[$0] * pixels[$0] })
+      for (apart, count) in [(channels, count - channels), (row, line + 1 < size ? count : 0)] {
+        roughness += summed(
+          start, count, { step(eight($0 + apart), eight($0)) },
+          { unsafe min(abs(pixels[$0 + apart] - pixels[$0]), 0.1) })
+      }
+    }
+    let mean = sum / Float(size * count)
+    return Tile(
+      x: x, y: y, mean: mean, variance: max(0, squares / Float(size * count) - mean * mean),
+      roughness: roughness)
   }
 
   /// Copies a square, normalized.

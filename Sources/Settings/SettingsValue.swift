@@ -71,7 +71,7 @@ public indirect enum SettingsValue: Sendable, Equatable, Encodable {
   /// - Throws: `SettingsError` for a text that is not YAML.
   public init(yaml: String, source: String) throws(SettingsError) {
     let node: Node?
-    do { node = try Yams.compose(yaml: yaml) } catch {
+    do { node = try Yams.compose(yaml: yaml, .basic) } catch {
       throw SettingsError(source, line: nil, "not valid YAML")
     }
     self = node.map(SettingsValue.init) ?? .mapping([])

@@ -68,6 +68,19 @@ public protocol Action<Group>: Sendable {
   ///
   /// - Precondition: There is one element per member.
   func act(_ elements: [Group.Element], on batch: Tensor) -> Tensor
+
+  /// Acts with several elements on each member: the results for the first one, then those for the second one, and so on.
+  ///
+  /// An action that can share work between elements on one member says how.
+  /// - Precondition: There is one list of elements per member.
+  func act(onEach elements: [[Group.Element]], of batch: Tensor) -> Tensor
+}
+
+extension Action {
+  public func act(onEach elements: [[Group.Element]], of batch: Tensor) -> Tensor {
+    let rows = elements.enumerated().flatMap { n, all in all.map { _ in n } }
+    return act(elements.flatMap { $0 }, on: batch.gathered(rows))
+  }
 }
 
 /// The action that changes nothing: on class scores, which do not depend on the pose.

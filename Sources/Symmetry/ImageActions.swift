@@ -53,6 +53,36 @@ public struct ImageAction<Group: PlanarGroup>: Action {
   }
 }
 
+extension ImageAction {
+  /// Acts with several elements on each image: those that differ by quarter turns sample it once.
+  ///
+  /// - Complexity: O(pixels) for each element, times 16 for bicubic sampling of each angle and reflection.
+  public func act(onEach elements: [[Group.Element]], of batch: Tensor) -> Tensor {
+    let isometries = elements.map { $0.map(group.isometry) }
+    guard batch.shape[1] == batch.shape[2] else {
+      let rows = elements.enumerated().flatMap { n, all in all.map { _ in n } }
+      return act(elements.flatMap { $0 }, on: batch.gathered(rows))
+    }
+    // Which image is sampled at which angle, and of each result from which of these it is turned.
+    var samplings: [(row: Int, isometry: PlanarIsometry)] = []
+    var moves: [(from: Int, turn: PlanarIsometry)] = []
+    for (row, all) in isometries.enumerated() {
+      let first = samplings.count
+      for g in all {
+        let sampled = PlanarIsometry(residual: g.residual, isReflected: g.isReflected)
+        let known = samplings[first...].firstIndex { $0.isometry == sampled }
+        if known == nil { samplings.append((row, sampled)) }
+        moves.append(
+          (known ?? samplings.count - 1, PlanarIsometry(quarterTurns: g.quarterTurns)))
+      }
+    }
+    let sampled = batch.gathered(samplings.map(\.row)).warped(
+      by: samplings.map(\.isometry.samplingMap), interpolation, border: border)
+    return sampled.gathered(moves.map(\.from)).warped(
+      by: moves.map(\.turn.samplingMap), .nearest, border: border)
+  }
+}
+
 /// Vector fields on images: pixels move as those of an image do, and the vectors turn with them.
 ///
 /// **Shapes.** `[batch, height, width, 2]`, components *x* to the right and *y* down.

@@ -43,6 +43,11 @@ extension PictureAction {
   private func sampled(
     _ tile: Tile, _ channels: Int, _ read: (Range<Int>, Range<Int>) -> Tensor
   ) -> Tensor {
+    if case .color = background, tile.isOutside(margin: Self.margin) {
+      var found = Tensor.zeros([1, tile.extent.height, tile.extent.width, channels])
+      blend(&found, .zeros([1, tile.extent.height, tile.extent.width, 1]))
+      return unmultiplied(found)
+    }
     let (part, partMap) = tile.part(beyond: 0)
     let picture = multiplied(read(part.rows, part.columns))
     var found = picture.warped(by: [partMap], size: tile.extent, interpolation, border: .edge)
@@ -90,6 +95,13 @@ private struct Tile {
     let far = Double(margin - 1)
     return middle.x - reach.x >= -far && middle.x + reach.x <= Double(picture.width - 1) + far
       && middle.y - reach.y >= -far && middle.y + reach.y <= Double(picture.height - 1) + far
+  }
+
+  /// Whether all that it looks at is background.
+  func isOutside(margin: Int) -> Bool {
+    let far = Double(margin + 1)
+    return middle.x + reach.x < -far || middle.x - reach.x > Double(picture.width - 1) + far
+      || middle.y + reach.y < -far || middle.y - reach.y > Double(picture.height - 1) + far
   }
 
   /// What it looks at, of the picture enlarged by some pixels at each side, and the map from there.

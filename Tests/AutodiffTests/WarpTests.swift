@@ -71,6 +71,55 @@ import Testing
   }
 
   @Test(
+    "Bicubic values of images with runs of pixels inside agree with the definition, of any number of channels",
+    arguments: BorderPolicy.allCases, 1...5)
+  func bicubicValue(border: BorderPolicy, channels: Int) {
+    var random = RandomStream(seed: 4, name: "warp")
+    let (height, width) = (38, 57)
+    let x = Tensor.uniform([1, height, width, channels], using: &random)
+    for angle in [0.1, 1.5, 2.9, 4.8] {
+      let m = [cos(angle), -sin(angle) * 0.9, sin(angle), cos(angle) * 1.1]
+      let y = x.warped(by: [SamplingMap(matrix: m)], .bicubic, border: border)
+      for c in 0..<channels {
+        let one = x.sliced(c..<c + 1, axis: 3).elements.map(Double.init)
+        let expected = WarpTests.bicubic(one, height, width, m, border)
+        // A coordinate is off by 2⁻¹⁷, and the kernel's slopes are of 1.06 at most, of 16 values up to 1.
+        let found = y.sliced(c..<c + 1, axis: 3).elements.map(Double.init)
+        #expect(deviation(found, expected) < 8 * 0x1p-17, "\(c)")
+      }
+    }
+  }
+
+  @Test(
+    "Quarter turns and flips move pixels, whatever they hold, also of images larger than a block",
+    arguments: [(3, 3, 1), (40, 23, 1), (33, 33, 3), (17, 50, 2)])
+  func exactMoves(height: Int, width: Int, channels: Int) {
+    // Neighbors that are no numbers must not spread.
+    var values = (0..<height * width * channels).map { Float($0) }
+    values[values.count / 2] = .nan
+    values[1] = .infinity
+    let x = Tensor(values, shape: [1, height, width, channels])
+    for (m, isTurned) in [
+      ([1, 0, 0, 1], false), ([-1, 0, 0, -1], false), ([-1, 0, 0, 1], false),
+      ([1, 0, 0, -1], false),
+      ([0, 1, -1, 0], true), ([0, -1, 1, 0], true), ([0, 1, 1, 0], true), ([0, -1, -1, 0], true),
+    ] as [([Double], Bool)] {
+      let size = isTurned ? (height: width, width: height) : (height: height, width: width)
+      for kind in Interpolation.allCases {
+        let y = x.warped(by: [SamplingMap(matrix: m)], size: size, kind).elements
+        let isMoved = (0..<size.height * size.width * channels).allSatisfy { i in
+          let (c, px, py) = (i % channels, i / channels % size.width, i / channels / size.width)
+          let (dx, dy) = (2 * px - size.width + 1, 2 * py - size.height + 1)
+          let sx = (Int(m[0]) * dx + Int(m[1]) * dy + width - 1) / 2
+          let sy = (Int(m[2]) * dx + Int(m[3]) * dy + height - 1) / 2
+          return y[i].bitPattern == values[(sy * width + sx) * channels + c].bitPattern
+        }
+        #expect(isMoved, "\(m), \(kind)")
+      }
+    }
+  }
+
+  @Test(
     "The gradients by image and by map agree with central differences",
     arguments: BorderPolicy.allCases, [Interpolation.bilinear, .bicubic])
   func gradients(border: BorderPolicy, interpolation: Interpolation) {

@@ -37,8 +37,12 @@ private func picture(_ width: Int, _ height: Int, _ channels: Int, depth: Int = 
     "A picture moved tile by tile is the picture moved at once",
     arguments: [Canvas.grow, .crop, .keep], [1, 3, 4])
   func tiles(canvas: Canvas, channels: Int) {
-    let image = picture(330, 290, channels)
-    for background in [Background.edge, .color([0.2, 0.4, 0.6, 0.9].suffix(channels))] {
+    let color = Background.color([0.2, 0.4, 0.6, 0.9].suffix(channels))
+    // Of the long one some tiles see nothing but background.
+    for (image, background) in [
+      (picture(330, 290, channels), Background.edge), (picture(330, 290, channels), color),
+      (picture(1100, 40, channels), color),
+    ] {
       for (degrees, interpolation) in [
         (3.0, Interpolation.bicubic), (45, .bicubic), (-12.5, .bilinear), (176, .bicubic),
         (91, .nearest),

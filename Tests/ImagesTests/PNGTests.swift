@@ -72,6 +72,28 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     try FileManager.default.removeItem(atPath: path)
   }
 
+  @Test("Large pictures are written small, whether parts of them repeat or not, and read back")
+  func large() throws {
+    let (width, height) = (1100, 1000)
+    func hash(_ i: Int) -> UInt32 {
+      let a = (UInt32(i) ^ UInt32(i) >> 15) &* 2_246_822_519
+      return (a ^ a >> 13) &* 3_266_489_917
+    }
+    let tile = (0..<64 * 64).map { UInt16(hash($0) >> 24) }
+    let noise = (0..<width * height).map { UInt16(hash($0) >> 28) }
+    let patterned = (0..<width * height).map { tile[$0 / width % 64 * 64 + $0 % width % 64] }
+    // 4 of 8 bits are noise; of the pattern hardly anything is new.
+    for (samples, most) in [(noise, 0.6), (patterned, 0.1)] {
+      let image = Image(width: width, height: height, channels: 1, samples: samples)
+      let path = temporaryFile("large.png")
+      defer { try? FileManager.default.removeItem(atPath: path) }
+      try image.write(to: path)
+      #expect(try Image(path: path) == image)
+      let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? .max
+      #expect(Double(size) < most * Double(width * height), "\(size)")
+    }
+  }
+
   @Test("A file that cannot be written is an error, and nothing is left") func unwritable() {
     let image = Image(width: 1, height: 1, channels: 1, samples: [0])
     #expect(throws: ImageError.self) { try image.write(to: "/nonexistent/x.png") }

@@ -59,6 +59,26 @@ private func picture(_ height: Int, _ width: Int, channels: Int = 1) -> Tensor {
     #expect(flipped[0][2][0].elements == [1])
   }
 
+  @Test(
+    "Several elements on each image give what each gives alone, bit for bit",
+    arguments: [(9, 9), (8, 8), (6, 9)])
+  func onEach(height: Int, width: Int) {
+    var random = RandomStream(seed: 3, name: "each")
+    let x = Tensor.uniform([3, height, width, 2], using: &random)
+    let angles: [Double] = height == width ? [0.3, 0.3 + .pi / 2, 2.8, 0.3 + .pi, 0] : [0.3, 0.1]
+    let all = angles.map { PlanarIsometry(residual: $0) }
+    let flipped = all.map { O2().compose($0, PlanarIsometry(isReflected: true)) }
+    let elements = [all, Array(flipped.prefix(1)), flipped + all]
+    for kind in Interpolation.allCases {
+      let action = ImageAction(O2(), interpolation: kind, border: .edge)
+      let together = action.act(onEach: elements, of: x)
+      let apart = elements.enumerated().flatMap { n, some in
+        some.map { action.act([$0], on: x.sliced(n..<n + 1)) }
+      }
+      #expect(together == Tensor.concatenated(apart), "\(kind)")
+    }
+  }
+
   @Test("Turning there and back loses no more than interpolation does") func thereAndBack() {
     // A band-limited image: of second derivatives below (π/8)², twice linear interpolation is off by
     // at most 2 · 2 · (π/8)² / 8 = 0.0772 inside the disc that both rotations see.
