@@ -126,7 +126,9 @@ private struct Level {
     }.map(\.element)
   }
 
-  /// What is to be known of a square. Rows are summed each on its own, in eight sums: one sum waits for its last addition.
+  /// What is to be known of a square.
+  ///
+  /// Rows are summed each on its own, in eight sums: one sum would wait for its last addition.
   private func tile(
     _ x: Int, _ y: Int, _ size: Int, _ pixels: UnsafeBufferPointer<Float>
   ) -> Tile {
@@ -139,7 +141,8 @@ private struct Level {
       return (start + whole..<start + count).reduce(sums.sum()) { $0 + rest($1) }
     }
     func eight(_ at: Int) -> SIMD8<Float> {
-      unsafe UnsafeRawPointer(pixels.baseAddress! + at).loadUnaligned(as: SIMD8<Float>.self)
+      unsafe UnsafeRawBufferPointer(pixels).loadUnaligned(
+        fromByteOffset: 4 * at, as: SIMD8<Float>.self)
     }
     func step(_ a: SIMD8<Float>, _ b: SIMD8<Float>) -> SIMD8<Float> {
       var d = a - b
