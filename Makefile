@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: serve page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: serve test-serve bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -52,6 +52,9 @@ SERVE = swift build -c release --package-path Serve --product canon-serve
 serve: build ## The program behind `canon serve`, beside the command: .build/release/canon-serve
 	$(SERVE) --scratch-path .build-serve
 	install -m 755 .build-serve/release/canon-serve .build/release/canon-serve
+
+test-serve: needs-swift packages ## The tests of canon-serve; one drives Chromium, where chromium-driver is installed
+	swift test --disable-xctest --package-path Serve --scratch-path .build-serve
 
 demo: build ## The main job on the shipped digits, with the shipped model: a table and a picture
 	@rm -rf demo-out
@@ -115,8 +118,16 @@ bench-packages:
 
 LEARNING = env -u OPENBLAS_CORETYPE $(BENCH)/LearningBenchmark Benchmarks/Data
 
-bench: benchmarks bench-packages ## Learned against heuristic canonicalization, seven kinds of tasks: half an hour
+bench: benchmarks bench-packages ## Learned against heuristic canonicalization, seven kinds of tasks, and pages of text: half an hour
 	$(LEARNING) --out Benchmarks/Results/learning
+	@if pkg-config --exists pangocairo; then $(MAKE) --no-print-directory bench-some-pages; \
+	else echo "Pages of text are left out: make page-packages installs the fonts that they are drawn with."; fi
+
+# The model that is shipped, and the heuristics, on pages of fonts and layouts that it never saw: three minutes.
+bench-some-pages: page-generator
+	mkdir -p Benchmarks/Results/pages
+	env -u OPENBLAS_CORETYPE $(PAGES) measure models/pages.safetensors --pages 240 > Benchmarks/Results/pages/some.txt
+	@cat Benchmarks/Results/pages/some.txt
 
 bench-full: benchmarks bench-packages ## The same with the paper's sizes: a day
 	$(LEARNING) --full --out Benchmarks/Results/learning-full
@@ -163,6 +174,8 @@ pages-model: build page-data ## The model `pages` anew: models/pages.safetensors
 	$(CANON) calibrate runs/pages page-data/valid --skew 15 --error 0.001 --out models/pages.safetensors
 
 bench-pages: build page-generator ## The model `pages` beside heuristics and Tesseract, on fonts and layouts that it never saw
-	env -u OPENBLAS_CORETYPE $(PAGES) measure models/pages.safetensors --pages 2000 --tesseract 200
+	mkdir -p Benchmarks/Results/pages
+	env -u OPENBLAS_CORETYPE $(PAGES) measure models/pages.safetensors --pages 2000 --tesseract 200 > Benchmarks/Results/pages/all.txt
+	@cat Benchmarks/Results/pages/all.txt
 
 check: lint build docs test ## Everything
