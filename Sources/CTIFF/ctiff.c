@@ -51,7 +51,8 @@ int ctiff_pages(const char *path) {
   if (!tiff) return 0;
   const int count = (int)TIFFNumberOfDirectories(tiff);
   TIFFClose(tiff);
-  return count;
+  // Where the way to the next one is damaged, that one is a page too, which cannot be read.
+  return count + (errors.text[0] != 0);
 }
 
 /// Whether samples can be taken from rows as they are; everything else goes through libtiff's conversion to RGBA of 8 bits.

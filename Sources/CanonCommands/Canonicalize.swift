@@ -83,11 +83,12 @@ struct Canonicalize: ParsableCommand {
     }
     let place = try OutputFolder(out, apartFrom: folder, source)
     let manifest = try ManifestWriter(
-      place, Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least))
+      place, Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least),
+      of: source.names)
     noteUnread(source, in: folder)
     Interruption.watch()
     var failures = Failures(choice.domain.noun)
-    var (converted, trimmed) = (0, 0)
+    var (converted, trimmed, lossy) = (0, 0, 0)
     var unsure: [String] = []
     var progress = Progress(
       total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
@@ -98,7 +99,7 @@ struct Canonicalize: ParsableCommand {
       let names = Set(lot.names)
       return (
         entries: written.entries, converted: written.entries.count { !names.contains($0.file) },
-        trimmed: written.entries.count { $0.motion.isExact && !$0.isExact },
+        trimmed: written.trimmed, lossy: written.lossy,
         unsure: written.entries.filter { $0.isUnsure == true }.map(\.file),
         errors: lot.errors + written.errors
       )
@@ -107,6 +108,7 @@ struct Canonicalize: ParsableCommand {
       try manifest.append(lot.entries)
       converted += lot.converted
       trimmed += lot.trimmed
+      lossy += lot.lossy
       unsure += lot.unsure
       if json && !lot.entries.isEmpty {
         try emit(jsonLines(lot.entries).joined(separator: "\n"))
@@ -120,7 +122,7 @@ struct Canonicalize: ParsableCommand {
     try place.finish()
     if !json {
       try emit(
-        "\(manifest.count - unsure.count) images in canonical pose in \(out), \(manifest.ambiguous) with ties"
+        "\(manifest.count - unsure.count) \(manifest.count - unsure.count == 1 ? "image" : "images") in canonical pose in \(out), \(manifest.ambiguous) with ties"
           + (unsure.isEmpty ? "." : ", and \(unsure.count) as they were."))
     }
     if !unsure.isEmpty && !common.quiet {
@@ -132,11 +134,19 @@ struct Canonicalize: ParsableCommand {
             ? " and \(unsure.count - 20) more; the manifest has all margins" : "")
           + ".")
     }
+    if !manifest.others.isEmpty && !common.quiet {
+      note("Note: the manifest has \(manifest.others.count) more, of earlier commands.")
+    }
     if converted > 0 && !common.quiet {
       note(
         "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
           + "turns and flips (see --quarter-turns) of whole blocks"
           + (pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg."
+      )
+    }
+    if lossy > 0 && !common.quiet {
+      note(
+        "Note: \(lossy) JPEG \(lossy == 1 ? "file is" : "files are") written anew, with the loss of quality \(pictures.jpeg ?? 0) (--jpeg)."
       )
     }
     if trimmed > 0 && !common.quiet {

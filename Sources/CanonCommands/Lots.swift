@@ -5,8 +5,9 @@ import Images
 import Symmetry
 import TensorCore
 
-/// An image in canonical form, written, or why it could not be.
-typealias Written = (entries: [Manifest.Entry], errors: [any Error])
+/// Images in canonical form, written, or why they could not be; of how many pixels at the sides are cut off, and how many are
+/// JPEG files that were written anew.
+typealias Written = (entries: [Manifest.Entry], errors: [any Error], trimmed: Int, lossy: Int)
 
 extension InputLot {
   /// Writes the images in canonical pose, under the same names.
@@ -22,7 +23,7 @@ extension InputLot {
     _ found: [Pose<Motion>], _ options: PictureOptions, least: Double? = nil, from source: String,
     to folder: OutputFolder
   ) throws -> Written {
-    var written: Written = ([], [])
+    var written: Written = ([], [], 0, 0)
     let poses = found.map { $0.isSure(least) ? $0 : Pose(Motion(), margin: $0.margin) }
     for (n, image) in images.enumerated() {
       let (motion, g) = (poses[n].element, poses[n].element.planarIsometry)
@@ -57,6 +58,8 @@ extension InputLot {
         motion.isExact
         ? action.size(of: (moved.height, moved.width), movedBy: motion)
         : (height: image.height, width: image.width)
+      if !isKept { written.lossy += 1 }
+      if original != (image.height, image.width) { written.trimmed += 1 }
       var color: [Double]?
       if case .color(let numbers) = action.background, !motion.isExact {
         color = numbers.map { Double($0) }
@@ -68,7 +71,7 @@ extension InputLot {
           map: motion.map.map { $0.matrix + $0.translation },
           degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
           isExact: isKept && motion.isExact && original == (image.height, image.width),
-          background: color,
+          background: color, pages: folder.pageCount(of: names[n]),
           isUnsure: found[n].isSure(least) ? nil : true))
     }
     return written

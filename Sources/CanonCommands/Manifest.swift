@@ -24,6 +24,11 @@ struct Manifest {
       canvas = options.canvas.rawValue
       background = options.background
     }
+
+    /// Whether images are moved in the same way.
+    func moves(as other: Header) -> Bool {
+      (interpolation, canvas, background) == (other.interpolation, other.canvas, other.background)
+    }
   }
 
   /// One image.
@@ -46,6 +51,8 @@ struct Manifest {
     var isExact: Bool
     /// The color beside the image, a number in 0…1 a channel.
     var background: [Double]?
+    /// Of how many pages the file is, where the image is one of several.
+    var pages: Int?
     /// Whether the image was left as it was, since its margin is below the smallest that is acted on.
     var isUnsure: Bool?
 
@@ -148,19 +155,46 @@ struct Manifest {
 }
 
 /// Writes a manifest line by line, beside its final name; `finish` renames it, and without it nothing
-/// is left, nor of an earlier one: a manifest never describes other images than those beside it.
+/// is left: a manifest never describes other images than those beside it. What an earlier one says of images that
+/// are not written now stays.
 final class ManifestWriter {
   private let path, temporary: String
   private let handle: FileHandle
   private(set) var count = 0
   private(set) var ambiguous = 0
+  /// Of an earlier run.
+  let others: [Manifest.Entry]
 
-  /// - Throws: `CommandError`.
-  init(_ folder: OutputFolder, _ header: Manifest.Header) throws {
-    path = Manifest.path(in: folder.path)
+  /// - Parameter names: Of the inputs whose images are written.
+  /// - Throws: `CommandError`, also where an earlier manifest moves images in another way.
+  init(_ folder: OutputFolder, _ header: Manifest.Header, of names: [String]) throws {
+    let path = Manifest.path(in: folder.path)
+    self.path = path
     temporary = folder.path + "/" + Files.partialName("manifest")
+    let written = Set(names.flatMap(OutputFolder.fileNames).map { Array($0.utf8) })
+    let earlier = Files.isRegular(path) ? try? Manifest(folder: folder.path) : nil
+    let others = (earlier?.images ?? []).filter { entry in
+      let file = "\(folder.path)/\(entry.file)"
+      return !written.contains(Array(entry.file.utf8))
+        && (Files.isRegular(file) || entry.pages != nil && Files.isRegular(Files.parent(of: file)))
+    }
+    self.others = others
+    if let earlier, !others.isEmpty, !earlier.header.moves(as: header) {
+      throw CommandError(
+        "\(folder.path) holds \(others.count) other \(others.count == 1 ? "image" : "images") of a command with another canvas, background or "
+          + "interpolation, and one manifest has one of each; name another folder.")
+    }
     guard unsafe unlink(path) == 0 || errno == ENOENT else {
       throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
+    }
+    if let earlier, !others.isEmpty {
+      let text = ([earlier.header.jsonLine] + jsonLines(others)).map { $0 + "\n" }.joined()
+      try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") }) {
+        (temporary) throws(CommandError) in
+        guard Files.write(Array(text.utf8), to: temporary) else {
+          throw CommandError("\(path) cannot be written; check the free space.")
+        }
+      }
     }
     guard FileManager.default.createFile(atPath: temporary, contents: nil),
       let handle = FileHandle(forWritingAtPath: temporary)
@@ -179,6 +213,7 @@ final class ManifestWriter {
   }
 
   func finish() throws {
+    try write(jsonLines(others))
     guard (try? handle.close()) != nil, unsafe rename(temporary, path) == 0 else {
       throw CommandError("\(path) cannot be written; check the free space.")
     }

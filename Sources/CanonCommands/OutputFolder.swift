@@ -14,10 +14,11 @@ final class OutputFolder: Sendable {
   private let place: Place
   private let lock: FolderLock
   private let prepared = Mutex<Set<[UInt8]>>([])
-  /// What the manifest of an earlier run lists, where an image may get another name now.
-  private let earlier: Set<[UInt8]>
-  /// The names of files of several pages, each with those of its pages, which are written one by one, and joined at the end.
+  private let ledger: OutputLedger
+  /// The names of files of several pages, each with those of its pages, which are written one by one.
   private let pages: [[UInt8]: [String]]
+  /// Whether one file is made of them at the end: an archive has them one by one.
+  private var joins: Bool { archive == nil }
 
   /// Takes hold of a folder, and creates it if need be.
   ///
@@ -25,8 +26,12 @@ final class OutputFolder: Sendable {
   ///   - path: The folder.
   ///   - input: What the command was given: a folder, or a file.
   ///   - source: The inputs there.
+  ///   - pages: Those of files of several pages, where the inputs themselves do not say it.
   /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
-  init(_ name: String, apartFrom input: String, _ source: any InputSource) throws {
+  init(
+    _ name: String, apartFrom input: String, _ source: any InputSource,
+    pages: [[UInt8]: [String]]? = nil
+  ) throws {
     let isArchive = name.lowercased().hasSuffix(".tar") && !Files.isFolder(name)
     guard isArchive || Files.isFolder(name) || !Self.isFileName(name) else {
       throw CommandError(
@@ -38,8 +43,8 @@ final class OutputFolder: Sendable {
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
-      let own = (try? TarArchive(path: name))?.bytes(of: ".canon")
-      guard own == Array(Self.mark.utf8) || !FileManager.default.fileExists(atPath: name) else {
+      let own = (try? TarArchive(path: name))?.bytes(of: OutputLedger.fileName)
+      guard OutputLedger.isOne(own) || !FileManager.default.fileExists(atPath: name) else {
         throw CommandError(
           "\(name) is there, and canon did not write it; name another archive.")
       }
@@ -58,7 +63,7 @@ final class OutputFolder: Sendable {
       }
     }
     if let name = source.names.first(where: { name in
-      ["manifest.jsonl", ".canon"].contains { name == $0 || name.hasPrefix($0 + "/") }
+      ["manifest.jsonl", OutputLedger.fileName].contains { name == $0 || name.hasPrefix($0 + "/") }
     }) {
       throw CommandError(
         "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
@@ -102,42 +107,34 @@ final class OutputFolder: Sendable {
         "\(path) is being written by another command; wait, or name another folder.")
     }
     self.lock = lock
-    pages = isArchive ? [:] : Self.pages(of: source)
-    earlier = mayChange ? Set(Manifest.files(in: path).map { Array($0.utf8) }) : []
+    self.pages = pages ?? Self.pages(of: source)
+    ledger = OutputLedger(folder: path)
     try claim(source)
     try prepare(path)
   }
 
-  /// Marks the folder as written by this program.
-  ///
-  /// What it wrote before it may replace, so that a job that was stopped is done again; what others put there is
-  /// theirs.
+  /// Refuses to replace, or to mix with, what others put there, and begins to list what is written.
   private func claim(_ source: any InputSource) throws {
-    let mark = "\(path)/.canon"
-    let isOurs = [mark, "\(path)/manifest.jsonl"].contains {
-      FileManager.default.fileExists(atPath: $0)
-    }
+    let joined = joins ? pages.values.map { Files.parent(of: $0[0]) } : []
     // What a link below leads to is refused where it is met.
-    let taken =
-      isOurs
-      ? nil
-      : (pages.values.map { Files.parent(of: $0[0]) } + source.names.flatMap(Self.takenNames)).first
-      { name in
-        let file = "\(path)/\(name)"
-        return FileManager.default.fileExists(atPath: file)
-          && place.contains(Place(Files.parent(of: file)))
-      }
+    let taken = (joined + source.names.flatMap(Self.takenNames)).first { name in
+      let file = "\(path)/\(name)"
+      return !ledger.owns(name) && FileManager.default.fileExists(atPath: file)
+        && place.contains(Place(Files.parent(of: file))) && !isOwnFolder(name)
+    }
     if let taken {
       throw CommandError(
         "\(path) holds a \(taken) that canon did not write, and that would be lost, or be mixed up; name another folder."
       )
     }
-    // Where it cannot be written, the first image says why.
-    try? Self.mark.write(toFile: mark, atomically: false, encoding: .utf8)
+    ledger.open()
   }
 
-  /// What says that images are written by this program.
-  private static let mark = "Images here are written, and replaced, by canon.\n"
+  /// Whether a name is that of a folder of pages which earlier commands have written.
+  private func isOwnFolder(_ name: String) -> Bool {
+    guard ImageCodecs.isImage(name), Files.isFolder("\(path)/\(name)") else { return false }
+    return Files.names(in: "\(path)/\(name)")?.contains { ledger.owns("\(name)/\($0)") } == true
+  }
 
   /// Of an archive that was not finished nothing is left.
   deinit {
@@ -149,7 +146,8 @@ final class OutputFolder: Sendable {
   ///
   /// - Throws: `CommandError`; an archive that was there stays then.
   func finish() throws {
-    for pages in pages.values { try join(pages) }
+    if joins { for pages in pages.values { try join(pages) } }
+    ledger.finish()
     guard let archive else { return }
     var names: [String] = []
     var folders = [""]
@@ -159,7 +157,7 @@ final class OutputFolder: Sendable {
         if Files.isFolder("\(path)/\(file)") { folders.append(file) } else { names.append(file) }
       }
     }
-    let first = ["manifest.jsonl", ".canon"].filter(names.contains)
+    let first = ["manifest.jsonl", OutputLedger.fileName].filter(names.contains)
     let ordered = first + names.filter { !first.contains($0) }.sortedByBytes()
     try Files.replace(archive, { CommandError("\(archive) cannot be written (\($0)).") }) {
       (temporary) throws(CommandError) in
@@ -189,28 +187,39 @@ final class OutputFolder: Sendable {
     Array(path.utf8.dropFirst(self.path.utf8.count + 1))
   }
 
+  /// Of how many pages the file is that an input is one of; `nil` where it is a file of its own.
+  func pageCount(of name: String) -> Int? { pages[Array(Files.parent(of: name).utf8)]?.count }
+
   /// Makes one file of the pages of one, where all of them were written; of some of them the numbers would be others.
   private func join(_ pages: [String]) throws {
-    let (file, parts) = ("\(path)/\(Files.parent(of: pages[0]))", pages.map { "\(path)/\($0)" })
-    guard parts.allSatisfy(Files.isRegular), Files.names(in: file)?.count == parts.count else {
-      return
+    let name = Files.parent(of: pages[0])
+    let (file, parts) = ("\(path)/\(name)", pages.map { "\(path)/\($0)" })
+    guard parts.allSatisfy(Files.isRegular) else { return }
+    guard Files.names(in: file)?.count == parts.count else {
+      return note("Note: the pages of \(file) stay apart: there are other files among them.")
     }
-    let joined = Files.parent(of: file) + "/" + Files.partialName("pages")
+    let beside = Files.parent(of: file) + "/"
+    let (joined, apart) = (
+      beside + Files.partialName("joined"), beside + Files.partialName("pages")
+    )
     defer { unsafe unlink(joined) }
     guard try ImageCodecs.join(parts, to: joined) else { return }
-    for part in parts { unsafe unlink(part) }
-    guard unsafe rmdir(file) == 0, unsafe rename(joined, file) == 0 else {
+    ledger.add(name)
+    guard unsafe rename(file, apart) == 0, unsafe rename(joined, file) == 0 else {
+      unsafe rename(apart, file)
       throw CommandError("\(file) cannot be written; check the folder's permission.")
     }
+    try? FileManager.default.removeItem(atPath: apart)
   }
 
   /// Whether nobody would give a name to a folder.
   private static func isFileName(_ name: String) -> Bool {
     let others = [
       "zip", "gz", "tgz", "bz2", "xz", "zst", "7z", "rar", "pdf", "json", "jsonl", "csv", "html",
-      "safetensors",
+      "safetensors", "gif", "bmp", "jp2", "heic", "avif", "svg", "txt",
     ]
-    let ending = name.split(separator: ".").count > 1 ? name.split(separator: ".").last : nil
+    let parts = Files.name(of: name).split(separator: ".")
+    let ending = name.hasSuffix("/") || parts.count < 2 ? nil : parts.last
     return ImageCodecs.isImage(name) || ending.map { others.contains($0.lowercased()) } == true
   }
 
@@ -219,7 +228,7 @@ final class OutputFolder: Sendable {
   static func fileName(_ name: String) -> String { ImageCodecs.losslessName(name) }
 
   /// The names that what is made of an input can have: its own too where a file is turned without loss.
-  private static func fileNames(_ name: String) -> [String] {
+  static func fileNames(_ name: String) -> [String] {
     fileName(name) == name ? [name] : [fileName(name), name]
   }
 
@@ -267,14 +276,27 @@ final class OutputFolder: Sendable {
 
   /// Removes what an earlier run wrote under a name that the image has no longer; what others put there stays.
   func removeEarlier(_ name: String) {
-    if earlier.contains(Array(name.utf8)) { unsafe unlink("\(path)/\(name)") }
+    if ledger.earlier.contains(Array(name.utf8)) { unsafe unlink("\(path)/\(name)") }
   }
 
   /// The path of a file below, whose folder is there.
   func prepared(for name: String) throws -> String {
     let file = "\(path)/\(name)"
     try prepare(Files.parent(of: file))
+    if isOwnFolder(name) {
+      // Of an earlier run, when it had several pages, of which one could not be read.
+      removeEarlierPages(name)
+      unsafe rmdir(file)
+    }
+    guard !Files.isFolder(file) else {
+      throw ImageError.unwritable(path: file, reason: unsafe String(cString: strerror(EISDIR)))
+    }
+    ledger.add(name)
     return file
+  }
+
+  private func removeEarlierPages(_ name: String) {
+    for page in Files.names(in: "\(path)/\(name)") ?? [] { removeEarlier("\(name)/\(page)") }
   }
 
   /// Creates a folder below, and clears it, once.
@@ -290,7 +312,7 @@ final class OutputFolder: Sendable {
       // A member of an archive may have the name of a folder of others.
       var above = folder
       while above.utf8.count > path.utf8.count {
-        if pages[name(below: above)] != nil, Files.isRegular(above) {
+        if joins, pages[name(below: above)] != nil, Files.isRegular(above) {
           // An earlier run made it of its pages.
           unsafe unlink(above)
         }
@@ -307,13 +329,9 @@ final class OutputFolder: Sendable {
           "\(folder) leads out of \(path) by a link; remove it, or name another folder.")
       }
       Files.removePartials(in: folder)
-      if pages[name(below: folder)] != nil {
-        // Of an earlier run that was stopped, of a file of other pages.
-        for page in Files.names(in: folder) ?? []
-        where ImageCodecs.isImage(page) && Int(page.prefix { $0 != "." }) != nil {
-          unsafe unlink("\(folder)/\(page)")
-        }
-      }
+      // Of an earlier run that was stopped, of a file of other pages.
+      let below = name(below: folder)
+      if pages[below] != nil { removeEarlierPages(String(decoding: below, as: UTF8.self)) }
       prepared.insert(Array(folder.utf8))
     }
   }

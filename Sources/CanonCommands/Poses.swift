@@ -34,7 +34,7 @@ struct Poses: ParsableCommand {
 
   @Argument(
     help:
-      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+      "A model: a .safetensors file, or a folder of `canon train`."
   )
   var model: String
 

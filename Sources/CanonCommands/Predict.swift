@@ -132,7 +132,8 @@ struct Predict: ParsableCommand {
     let least = file.figures[Calibrate.figure]
     let manifest = try forms.map {
       try ManifestWriter(
-        $0, Manifest.Header(canonicalizer: self.model, pictures, minMargin: least))
+        $0, Manifest.Header(canonicalizer: self.model, pictures, minMargin: least),
+        of: source.names)
     }
     let format = json ? Format.json : self.format
     // Widths are known beforehand, so that a large folder's table is printed as it is made.

@@ -30,7 +30,8 @@ struct Restore: ParsableCommand {
     let manifest = try Manifest(folder: folder)
     let images = ImageDomain()
     let files = ImageFolder(path: folder, files: manifest.images.map(\.file))
-    let place = try OutputFolder(out, apartFrom: folder, images.source(files))
+    let place = try OutputFolder(
+      out, apartFrom: folder, images.source(files), pages: manifest.pages)
     let entries = Dictionary(
       uniqueKeysWithValues: manifest.images.map { (Array($0.file.utf8), $0) })
     Interruption.watch()
@@ -70,12 +71,20 @@ struct Restore: ParsableCommand {
         "\(done) of \(files.files.count) images are restored; run it again for all.")
     }
     try place.finish()
-    try emit("\(done) images restored in \(out), \(exact) of them bit for bit.")
+    try emit(
+      "\(done) \(done == 1 ? "image" : "images") restored in \(out), \(exact) of them bit for bit.")
     try failures.finish()
   }
 }
 
 extension Manifest {
+  /// The files of several pages of which all are here, by name, with the names of these.
+  fileprivate var pages: [[UInt8]: [String]] {
+    let pages = images.filter { $0.pages != nil && $0.file.contains("/") }
+    return Dictionary(grouping: pages) { Array(Files.parent(of: $0.file).utf8) }
+      .filter { $0.value.count == $0.value[0].pages }.mapValues { $0.map(\.file) }
+  }
+
   /// How images are moved.
   private func action(_ entry: Entry) -> PictureAction {
     let background: Background =

@@ -47,7 +47,10 @@ struct Verify: ParsableCommand {
   )
   var tolerance: Float?
 
-  @Option(help: "The largest mean deviation of the output allowed where images are resampled.")
+  @Option(
+    help:
+      "The largest mean deviation of the output (of the pose in radians, where a model has no other) allowed where images are resampled."
+  )
   var interpolatedTolerance: Float = 0.2
 
   @Option(
@@ -123,10 +126,14 @@ struct Verify: ParsableCommand {
       return !(output.maximum <= exact && form <= exact)
     }
     guard failed.isEmpty else {
-      let some = failed.prefix(8).map(\.element.text).joined(separator: ", ")
+      let some =
+        failed.prefix(8).map(\.element.text).joined(separator: ", ")
+        + (failed.count > 8 ? " and \(failed.count - 8) more" : "")
       note(
         "Not equivariant within the tolerance for \(failed.count) of \(rows.count) elements: \(some)."
-      )
+          + (isOfPoses && group == nil && failed.allSatisfy { !$0.element.isExact }
+            ? " Quarter turns are; at other angles the model may not be made for images that lie so (--group C4 measures quarter turns alone)."
+            : ""))
       throw ExitCode(1)
     }
     if !common.quiet {

@@ -84,7 +84,11 @@ public enum Files {
     for name in names(in: folder) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
       let number = name.dropFirst(prefix.count).prefix { $0.isNumber }
       guard let process = pid_t(number), kill(process, 0) != 0, errno == ESRCH else { continue }
-      unsafe unlink("\(folder)/\(name)")
+      let path = "\(folder)/\(name)"
+      if unsafe unlink(path) != 0, errno == EISDIR {
+        for part in names(in: path) ?? [] { unsafe unlink("\(path)/\(part)") }
+        unsafe rmdir(path)
+      }
     }
   }
 

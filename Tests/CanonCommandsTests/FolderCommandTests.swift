@@ -229,13 +229,17 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     let restored = try canon("restore", out, temporary("stale-back"))
     #expect(
       restored.status == 2 && restored.err.contains("a.png") && restored.err.contains("checksum"))
-    #expect(restored.out.hasPrefix("1 images restored"))
+    #expect(restored.out.hasPrefix("1 image restored"))
     // A run that fails on its way leaves no manifest of an earlier one, and nothing half-written.
-    try manager.createDirectory(atPath: "\(out)/b.png.d", withIntermediateDirectories: true)
-    try manager.removeItem(atPath: "\(out)/b.png")
-    try manager.createDirectory(atPath: "\(out)/b.png", withIntermediateDirectories: true)
+    try noise(8, 9, seed: 3).write(to: "\(folder)/c.png")
+    try manager.createDirectory(atPath: "\(folder)/sub", withIntermediateDirectories: true)
+    try noise(8, 9, seed: 4).write(to: "\(folder)/sub/d.png")
+    let away = temporary("stale-away")
+    try manager.createDirectory(atPath: away, withIntermediateDirectories: true)
+    try manager.createSymbolicLink(atPath: "\(out)/sub", withDestinationPath: away)
     try Data().write(to: URL(fileURLWithPath: "\(out)/.canon-999999999-1.partial"))
     #expect(try canon("canonicalize", "gradient", folder, out).status == 1)
+    #expect(manager.fileExists(atPath: "\(out)/c.png"))
     let left = try manager.contentsOfDirectory(atPath: out)
     #expect(!left.contains("manifest.jsonl") && !left.contains { $0.hasSuffix(".partial") })
   }
@@ -286,7 +290,7 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     try manager.removeItem(atPath: "\(out)/b.png")
     try noise(3, 4).write(to: "\(out)/c.png")
     let two = try canon("restore", out, temporary("manifest-two"))
-    #expect(two.status == 2 && two.out.hasPrefix("1 images restored"), "\(two.out)")
+    #expect(two.status == 2 && two.out.hasPrefix("1 image restored"), "\(two.out)")
     #expect(two.err.contains("b.png") && two.err.contains("c.png") && two.err.contains("3 × 4"))
   }
 
@@ -320,6 +324,27 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     }
   }
 
+  @Test(
+    "A second command in the same folder keeps the poses of the first, or refuses where it moves in another way"
+  )
+  func merged() throws {
+    let (one, two) = (
+      try pictures("merge-1", ["a.png"]), try pictures("merge-2", ["a.png", "b.png"])
+    )
+    try FileManager.default.moveItem(atPath: "\(one)/a.png", toPath: "\(one)/c.png")
+    let (out, back) = (temporary("merge-out"), temporary("merge-back"))
+    #expect(try canon("canonicalize", "pca-sign", one, out, "--group", "C4").status == 0)
+    for _ in 0..<2 {
+      let second = try canon("canonicalize", "pca-sign", two, out, "--group", "C4")
+      #expect(second.status == 0 && second.err.contains("the manifest has 1 more"))
+    }
+    #expect(try canon("restore", out, back).out.hasPrefix("3 images restored"))
+    #expect(try Image(path: "\(back)/c.png") == Image(path: "\(one)/c.png"))
+    let other = try canon("canonicalize", "pca-sign", two, out, "--canvas", "crop")
+    #expect(other.status == 1 && other.err.contains("holds 1 other image"))
+    #expect(try canon("restore", out, temporary("merge-again")).status == 0)
+  }
+
   @Test("A file whose name begins with a dash is no row of flags (trust 13)") func dash() throws {
     let folder = try pictures("dash", ["-dash.png"])
     let process = Process()
@@ -331,6 +356,6 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     try process.run()
     let text = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
-    #expect(process.terminationStatus == 0 && text.hasPrefix("1 images"))
+    #expect(process.terminationStatus == 0 && text.hasPrefix("1 image "))
   }
 }

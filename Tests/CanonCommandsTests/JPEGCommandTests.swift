@@ -35,7 +35,8 @@ private let manager = FileManager.default
     #expect(!manager.fileExists(atPath: "\(out)/a0.jpg"))
     // What somebody put there since stays, under whatever name.
     try manager.copyItem(atPath: "\(folder)/a0.jpg", toPath: "\(out)/a0.jpg")
-    #expect(try canon("canonicalize", "pca-sign", folder, out).status == 0)
+    let refused = try canon("canonicalize", "pca-sign", folder, out)
+    #expect(refused.status == 1 && refused.err.contains("holds a a0.jpg"))
     #expect(manager.fileExists(atPath: "\(out)/a0.jpg"))
     let trimmed = temporary("photos-trimmed")
     let cut = try canon("canonicalize", "pca-sign", folder, trimmed, "--group", "C4", "--trim")

@@ -42,11 +42,12 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
       #expect(try Image(path: "\(back)/\(name)") == Image(path: "\(folder)/\(name)"), "\(page)")
     }
     #expect(ImageCodecs.pages(of: "scan.tif", in: back).count == 3)
-    // Into an archive they go one by one, and come back so.
+    // Into an archive they go one by one, and come back as one.
     let archive = temporary("scans-out.tar")
     #expect(try canon("canonicalize", "pca-sign", folder, archive, "--group", "C4").status == 0)
     let apart = temporary("scans-apart")
     #expect(try canon("restore", archive, apart).status == 0)
+    #expect(ImageCodecs.pages(of: "scan.tif", in: apart).count == 3)
     #expect(
       try Image(path: apart + "/scan.tif/2.tif") == Image(path: folder + "/scan.tif/2.tif"))
   }
@@ -56,7 +57,9 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
     let folder = try scans("stopped")
     let out = temporary("stopped-out")
     try manager.createDirectory(atPath: out + "/scan.tif", withIntermediateDirectories: true)
-    try Data().write(to: URL(filePath: out + "/.canon"))
+    let written =
+      "The files that are listed here are written, and replaced, by canon.\n\"scan.tif/01.tif\"\n"
+    try Data(written.utf8).write(to: URL(filePath: out + "/.canon"))
     try gradient(5, 5).write(to: out + "/scan.tif/01.tif")
     #expect(try canon("canonicalize", "identity", folder, out).status == 0)
     #expect(ImageCodecs.pages(of: "scan.tif", in: out).count == 3)
@@ -65,10 +68,46 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
     try manager.createDirectory(atPath: other + "/scan.tif", withIntermediateDirectories: true)
     try Data("kept".utf8).write(to: URL(filePath: other + "/scan.tif/note.txt"))
     #expect(try canon("canonicalize", "identity", folder, other).err.contains("did not write"))
-    try Data().write(to: URL(filePath: other + "/.canon"))
-    #expect(try canon("canonicalize", "identity", folder, other).status == 0)
+    try gradient(5, 5).write(to: other + "/scan.tif/2024.tif")
+    try Data(written.utf8).write(to: URL(filePath: other + "/.canon"))
+    try gradient(5, 5).write(to: other + "/scan.tif/01.tif")
+    let apart = try canon("canonicalize", "identity", folder, other)
+    #expect(apart.status == 0 && apart.err.contains("stay apart"))
     #expect(try bytes(other + "/scan.tif/note.txt") == Data("kept".utf8))
+    #expect(try Image(path: other + "/scan.tif/2024.tif") == gradient(5, 5))
+    #expect(!manager.fileExists(atPath: other + "/scan.tif/01.tif"))
     #expect(try Image(path: other + "/scan.tif/3.tif") == gradient(42, 30, times: 3))
+  }
+
+  @Test(
+    "A page that cannot be read is said, and keeps the others apart; the next run of a whole file is not in the way"
+  )
+  func damagedPages() throws {
+    let folder = try scans("damaged")
+    let whole = try bytes(folder + "/scan.tif")
+    let out = temporary("damaged-out")
+    // The way to the third page leads out of the file.
+    var cut = Array(whole)
+    let ends = cut.indices.dropLast(4).filter { at in
+      // A directory's last four bytes are the place of the next one: that of the second page is the last but one.
+      let next = cut[at..<at + 4].enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
+      return next > at && next + 2 < cut.count && (8...30).contains(Int(cut[next]))
+        && cut[next + 1] == 0
+        && cut[next + 2] == 0xFE && cut[next + 3] == 0
+    }
+    let last = try #require(ends.last)
+    for k in 0..<4 { cut[last + k] = k == 3 ? 0x70 : 0 }
+    try Data(cut).write(to: URL(filePath: folder + "/scan.tif"))
+    let result = try canon("canonicalize", "identity", folder, out)
+    #expect(result.status == 2 && result.err.contains("scan.tif/3.tif"))
+    #expect(try Image(path: out + "/scan.tif/2.tif") == gradient(41, 30, times: 2))
+    // A file of one page, and one of three, where the folder of two is.
+    try gradient(50, 30).write(to: folder + "/scan.tif")
+    #expect(try canon("canonicalize", "identity", folder, out).status == 0)
+    #expect(try Image(path: out + "/scan.tif") == gradient(50, 30))
+    try whole.write(to: URL(filePath: folder + "/scan.tif"))
+    #expect(try canon("canonicalize", "identity", folder, out).status == 0)
+    #expect(ImageCodecs.pages(of: "scan.tif", in: out).count == 3)
   }
 
   @Test("Several pages under the name of another format are refused, not cut to the first one")
@@ -120,6 +159,15 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
     let mixed = try canon("restore", out, folder)
     #expect(mixed.status == 1 && mixed.err.contains("photo.jpg"))
     #expect(try manager.contentsOfDirectory(atPath: folder) == ["photo.jpg"])
+    // Also where an earlier one wrote there: what it did not write is not its own.
+    let one = temporary("places-one")
+    try manager.createDirectory(atPath: one, withIntermediateDirectories: true)
+    try gradient(20, 24).write(to: one + "/other.png")
+    let oneOut = temporary("places-one-out")
+    #expect(try canon("canonicalize", "pca-sign", one, oneOut, "--min-margin", "0").status == 0)
+    #expect(try canon("restore", oneOut, folder).status == 0)
+    #expect(try canon("restore", out, folder).status == 1)
+    #expect(try canon("restore", oneOut, folder).status == 0)
   }
 
   @Test(

@@ -82,8 +82,11 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     let tile = (0..<64 * 64).map { UInt16(hash($0) >> 24) }
     let noise = (0..<width * height).map { UInt16(hash($0) >> 28) }
     let patterned = (0..<width * height).map { tile[$0 / width % 64 * 64 + $0 % width % 64] }
-    // 4 of 8 bits are noise; of the pattern hardly anything is new.
-    for (samples, most) in [(noise, 0.6), (patterned, 0.1)] {
+    // It repeats further down than a few rows, and is even noise within each.
+    let far = (0..<width * height).map { UInt16(hash($0 / width % 24 * width + $0 % width) >> 24) }
+    let ramp = (0..<width * height).map { UInt16($0 % width / 5) }
+    // 4 of 8 bits are noise; of the others hardly anything is new.
+    for (samples, most) in [(noise, 0.6), (patterned, 0.1), (far, 0.1), (ramp, 0.01)] {
       let image = Image(width: width, height: height, channels: 1, samples: samples)
       let path = temporaryFile("large.png")
       defer { try? FileManager.default.removeItem(atPath: path) }

@@ -146,6 +146,8 @@ struct Composer {
 
   /// A picture of no meaning: shapes, bars, or the grain of a photograph.
   private mutating func figure(_ box: Drawing.Box) {
+    // A title of many lines leaves no place.
+    guard box.width > 0, box.height > 0 else { return }
     let ink = drawing.gray
     defer { drawing.gray = ink }
     switch random.count(0...2) {

@@ -39,7 +39,7 @@ final class ConnectionHandler: ChannelInboundHandler {
   private let budget: Budget
   private var deadline: Scheduled<Void>?
   /// What the connection is doing.
-  private enum Phase { case reading, working, writing, closed }
+  private enum Phase { case reading, working, writing, refused, closed }
   private var phase = Phase.reading
   /// A request, or why one is refused, that came before the answer to the last one was gone.
   private var (next, nextRefusal): (WholeRequest?, Reply?) = (nil, nil)
@@ -75,6 +75,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     case .tooMany:
       if phase == .reading {
         refuse(.refusal(408, "The connection was idle, and others wait."), context)
+      } else if phase == .refused {
+        context.close(promise: nil)
       }
     case .refused(let reply):
       if phase == .reading { refuse(reply, context, isSending: true) } else { nextRefusal = reply }
@@ -126,21 +128,25 @@ final class ConnectionHandler: ChannelInboundHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    guard error is HTTPParserError, phase == .reading else { return context.close(promise: nil) }
-    refuse(.refusal(400, "What came is no HTTP."), context, isSending: true)
+    guard error is HTTPParserError, phase != .refused else { return context.close(promise: nil) }
+    let reply = Reply.refusal(400, "What came is no HTTP.")
+    // What was asked before it is answered first.
+    if phase == .reading { refuse(reply, context, isSending: true) } else { nextRefusal = reply }
   }
 
   /// The time for what comes next begins.
-  private func arm(_ context: ChannelHandlerContext) {
+  private func arm(_ context: ChannelHandlerContext, within seconds: Int? = nil) {
     deadline?.cancel()
     let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
     let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-    deadline = context.eventLoop.scheduleTask(in: .seconds(Int64(limits.seconds))) {
+    deadline = context.eventLoop.scheduleTask(in: .seconds(Int64(seconds ?? limits.seconds))) {
       let (context, handler) = (bound.value, handler.value)
       switch handler.phase {
       case .reading:
-        handler.refuse(.refusal(408, "The request did not come whole in time."), context)
-      case .writing: context.close(promise: nil)
+        handler.refuse(
+          .refusal(408, "The request did not come whole in time."), context,
+          isSending: handler.collector.isCollecting)
+      case .writing, .refused: context.close(promise: nil)
       case .working, .closed: break
       }
     }
@@ -150,8 +156,9 @@ final class ConnectionHandler: ChannelInboundHandler {
   private func refuse(
     _ reply: Reply, _ context: ChannelHandlerContext, isSending: Bool = false
   ) {
-    phase = .writing
-    arm(context)
+    phase = .refused
+    // Long enough for the answer to arrive; what is sent meanwhile is read, and passed over.
+    arm(context, within: min(limits.seconds, 5))
     front.end(reply, isSending: isSending)
   }
 

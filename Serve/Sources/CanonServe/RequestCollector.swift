@@ -57,9 +57,9 @@ final class RequestCollector: ChannelInboundHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     guard !isDeaf else { return }
+    connections.touch(context.channel)
     switch unwrapInboundIn(data) {
     case .head(let head):
-      connections.set(context.channel, isIdle: false)
       let declared = head.headers.first(name: "content-length").flatMap { Int($0) } ?? 0
       guard declared <= most else { return refuse(tooLarge, context) }
       request = WholeRequest(head: head)

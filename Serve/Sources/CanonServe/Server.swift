@@ -13,7 +13,7 @@ public struct ServerLimits: Sendable {
   public var bodies = 256 << 20
   /// In how many seconds a request must have come whole, and an answer gone.
   public var seconds = 30
-  /// How many connections are open; of more, the one that has been idle longest is closed.
+  /// How many connections are open; of more, the one from which nothing has come for longest is closed.
   public var connections = 256
   /// How many requests wait for a thread; more are refused with 503.
   public var waiting = 64
@@ -104,7 +104,7 @@ final class WorkQueue: Sendable {
 /// The open connections, and which of them have waited longest.
 final class Connections: Sendable {
   private struct State {
-    /// By identity, with the number of the moment since when it is idle; `nil` while it is answered.
+    /// By identity, with the number of the moment since when nothing has come; `nil` while it is answered.
     var open: [ObjectIdentifier: (channel: any Channel, idleSince: Int?)] = [:]
     var moment = 0
     var isDraining = false
@@ -137,6 +137,16 @@ final class Connections: Sendable {
     }
     idlest?.pipeline.fireUserInboundEventTriggered(ConnectionEvent.tooMany)
     return isAdded
+  }
+
+  /// It has sent something: of those that wait it is the last to go.
+  func touch(_ channel: any Channel) {
+    state.withLock { state in
+      let id = ObjectIdentifier(channel)
+      guard state.open[id]?.idleSince != nil else { return }
+      state.moment += 1
+      state.open[id]?.idleSince = state.moment
+    }
   }
 
   func set(_ channel: any Channel, isIdle: Bool) {

@@ -86,11 +86,12 @@ public struct Service: Sendable {
   public func view(_ bytes: [UInt8], degrees: Double, side: Int = 320) throws -> Answer {
     guard degrees.isFinite else { throw Refusal(400, "The angle is no number.") }
     let whole = try image(bytes)
-    let small = whole.shrunk(to: side)
     let turn = Motion(isometry: PlanarIsometry(residual: degrees * .pi / 180))
-    let shown = try moved(small, by: turn)
-    var (answer, prediction) = look(shown)
+    // The model is asked of what it would see of the file; what is shown is smaller.
+    let seen = degrees == 0 ? whole : try moved(whole.shrunk(to: 2 * images.size), by: turn)
+    var (answer, prediction) = look(seen)
     (answer.width, answer.height) = (whole.width, whole.height)
+    let shown = try moved(whole.shrunk(to: side), by: turn)
     let pose = prediction.poses[0].element
     let action = PictureAction(canvas: .grow, background: .color(shown.edgeColor))
     let form = try moved(shown, by: pose.inverse)
@@ -108,6 +109,11 @@ public struct Service: Sendable {
 
   private func image(_ bytes: [UInt8]) throws -> Image {
     guard !bytes.isEmpty else { throw Refusal(400, "The request has no image in its body.") }
+    if bytes.starts(with: "--".utf8) {
+      throw Refusal(
+        400,
+        "The body is a form; send the file itself, as `curl --data-binary @scan.jpg` does.")
+    }
     do { return try Image(bytes: bytes, named: "The file") } catch {
       if case .tooLarge = error { throw Refusal(413, "\(error)") }
       throw Refusal(400, "\(error)")

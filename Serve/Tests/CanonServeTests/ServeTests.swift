@@ -66,6 +66,10 @@ private let model = "\(project)/demo/model.safetensors"
     let own = PictureAction(background: .color(image.edgeColor)).act(pose.inverse, on: image)
     #expect(try Image(bytes: [UInt8](png.body)).samples == own.samples)
     #expect(Double(png.headers["canon-degrees"] ?? "") == (try answer(json.body)).pose.degrees)
+    // The page says of the file what is said without it.
+    let said = try answer(json.body).pose
+    let shown = try await ask("POST", "\(base)/view?angle=0", body: try content(path))
+    #expect(try answer(shown.body).pose.margin == said.margin)
     for angle in [0, 90, -90] {
       let view = try await ask("POST", "\(base)/view?angle=\(angle)", body: try content(path))
       let pictures = try #require(try answer(view.body).pictures)
@@ -88,6 +92,7 @@ private let model = "\(project)/demo/model.safetensors"
     let base = "http://127.0.0.1:\(server.port)"
     for (method, path, body, expected) in [
       ("POST", "/predict", Array("no image".utf8), 400), ("POST", "/predict", [], 400),
+      ("POST", "/predict", Array("--x\r\nContent-Disposition: form-data".utf8), 400),
       ("GET", "/predict", [], 405), ("POST", "/", [1], 405), ("GET", "/none", [], 404),
       ("POST", "/view?angle=north", try content(try digits()[0]), 400),
       ("POST", "/view?angle=nan", try content(try digits()[0]), 400),
@@ -117,6 +122,13 @@ private let model = "\(project)/demo/model.safetensors"
   @Test("Requests in one write are answered one after the other")
   func pipelined() async throws {
     let server = try await started()
+    // What is no HTTP behind a request does not take its answer.
+    let body = String(decoding: Array("no image".utf8), as: UTF8.self)
+    let mixed = try Wire(port: server.port)
+    mixed.send(
+      "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)NONSENSE\r\n\r\n"
+    )
+    #expect(mixed.rest().components(separatedBy: "HTTP/1.1 400").count == 3)
     let wire = try Wire(port: server.port)
     wire.send(
       String(repeating: "GET /health HTTP/1.1\r\nHost: a\r\n\r\n", count: 2)
@@ -133,7 +145,24 @@ private let model = "\(project)/demo/model.safetensors"
     let (status, _, _) = try await ask("GET", "http://127.0.0.1:\(server.port)/health")
     #expect(status == 200)
     #expect(wires[0].status() == 408)
-    await server.stop()
+    // Nor do requests that have begun, or clients that stay although they were refused.
+    for text in [
+      "NONSENSE\r\n\r\n", "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx",
+    ] {
+      let held = try (0..<40).map { _ in try Wire(port: server.port) }
+      for wire in held { wire.send(text) }
+      try await Task.sleep(for: .milliseconds(100))
+      let wire = try Wire(port: server.port)
+      wire.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(wire.status() == 200, "\(text)")
+      withExtendedLifetime(held) {}
+    }
+    let begun = try Wire(port: server.port)
+    begun.send("POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+    try await Task.sleep(for: .milliseconds(100))
+    let waited = await ContinuousClock().measure { await server.stop() }
+    #expect(waited < .seconds(5))
+    withExtendedLifetime(begun) {}
   }
 
   @Test(

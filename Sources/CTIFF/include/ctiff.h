@@ -20,7 +20,7 @@ typedef struct ctiff_reader ctiff_reader;
 enum { CTIFF_PROFILE = 34675, CTIFF_XMP = 700 };
 enum { CTIFF_TITLE = 269, CTIFF_DESCRIPTION = 270, CTIFF_MAKE = 271, CTIFF_MODEL = 272, CTIFF_SOFTWARE = 305, CTIFF_TIME = 306, CTIFF_AUTHOR = 315, CTIFF_COPYRIGHT = 33432 };
 
-/// How many pages a file has, 0 where it is none.
+/// How many pages a file has, with the one to which the way is damaged; 0 where it is no TIFF.
 int ctiff_pages(const char *path);
 
 /// Opens a page, the first is 0, and reads its header. Returns NULL, with a message, for a file that is missing, no TIFF, or of

@@ -1,0 +1,85 @@
+import Foundation
+import Synchronization
+import TensorCore
+
+/// What canon has written in a folder, so that a job that was stopped is done again, and what others put there stays theirs:
+/// the file `.canon` there, with a name on each line, in JSON.
+///
+/// A name is added before its file is written, and `finish` puts them in order.
+final class OutputLedger: Sendable {
+  static let fileName = ".canon"
+  private static let mark = "The files that are listed here are written, and replaced, by canon.\n"
+  /// Of versions before, which listed nothing.
+  private static let markOfAll = "Images here are written, and replaced, by canon.\n"
+
+  private let folder: String
+  /// The names that earlier commands have written.
+  let earlier: Set<[UInt8]>
+  /// Whether an earlier version wrote here, which did not say what.
+  private let ownsAll: Bool
+  private let added = Mutex<(names: Set<[UInt8]>, file: Int32)>(([], -1))
+
+  /// Whether a file is one of these.
+  static func isOne(_ bytes: [UInt8]?) -> Bool {
+    guard let bytes else { return false }
+    return bytes.starts(with: mark.utf8) || bytes.elementsEqual(markOfAll.utf8)
+  }
+
+  init(folder: String) {
+    self.folder = folder
+    let path = "\(folder)/\(Self.fileName)"
+    let listed = Manifest.files(in: folder).map { Array($0.utf8) }
+    let bytes = Files.isRegular(path) ? Files.bytes(of: path) : nil
+    let isListed = bytes?.starts(with: Self.mark.utf8) == true
+    ownsAll = !isListed && (bytes != nil || !listed.isEmpty)
+    let names = isListed ? bytes.map(Self.names) ?? [] : []
+    earlier = Set(listed + names)
+  }
+
+  deinit { added.withLock { if $0.file >= 0 { close($0.file) } } }
+
+  private static func names(in bytes: [UInt8]) -> [[UInt8]] {
+    bytes.split(separator: 0x0A).dropFirst().compactMap {
+      (try? JSONDecoder().decode(String.self, from: Data($0))).map { Array($0.utf8) }
+    }
+  }
+
+  /// Whether a file of this name may be replaced.
+  func owns(_ name: String) -> Bool { ownsAll || earlier.contains(Array(name.utf8)) }
+
+  /// Begins to list what is written; where that cannot be, the first image says why.
+  func open() {
+    added.withLock { state in
+      let names = earlier.map { String(decoding: $0, as: UTF8.self) }.sortedByBytes()
+      guard write(names) else { return }
+      state.file = unsafe Glibc.open(
+        "\(folder)/\(Self.fileName)", O_WRONLY | O_APPEND | O_CLOEXEC)
+    }
+  }
+
+  /// Adds a name, once.
+  func add(_ name: String) {
+    added.withLock { state in
+      guard state.names.insert(Array(name.utf8)).inserted, state.file >= 0 else { return }
+      let line = Array((name.jsonLine + "\n").utf8)
+      _ = unsafe Glibc.write(state.file, line, line.count)
+    }
+  }
+
+  /// Lists in order what is there.
+  func finish() {
+    added.withLock { state in
+      let names = earlier.union(state.names).map { String(decoding: $0, as: UTF8.self) }
+      _ = write(names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes())
+    }
+  }
+
+  private func write(_ names: [String]) -> Bool {
+    let text = Self.mark + names.map { $0.jsonLine + "\n" }.joined()
+    let path = "\(folder)/\(Self.fileName)"
+    return
+      (try? Files.replace(path, { CommandError($0) }) { (temporary) throws(CommandError) in
+        guard Files.write(Array(text.utf8), to: temporary) else { throw CommandError(path) }
+      }) != nil
+  }
+}
