@@ -154,9 +154,10 @@ struct Manifest {
   }
 }
 
-/// Writes a manifest line by line, beside its final name; `finish` renames it, and without it nothing
-/// is left: a manifest never describes other images than those beside it. What an earlier one says of images that
-/// are not written now stays.
+/// Writes a manifest line by line, beside its final name.
+///
+/// `finish` renames it, and without it nothing is left: a manifest never describes other images than those beside it. What an
+/// earlier one says of images that are not written now stays.
 final class ManifestWriter {
   private let path, temporary: String
   private let handle: FileHandle

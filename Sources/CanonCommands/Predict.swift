@@ -139,12 +139,13 @@ struct Predict: ParsableCommand {
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
     let example = Row(
       source.names.max { $0.count < $1.count } ?? "", Pose(Motion()), output: model.noOutput,
-      of: model, domain)
+      of: model, domain, least: least)
     let columns = Columns(
       widths: example.columns.compactMap(\.shown).map { shown in
         shown.title == "class"
           ? model.classNames.map(\.count).max() ?? 0
-          : ["probability": 7, "pose": 9, "margin": 8, "ties": 4][shown.title] ?? shown.text.count
+          : ["probability": 7, "pose": 9, "margin": 8, "unsure": 6, "ties": 4][shown.title]
+            ?? shown.text.count
       }, header: example.columns.compactMap { $0.shown?.title })
     switch format {
     case .csv: try emit(example.columns.map(\.title).joined(separator: ","))
@@ -175,7 +176,8 @@ struct Predict: ParsableCommand {
       let rows = lot.names.indices.map { n in
         Row(
           lot.names[n], prediction.poses[n],
-          output: presentation == .classes ? prediction.output[n] : nil, of: model, domain)
+          output: presentation == .classes ? prediction.output[n] : nil, of: model, domain,
+          least: least)
       }
       let lines =
         switch format {

@@ -42,9 +42,10 @@ struct Row {
   /// - Parameters:
   ///   - name: Of the input.
   ///   - output: The task's result of it.
+  ///   - least: Below which margin a pose is unsure, where the model was calibrated.
   init(
     _ name: String, _ pose: Pose<Motion>, output: Tensor?, of model: any Predictor,
-    _ domain: any ReadableDomain
+    _ domain: any ReadableDomain, least: Double? = nil
   ) {
     var columns: [Column] = [
       (domain.noun.name, domain.noun.name, .text(name), (domain.noun.name, name))
@@ -84,6 +85,11 @@ struct Row {
         "margin", "margin", .number(Double(pose.margin), nil),
         ("margin", Double(pose.margin).formatted(4))
       ))
+    if let least {
+      let isUnsure = !pose.isSure(least)
+      columns.append(
+        ("isUnsure", "unsure", .flag(isUnsure), ("unsure", isUnsure ? "unsure" : "")))
+    }
     let ties = pose.ties.count
     columns.append(("ties", "ties", .count(ties), ("ties", ties == 0 ? "" : "\(ties)")))
     self.columns = columns

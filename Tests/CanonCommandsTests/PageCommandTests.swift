@@ -58,6 +58,9 @@ private let manager = FileManager.default
     #expect(result.status == 0 && result.err.contains("white.png"))
     #expect(result.err.contains("1 image is left as it was"))
     #expect(try Image(path: out + "/white.png") == white)
+    let told = try canon("predict", "photos", folder, "--format", "csv")
+    #expect(told.out.hasPrefix("file,degrees,reflected,margin,unsure,ties"))
+    #expect(told.out.contains("true,"))
     let all = try canon(
       "canonicalize", "pca-sign", folder, temporary("unsure-all"), "--min-margin", "inf")
     #expect(all.status == 0 && all.err.contains("white.png"))
