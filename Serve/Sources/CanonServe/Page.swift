@@ -24,13 +24,13 @@ extension Service {
     <section id="pictures" hidden>
     <figure><img id="shown" alt="The image as it is turned"><figcaption>as it comes</figcaption></figure>
     <figure><img id="form" alt="The image in canonical pose"><figcaption>in canonical pose
-    <button id="save" type="button">Save the file so</button></figcaption></figure>
+    <button id="save" type="button">Save this picture</button></figcaption></figure>
     <figure><img id="restored" alt="The canonical image turned back"><figcaption>brought back</figcaption></figure>
     <figure id="made" hidden><img id="output" alt="The model's output"><figcaption>the model's output</figcaption></figure>
     </section>
     <section id="answer" hidden>
     <dl>
-    <dt>pose</dt><dd id="pose"></dd><dt>margin</dt><dd id="margin"></dd><dt>as good</dt><dd id="ties"></dd>
+    <dt>pose</dt><dd id="pose"></dd><dt>margin</dt><dd id="margin" data-least="\(minMargin.map { "\(($0 * 100).rounded() / 100)" } ?? "")"></dd><dt>as good</dt><dd id="ties"></dd>
     </dl>
     <table id="classes"><caption>classes</caption><tbody></tbody></table>
     </section>
@@ -123,7 +123,9 @@ extension Service {
       const pose = answer.pose;
       $('pose').textContent = pose.degrees.toFixed(1) + '°' + (pose.isReflected ? ', mirrored' : '')
         + (pose.isUnsure ? ' (unsure: canon leaves such an image alone)' : '');
-      $('margin').textContent = pose.margin === undefined ? 'no other pose comes near' : pose.margin.toPrecision(4);
+      const least = $('margin').dataset.least;
+      $('margin').textContent = (pose.margin === undefined ? 'no other pose comes near' : pose.margin.toPrecision(4))
+        + (least ? ' (canon turns from ' + least + ' on)' : '');
       $('ties').textContent = pose.ties.length ? pose.ties.map(t => t.toFixed(1) + '°').join(', ') : 'no other pose';
       const rows = Object.entries(answer.probabilities || {}).sort((a, b) => b[1] - a[1]).slice(0, 10);
       $('classes').hidden = !rows.length;

@@ -103,6 +103,12 @@ private let driver = ["/usr/bin/chromedriver", "/usr/local/bin/chromedriver"].fi
       ["text": "\(project)/README.md"])
     #expect(try await until("!document.getElementById('error').hidden"))
     #expect(try await script("document.getElementById('error').textContent").contains("format"))
+    // The next image is shown again.
+    _ = try await command(
+      "POST", "\(place)/element/\(try #require(found.values.first))/value",
+      ["text": "\(project)/demo/pages/\(try ImageFolder(path: "\(project)/demo/pages").files[0])"])
+    #expect(try await until("document.getElementById('error').hidden"))
+    #expect(try await until("!document.getElementById('pictures').hidden"))
     // A page as wide as a telephone does not scroll sideways.
     _ = try await command("POST", "\(place)/window/rect", ["width": 500, "height": 800])
     #expect(
