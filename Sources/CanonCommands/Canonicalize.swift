@@ -126,13 +126,13 @@ struct Canonicalize: ParsableCommand {
           + (unsure.isEmpty ? "." : ", and \(unsure.count) as they were."))
     }
     if !unsure.isEmpty && !common.quiet {
+      let (are, they) = unsure.count == 1 ? ("image is", "it was") : ("images are", "they were")
+      let more =
+        unsure.count > 20 ? ["and \(unsure.count - 20) more; the manifest has all margins"] : []
       note(
-        "\(unsure.count) \(unsure.count == 1 ? "image is" : "images are") left as \(unsure.count == 1 ? "it was" : "they were"), since the pose is unsure "
-          + "(margin below \(String(format: "%.3g", least ?? 0)); --min-margin): "
-          + unsure.prefix(20).map(\.visible).joined(separator: ", ")
-          + (unsure.count > 20
-            ? " and \(unsure.count - 20) more; the manifest has all margins" : "")
-          + ".")
+        ([
+          "\(unsure.count) \(are) left as \(they), since the pose is unsure (margin below \(String(format: "%.3g", least ?? 0)); --min-margin):"
+        ] + unsure.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
     }
     if !manifest.others.isEmpty && !common.quiet {
       note("Note: the manifest has \(manifest.others.count) more, of earlier commands.")

@@ -178,7 +178,7 @@ final class OutputFolder: Sendable {
     guard let folder = source.folder else { return [:] }
     let pages = source.names.filter { ImageCodecs.isImage(Files.parent(of: $0)) }
     return Dictionary(grouping: pages) { Array(Files.parent(of: $0).utf8) }.filter {
-      Files.isRegular("\(folder)/\(Files.parent(of: $0.value[0]))")
+      ImageCodecs.isPage("\(folder)/\($0.value[0])")
     }
   }
 

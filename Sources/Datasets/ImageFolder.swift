@@ -40,7 +40,7 @@ public struct ImageFolder: Sendable {
         throw .unreadable(path: path, reason: error.reason)
       }
       let names = archive.names
-      files = names.filter(ImageCodecs.isImage).sortedByBytes()
+      files = names.filter(ImageCodecs.isImage).flatMap(archive.pages).sortedByBytes()
       guard !files.isEmpty else {
         throw .malformed(
           path: path,

@@ -67,6 +67,9 @@ public protocol ImageCodec: Sendable {
   /// - Complexity: O(1): the pixels are not read.
   static func sampleCount(_ path: String) -> Int?
 
+  /// Whether a file may hold several pictures.
+  static var hasPages: Bool { get }
+
   /// How many pictures a file holds; without pixels being read. A format of one says nothing of it.
   static func pageCount(_ path: String) -> Int
 
@@ -100,6 +103,8 @@ public protocol ImageCodec: Sendable {
 
 extension ImageCodec {
   public static var isLossless: Bool { true }
+
+  public static var hasPages: Bool { false }
 
   public static func pageCount(_ path: String) -> Int { 1 }
 
@@ -145,7 +150,19 @@ public enum ImageCodecs {
   /// - Parameters:
   ///   - folder: What the file's name is below.
   public static func pages(of name: String, in folder: String) -> [String] {
-    let count = byEnding(name)?.pageCount("\(folder)/\(name)") ?? 1
+    pages(of: name, count: byEnding(name)?.pageCount("\(folder)/\(name)") ?? 1)
+  }
+
+  /// The same of a member of an archive.
+  static func pages(of name: String, in archive: TarArchive) -> [String] {
+    guard let codec = byEnding(name), codec.hasPages, let file = archive.file(of: name)?.file else {
+      return [name]
+    }
+    defer { withExtendedLifetime(file) {} }
+    return pages(of: name, count: codec.pageCount(file.path))
+  }
+
+  private static func pages(of name: String, count: Int) -> [String] {
     guard count > 1, let ending = name.split(separator: ".").last else { return [name] }
     // As many digits in each: in the order of bytes they are in that of pages.
     let digits = "\(count)".count
@@ -168,11 +185,24 @@ public enum ImageCodecs {
 
   /// The file that such a name leads into, and the page, the first is 0; `nil` where it leads into none.
   static func page(at path: String) -> (file: String, page: Int)? {
+    guard let page = pageNumber(path), Files.isRegular(Files.parent(of: path)) else { return nil }
+    return (Files.parent(of: path), page)
+  }
+
+  /// Which page a name is that of, the first is 0, if it is one.
+  static func pageNumber(_ path: String) -> Int? {
     guard let codec = byEnding(path), byEnding(Files.parent(of: path)) == codec,
-      Files.isRegular(Files.parent(of: path)),
       let number = Files.name(of: path).split(separator: ".").first.flatMap({ Int($0) }), number > 0
     else { return nil }
-    return (Files.parent(of: path), number - 1)
+    return number - 1
+  }
+
+  /// Whether a path leads into a file of several pages, which may be a member of an archive.
+  public static func isPage(_ path: String) -> Bool {
+    if let (archive, name) = TarArchive.member(at: path) {
+      return archive.file(of: name)?.page != nil
+    }
+    return page(at: path) != nil
   }
 
   /// The format of a file's ending.
@@ -205,7 +235,7 @@ extension Image {
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign or too large.
   public init(path: String) throws(ImageError) {
     if let (archive, name) = TarArchive.member(at: path) {
-      guard let bytes = archive.bytes(of: name), let file = NamelessFile(bytes) else {
+      guard let (file, page) = archive.file(of: name) else {
         throw .unreadable(
           path: path,
           reason:
@@ -213,14 +243,14 @@ extension Image {
         )
       }
       defer { withExtendedLifetime(file) {} }
-      let count = ImageCodecs.byContent(file.path).pageCount(file.path)
-      guard count <= 1 else {
-        throw .unreadable(
-          path: path, reason: "it has \(count) pages, which are read outside of archives only")
-      }
-      do throws(ImageError) { self = try Image(path: file.path) } catch {
-        throw error.named(path)
-      }
+      let codec = ImageCodecs.byContent(file.path)
+      do throws(ImageError) {
+        if let page {
+          self = try codec.read(file.path, page: page).upright
+        } else {
+          self = try Image(path: file.path)
+        }
+      } catch { throw error.named(path) }
       return
     }
     if let (file, page) = ImageCodecs.page(at: path) {
@@ -249,9 +279,10 @@ extension Image {
   /// - Complexity: O(1): the pixels are not read.
   public static func sampleCount(path: String) -> Int? {
     if let (archive, name) = TarArchive.member(at: path) {
-      guard let bytes = archive.bytes(of: name), let file = NamelessFile(bytes) else { return nil }
+      guard let (file, page) = archive.file(of: name) else { return nil }
       defer { withExtendedLifetime(file) {} }
-      return sampleCount(path: file.path)
+      let codec = ImageCodecs.byContent(file.path)
+      return page.map { codec.sampleCount(file.path, page: $0) } ?? codec.sampleCount(file.path)
     }
     if let (file, page) = ImageCodecs.page(at: path) {
       return ImageCodecs.byContent(file).sampleCount(file, page: page)

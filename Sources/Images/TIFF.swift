@@ -16,6 +16,8 @@ public enum TIFFCodec: ImageCodec {
     .contains { bytes.starts(with: $0) }
   }
 
+  public static let hasPages = true
+
   public static func pageCount(_ path: String) -> Int { Int(unsafe ctiff_pages(path)) }
 
   /// Reads the first page.

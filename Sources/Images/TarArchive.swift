@@ -131,6 +131,18 @@ public struct TarArchive: Sendable {
     return buffer
   }
 
+  /// The pictures of a member, by names below it where there are several.
+  public func pages(of name: String) -> [String] { ImageCodecs.pages(of: name, in: self) }
+
+  /// A member as a file, and which page of it is meant, the first is 0, where the name goes on behind the member's; `nil` where there is
+  /// none, or it cannot be read.
+  func file(of name: String) -> (file: NamelessFile, page: Int?)? {
+    if let bytes = bytes(of: name) { return NamelessFile(bytes).map { ($0, nil) } }
+    guard let page = ImageCodecs.pageNumber(name), let bytes = bytes(of: Files.parent(of: name))
+    else { return nil }
+    return NamelessFile(bytes).map { ($0, page) }
+  }
+
   private static let opened = Mutex<[String: TarArchive]>([:])
 
   /// The archive that a path leads into, as in `photos.tar/cats/1.jpg`, and the member's name; `nil` where it leads into none.

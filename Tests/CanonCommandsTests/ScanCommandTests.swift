@@ -52,6 +52,27 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
       try Image(path: apart + "/scan.tif/2.tif") == Image(path: folder + "/scan.tif/2.tif"))
   }
 
+  @Test("Pages of a file in an archive are read, and come back as one file")
+  func archivedPages() throws {
+    let folder = try scans("archived")
+    let archive = temporary("archived.tar")
+    let writer = try TarWriter(path: archive)
+    try writer.add(folder + "/scan.tif", as: "box/scan.tif")
+    try writer.add(folder + "/alone.tif", as: "alone.tif")
+    try writer.finish()
+    #expect(Image.sampleCount(path: archive + "/box/scan.tif/2.tif") == 41 * 30)
+    let out = temporary("archived-out")
+    #expect(try canon("canonicalize", "identity", archive, out).out.hasPrefix("4 images"))
+    #expect(ImageCodecs.pages(of: "scan.tif", in: out + "/box").count == 3)
+    for page in 1...3 {
+      #expect(
+        try Image(path: "\(out)/box/scan.tif/\(page).tif")
+          == Image(path: "\(folder)/scan.tif/\(page).tif"))
+    }
+    #expect(throws: ImageError.self) { try Image(path: archive + "/box/scan.tif/4.tif") }
+    #expect(throws: ImageError.self) { try Image(path: archive + "/box/none.tif/1.tif") }
+  }
+
   @Test("Pages left by a run that was stopped are not among those of the next")
   func stopped() throws {
     let folder = try scans("stopped")
