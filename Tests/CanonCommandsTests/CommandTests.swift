@@ -44,15 +44,16 @@ func canon(
   )
 }
 
-/// A path of this run of the tests alone.
-func temporaryPath(_ name: String) -> String {
-  FileManager.default.temporaryDirectory.path
-    + "/canon-command-\(ProcessInfo.processInfo.processIdentifier)-\(name)"
+/// A path of this run of the tests, and of this file, alone: tests of several files run at once.
+func temporaryPath(_ name: String, file: String = #fileID) -> String {
+  let suite = file.split(separator: "/").last?.split(separator: ".").first ?? ""
+  return FileManager.default.temporaryDirectory.path
+    + "/canon-\(suite)-\(ProcessInfo.processInfo.processIdentifier)-\(name)"
 }
 
 /// The same, with nothing there.
-func temporary(_ name: String) -> String {
-  let path = temporaryPath(name)
+func temporary(_ name: String, file: String = #fileID) -> String {
+  let path = temporaryPath(name, file: file)
   try? FileManager.default.removeItem(atPath: path)
   return path
 }

@@ -75,8 +75,8 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
 
   @Test("Pages left by a run that was stopped are not among those of the next")
   func stopped() throws {
-    let folder = try scans("stopped")
-    let out = temporary("stopped-out")
+    let folder = try scans("interrupted")
+    let out = temporary("interrupted-out")
     try manager.createDirectory(atPath: out + "/scan.tif", withIntermediateDirectories: true)
     let written =
       "The files that are listed here are written, and replaced, by canon.\n\"scan.tif/01.tif\"\n"
@@ -85,7 +85,7 @@ private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fil
     #expect(try canon("canonicalize", "identity", folder, out).status == 0)
     #expect(ImageCodecs.pages(of: "scan.tif", in: out).count == 3)
     // What somebody else put there stays, and the pages stay apart.
-    let other = temporary("stopped-other")
+    let other = temporary("interrupted-other")
     try manager.createDirectory(atPath: other + "/scan.tif", withIntermediateDirectories: true)
     try Data("kept".utf8).write(to: URL(filePath: other + "/scan.tif/note.txt"))
     #expect(try canon("canonicalize", "identity", folder, other).err.contains("did not write"))
