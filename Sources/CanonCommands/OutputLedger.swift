@@ -28,12 +28,13 @@ final class OutputLedger: Sendable {
   init(folder: String) {
     self.folder = folder
     let path = "\(folder)/\(Self.fileName)"
-    let listed = Manifest.files(in: folder).map { Array($0.utf8) }
     let bytes = Files.isRegular(path) ? Files.bytes(of: path) : nil
-    let isListed = bytes?.starts(with: Self.mark.utf8) == true
-    ownsAll = !isListed && (bytes != nil || !listed.isEmpty)
-    let names = isListed ? bytes.map(Self.names) ?? [] : []
-    earlier = Set(listed + names)
+    if let bytes, bytes.starts(with: Self.mark.utf8) {
+      (earlier, ownsAll) = (Set(Self.names(in: bytes)), false)
+    } else {
+      earlier = Set(Manifest.files(in: folder).map { Array($0.utf8) })
+      ownsAll = bytes != nil || !earlier.isEmpty
+    }
   }
 
   deinit { added.withLock { if $0.file >= 0 { close($0.file) } } }

@@ -15,16 +15,18 @@ struct Report: ParsableCommand {
       DATA is what `canon evaluate` takes. The page needs nothing else, follows its reader's light or dark, and prints. It shows \
       the figures, which classes are taken for which, whether probabilities can be believed, errors by the angle at which images come, histograms of \
       poses and margins, the worst and the least sure inputs with their canonical forms, and how far the model is from \
-      equivariance.
+      equivariance. Of models that find poses alone, DATA may be any images: the page shows what is acted on, and what of it \
+      has the smallest margins.
 
       EXAMPLES
         canon report runs/c8 photos --out report.html
         canon report runs/mine test --out report.html --images 24
+        canon report pages scans --out scans.html
       """)
 
   @Argument(
     help:
-      "A model: a .safetensors file, or a folder of `canon train`."
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
   )
   var model: String
 
@@ -58,58 +60,10 @@ struct Report: ParsableCommand {
     common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let loaded = try LoadedModel(file, try file.model())
-    try loaded.requireOutputs()
-    let model = loaded.model
-    let (found, names, failures) = try loaded.examples(
-      data, limit: limit, needsClasses: model.task.presentation == .classes)
     try refuse(out, overwriting: data, file.path)
     try refuse(out, amongInputs: data)
-    let examples = try model.prepared(found)
-    let turned = examples.prefix(min(500, examples.count))
-    let claimed = model.claims.elements(orSampled: 12)
-    // Evenly from the whole group.
-    let elements = (0..<min(12, claimed.count)).map {
-      claimed[$0 * claimed.count / min(12, claimed.count)]
-    }
-    let some = examples.inputs.sliced(0..<min(64, examples.count))
-    let steps = loaded.domain is ImageDomain ? angles : 0
-    var progress = Progress(
-      total: 1 + steps + elements.count, unit: "measurements", isQuiet: common.quiet)
-
-    var figures = ReportFigures(
-      model: self.model, data: data, summary: model.summary, classNames: model.classNames)
-    figures.measure(model, examples, names)
-    progress.update(1)
-    for n in 0..<steps {
-      let angle = 2 * .pi * Double(n) / Double(steps)
-      let motion = Motion(isometry: PlanarIsometry(residual: angle))
-      var meter = QualityMeter()
-      let moved = model.moved(
-        turned, by: [Motion](repeating: motion, count: turned.count))
-      model.forEachBatch(of: moved.inputs) { range, prediction in
-        if let targets = moved["targets"] {
-          model.task.measure(prediction.output, targets.sliced(range), into: &meter)
-        }
-      }
-      figures.byAngle.append((angle * 180 / .pi, meter.quality.selection))
-      progress.update(2 + n)
-    }
-    for element in elements {
-      figures.deviations.append(EquivarianceReport.row(for: element, model, some))
-      progress.update(1 + steps + figures.deviations.count)
-    }
-    func cards(_ places: [Int]) -> [ReportFigures.Card] {
-      let inputs = examples.inputs.gathered(places)
-      guard !places.isEmpty else { return [] }
-      let forms = model.predict(inputs).forms
-      return places.enumerated().map { n, place in
-        ReportFigures.Card(
-          example: figures.examples[place], input: loaded.domain.picture(of: inputs[n]),
-          form: loaded.domain.picture(of: forms[n]))
-      }
-    }
-    figures.worst = cards(figures.places(of: images) { -$0.loss })
-    figures.unsure = cards(figures.places(of: images) { $0.margin })
+    let isOfPoses = loaded.model.task.presentation == .poses
+    let (figures, failures) = try isOfPoses ? ofPoses(loaded) : ofOutputs(loaded)
     try prepareFolder(Files.parent(of: out))
     let page = try ReportPage(figures, of: loaded.domain is ImageDomain).html
     try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {
@@ -118,119 +72,139 @@ struct Report: ParsableCommand {
         throw CommandError("\(out) cannot be written; check the free space.")
       }
     }
-    try emit("\(examples.count) \(loaded.domain.noun.many): \(out)")
+    let noun = loaded.domain.noun
+    try emit(
+      "\(figures.examples.count) \(figures.examples.count == 1 ? noun.one : noun.many): \(out)")
     try failures.finish()
-    let unusable = figures.examples.count { !$0.loss.isFinite }
+    let unusable = figures.examples.count { isOfPoses ? $0.margin.isNaN : !$0.loss.isFinite }
     if unusable > 0 {
       throw CommandError(
-        "What \(self.model) says of \(unusable) \(unusable == 1 ? loaded.domain.noun.one : loaded.domain.noun.many) is no number: its weights are not usable."
+        "What \(self.model) says of \(unusable) \(unusable == 1 ? noun.one : noun.many) is no number: its weights are not usable."
       )
     }
   }
-}
 
-/// What a report shows.
-struct ReportFigures {
-  /// What a model says of one input.
-  struct Example {
-    let name: String
-    /// The places of its class and of the one that is told; −1 without classes, or for what is no number.
-    let label, told: Int
-    let probability, loss, margin, degrees: Double
-    let ties: Int
-  }
-
-  /// An input that is shown, beside its canonical form.
-  struct Card {
-    let example: Example
-    let input, form: Image
-  }
-
-  let model, data: String
-  let summary: [(name: String, value: String)]
-  let classNames: [String]
-  var quality = Quality(loss: .nan)
-  var examples: [Example] = []
-  /// The error, or the loss, of inputs turned by an angle in degrees.
-  var byAngle: [(degrees: Double, value: Double)] = []
-  var deviations: [EquivarianceReport.Row] = []
-  var worst: [Card] = []
-  var unsure: [Card] = []
-
-  init(
-    model: String, data: String, summary: [(name: String, value: String)], classNames: [String]
-  ) {
-    (self.model, self.data, self.summary) = (model, data, summary)
-    self.classNames = classNames
-  }
-
-  /// Looks at each example once.
-  mutating func measure(_ model: any Predictor, _ all: Examples, _ names: [String]) {
-    var meter = QualityMeter()
-    var found: [Example] = []
-    let isClassification = model.task.presentation == .classes
-    model.forEachBatch(of: all.inputs) { range, prediction in
-      guard let targets = all["targets"]?.sliced(range) else { return }
-      model.task.measure(prediction.output, targets, into: &meter)
-      let width = prediction.output.shape.count / max(1, range.count)
-      let numbers = prediction.output.elements
-      for (n, place) in range.enumerated() {
-        let pose = prediction.poses[n]
-        var (told, label, probability, loss) = (-1, -1, Double.nan, Double.nan)
-        if isClassification {
-          let scores = numbers[n * width..<n * width + classNames.count]
-          let best = scores.indices.reduce(scores.startIndex) { scores[$1] > scores[$0] ? $1 : $0 }
-          (probability, label) = (Double(scores[best]), all.labels[place])
-          if probability.isFinite { told = best - scores.startIndex }
-          let own = Double(scores[scores.startIndex + label])
-          loss = own.isNaN ? .nan : -Foundation.log(max(own, 1e-30))
-        } else {
-          var own = QualityMeter()
-          model.task.measure(
-            prediction.output.sliced(n..<n + 1), targets.sliced(n..<n + 1), into: &own)
-          loss = own.quality.loss
+  /// What a model that tells classes or numbers does to examples whose truth is known.
+  private func ofOutputs(_ loaded: LoadedModel) throws -> (ReportFigures, Failures) {
+    let model = loaded.model
+    let (found, names, failures) = try loaded.examples(
+      data, limit: limit, needsClasses: model.task.presentation == .classes)
+    let examples = try model.prepared(found)
+    let turned = examples.prefix(min(500, examples.count))
+    let some = examples.inputs.sliced(0..<min(64, examples.count))
+    let (steps, elements) = moved(loaded)
+    var progress = Progress(
+      total: 1 + steps.count + elements.count, unit: "measurements", isQuiet: common.quiet)
+    var figures = ReportFigures(model: self.model, data: data, model)
+    figures.measure(model, examples, names)
+    progress.update(1)
+    for (n, motion) in steps.enumerated() {
+      var meter = QualityMeter()
+      let moved = model.moved(turned, by: [Motion](repeating: motion, count: turned.count))
+      model.forEachBatch(of: moved.inputs) { range, prediction in
+        if let targets = moved["targets"] {
+          model.task.measure(prediction.output, targets.sliced(range), into: &meter)
         }
-        found.append(
-          Example(
-            name: names.indices.contains(place) ? names[place] : "\(place)", label: label,
-            told: told, probability: probability, loss: loss, margin: Double(pose.margin),
-            degrees: (pose.element.planarIsometry.angle * 180 / .pi)
-              .remainder(dividingBy: 360), ties: pose.ties.count))
       }
+      figures.byAngle.append((degrees(n), meter.quality.selection))
+      progress.update(2 + n)
     }
-    (quality, examples) = (meter.quality, found)
-  }
-
-  /// The places of the examples for which something is smallest; what is no number comes first.
-  func places(of count: Int, by value: (Example) -> Double) -> [Int] {
-    let values = examples.map(value)
-    let order = values.indices.sorted {
-      if values[$0].isNaN != values[$1].isNaN { return values[$0].isNaN }
-      return values[$0] != values[$1] ? values[$0] < values[$1] : $0 < $1
+    (figures.turnedCount, figures.movedCount) = (turned.count, some.shape[0])
+    for element in elements {
+      figures.deviations.append(EquivarianceReport.row(for: element, model, some))
+      progress.update(1 + steps.count + figures.deviations.count)
     }
-    return Array(order.prefix(count))
+    func cards(_ places: [Int]) -> [ReportFigures.Card] {
+      guard !places.isEmpty else { return [] }
+      return figures.cards(places, examples.inputs.gathered(places), loaded)
+    }
+    figures.worst = cards(figures.places(of: images) { -$0.loss })
+    figures.unsure = cards(figures.places(of: images) { $0.margin })
+    return (figures, failures)
   }
 
-  /// How often each class (a row) was taken for each (a column).
-  var confusion: [[Int]] {
-    var counts = [[Int]](
-      repeating: [Int](repeating: 0, count: classNames.count), count: classNames.count)
-    for one in examples where one.label >= 0 && one.told >= 0 { counts[one.label][one.told] += 1 }
-    return counts
-  }
-
-  /// The part that is right among examples of about the same probability, five at least.
-  var reliability: [(probability: Double, right: Double, count: Int)] {
-    let bins = 10
-    return (0..<bins).compactMap { bin in
-      let own = examples.filter {
-        $0.told >= 0 && min(bins - 1, Int($0.probability * Double(bins))) == bin
-      }
-      guard own.count >= 5 else { return nil }
-      return (
-        own.map(\.probability).reduce(0, +) / Double(own.count),
-        Double(own.count { $0.told == $0.label }) / Double(own.count), own.count
+  /// What a model that tells poses alone does to inputs, of which nothing else is known: they are read in lots, and few are held.
+  private func ofPoses(_ loaded: LoadedModel) throws -> (ReportFigures, Failures) {
+    let model = loaded.model
+    let all = try loaded.source(data)
+    func evenly(_ count: Int) -> [Int] {
+      (0..<min(count, all.names.count)).map { $0 * all.names.count / min(count, all.names.count) }
+    }
+    let source = limit.map { all.selecting(evenly($0)) } ?? all
+    let (steps, elements) = moved(loaded)
+    var failures = Failures(loaded.domain.noun)
+    var figures = ReportFigures(model: self.model, data: data, model)
+    figures.least = loaded.file.figures[Calibrate.figure]
+    var progress = Progress(
+      total: source.names.count, unit: loaded.domain.noun.many, isQuiet: common.quiet)
+    Interruption.watch()
+    try source.forEachLot { lot in
+      let poses = lot.names.isEmpty ? [] : model.poses(of: lot.inputs)
+      return (zip(lot.names, poses).map { ReportFigures.Example($0, $1) }, lot.errors)
+    } use: { lot in
+      figures.examples += lot.0
+      failures.report(lot.1)
+      progress.update(figures.examples.count + failures.count)
+      try Interruption.check(
+        "\(figures.examples.count) of \(source.names.count) \(loaded.domain.noun.many) are done; nothing is written."
       )
     }
+    let places = Dictionary(
+      uniqueKeysWithValues: all.names.enumerated().map { (Array($1.utf8), $0) })
+    // What is made of each of some: large images are not held.
+    func made<Made>(
+      of examples: [ReportFigures.Example], _ make: (ReportFigures.Example, InputLot) -> Made
+    ) throws -> [Made] {
+      var made: [[UInt8]: Made] = [:]
+      let own = Dictionary(uniqueKeysWithValues: examples.map { (Array($0.name.utf8), $0) })
+      try all.selecting(own.keys.compactMap { places[$0] }).forEachLot({ $0 }) { lot in
+        for one in lot.single {
+          let name = Array(one.names[0].utf8)
+          made[name] = own[name].map { make($0, one) }
+        }
+      }
+      return examples.compactMap { made[Array($0.name.utf8)] }
+    }
+    func cards(_ places: [Int]) throws -> [ReportFigures.Card] {
+      try made(of: places.map { figures.examples[$0] }) { .init($0, $1, loaded) }
+    }
+    // Of the images that are acted on, those with the smallest margins: the likeliest mistakes.
+    let least = figures.least ?? -.infinity
+    figures.worst = try cards(
+      figures.places(of: images, where: { $0.margin >= least && $0.isMoved }) { $0.margin })
+    figures.unsure = try cards(figures.places(of: images) { $0.margin })
+    let count = min(16, figures.examples.count)
+    let some = try made(
+      of: (0..<count).map { figures.examples[$0 * figures.examples.count / count] }
+    ) { $1.inputs }
+    (figures.turnedCount, figures.movedCount) = (some.count, some.count)
+    guard !some.isEmpty else { return (figures, failures) }
+    let inputs = Tensor.concatenated(some)
+    progress = Progress(
+      total: steps.count + elements.count, unit: "measurements", isQuiet: common.quiet)
+    for (n, motion) in steps.enumerated() {
+      let row = EquivarianceReport.row(for: motion, model, inputs)
+      figures.byAngle.append((degrees(n), row.pose.mean * 180 / .pi))
+      progress.update(n + 1)
+    }
+    for element in elements {
+      figures.deviations.append(EquivarianceReport.row(for: element, model, inputs))
+      progress.update(steps.count + figures.deviations.count)
+    }
+    return (figures, failures)
   }
+
+  /// The turns, and the elements of the claimed group, evenly from all of it, by which inputs are moved.
+  private func moved(_ loaded: LoadedModel) -> (steps: [Motion], elements: [Motion]) {
+    let claimed = loaded.model.claims.elements(orSampled: 12)
+    let count = min(12, claimed.count)
+    return (
+      (0..<(loaded.domain is ImageDomain ? angles : 0)).map {
+        Motion(isometry: PlanarIsometry(residual: degrees($0) * .pi / 180))
+      },
+      (0..<count).map { claimed[$0 * claimed.count / count] }
+    )
+  }
+
+  private func degrees(_ step: Int) -> Double { 360 * Double(step) / Double(angles) }
 }

@@ -42,6 +42,8 @@ struct ReportPage {
 
   private var table: String {
     let quality = figures.quality
+    let examples = figures.examples
+    let acted = figures.least.map { least in examples.count { $0.margin >= least } }
     func row(_ name: String, _ value: String?, _ meaning: String) -> String {
       value.map {
         "<tr><td>\(name)</td><td class=\"number\">\($0)</td><td>\(meaning)</td></tr>"
@@ -51,7 +53,9 @@ struct ReportPage {
     return """
       <h2>Figures</h2><div class="wide"><table><thead><tr><th>figure</th><th class="number">value</th><th></th></tr></thead><tbody>
       \(row("error", quality.error.map { percent($0) + sampling }, "examples whose class is wrong, ± what chance leaves open with so many examples"))
-      \(row("loss", quality.loss.formatted(4), tellsClasses ? "cross entropy of the true class" : "mean squared error"))
+      \(row("acted on", acted.map { "\($0) of \(examples.count)" }, "a margin of \((figures.least ?? 0).formatted(2)) or more; the others are left as they are"))
+      \(row("moved", figures.isOfPoses ? "\(examples.count { $0.isMoved && $0.margin >= figures.least ?? -.infinity })" : nil, "of these those that do not come in canonical pose"))
+      \(row("loss", figures.isOfPoses ? nil : quality.loss.formatted(4), tellsClasses ? "cross entropy of the true class" : "mean squared error"))
       \(row("calibration error", quality.calibrationError.map(percent), "how far probabilities are from how often they are right (ECE, 15 bins)"))
       \(row("ties", "\(figures.examples.count { $0.ties > 0 })", "inputs of which several poses are as good"))
       </tbody></table></div>
@@ -125,15 +129,19 @@ struct ReportPage {
 
   private var byAngle: String {
     guard !figures.byAngle.isEmpty else { return "" }
-    let name = tellsClasses ? "error" : "loss"
+    let name = figures.isOfPoses ? "pose off" : tellsClasses ? "error" : "loss"
     return "<h2>By the angle at which images come</h2>"
       + figure(
         Chart(
-          id: "angles", title: "\(name) of turned images", xLabel: "degrees", yLabel: name,
+          id: "angles", title: "\(name) of turned images", xLabel: "degrees",
+          yLabel: figures.isOfPoses ? "degrees, on average" : name,
           content: .lines(
             [.init(name: name, points: figures.byAngle.map { ($0.degrees, $0.value, 0) })],
             isLogarithmic: false)),
-        "Of \(min(500, figures.examples.count)) examples, turned further. A model that is equivariant has a level line, up to what interpolation does."
+        "Of \(figures.turnedCount) examples, turned further. A model that is equivariant has a level line"
+          + (figures.isOfPoses
+            ? " at 0; one that is made for some angles alone is off at the others."
+            : ", up to what interpolation does.")
       )
   }
 
@@ -184,8 +192,13 @@ struct ReportPage {
       return try "<h2>\(title)</h2><p class=\"note\">\(note)</p><div class=\"cards\">"
         + cards.map(card).joined() + "</div>"
     }
-    return try list(
-      "The worst", "Those of the largest loss: as they came, and in canonical form.", figures.worst)
+    let worst =
+      figures.isOfPoses
+      ? (
+        "Moved with the smallest margins",
+        "The likeliest mistakes among those that are acted on: as they came, and in canonical form."
+      ) : ("The worst", "Those of the largest loss: as they came, and in canonical form.")
+    return try list(worst.0, worst.1, figures.worst)
       + list(
         "The least sure", "Those of the smallest margins: as they came, and in canonical form.",
         figures.unsure)
@@ -204,7 +217,7 @@ struct ReportPage {
           ? "<b>\(name(one.label))</b>, \(percent(one.probability))"
           : "<b>\(name(one.label))</b>, taken for <b>\(name(one.told))</b>, \(percent(one.probability))"
       )
-    } else {
+    } else if !figures.isOfPoses {
       lines.append("loss \(one.loss.formatted(5))")
     }
     lines.append(
@@ -220,15 +233,18 @@ struct ReportPage {
     guard !figures.deviations.isEmpty else { return "" }
     let rows = figures.deviations.map { row in
       "<tr><td>\(escaped(row.element.text))</td>"
-        + [
-          row.pose.maximum, row.pose.mean, row.form.maximum, row.form.mean, row.output.maximum,
-          row.output.mean,
-        ].map { "<td class=\"number\">\($0 == 0 ? "0" : $0.label3)</td>" }.joined() + "</tr>"
+        + ([row.pose, row.form] + (figures.isOfPoses ? [] : [row.output])).flatMap {
+          [$0.maximum, $0.mean]
+        }.map { "<td class=\"number\">\($0 == 0 ? "0" : $0.label3)</td>" }.joined() + "</tr>"
+    }.joined()
+    let quantities = ["pose", "form"] + (figures.isOfPoses ? [] : ["output"])
+    let head = quantities.map {
+      "<th class=\"number\">\($0), largest</th><th class=\"number\">mean</th>"
     }.joined()
     return """
       <h2>How far from equivariance</h2>
-      <p class="note">Of \(min(64, figures.examples.count)) examples, moved by elements of the group that the model claims: poses against moved poses (in the group's metric, radians for turns), forms and outputs against those of the example. 0 is exact.</p>
-      <div class="wide"><table><thead><tr><th>element</th><th class="number">pose, largest</th><th class="number">mean</th><th class="number">form, largest</th><th class="number">mean</th><th class="number">output, largest</th><th class="number">mean</th></tr></thead><tbody>\(rows)</tbody></table></div>
+      <p class="note">Of \(figures.movedCount) examples, moved by elements of the group that the model claims: poses against moved poses (in the group's metric, radians for turns), \(figures.isOfPoses ? "forms" : "forms and outputs") against those of the example. 0 is exact.</p>
+      <div class="wide"><table><thead><tr><th>element</th>\(head)</tr></thead><tbody>\(rows)</tbody></table></div>
       """
   }
 }

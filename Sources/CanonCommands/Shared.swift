@@ -7,12 +7,17 @@ import Symmetry
 import TensorCore
 import Training
 
-/// Says how many pictures of a folder are left out because of their format.
+/// Says which pictures of a folder are left out because of their format.
 func noteUnread(_ source: any InputSource, in path: String) {
-  guard source.unreadCount > 0 else { return }
+  let (names, count) = (source.unread, source.unread.count)
+  guard count > 0 else { return }
+  let more = count > 20 ? ["and \(count - 20) more"] : []
   note(
-    "Note: \(source.unreadCount) \(source.unreadCount == 1 ? "picture" : "pictures") in \(path) left out: of a format that is not "
-      + "read (\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")) is).")
+    ([
+      "Note: \(count) \(count == 1 ? "picture" : "pictures") in \(path) left out: of a format that is not "
+        + "read (\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")) is):"
+    ]
+      + names.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
 }
 
 /// Flags that every command has.

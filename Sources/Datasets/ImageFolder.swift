@@ -10,12 +10,12 @@ public struct ImageFolder: Sendable {
   public let files: [String]
   /// What looks like an image and is none (a FIFO, a device), and folders that cannot be listed.
   public let errors: [ImageError]
-  /// How many files are pictures by their endings, of formats that are not read.
-  public let unreadCount: Int
+  /// The files that are pictures by their endings, of formats that are not read.
+  public let unread: [String]
 
   /// Names files of a folder without looking.
   public init(path: String, files: [String]) {
-    (self.path, self.files, errors, unreadCount) = (path, files, [], 0)
+    (self.path, self.files, errors, unread) = (path, files, [], [])
   }
 
   /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too, each page of one on its own; or in a tar archive; or, of the path
@@ -52,7 +52,7 @@ public struct ImageFolder: Sendable {
       errors = archive.skipped.filter { ImageCodecs.isImage($0.name) }.map {
         .unreadable(path: "\(path)/\($0.name)", reason: $0.reason)
       }
-      unreadCount = names.count { Walk.isOtherPicture($0) }
+      unread = names.filter(Walk.isOtherPicture).sortedByBytes()
       return
     }
     if !Files.isFolder(path) {
@@ -64,7 +64,7 @@ public struct ImageFolder: Sendable {
       }
       self.path = Files.parent(of: path)
       files = ImageCodecs.pages(of: Files.name(of: path), in: self.path)
-      (errors, unreadCount) = ([], 0)
+      (errors, unread) = ([], [])
       return
     }
     var walk = Walk(root: path)
@@ -84,7 +84,7 @@ public struct ImageFolder: Sendable {
     self.path = path
     files = walk.files.flatMap { ImageCodecs.pages(of: $0, in: path) }.sortedByBytes()
     errors = walk.errors
-    unreadCount = walk.unread
+    unread = walk.unread.sortedByBytes()
   }
 
   /// The files that standard input names, below the deepest folder that holds them all.
@@ -168,7 +168,7 @@ private struct Walk {
   /// Files of other kinds.
   var others = 0
   /// Of these, pictures in formats that are not read.
-  var unread = 0
+  var unread: [String] = []
   private var seen: Set<[UInt64]> = []
   /// Links to folders, which are followed after all that is reached without.
   private var links: [String] = []
@@ -222,7 +222,7 @@ private struct Walk {
           files.append(file)
         } else {
           others += 1
-          if Walk.isOtherPicture(name) { unread += 1 }
+          if Walk.isOtherPicture(name) { unread.append(file) }
         }
       default:
         if ImageCodecs.isImage(name) {

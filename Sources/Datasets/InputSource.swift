@@ -27,8 +27,8 @@ public protocol InputSource: Sendable {
   /// The folder that they lie in, if they do.
   var folder: String? { get }
 
-  /// How many pictures lie there in formats that are not read.
-  var unreadCount: Int { get }
+  /// The pictures that lie there in formats that are not read.
+  var unread: [String] { get }
 
   /// Some of the inputs.
   func selecting(_ places: [Int]) -> any InputSource
@@ -40,7 +40,7 @@ public protocol InputSource: Sendable {
 }
 
 extension InputSource {
-  public var unreadCount: Int { 0 }
+  public var unread: [String] { [] }
 }
 
 /// A domain whose inputs are read from files, and shown.
@@ -131,7 +131,7 @@ private struct ImageSource: InputSource {
 
   var names: [String] { files.files }
   var folder: String? { files.path }
-  var unreadCount: Int { files.unreadCount }
+  var unread: [String] { files.unread }
 
   func selecting(_ places: [Int]) -> any InputSource {
     ImageSource(

@@ -301,10 +301,7 @@ extension Image {
   public static func turn(
     _ source: String, by change: Rearrangement, trims: Bool = false, to path: String
   ) throws(ImageError) -> Bool {
-    let member = TarArchive.member(at: source)
-    guard let file = member.map({ $0.archive.bytes(of: $0.name) }) ?? Files.bytes(of: source) else {
-      return false
-    }
+    guard let file = bytes(of: source) else { return false }
     let codec = ImageCodecs.recognizing(file) ?? ImageCodecs.byEnding(source) ?? PNGCodec.self
     guard !codec.isLossless, ImageCodecs.byEnding(path) == codec else { return false }
     // Turned back it must be a file of the format again: other sides move then.
@@ -320,12 +317,14 @@ extension Image {
   /// - Returns: Whether it was written: a page of several is no file.
   /// - Throws: `ImageError.unwritable`.
   public static func copy(_ source: String, to path: String) throws(ImageError) -> Bool {
-    let member = TarArchive.member(at: source)
-    guard let file = member.map({ $0.archive.bytes(of: $0.name) }) ?? Files.bytes(of: source) else {
-      return false
-    }
+    guard let file = bytes(of: source) else { return false }
     try replace(path, by: file)
     return true
+  }
+
+  /// The bytes of a file, or of a member of a tar archive.
+  private static func bytes(of source: String) -> [UInt8]? {
+    TarArchive.member(at: source).map { $0.archive.bytes(of: $0.name) } ?? Files.bytes(of: source)
   }
 
   private static func replace(_ path: String, by bytes: [UInt8]) throws(ImageError) {

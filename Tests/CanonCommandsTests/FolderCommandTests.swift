@@ -46,6 +46,25 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     #expect(none.status == 2 && none.err.contains("b.png"))
   }
 
+  @Test("Pictures of formats that are not read are named, in folders and in archives")
+  func unread() throws {
+    let folder = try pictures("unread", ["sub/a.png"])
+    for name in ["sub/photo.HEIC", "old.gif"] {
+      try Data("GIF89a".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
+    }
+    let archive = temporary("unread.tar")
+    let writer = try TarWriter(path: archive)
+    for name in try manager.subpathsOfDirectory(atPath: folder) where name.contains(".") {
+      try writer.add("\(folder)/\(name)", as: name)
+    }
+    try writer.finish()
+    for input in [folder, archive] {
+      let result = try canon("canonicalize", "pca", input, temporary("unread-out"))
+      #expect(result.status == 0 && result.err.contains("2 pictures in \(input) left out"))
+      #expect(result.err.contains("\n  old.gif\n  sub/photo.HEIC"), "\(result.err)")
+    }
+  }
+
   @Test("Outputs lie apart from inputs, whatever links lead there (correctness 3, trust 3 and 10)")
   func apart() throws {
     let folder = try pictures("apart", ["in/x.png", "in/in/x.png"])
