@@ -37,6 +37,7 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
   ],
@@ -56,6 +57,17 @@ let package = Package(
     library("Symmetry", ["TensorCore"]),
     library("Autodiff", ["TensorCore"]),
     library("Layers", ["TensorCore", "Settings", "Symmetry", "Autodiff"]),
+    // Generated from the public schema: see CONTRIBUTING.md.
+    .target(
+      name: "ONNXFormat",
+      dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      exclude: ["onnx.proto"]),
+    library(
+      "ONNX",
+      [
+        "TensorCore", "Autodiff", "Layers", "ONNXFormat",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ]),
     library("Optimizers", ["TensorCore", "Autodiff", "CKernels"]),
     library("Datasets", ["TensorCore", "Settings", "Images", "Symmetry", "CZlib"]),
     library("Canonicalization", ["TensorCore", "Settings", "Symmetry", "Autodiff", "Layers"]),
@@ -89,6 +101,12 @@ let package = Package(
     tests("Symmetry", ["Symmetry", "TensorCore"]),
     tests("Autodiff", ["Autodiff", "TensorCore"]),
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),
+    .testTarget(
+      name: "ONNXTests",
+      dependencies: [
+        "ONNX", "ONNXFormat", "Layers", "Autodiff", "TensorCore", "TestSupport",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], exclude: ["Fixtures", "export-nodes"], swiftSettings: settings),
     tests("Datasets", ["Datasets", "Settings", "Symmetry", "Images", "TensorCore"]),
     tests(
       "Canonicalization",

@@ -33,6 +33,14 @@ extension Tensor {
       strides: order.map { strides[$0] }, offset: offset)
   }
 
+  /// The axes in the order in which they lie in memory, outermost first: `[0, 2, 3, 1]` of
+  /// `[batch, channels, height, width]` whose channels are last there.
+  public var memoryOrder: [Int] {
+    strides.indices.sorted {
+      strides[$0] != strides[$1] ? strides[$0] > strides[$1] : $0 < $1
+    }
+  }
+
   /// A view with the last two axes exchanged.
   public func transposed() -> Tensor {
     var order = Array(0..<shape.rank)

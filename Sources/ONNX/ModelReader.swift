@@ -1,0 +1,241 @@
+import Foundation
+import ONNXFormat
+import SwiftProtobuf
+import TensorCore
+
+/// Reads a model file, and refuses what cannot be carried out before anything is.
+struct ModelReader {
+  private let tensors: TensorReader
+  private let functions: [String: Onnx_FunctionProto]
+  private var opset = 0
+  /// How deep graphs lie in graphs, and functions in functions.
+  private var depth = 0
+  private var inlined = 0
+
+  private static let domains = ["", "ai.onnx"]
+  private static let opsets = 6...28
+
+  /// - Throws: `ONNXError`.
+  static func read(_ path: String) throws -> (
+    graph: Graph, inputs: [Port], outputs: [Port], opset: Int, metadata: [String: String]
+  ) {
+    guard Files.isRegular(path) else { throw ONNXError("\(path) is no file.") }
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    let size = (attributes?[.size] as? Int) ?? 0
+    guard size <= MemoryLimit.bytes / 2 else {
+      throw ONNXError("\(path) has \(size) bytes, more than half of what memory allows.")
+    }
+    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped),
+      let model = try? Onnx_ModelProto(serializedBytes: data)
+    else { throw ONNXError("\(path) is no ONNX model, or is damaged.") }
+    do {
+      guard model.hasGraph else { throw ONNXError("It holds no graph.") }
+      var reader = try ModelReader(model, folder: Files.parent(of: path))
+      let graph = try reader.graph(model.graph, outer: [])
+      let names = Set(graph.inputs)
+      return (
+        graph, try model.graph.input.filter { names.contains($0.name) }.map(port),
+        try model.graph.output.map(port), reader.opset,
+        Dictionary(model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+      )
+    } catch let error as ONNXError { throw ONNXError("\(path): \(error.description)") }
+  }
+
+  private init(_ model: Onnx_ModelProto, folder: String) throws {
+    tensors = TensorReader(folder: folder)
+    functions = Dictionary(
+      model.functions.map { ("\($0.domain)/\($0.name)", $0) }, uniquingKeysWith: { $1 })
+    for used in model.opsetImport where Self.domains.contains(used.domain) {
+      opset = max(opset, Int(truncatingIfNeeded: used.version))
+    }
+    guard Self.opsets.contains(opset) else {
+      throw ONNXError(
+        "It is written for opset \(opset); \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are supported.")
+    }
+  }
+
+  private static func port(_ info: Onnx_ValueInfoProto) throws -> Port {
+    guard case .tensorType(let tensor)? = info.type.value else {
+      throw ONNXError("'\(info.name)' is no tensor: sequences, maps and optional values are not supported.")
+    }
+    let number = Int(tensor.elemType)
+    guard let type = ElementType(rawValue: number) else {
+      throw ONNXError("'\(info.name)' is of \(ElementType.name(of: number)), which is not supported.")
+    }
+    let shape: [Int?]? =
+      tensor.hasShape
+      ? tensor.shape.dim.map { dim in
+        if case .dimValue(let value)? = dim.value, value >= 0 { Int(value) } else { nil }
+      } : nil
+    return Port(name: info.name, type: type, shape: shape)
+  }
+
+  private mutating func graph(_ proto: Onnx_GraphProto, outer: Set<String>) throws -> Graph {
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= 16 else { throw ONNXError("Graphs lie more than 16 deep in each other.") }
+    guard proto.sparseInitializer.isEmpty else {
+      throw ONNXError("It has sparse tensors, which are not supported.")
+    }
+    var constants: [String: Constant] = [:]
+    for tensor in proto.initializer { constants[tensor.name] = try tensors.constant(tensor) }
+    let inputs = proto.input.map(\.name).filter { constants[$0] == nil }
+    guard Set(inputs).count == inputs.count else { throw ONNXError("Two inputs have one name.") }
+    var known = outer.union(inputs).union(constants.keys).union([""])
+    let nodes = try self.nodes(proto.node, known: &known)
+    for output in proto.output where !known.contains(output.name) {
+      throw ONNXError("Nothing makes the output '\(output.name)'.")
+    }
+    // Without what nothing needs.
+    var needed = Set(proto.output.map(\.name))
+    var kept: [Node] = []
+    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
+      kept.append(node)
+      needed.formUnion(node.inputs)
+      for case .graph(let inner) in node.attributes.values { needed.formUnion(inner.outerNames) }
+    }
+    return Graph(
+      inputs: inputs, outputs: proto.output.map(\.name), constants: constants,
+      nodes: kept.reversed())
+  }
+
+  private mutating func nodes(
+    _ protos: [Onnx_NodeProto], known: inout Set<String>,
+    attributes given: [String: Onnx_AttributeProto] = [:]
+  ) throws -> [Node] {
+    var nodes: [Node] = []
+    for proto in protos {
+      let text = "\(proto.opType) '\(proto.name)' (opset \(opset))"
+      for input in proto.input where !known.contains(input) {
+        throw ONNXError("\(text) takes '\(input)', which nothing makes before it.")
+      }
+      for output in proto.output where output != "" && known.contains(output) {
+        throw ONNXError("\(text) makes '\(output)' a second time.")
+      }
+      let own = proto.attribute.compactMap { attribute -> Onnx_AttributeProto? in
+        guard !attribute.refAttrName.isEmpty else { return attribute }
+        var referred = given[attribute.refAttrName]
+        referred?.name = attribute.name
+        return referred
+      }
+      if let function = functions["\(proto.domain)/\(proto.opType)"] {
+        nodes += try inlined(function, proto, own, text)
+      } else {
+        guard Self.domains.contains(proto.domain) else {
+          throw ONNXError("\(text) is of '\(proto.domain)', and only ONNX's own operators are supported.")
+        }
+        guard Operators.all[proto.opType] != nil else { throw ONNXError("\(text) is not supported.") }
+        var attributes: [String: Attribute] = [:]
+        for attribute in own {
+          attributes[attribute.name] = try self.attribute(attribute, text, known)
+        }
+        nodes.append(
+          Node(
+            name: proto.name, operation: proto.opType, opset: opset, inputs: proto.input,
+            outputs: proto.output, attributes: attributes))
+      }
+      known.formUnion(proto.output)
+      guard nodes.count <= 1_000_000 else { throw ONNXError("It has more than a million nodes.") }
+    }
+    return nodes
+  }
+
+  /// The nodes of a function, with names of their own.
+  private mutating func inlined(
+    _ function: Onnx_FunctionProto, _ call: Onnx_NodeProto, _ own: [Onnx_AttributeProto],
+    _ text: String
+  ) throws -> [Node] {
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= 16 else { throw ONNXError("\(text): functions call each other more than 16 deep.") }
+    inlined += 1
+    let prefix = "\(function.name)#\(inlined)/"
+    var names: [String: String] = ["": ""]
+    for (n, name) in function.input.enumerated() { names[name] = n < call.input.count ? call.input[n] : "" }
+    for (n, name) in function.output.enumerated() where n < call.output.count && names[name] == nil {
+      names[name] = call.output[n]
+    }
+    var attributes = Dictionary(
+      function.attributeProto.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    for attribute in own { attributes[attribute.name] = attribute }
+    func renamed(_ name: String) -> String { names[name] ?? prefix + name }
+    let protos = function.node.map { proto in
+      var proto = proto
+      proto.input = proto.input.map(renamed)
+      proto.output = proto.output.map(renamed)
+      proto.attribute = proto.attribute.map { attribute in
+        var attribute = attribute
+        if attribute.hasG { attribute.g = attribute.g.renamed(renamed) }
+        return attribute
+      }
+      return proto
+    }
+    var known = Set(call.input).union([""])
+    var nodes = try self.nodes(protos, known: &known, attributes: attributes)
+    // An output that is an input.
+    for (n, name) in function.output.enumerated() where n < call.output.count && renamed(name) != call.output[n] {
+      nodes.append(
+        Node(
+          name: call.name, operation: "Identity", opset: opset, inputs: [renamed(name)],
+          outputs: [call.output[n]], attributes: [:]))
+    }
+    return nodes
+  }
+
+  private mutating func attribute(
+    _ proto: Onnx_AttributeProto, _ text: String, _ known: Set<String>
+  ) throws -> Attribute {
+    func string(_ bytes: Data) -> String { String(decoding: bytes, as: UTF8.self) }
+    let type = proto.hasType && proto.type != .undefined ? proto.type : proto.impliedType
+    switch type {
+    case .int: return .int(Int(proto.i))
+    case .float: return .float(proto.f)
+    case .string: return .string(string(proto.s))
+    case .ints: return .ints(proto.ints.map { Int($0) })
+    case .floats: return .floats(proto.floats)
+    case .strings: return .strings(proto.strings.map(string))
+    case .tensor: return .constant(try tensors.constant(proto.t))
+    case .graph: return .graph(try graph(proto.g, outer: known))
+    default: throw ONNXError("\(text): its attribute '\(proto.name)' is of a kind that is not supported.")
+    }
+  }
+}
+
+extension Onnx_AttributeProto {
+  /// Of files that are older than the field that says it.
+  fileprivate var impliedType: AttributeType {
+    if hasI { return .int }
+    if hasF { return .float }
+    if hasS { return .string }
+    if hasT { return .tensor }
+    if hasG { return .graph }
+    if !floats.isEmpty { return .floats }
+    return strings.isEmpty ? .ints : .strings
+  }
+}
+
+extension Onnx_GraphProto {
+  /// With other names for values of outside.
+  fileprivate func renamed(_ name: (String) -> String) -> Onnx_GraphProto {
+    var graph = self
+    let own = Set(
+      input.map(\.name) + initializer.map(\.name) + node.flatMap(\.output))
+    func outside(_ one: String) -> String { own.contains(one) ? one : name(one) }
+    graph.node = node.map { proto in
+      var proto = proto
+      proto.input = proto.input.map(outside)
+      proto.attribute = proto.attribute.map { attribute in
+        var attribute = attribute
+        if attribute.hasG { attribute.g = attribute.g.renamed(outside) }
+        return attribute
+      }
+      return proto
+    }
+    graph.output = output.map { info in
+      var info = info
+      info.name = outside(info.name)
+      return info
+    }
+    return graph
+  }
+}

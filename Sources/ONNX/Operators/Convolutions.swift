@@ -1,0 +1,165 @@
+import Autodiff
+import Synchronization
+import TensorCore
+
+extension Operators {
+  /// Convolutions of `[batch, channels, …]` along one to three axes.
+  static let convolutions: [String: Body] = [
+    "Conv": { [.floats(try $0.convolved())] },
+    "ConvTranspose": { [.floats(try $0.transposedConvolution())] },
+  ]
+}
+
+/// A convolution whose weights are made ready once, until they change.
+final class NodeCache: Sendable {
+  private let convolution = Mutex<Derived<PreparedConvolution>?>(nil)
+
+  func convolution(
+    _ make: () -> Derived<PreparedConvolution>
+  ) -> Derived<PreparedConvolution> {
+    convolution.withLock { kept in
+      let found = kept ?? make()
+      kept = found
+      return found
+    }
+  }
+}
+
+extension Call {
+  fileprivate func convolved() throws -> Variable {
+    let (x, weight, bias) = (try float(0), try float(1), try optionalFloat(2))
+    let groups = int("group") ?? 1
+    let (s, w) = (x.shape.extents, weight.shape.extents)
+    try require(
+      s.count >= 3 && s.count == w.count && groups > 0 && w[1] * groups == s[1] && w[0] % groups == 0
+        && bias.map { $0.shape.extents == [w[0]] } ?? true && w.allSatisfy { $0 > 0 },
+      "a kernel of \(w) in \(groups) groups over \(s)")
+    let windows = try Windows(self, image: Array(s[2...]), kernel: Array(w[2...]))
+    try checked([s[0], w[0]] + windows.output)
+    try checked([s[0], s[1]] + windows.padded(Array(s[2...])))
+    guard s.count <= 4, let same = windows.uniform else {
+      try checked([s[0]] + windows.output + Array(w[1...]) + [groups])
+      return generally(x, weight, bias, groups, windows)
+    }
+    // As images with their channels last; a line is an image of one row.
+    let isLine = s.count == 3
+    let image = (isLine ? x.reshaped([s[0], s[1], 1, s[2]]) : x).permuted([0, 2, 3, 1])
+    let padding = windows.before[0]
+    let isEven = !isLine && (windows.before + windows.after).allSatisfy { $0 == padding }
+    let around =
+      isEven
+      ? image
+      : image.surrounded(
+        [0, isLine ? 0 : windows.before[0], windows.before[windows.before.count - 1], 0],
+        [0, isLine ? 0 : windows.after[0], windows.after[windows.after.count - 1], 0], by: 0)
+    let geometry = ConvolutionGeometry(
+      stride: same.stride, padding: isEven ? padding : 0, dilation: same.dilation, groups: groups)
+    @Sendable func kernel(_ weight: Variable) -> Variable {
+      (isLine ? weight.reshaped([w[0], w[1], 1, w[2]]) : weight).permuted([2, 3, 1, 0])
+    }
+    let result: Variable
+    if !tape.isTraining, !x.requiresGradient, let own = parameter(1), bias == nil || parameter(2) != nil {
+      let offset = parameter(2)
+      let prepared = node.cache.convolution {
+        Derived(from: [own] + (offset.map { [$0] } ?? [])) {
+          PreparedConvolution(
+            kernel(Variable(own.value)).value.contiguous, bias: offset?.value, geometry)
+        }
+      }
+      result = Variable(prepared.value(around.value))
+    } else {
+      result = around.convolved(with: kernel(weight), bias: bias, geometry)
+    }
+    let y = result.permuted([0, 3, 1, 2])
+    return isLine ? y.reshaped([s[0], w[0], windows.output[0]]) : y
+  }
+
+  /// Windows laid out as rows, and one product a group: for what the kernels of images do not do.
+  private func generally(
+    _ x: Variable, _ weight: Variable, _ bias: Variable?, _ groups: Int, _ windows: Windows
+  ) -> Variable {
+    let (s, w) = (x.shape.extents, weight.shape.extents)
+    let around = x.surrounded([0, 0] + windows.before, [0, 0] + windows.after, by: 0)
+    let padded = windows.padded(Array(s[2...]))
+    let (width, out) = (w[1...].reduce(1, *), w[0] / groups)
+    let parts = (0..<groups).map { group -> Variable in
+      let places = windows.places(
+        batch: s[0], channels: group * w[1]..<(group + 1) * w[1], of: s[1], padded: padded)
+      let rows = around.flat(at: places).reshaped([-1, width])
+      let kernel = weight.sliced(group * out..<(group + 1) * out).reshaped([out, width])
+      return rows.matmul(kernel.permuted([1, 0]))
+    }
+    var y = Variable.concatenated(parts, axis: 1)
+    if let bias { y = y + bias }
+    let rank = windows.output.count
+    return y.reshaped([s[0]] + windows.output + [w[0]])
+      .permuted([0, rank + 1] + (1...rank))
+  }
+
+  /// The transposed map of a convolution: every number spreads the kernel over the result.
+  fileprivate func transposedConvolution() throws -> Variable {
+    let (x, weight, bias) = (try float(0), try float(1), try optionalFloat(2))
+    let groups = int("group") ?? 1
+    let (s, w) = (x.shape.extents, weight.shape.extents)
+    try require(
+      s.count >= 3 && s.count == w.count && groups > 0 && w[0] == s[1] && w[0] % groups == 0
+        && bias.map { $0.shape.extents == [w[1] * groups] } ?? true && w.allSatisfy { $0 > 0 },
+      "a kernel of \(w) in \(groups) groups over \(s)")
+    let (rank, kernel, image) = (s.count - 2, Array(w[2...]), Array(s[2...]))
+    func list(_ name: String, _ otherwise: Int) throws -> [Int] {
+      let found = ints(name) ?? [Int](repeating: otherwise, count: rank)
+      try require(found.count == rank && found.allSatisfy { 0...1 << 24 ~= $0 }, "\(name) of \(found)")
+      return found
+    }
+    let (strides, dilations) = (try list("strides", 1), try list("dilations", 1))
+    let extra = try list("output_padding", 0)
+    let full = (0..<rank).map { axis -> Int in
+      let span = dilations[axis] * (kernel[axis] - 1) + 1
+      return (image[axis] - 1) * strides[axis] + span + extra[axis]
+    }
+    var pads = ints("pads") ?? [Int](repeating: 0, count: 2 * rank)
+    try require(pads.count == 2 * rank && pads.allSatisfy { 0...1 << 24 ~= $0 }, "pads of \(pads)")
+    let mode = string("auto_pad") ?? "NOTSET"
+    let wanted =
+      ints("output_shape").map { Array($0.suffix(rank)) }
+      ?? (mode.hasPrefix("SAME") ? (0..<rank).map { image[$0] * strides[$0] } : nil)
+    if let wanted {
+      for axis in 0..<rank {
+        let total = max(0, full[axis] - wanted[axis])
+        let less = total / 2
+        (pads[axis], pads[axis + rank]) = mode == "SAME_LOWER" ? (total - less, less) : (less, total - less)
+      }
+    } else if mode == "VALID" {
+      pads = pads.map { _ in 0 }
+    }
+    let (out, all) = (w[1], w[1] * groups)
+    let reached = try (0..<rank).map { axis -> Int in
+      let most = max(full[axis], wanted.map { $0[axis] + pads[axis] } ?? 0)
+      try require(most - pads[axis] - pads[axis + rank] > 0 || wanted != nil, "pads of \(pads) leave nothing")
+      return most
+    }
+    try checked([s[0], all] + reached)
+    try checked([s[0]] + image + [all] + kernel)
+    let steps = reached.rowMajorSteps
+    let size = reached.reduce(1, *)
+    let taps = kernel.reduce(1, *)
+    let spread = [s[0]] + image + [out] + kernel
+    let spreadSteps: [Int] = [out * size] + zip(strides, steps).map { $0 * $1 } + [size]
+      + zip(dilations, steps).map { $0 * $1 }
+    let targets = places(spread, steps: spreadSteps)
+    let rows = x.permuted([0] + (2..<s.count) + [1]).reshaped([s[0] * image.reduce(1, *), s[1]])
+    let parts = (0..<groups).map { group -> Variable in
+      let own = group * s[1] / groups..<(group + 1) * s[1] / groups
+      let columns = rows.sliced(own, axis: 1).matmul(
+        weight.sliced(own).reshaped([own.count, out * taps]))
+      return columns.summed(at: targets, count: s[0] * out * size).reshaped([s[0], out] + reached)
+    }
+    var y = Variable.concatenated(parts, axis: 1)
+    for axis in 0..<rank {
+      let end = wanted.map { $0[axis] + pads[axis] } ?? reached[axis] - pads[axis + rank]
+      y = y.sliced(pads[axis]..<max(pads[axis], end), axis: axis + 2)
+    }
+    if let bias { y = y + bias.reshaped([all] + [Int](repeating: 1, count: rank)) }
+    return y
+  }
+}
