@@ -65,7 +65,7 @@ let package = Package(
     library(
       "ONNX",
       [
-        "TensorCore", "Autodiff", "Layers", "ONNXFormat",
+        "TensorCore", "Settings", "Symmetry", "Autodiff", "Layers", "ONNXFormat",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
     library("Optimizers", ["TensorCore", "Autodiff", "CKernels"]),
@@ -74,15 +74,14 @@ let package = Package(
     library(
       "Training",
       [
-        "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers", "Datasets",
-        "Canonicalization", "Settings", "Charts",
+        "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "ONNX", "Optimizers",
+        "Datasets", "Canonicalization", "Settings", "Charts",
       ]),
     library(
       "Canon",
       [
-        "TensorCore", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers",
-        "Datasets",
-        "Canonicalization", "Training",
+        "TensorCore", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "ONNX",
+        "Optimizers", "Datasets", "Canonicalization", "Training",
       ]),
     library(
       "CanonCommands",

@@ -15,11 +15,18 @@ public protocol BackboneOptions: Options {
     _ keys: inout Keys, for domain: any Domain, output: [Int]
   ) throws(SettingsError)
 
-  /// Makes the network, with random weights: `[batch] + input` → `[batch] + output`, or the same number of
+  /// Whether the network has weights already, so that it may be frozen as it is.
+  var hasWeights: Bool { get }
+
+  /// Makes the network, with random weights or its own: `[batch] + input` → `[batch] + output`, or the same number of
   /// numbers in another shape.
   func make(
     input: [Int], output: [Int], using random: inout RandomStream
   ) throws(SettingsError) -> any Layer
+}
+
+extension BackboneOptions {
+  public var hasWeights: Bool { false }
 }
 
 extension Keys {

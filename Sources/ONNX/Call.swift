@@ -24,7 +24,8 @@ struct Call {
 
   /// The weights of the file that an input is.
   func parameter(_ index: Int) -> Parameter? {
-    guard index < node.inputs.count, case .floats(let parameter)? = graph.constants[node.inputs[index]]
+    guard index < node.inputs.count,
+      case .floats(let parameter)? = graph.constants[node.inputs[index]]
     else { return nil }
     return parameter
   }

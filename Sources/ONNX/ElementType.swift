@@ -25,7 +25,9 @@ public enum ElementType: Int, Sendable, CaseIterable {
 
   /// How a file's number of a type is called, also of those that are not supported.
   static func name(of number: Int) -> String {
-    let others = [8: "string", 10: "float16", 11: "double", 14: "complex64", 15: "complex128", 16: "bfloat16"]
+    let others = [
+      8: "string", 10: "float16", 11: "double", 14: "complex64", 15: "complex128", 16: "bfloat16",
+    ]
     return ElementType(rawValue: number).map { "\($0)" } ?? others[number] ?? "type \(number)"
   }
 

@@ -33,7 +33,8 @@ extension Graph {
       guard let body = Operators.all[node.operation] else {
         throw ONNXError("\(node.text) is not supported.")
       }
-      let results = try body(Call(node: node, inputs: operands, tape: tape, scope: scope, graph: self))
+      let results = try body(
+        Call(node: node, inputs: operands, tape: tape, scope: scope, graph: self))
       for (name, result) in zip(node.outputs, results) where !name.isEmpty { scope[name] = result }
       for name in released[n] { scope.values[name] = nil }
     }
@@ -49,7 +50,8 @@ enum Operators {
   typealias Body = @Sendable (Call) throws -> [Value]
 
   static let all: [String: Body] = [
-    activations, functions, arithmetic, comparisons, reductions, shapes, rearrangements, indexing, selections, products,
+    activations, functions, arithmetic, comparisons, reductions, shapes, rearrangements, indexing,
+    selections, products,
     convolutions, pooling, normalizations, resizing, casts, controlFlow, spatial, quantization,
   ].reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

@@ -50,17 +50,20 @@ struct ModelReader {
     }
     guard Self.opsets.contains(opset) else {
       throw ONNXError(
-        "It is written for opset \(opset); \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are supported.")
+        "It is written for opset \(opset); \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are supported."
+      )
     }
   }
 
   private static func port(_ info: Onnx_ValueInfoProto) throws -> Port {
     guard case .tensorType(let tensor)? = info.type.value else {
-      throw ONNXError("'\(info.name)' is no tensor: sequences, maps and optional values are not supported.")
+      throw ONNXError(
+        "'\(info.name)' is no tensor: sequences, maps and optional values are not supported.")
     }
     let number = Int(tensor.elemType)
     guard let type = ElementType(rawValue: number) else {
-      throw ONNXError("'\(info.name)' is of \(ElementType.name(of: number)), which is not supported.")
+      throw ONNXError(
+        "'\(info.name)' is of \(ElementType.name(of: number)), which is not supported.")
     }
     let shape: [Int?]? =
       tensor.hasShape
@@ -122,9 +125,12 @@ struct ModelReader {
         nodes += try inlined(function, proto, own, text)
       } else {
         guard Self.domains.contains(proto.domain) else {
-          throw ONNXError("\(text) is of '\(proto.domain)', and only ONNX's own operators are supported.")
+          throw ONNXError(
+            "\(text) is of '\(proto.domain)', and only ONNX's own operators are supported.")
         }
-        guard Operators.all[proto.opType] != nil else { throw ONNXError("\(text) is not supported.") }
+        guard Operators.all[proto.opType] != nil else {
+          throw ONNXError("\(text) is not supported.")
+        }
         var attributes: [String: Attribute] = [:]
         for attribute in own {
           attributes[attribute.name] = try self.attribute(attribute, text, known)
@@ -147,12 +153,17 @@ struct ModelReader {
   ) throws -> [Node] {
     depth += 1
     defer { depth -= 1 }
-    guard depth <= 16 else { throw ONNXError("\(text): functions call each other more than 16 deep.") }
+    guard depth <= 16 else {
+      throw ONNXError("\(text): functions call each other more than 16 deep.")
+    }
     inlined += 1
     let prefix = "\(function.name)#\(inlined)/"
     var names: [String: String] = ["": ""]
-    for (n, name) in function.input.enumerated() { names[name] = n < call.input.count ? call.input[n] : "" }
-    for (n, name) in function.output.enumerated() where n < call.output.count && names[name] == nil {
+    for (n, name) in function.input.enumerated() {
+      names[name] = n < call.input.count ? call.input[n] : ""
+    }
+    for (n, name) in function.output.enumerated() where n < call.output.count && names[name] == nil
+    {
       names[name] = call.output[n]
     }
     var attributes = Dictionary(
@@ -173,7 +184,8 @@ struct ModelReader {
     var known = Set(call.input).union([""])
     var nodes = try self.nodes(protos, known: &known, attributes: attributes)
     // An output that is an input.
-    for (n, name) in function.output.enumerated() where n < call.output.count && renamed(name) != call.output[n] {
+    for (n, name) in function.output.enumerated()
+    where n < call.output.count && renamed(name) != call.output[n] {
       nodes.append(
         Node(
           name: call.name, operation: "Identity", opset: opset, inputs: [renamed(name)],
@@ -196,7 +208,8 @@ struct ModelReader {
     case .strings: return .strings(proto.strings.map(string))
     case .tensor: return .constant(try tensors.constant(proto.t))
     case .graph: return .graph(try graph(proto.g, outer: known))
-    default: throw ONNXError("\(text): its attribute '\(proto.name)' is of a kind that is not supported.")
+    default:
+      throw ONNXError("\(text): its attribute '\(proto.name)' is of a kind that is not supported.")
     }
   }
 }

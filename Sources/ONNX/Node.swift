@@ -60,7 +60,8 @@ final class Graph: Sendable {
     var own = Set(inputs).union(constants.keys)
     var outer: Set<String> = []
     for node in nodes {
-      outer.formUnion((node.inputs + node.attributes.values.flatMap(\.outerNames)).filter { !own.contains($0) })
+      outer.formUnion(
+        (node.inputs + node.attributes.values.flatMap(\.outerNames)).filter { !own.contains($0) })
       own.formUnion(node.outputs)
     }
     return outer.union(outputs.filter { !own.contains($0) }).subtracting([""])

@@ -57,7 +57,8 @@ public struct ONNXLayer: Layer {
   ///   - output: The name of the output that is taken, by default the first.
   /// - Throws: `ONNXError` where the network takes several inputs, or others, or gives no floats.
   public init(
-    _ model: ONNXModel, input: [Int], _ conventions: ImageConventions? = nil, output name: String? = nil
+    _ model: ONNXModel, input: [Int], _ conventions: ImageConventions? = nil,
+    output name: String? = nil
   ) throws(ONNXError) {
     guard model.inputs.count == 1, model.inputs[0].type == .float else {
       let taken = model.inputs.map { "'\($0.name)' \($0.text)" }.joined(separator: ", ")
@@ -80,7 +81,8 @@ public struct ONNXLayer: Layer {
     (self.model, self.conventions, self.input, self.index) = (model, conventions, input, index)
     batch = model.inputs[0].shape?.first.flatMap { $0 }
     let isImage = conventions?.isChannelsFirst == true
-    let probe = try Self.run(model, index, conventions, Variable(.zeros(Shape([batch ?? 1] + input))))
+    let probe = try Self.run(
+      model, index, conventions, Variable(.zeros(Shape([batch ?? 1] + input))))
     guard probe.shape.rank > 0, probe.shape[0] == batch ?? 1 else {
       throw ONNXError("\(model.path) gives \(probe.shape), of which the first axis is no batch.")
     }
@@ -121,6 +123,8 @@ public struct ONNXLayer: Layer {
       let isImage = conventions?.isChannelsFirst == true && result.shape.rank == 4
       results.append((isImage ? result.permuted([0, 2, 3, 1]) : result).sliced(0..<part.shape[0]))
     }
-    return results.isEmpty ? Variable(.zeros(Shape([0] + output))) : results.count == 1 ? results[0] : .concatenated(results)
+    return results.isEmpty
+      ? Variable(.zeros(Shape([0] + output)))
+      : results.count == 1 ? results[0] : .concatenated(results)
   }
 }

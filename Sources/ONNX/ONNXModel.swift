@@ -39,7 +39,8 @@ public struct ONNXModel: Sendable {
     }
     for (value, port) in zip(given, inputs) {
       let fits = port.shape.map { shape in
-        shape.count == value.shape.count && zip(shape, value.shape).allSatisfy { $0 == nil || $0 == $1 }
+        shape.count == value.shape.count
+          && zip(shape, value.shape).allSatisfy { $0 == nil || $0 == $1 }
       }
       guard value.type == port.type, fits != false else {
         throw ONNXError(
@@ -62,7 +63,9 @@ public struct ONNXModel: Sendable {
 extension Port {
   /// Type and extents, as a sentence needs them: `float [·, 3, 224, 224]`.
   public var text: String {
-    let extents = shape.map { "[" + $0.map { $0.map { "\($0)" } ?? "·" }.joined(separator: ", ") + "]" }
+    let extents = shape.map {
+      "[" + $0.map { $0.map { "\($0)" } ?? "·" }.joined(separator: ", ") + "]"
+    }
     return "\(type) \(extents ?? "of any shape")"
   }
 }

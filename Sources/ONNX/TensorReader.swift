@@ -13,7 +13,9 @@ struct TensorReader {
   func constant(_ tensor: Onnx_TensorProto) throws -> Constant {
     let name = tensor.name
     func failure(_ reason: String) -> ONNXError { ONNXError("Tensor '\(name)': \(reason).") }
-    guard !tensor.hasSegment else { throw failure("it is cut into segments, which is not supported") }
+    guard !tensor.hasSegment else {
+      throw failure("it is cut into segments, which is not supported")
+    }
     let number = Int(tensor.dataType)
     guard let type = ElementType(rawValue: number) else {
       throw failure("elements of \(ElementType.name(of: number)) are not supported")
@@ -39,7 +41,9 @@ struct TensorReader {
         : .integers(Integers(type.integers(bytes, count), shape: shape, type: type))
     }
     func numbers(_ found: [Int]) throws -> Constant {
-      guard found.count == count else { throw failure("it has \(found.count) numbers for \(shape)") }
+      guard found.count == count else {
+        throw failure("it has \(found.count) numbers for \(shape)")
+      }
       return .integers(Integers(found.map(type.wrapped), shape: shape, type: type))
     }
     switch type {

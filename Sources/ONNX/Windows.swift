@@ -35,7 +35,8 @@ struct Windows {
         let count = (image[axis] + strides[axis] - 1) / strides[axis]
         let total = max(0, (count - 1) * strides[axis] + spans[axis] - image[axis])
         let less = total / 2
-        (before[axis], after[axis]) = mode == "SAME_UPPER" ? (less, total - less) : (total - less, less)
+        (before[axis], after[axis]) =
+          mode == "SAME_UPPER" ? (less, total - less) : (total - less, less)
       }
     } else if mode == "VALID" {
       (before, after) = (before.map { _ in 0 }, after.map { _ in 0 })
@@ -75,7 +76,8 @@ struct Windows {
   func counts(_ image: [Int], withPadding: Bool) -> [[Int]] {
     kernel.indices.map { axis in
       let range =
-        withPadding ? 0..<before[axis] + image[axis] + asked[axis] : before[axis]..<before[axis] + image[axis]
+        withPadding
+        ? 0..<before[axis] + image[axis] + asked[axis] : before[axis]..<before[axis] + image[axis]
       return (0..<output[axis]).map { n in
         (0..<kernel[axis]).count { range.contains(n * strides[axis] + $0 * dilations[axis]) }
       }

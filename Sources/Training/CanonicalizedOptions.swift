@@ -109,7 +109,7 @@ public struct CanonicalizedOptions: ModelOptions {
     if backboneType != type(of: backbone) { backbone = backboneType.init() }
     try backbone.read(&section, for: domain, output: task.outputShape(for: domain, classes: 0))
     try start.read(&section)
-    if start.isFrozen && start.from.isEmpty {
+    if start.isFrozen && start.from.isEmpty && !backbone.hasWeights {
       throw section.failure("a 'frozen' backbone needs a model to come 'from'")
     }
     if start.isFrozen && !new.contains(where: { type(of: $0.options).isLearned && !$0.isFrozen }) {

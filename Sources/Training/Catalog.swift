@@ -1,6 +1,7 @@
 public import Canonicalization
 public import Datasets
 public import Layers
+import ONNX
 public import Settings
 
 /// The components that a configuration can name: a new one is one line here, or one in a program of one's own.
@@ -33,7 +34,7 @@ public struct Catalog: Sendable {
   public private(set) var backbones: [any BackboneOptions.Type] = [
     PaperCNNOptions.self, SmallCNNOptions.self, MLPOptions.self, UNetOptions.self,
     PointNetOptions.self, ParticleNetworkOptions.self, PoseCNNOptions.self,
-    NoBackboneOptions.self,
+    NoBackboneOptions.self, ONNXOptions.self,
   ]
 
   /// The components of this package.

@@ -8,20 +8,25 @@ import Testing
 /// A small network of images: convolution, batch norm, ReLU, pooling, a matrix.
 private func network(batch: Int? = nil) -> Onnx_ModelProto {
   var random = RandomStream(seed: 1, name: "network")
-  func numbers(_ shape: [Int]) -> [Float] { Tensor.uniform(Shape(shape), from: -1, to: 1, using: &random).elements }
+  func numbers(_ shape: [Int]) -> [Float] {
+    Tensor.uniform(Shape(shape), from: -1, to: 1, using: &random).elements
+  }
   return model(
     [
       node("Conv", ["x", "w", "b"], ["a"], [attribute("pads", [1, 1, 1, 1])]),
       node("BatchNormalization", ["a", "s", "o", "m", "v"], ["n"]),
       node("Relu", ["n"], ["r"]),
-      node("MaxPool", ["r"], ["p"], [attribute("kernel_shape", [2, 2]), attribute("strides", [2, 2])]),
+      node(
+        "MaxPool", ["r"], ["p"],
+        [attribute("kernel_shape", [2, 2]), attribute("strides", [2, 2])]),
       node("GlobalAveragePool", ["p"], ["g"]),
       node("Flatten", ["g"], ["f"]),
       node("Gemm", ["f", "c"], ["y"]),
     ], inputs: [port("x", [batch, 3, 8, 8])], outputs: ["y", "p"],
     constants: [
       tensor("w", [4, 3, 3, 3], numbers([4, 3, 3, 3])), tensor("b", [4], numbers([4])),
-      tensor("s", [4], [1, 2, 0.5, 1]), tensor("o", [4], numbers([4])), tensor("m", [4], numbers([4])),
+      tensor("s", [4], [1, 2, 0.5, 1]), tensor("o", [4], numbers([4])),
+      tensor("m", [4], numbers([4])),
       tensor("v", [4], [1, 0.5, 2, 1]), tensor("c", [4, 2], numbers([4, 2])),
     ])
 }
@@ -74,7 +79,9 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
     let layer = try ONNXLayer(ONNXModel(path: file.path), input: [8, 8, 3], ImageConventions())
     let weights = Tensor([0.3, -1, 0.7, 0.2, 1, -0.4, 0.9, -0.8, 0.1, 0.6], shape: [5, 2])
     func value(_ x: Tensor) -> Double {
-      zip(layer.predict(x).elements, weights.elements).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      zip(layer.predict(x).elements, weights.elements).reduce(0) {
+        $0 + Double($1.0) * Double($1.1)
+      }
     }
     let tape = Tape.training(random: RandomStream(seed: 0, name: "tape"))
     let x = Variable(images, requiresGradient: true)
@@ -86,7 +93,8 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
     }
     let byInput = try #require(gradients[x])
     let step: Float = 1e-3
-    let difference = (value(images + direction * step) - value(images - direction * step)) / Double(2 * step)
+    let difference =
+      (value(images + direction * step) - value(images - direction * step)) / Double(2 * step)
     #expect(abs(along(byInput, direction) - difference) < 0.02 * abs(difference) + 1e-3)
     #expect(layer.parameters.map(\.name) == ["b", "c", "m", "o", "s", "v", "w"])
     for (name, parameter) in layer.parameters {
@@ -110,7 +118,9 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
     let file = try ModelFile(network())
     let model = try ONNXModel(path: file.path)
     #expect(throws: ONNXError.self) { try ONNXLayer(model, input: [9, 8, 3], ImageConventions()) }
-    #expect(throws: ONNXError.self) { try ONNXLayer(model, input: [8, 8, 3], ImageConventions(), output: "z") }
+    #expect(throws: ONNXError.self) {
+      try ONNXLayer(model, input: [8, 8, 3], ImageConventions(), output: "z")
+    }
     #expect(throws: ONNXError.self) {
       try ONNXLayer(model, input: [8, 8, 3], ImageConventions(deviation: [0]))
     }

@@ -7,7 +7,10 @@ import TensorCore
 import Testing
 
 /// A node of a model that is made here.
-func node(_ operation: String, _ inputs: [String], _ outputs: [String], _ attributes: [Onnx_AttributeProto] = [])
+func node(
+  _ operation: String, _ inputs: [String], _ outputs: [String],
+  _ attributes: [Onnx_AttributeProto] = []
+)
   -> Onnx_NodeProto
 {
   .with {
@@ -46,7 +49,9 @@ func model(
     $0.opsetImport = [.with { $0.version = Int64(opset) }]
     $0.graph.node = nodes
     $0.graph.input = inputs
-    $0.graph.output = outputs.map { name in .with { ($0.name, $0.type.tensorType.elemType) = (name, 1) } }
+    $0.graph.output = outputs.map { name in
+      .with { ($0.name, $0.type.tensorType.elemType) = (name, 1) }
+    }
     $0.graph.initializer = constants
   }
 }
@@ -91,7 +96,8 @@ final class ModelFile {
   func hostile() throws {
     let x = [port("x", [1])]
     let cycle = [node("Relu", ["b"], ["a"]), node("Relu", ["a"], ["b"])]
-    #expect(try refusal(model(cycle, inputs: x, outputs: ["b"])).contains("'b', which nothing makes"))
+    #expect(
+      try refusal(model(cycle, inputs: x, outputs: ["b"])).contains("'b', which nothing makes"))
     #expect(try refusal(model([], inputs: x, outputs: ["y"])).contains("'y'"))
     let twice = [node("Relu", ["x"], ["a"]), node("Abs", ["x"], ["a"])]
     #expect(try refusal(model(twice, inputs: x, outputs: ["a"])).contains("a second time"))
@@ -112,13 +118,15 @@ final class ModelFile {
     for _ in 0..<40 {
       var next = Onnx_GraphProto()
       next.node = [
-        node("If", ["c"], ["y"], [.with { ($0.name, $0.type, $0.g) = ("then_branch", .graph, inner) }])
+        node(
+          "If", ["c"], ["y"], [.with { ($0.name, $0.type, $0.g) = ("then_branch", .graph, inner) }])
       ]
       inner = next
     }
     var deep = model([], inputs: x, outputs: ["x"])
     deep.graph.node = [
-      node("If", ["x"], ["z"], [.with { ($0.name, $0.type, $0.g) = ("then_branch", .graph, inner) }])
+      node(
+        "If", ["x"], ["z"], [.with { ($0.name, $0.type, $0.g) = ("then_branch", .graph, inner) }])
     ]
     #expect(!(try refusal(deep)).isEmpty)
   }
@@ -131,12 +139,15 @@ final class ModelFile {
       .with { ($0.key, $0.value) = pair }
     }
     let file = try ModelFile(
-      model([node("Add", ["x", "w"], ["y"])], inputs: [port("x", [2])], outputs: ["y"], constants: []))
+      model(
+        [node("Add", ["x", "w"], ["y"])], inputs: [port("x", [2])], outputs: ["y"], constants: []))
     let folder = URL(fileURLWithPath: file.path).deletingLastPathComponent()
     let numbers: [Float] = [9, 1.5, -2, 9]
-    try unsafe numbers.withUnsafeBytes { unsafe Data($0) }.write(to: folder.appendingPathComponent("w.bin"))
+    try unsafe numbers.withUnsafeBytes { unsafe Data($0) }.write(
+      to: folder.appendingPathComponent("w.bin"))
     let whole = model(
-      [node("Add", ["x", "w"], ["y"])], inputs: [port("x", [2])], outputs: ["y"], constants: [beside])
+      [node("Add", ["x", "w"], ["y"])], inputs: [port("x", [2])], outputs: ["y"],
+      constants: [beside])
     try Data(try whole.serializedBytes() as [UInt8]).write(to: URL(fileURLWithPath: file.path))
     let found = try ONNXModel(path: file.path).run([.floats(Variable(Tensor([1, 1])))])
     guard case .floats(let y) = found[0] else { return #expect(Bool(false)) }

@@ -22,7 +22,9 @@ struct BackendCase {
     do {
       let model = try ONNXModel(path: folder + "/model.onnx")
       var n = 0
-      while case let set = "\(folder)/test_data_set_\(n)", FileManager.default.fileExists(atPath: set) {
+      while case let set = "\(folder)/test_data_set_\(n)",
+        FileManager.default.fileExists(atPath: set)
+      {
         let inputs = try model.inputs.indices.map { try Value(tensorAt: "\(set)/input_\($0).pb") }
         for (k, output) in try model.run(inputs).enumerated() {
           let expected = try Value(tensorAt: "\(set)/output_\(k).pb")
@@ -56,7 +58,8 @@ struct BackendCase {
 /// The folders of the packed tests, unpacked once.
 let packedCases: [BackendCase] = {
   let folder = NSTemporaryDirectory() + "canon-onnx-\(ProcessInfo.processInfo.processIdentifier)"
-  let archive = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
+  let archive =
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().path
     + "/Fixtures/nodes.tar.gz"
   try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
   let process = Process()
@@ -91,7 +94,8 @@ let packedCases: [BackendCase] = {
     var counts: [String: (passed: Int, all: Int, reason: String)] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: root).sorted() {
       let one = BackendCase(folder: "\(root)/\(name)")
-      guard !name.hasSuffix("_expanded"), !name.contains("expanded_ver"), let operation = one.operators.last
+      guard !name.hasSuffix("_expanded"), !name.contains("expanded_ver"),
+        let operation = one.operators.last
       else { continue }
       let failure = one.failure()
       print(failure == nil ? "PASS" : "FAIL", name, failure ?? "")

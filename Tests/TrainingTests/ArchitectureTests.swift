@@ -9,9 +9,7 @@ private let sources =
   /// From the lowest module to the highest.
   private let order = [
     "CKernels", "COpenBLAS", "CZlib", "CPNG", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings",
-    "Charts",
-    "Images", "Symmetry",
-    "Autodiff", "Layers",
+    "Charts", "Images", "Symmetry", "Autodiff", "Layers", "ONNXFormat", "ONNX",
     "Optimizers", "Datasets", "Canonicalization", "Training", "Canon", "CanonCommands", "canon",
   ]
 
@@ -24,7 +22,10 @@ private let sources =
       for file in try manager.subpathsOfDirectory(atPath: "\(sources)/\(module)")
       where file.hasSuffix(".swift") {
         let text = try String(contentsOfFile: "\(sources)/\(module)/\(file)", encoding: .utf8)
-        #expect(text.split(separator: "\n").count <= 400, "\(module)/\(file) is long")
+        // What is generated is as long as it is.
+        let isGenerated = file.hasSuffix(".pb.swift")
+        #expect(
+          isGenerated || text.split(separator: "\n").count <= 400, "\(module)/\(file) is long")
         for line in text.split(separator: "\n")
         where line.contains("import ") && !line.hasPrefix("//") {
           let words = line.split(separator: " ")

@@ -109,7 +109,9 @@ extension Operators {
     "Dropout": { call in
       let x = try call.value(0)
       try call.require(try call.list(2)?.first != 1, "training is not supported")
-      return [x, .integers(Integers([Int](repeating: 1, count: x.count), shape: x.shape, type: .bool))]
+      return [
+        x, .integers(Integers([Int](repeating: 1, count: x.count), shape: x.shape, type: .bool)),
+      ]
     },
   ]
 }

@@ -155,7 +155,8 @@ extension Call {
     let order = isReverse ? Array((0..<length).reversed()) : Array(0..<length)
     switch x {
     case .floats(let x):
-      var running = Variable(Tensor(repeating: Float(start), shape: x.shape.replacing(axis, with: 1)))
+      var running = Variable(
+        Tensor(repeating: Float(start), shape: x.shape.replacing(axis, with: 1)))
       var parts = [Variable](repeating: running, count: length)
       for n in order {
         if isExclusive { parts[n] = running }

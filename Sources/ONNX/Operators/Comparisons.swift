@@ -19,7 +19,9 @@ extension Operators {
     },
     "IsInf": { call in
       let x = try call.float(0)
-      let (isNegative, isPositive) = (call.int("detect_negative") != 0, call.int("detect_positive") != 0)
+      let (isNegative, isPositive) = (
+        call.int("detect_negative") != 0, call.int("detect_positive") != 0
+      )
       let truth = x.value.elements.map { $0.isInfinite && ($0 < 0 ? isNegative : isPositive) }
       return [.integers(Integers(truth, shape: x.shape.extents))]
     },
@@ -55,7 +57,9 @@ extension Call {
           truth.indices.map { truth[$0] ? a.elements[left[$0]] : b.elements[right[$0]] },
           shape: shape, type: a.type))
     case (.floats(let a), .floats(let b)):
-      let (x, y) = (a.value.broadcast(to: Shape(shape)).elements, b.value.broadcast(to: Shape(shape)).elements)
+      let (x, y) = (
+        a.value.broadcast(to: Shape(shape)).elements, b.value.broadcast(to: Shape(shape)).elements
+      )
       let result = Tensor(truth.indices.map { truth[$0] ? x[$0] : y[$0] }, shape: Shape(shape))
       let mask = Tensor(truth.map { $0 ? 1 : 0 }, shape: Shape(shape))
       return .floats(

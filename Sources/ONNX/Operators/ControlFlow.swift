@@ -5,7 +5,9 @@ extension Operators {
   /// Graphs inside nodes.
   static let controlFlow: [String: Body] = [
     "If": { call in
-      guard let condition = try call.integers(0).elements.first else { throw call.failure("no condition") }
+      guard let condition = try call.integers(0).elements.first else {
+        throw call.failure("no condition")
+      }
       let graph = try call.inner(condition != 0 ? "then_branch" : "else_branch")
       return try graph.run([], on: call.tape, in: call.scope)
     },
@@ -44,9 +46,12 @@ extension Call {
 
   /// Values of one shape along a new first axis.
   private func stacked(_ values: [Value]) throws -> Value {
-    guard let first = values.first else { throw failure("it is never carried out, so that an output has no shape") }
+    guard let first = values.first else {
+      throw failure("it is never carried out, so that an output has no shape")
+    }
     try require(
-      values.allSatisfy { $0.shape == first.shape && $0.type == first.type }, "its results change their shape")
+      values.allSatisfy { $0.shape == first.shape && $0.type == first.type },
+      "its results change their shape")
     let shape = try checked([values.count] + first.shape)
     switch first {
     case .floats:

@@ -31,7 +31,8 @@ extension Call {
     let groups = int("group") ?? 1
     let (s, w) = (x.shape.extents, weight.shape.extents)
     try require(
-      s.count >= 3 && s.count == w.count && groups > 0 && w[1] * groups == s[1] && w[0] % groups == 0
+      s.count >= 3 && s.count == w.count && groups > 0 && w[1] * groups == s[1]
+        && w[0] % groups == 0
         && bias.map { $0.shape.extents == [w[0]] } ?? true && w.allSatisfy { $0 > 0 },
       "a kernel of \(w) in \(groups) groups over \(s)")
     let windows = try Windows(self, image: Array(s[2...]), kernel: Array(w[2...]))
@@ -58,7 +59,9 @@ extension Call {
       (isLine ? weight.reshaped([w[0], w[1], 1, w[2]]) : weight).permuted([2, 3, 1, 0])
     }
     let result: Variable
-    if !tape.isTraining, !x.requiresGradient, let own = parameter(1), bias == nil || parameter(2) != nil {
+    if !tape.isTraining, !x.requiresGradient, let own = parameter(1),
+      bias == nil || parameter(2) != nil
+    {
       let offset = parameter(2)
       let prepared = node.cache.convolution {
         Derived(from: [own] + (offset.map { [$0] } ?? [])) {
@@ -108,7 +111,8 @@ extension Call {
     let (rank, kernel, image) = (s.count - 2, Array(w[2...]), Array(s[2...]))
     func list(_ name: String, _ otherwise: Int) throws -> [Int] {
       let found = ints(name) ?? [Int](repeating: otherwise, count: rank)
-      try require(found.count == rank && found.allSatisfy { 0...1 << 24 ~= $0 }, "\(name) of \(found)")
+      try require(
+        found.count == rank && found.allSatisfy { 0...1 << 24 ~= $0 }, "\(name) of \(found)")
       return found
     }
     let (strides, dilations) = (try list("strides", 1), try list("dilations", 1))
@@ -127,7 +131,8 @@ extension Call {
       for axis in 0..<rank {
         let total = max(0, full[axis] - wanted[axis])
         let less = total / 2
-        (pads[axis], pads[axis + rank]) = mode == "SAME_LOWER" ? (total - less, less) : (less, total - less)
+        (pads[axis], pads[axis + rank]) =
+          mode == "SAME_LOWER" ? (total - less, less) : (less, total - less)
       }
     } else if mode == "VALID" {
       pads = pads.map { _ in 0 }
@@ -135,7 +140,8 @@ extension Call {
     let (out, all) = (w[1], w[1] * groups)
     let reached = try (0..<rank).map { axis -> Int in
       let most = max(full[axis], wanted.map { $0[axis] + pads[axis] } ?? 0)
-      try require(most - pads[axis] - pads[axis + rank] > 0 || wanted != nil, "pads of \(pads) leave nothing")
+      try require(
+        most - pads[axis] - pads[axis + rank] > 0 || wanted != nil, "pads of \(pads) leave nothing")
       return most
     }
     try checked([s[0], all] + reached)
@@ -144,7 +150,8 @@ extension Call {
     let size = reached.reduce(1, *)
     let taps = kernel.reduce(1, *)
     let spread = [s[0]] + image + [out] + kernel
-    let spreadSteps: [Int] = [out * size] + zip(strides, steps).map { $0 * $1 } + [size]
+    let spreadSteps: [Int] =
+      [out * size] + zip(strides, steps).map { $0 * $1 } + [size]
       + zip(dilations, steps).map { $0 * $1 }
     let targets = places(spread, steps: spreadSteps)
     let rows = x.permuted([0] + (2..<s.count) + [1]).reshaped([s[0] * image.reduce(1, *), s[1]])

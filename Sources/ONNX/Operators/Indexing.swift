@@ -22,12 +22,16 @@ extension Operators {
     "ScatterND": { call in
       let (x, at) = (try call.value(0), try call.integers(1))
       let (starts, block) = try call.blockPlaces(x.shape, at, batch: 0)
-      return [try call.scattered(x, starts.flatMap { start in (0..<block).map { start + $0 } }, call.value(2))]
+      return [
+        try call.scattered(
+          x, starts.flatMap { start in (0..<block).map { start + $0 } }, call.value(2))
+      ]
     },
     "OneHot": { call in
       guard let depth = try call.scalar(1).map(Call.whole) else { throw call.failure("no depth") }
       let values = try call.value(2)
-      try call.require(values.count == 2 && depth > 0, "a depth of \(depth), \(values.count) values")
+      try call.require(
+        values.count == 2 && depth > 0, "a depth of \(depth), \(values.count) values")
       let indices: [Int] =
         switch try call.value(0) {
         case .integers(let x): x.elements

@@ -50,15 +50,18 @@ extension Operators {
       let (x, scale, bias) = (try call.float(0), try call.float(1), try call.float(2))
       let groups = call.int("num_groups") ?? 0
       try call.require(
-        x.shape.rank > 2 && groups > 0 && x.shape[1] % groups == 0, "\(groups) groups of \(x.shape)")
+        x.shape.rank > 2 && groups > 0 && x.shape[1] % groups == 0, "\(groups) groups of \(x.shape)"
+      )
       let parts = x.reshaped([x.shape[0], groups, -1])
-      let y = parts.standardized([2], epsilon: call.number("epsilon") ?? 1e-5).value.reshaped(x.shape.extents)
+      let y = parts.standardized([2], epsilon: call.number("epsilon") ?? 1e-5).value.reshaped(
+        x.shape.extents)
       // Of a channel, in old opsets of a group.
       func along(_ v: Variable) throws -> Variable {
         let spread = [Int](repeating: 1, count: x.shape.rank - 2)
         if v.shape.extents == [x.shape[1]] { return v.reshaped([x.shape[1]] + spread) }
         try call.require(v.shape.extents == [groups], "\(v.shape) for \(groups) groups")
-        return v.reshaped([groups, 1]).repeated(to: [groups, x.shape[1] / groups]).reshaped([x.shape[1]] + spread)
+        return v.reshaped([groups, 1]).repeated(to: [groups, x.shape[1] / groups]).reshaped(
+          [x.shape[1]] + spread)
       }
       return [.floats(try y * along(scale) + along(bias))]
     },
@@ -86,7 +89,9 @@ extension Operators {
         call.number("alpha") ?? 0.0001, call.number("beta") ?? 0.75, call.number("bias") ?? 1
       )
       let (before, after) = ((size - 1) / 2, size - 1 - (size - 1) / 2)
-      var pads = ([Int](repeating: 0, count: x.shape.rank), [Int](repeating: 0, count: x.shape.rank))
+      var pads = (
+        [Int](repeating: 0, count: x.shape.rank), [Int](repeating: 0, count: x.shape.rank)
+      )
       (pads.0[1], pads.1[1]) = (before, after)
       let squares = x.squared().surrounded(pads.0, pads.1, by: 0)
       let sums = (1..<size).reduce(squares.sliced(0..<x.shape[1], axis: 1)) {
@@ -136,7 +141,8 @@ extension Call {
     guard !shape.contains(0) else { return x }
     let axis = try axis(int("axis") ?? (node.opset < 13 ? 1 : -1), rank: shape.count)
     if node.opset < 13 {
-      return body(x.reshaped([shape[..<axis].reduce(1, *), shape[axis...].reduce(1, *)])).reshaped(shape)
+      return body(x.reshaped([shape[..<axis].reduce(1, *), shape[axis...].reduce(1, *)])).reshaped(
+        shape)
     }
     guard axis < shape.count - 1 else { return body(x) }
     var order = Array(shape.indices)

@@ -6,7 +6,9 @@ extension Operators {
   /// One number of each window.
   static let pooling: [String: Body] = [
     "MaxPool": { call in
-      guard case .integers(let x) = try call.value(0) else { return try call.maxPooled(call.float(0)) }
+      guard case .integers(let x) = try call.value(0) else {
+        return try call.maxPooled(call.float(0))
+      }
       let pooled = try call.maxPooled(Variable(x.floats))
       return [try call.cast(pooled[0], to: x.type.rawValue)] + pooled.dropFirst()
     },
@@ -14,26 +16,40 @@ extension Operators {
     "LpPool": { call in
       let p = call.number("p") ?? 2
       let (windows, rows) = try call.windows(call.float(0), filler: 0)
-      let sums = rows.mapped({ powf(abs($0), p) }, derivative: { p * powf(abs($0), p - 1) * ($0 < 0 ? -1 : 1) })
-        .sum([-1])
-      return [.floats(try call.pooled(sums.mapped({ powf($0, 1 / p) }, derivative: { powf($0, 1 / p - 1) / p }), windows))]
+      let sums = rows.mapped(
+        { powf(abs($0), p) }, derivative: { p * powf(abs($0), p - 1) * ($0 < 0 ? -1 : 1) }
+      )
+      .sum([-1])
+      return [
+        .floats(
+          try call.pooled(
+            sums.mapped({ powf($0, 1 / p) }, derivative: { powf($0, 1 / p - 1) / p }), windows))
+      ]
     },
     "GlobalMaxPool": { call in
       let x = try call.image()
       let all = x.reshaped([x.shape[0], x.shape[1], -1])
       try call.require(all.shape[2] > 0, "an empty image")
-      return [.floats(all.maximum(2).reshaped([x.shape[0], x.shape[1]] + x.shape.extents.dropFirst(2).map { _ in 1 }))]
+      return [
+        .floats(
+          all.maximum(2).reshaped(
+            [x.shape[0], x.shape[1]] + x.shape.extents.dropFirst(2).map { _ in 1 }))
+      ]
     },
     "GlobalAveragePool": { call in
       let x = try call.image()
       let order = x.value.memoryOrder
       let axes = (2..<x.shape.rank).map { axis in order.firstIndex(of: axis) ?? axis }
-      return [.floats(x.permuted(order).mean(axes, keepingAxes: true).permuted(order.inversePermutation))]
+      return [
+        .floats(x.permuted(order).mean(axes, keepingAxes: true).permuted(order.inversePermutation))
+      ]
     },
     "GlobalLpPool": { call in
       let (x, p) = (try call.image(), call.number("p") ?? 2)
-      let sums = x.mapped({ powf(abs($0), p) }, derivative: { p * powf(abs($0), p - 1) * ($0 < 0 ? -1 : 1) })
-        .sum(Array(2..<x.shape.rank), keepingAxes: true)
+      let sums = x.mapped(
+        { powf(abs($0), p) }, derivative: { p * powf(abs($0), p - 1) * ($0 < 0 ? -1 : 1) }
+      )
+      .sum(Array(2..<x.shape.rank), keepingAxes: true)
       return [.floats(sums.mapped({ powf($0, 1 / p) }, derivative: { powf($0, 1 / p - 1) / p }))]
     },
     "MaxUnpool": { try [$0.unpooled()] },
@@ -87,7 +103,9 @@ extension Call {
           around.maxPooled(size: windows.kernel[0], stride: same.stride).permuted([0, 3, 1, 2]))
       ]
     }
-    let (s, image, taps) = (x.shape.extents, Array(x.shape.extents[2...]), windows.kernel.reduce(1, *))
+    let (s, image, taps) = (
+      x.shape.extents, Array(x.shape.extents[2...]), windows.kernel.reduce(1, *)
+    )
     try checked([s[0], s[1]] + windows.output + [taps])
     let padded = windows.padded(image)
     let around = x.surrounded([0, 0] + windows.before, [0, 0] + windows.after, by: -.infinity)
@@ -101,7 +119,8 @@ extension Call {
     guard node.outputs.count > 1 else { return [values] }
     // Where each maximum was, counted through the whole input.
     let (steps, own) = (padded.rowMajorSteps, image.rowMajorSteps)
-    let counted = int("storage_order") == 1 ? Array(Array(image.reversed()).rowMajorSteps.reversed()) : own
+    let counted =
+      int("storage_order") == 1 ? Array(Array(image.reversed()).rowMajorSteps.reversed()) : own
     let size = padded.reduce(1, *)
     let indices = rows.value.largestColumn().enumerated().map { row, tap in
       let place = places[row * taps + tap]
@@ -134,7 +153,9 @@ extension Call {
     try require(strides.count == rank && pads.count == 2 * rank, "strides \(strides), pads \(pads)")
     let natural =
       Array(x.shape.extents[..<2])
-      + (0..<rank).map { (x.shape[$0 + 2] - 1) * strides[$0] + kernel[$0] - pads[$0] - pads[$0 + rank] }
+      + (0..<rank).map {
+        (x.shape[$0 + 2] - 1) * strides[$0] + kernel[$0] - pads[$0] - pads[$0 + rank]
+      }
     let shape = try checked(try list(2) ?? natural)
     try checked(natural)
     let count = natural.reduce(1, *)

@@ -23,7 +23,9 @@ extension Call {
     ])
     try checked(lead + [m, n])
     // One matrix behind many: one product.
-    let isPlain = right.shape.rank == 2 || left.shape.extents.dropLast(2).elementsEqual(right.shape.extents.dropLast(2))
+    let isPlain =
+      right.shape.rank == 2
+      || left.shape.extents.dropLast(2).elementsEqual(right.shape.extents.dropLast(2))
     let x = isPlain ? left : left.repeated(to: lead + [m, k])
     let y = isPlain ? right : right.repeated(to: lead + [k, n])
     return x.matmul(y).reshaped(
@@ -42,7 +44,8 @@ extension Call {
     if let alpha = number("alpha"), alpha != 1 { y = y * alpha }
     if let c = try optionalFloat(2) {
       try require(
-        try broadcast([y.shape.extents, c.shape.extents]) == y.shape.extents, "\(c.shape) added to \(y.shape)")
+        try broadcast([y.shape.extents, c.shape.extents]) == y.shape.extents,
+        "\(c.shape) added to \(y.shape)")
       let beta = number("beta") ?? 1
       y = y + (beta == 1 ? c : c * beta)
     }
@@ -51,9 +54,12 @@ extension Call {
 
   /// Sums of products by the letters of their axes (Einstein's convention, as NumPy writes it).
   fileprivate func einsum() throws -> Value {
-    guard let equation = string("equation")?.filter({ $0 != " " }) else { throw failure("no equation") }
+    guard let equation = string("equation")?.filter({ $0 != " " }) else {
+      throw failure("no equation")
+    }
     let sides = equation.split(separator: "-", maxSplits: 1)
-    var terms = (sides.first ?? "").split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    var terms = (sides.first ?? "").split(separator: ",", omittingEmptySubsequences: false).map(
+      String.init)
     try require(terms.count == inputs.count, "'\(equation)' with \(inputs.count) inputs")
     var operands = try inputs.indices.map { try float($0) }
     // An ellipsis stands for letters of its own, aligned at the end.
@@ -68,23 +74,30 @@ extension Call {
       let count = operands[n].shape.rank - terms[n].replacing("...", with: "").count
       if terms[n].contains("...") { longest = max(longest, count) }
       terms[n] = try expanded(terms[n], count)
-      try require(terms[n].count == operands[n].shape.rank, "'\(equation)' for \(operands[n].shape)")
+      try require(
+        terms[n].count == operands[n].shape.rank, "'\(equation)' for \(operands[n].shape)")
     }
     let letters = terms.joined()
     let result =
       equation.contains("->")
       ? try expanded(String(sides.dropFirst().first?.dropFirst() ?? ""), longest)
       : String(spare[..<longest].reversed())
-        + String(Set(letters).filter { l in letters.count { $0 == l } == 1 && !spare[..<longest].contains(l) }.sorted())
+        + String(
+          Set(letters).filter { l in
+            letters.count { $0 == l } == 1 && !spare[..<longest].contains(l)
+          }.sorted())
     var extents: [Character: Int] = [:]
     for (term, operand) in zip(terms, operands) {
       for (letter, extent) in zip(term, operand.shape.extents) {
         let known = extents[letter] ?? 1
-        try require(known == extent || known == 1 || extent == 1, "'\(letter)' is \(known) and \(extent)")
+        try require(
+          known == extent || known == 1 || extent == 1, "'\(letter)' is \(known) and \(extent)")
         extents[letter] = max(known, extent)
       }
     }
-    try require(result.allSatisfy { extents[$0] != nil } && Set(result).count == result.count, "'\(equation)'")
+    try require(
+      result.allSatisfy { extents[$0] != nil } && Set(result).count == result.count, "'\(equation)'"
+    )
     for n in operands.indices { (operands[n], terms[n]) = diagonal(operands[n], terms[n]) }
     // One operand after another, summed over what no other needs.
     var (value, term) = (operands[0], terms[0])
@@ -106,8 +119,11 @@ extension Call {
     guard unique.count < letters.count else { return (x, term) }
     let steps = x.shape.extents.rowMajorSteps
     let shape = unique.map { letter in x.shape[letters.firstIndex(of: letter) ?? 0] }
-    let own = unique.map { letter in letters.indices.filter { letters[$0] == letter }.map { steps[$0] }.reduce(0, +) }
-    guard case .floats(let y) = Value.floats(x).gathered(places(shape, steps: own), shape: shape) else {
+    let own = unique.map { letter in
+      letters.indices.filter { letters[$0] == letter }.map { steps[$0] }.reduce(0, +)
+    }
+    guard case .floats(let y) = Value.floats(x).gathered(places(shape, steps: own), shape: shape)
+    else {
       return (x, term)
     }
     return (y, String(unique))
@@ -118,10 +134,14 @@ extension Call {
     _ a: Variable, _ left: String, _ b: Variable, _ right: String, keeping: Set<Character>,
     _ extents: [Character: Int]
   ) throws -> (Variable, String) {
-    func full(_ x: Variable, _ term: String) -> Variable { x.repeated(to: term.map { extents[$0] ?? 1 }) }
+    func full(_ x: Variable, _ term: String) -> Variable {
+      x.repeated(to: term.map { extents[$0] ?? 1 })
+    }
     func summed(_ x: Variable, _ term: String, _ other: String) -> (Variable, String) {
       let x = full(x, term)
-      let gone = term.enumerated().filter { !other.contains($0.element) && !keeping.contains($0.element) }
+      let gone = term.enumerated().filter {
+        !other.contains($0.element) && !keeping.contains($0.element)
+      }
       return gone.isEmpty
         ? (x, term)
         : (x.sum(gone.map(\.offset)), term.filter { other.contains($0) || keeping.contains($0) })

@@ -6,9 +6,12 @@ extension Operators {
   /// Numbers as whole steps of a scale, and back: per tensor, along an axis, or in blocks.
   static let quantization: [String: Body] = [
     "QuantizeLinear": { call in
-      let (x, scale) = (try call.float(0), try call.spread(call.value(1), over: call.float(0).shape.extents))
+      let (x, scale) = (
+        try call.float(0), try call.spread(call.value(1), over: call.float(0).shape.extents)
+      )
       let zero = try call.optional(2).map { try call.spread($0, over: x.shape.extents) }
-      let type = call.optional(2)?.type ?? call.int("output_dtype").flatMap(ElementType.init) ?? .uint8
+      let type =
+        call.optional(2)?.type ?? call.int("output_dtype").flatMap(ElementType.init) ?? .uint8
       try call.require(type.size < 4 && type != .bool, "results of \(type) are not supported")
       let range = type.range
       let (offsets, steps) = (zero?.elements, scale.elements)
@@ -31,7 +34,8 @@ extension Operators {
       let scale = (high - low) / 255
       let zero = scale == 0 ? 0 : min(max((-low / scale).rounded(.toNearestOrEven), 0), 255)
       let numbers = x.map {
-        scale == 0 ? 0 : Call.whole(Double(min(max(($0 / scale).rounded(.toNearestOrEven) + zero, 0), 255)))
+        scale == 0
+          ? 0 : Call.whole(Double(min(max(($0 / scale).rounded(.toNearestOrEven) + zero, 0), 255)))
       }
       return [
         .integers(Integers(numbers, shape: try call.value(0).shape, type: .uint8)),

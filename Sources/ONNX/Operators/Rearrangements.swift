@@ -101,7 +101,9 @@ func tablePlaces(_ shape: [Int], _ tables: [(Int) -> Int?]) -> [Int] {
   var places = [0]
   for (extent, table) in zip(shape, tables) {
     let own = (0..<extent).map(table)
-    places = places.flatMap { place in own.map { own in place < 0 ? -1 : own.map { place + $0 } ?? -1 } }
+    places = places.flatMap { place in
+      own.map { own in place < 0 ? -1 : own.map { place + $0 } ?? -1 }
+    }
   }
   return places
 }
@@ -217,7 +219,8 @@ extension Call {
     let given = try ints("axes", orInput: 3) ?? Array(starts.indices)
     let found = try axes(given, rank: x.shape.count)
     let steps = try list(4) ?? [Int](repeating: 1, count: starts.count)
-    try require(found.count == starts.count && steps.count == starts.count, "lists of unlike length")
+    try require(
+      found.count == starts.count && steps.count == starts.count, "lists of unlike length")
     for (n, axis) in found.enumerated() {
       let (length, step) = (x.shape[axis], steps[n])
       try require(step != 0 && step != .min, "a step of \(step)")

@@ -15,10 +15,12 @@ extension Operators {
     "ReduceSum": reduction({ $0.sum($1, keepingAxes: true) }, { $0.reduce(0, &+) }),
     "ReduceMean": reduction({ $0.mean($1, keepingAxes: true) }),
     "ReduceMax": reduction({ $0.largest($1) }, { $0.max() }),
-    "ReduceMin": reduction({ ($0 * -1).largest($1) * -1 }, { $0.min() }, ifEmpty: { $0.upperBound }),
+    "ReduceMin": reduction(
+      { ($0 * -1).largest($1) * -1 }, { $0.min() }, ifEmpty: { $0.upperBound }),
     "ReduceProd": reduction({ $0.product($1) }, { $0.reduce(1, &*) }),
     "ReduceL1": reduction(
-      { ($0.relu() + ($0 * -1).relu()).sum($1, keepingAxes: true) }, { $0.reduce(0) { $0 + abs($1) } }),
+      { ($0.relu() + ($0 * -1).relu()).sum($1, keepingAxes: true) },
+      { $0.reduce(0) { $0 + abs($1) } }),
     "ReduceL2": reduction({ $0.squared().sum($1, keepingAxes: true).squareRoot() }),
     "ReduceSumSquare": reduction(
       { $0.squared().sum($1, keepingAxes: true) }, { $0.reduce(0) { $0 &+ $1 &* $1 } }),
@@ -48,18 +50,21 @@ extension Call {
     if given.isEmpty && int("noop_with_empty_axes") == 1 {
       guard case .floats(let x) = x else { return x }
       // Each number for itself.
-      return .floats(floats(x.reshaped(x.shape.extents + [1]), [x.shape.rank]).reshaped(x.shape.extents))
+      return .floats(
+        floats(x.reshaped(x.shape.extents + [1]), [x.shape.rank]).reshaped(x.shape.extents))
     }
     let rank = x.shape.count
     let axes = try given.isEmpty ? Array(0..<rank) : axes(given, rank: rank)
     let kept = x.shape.indices.map { axes.contains($0) ? 1 : x.shape[$0] }
     let shape =
-      int("keepdims") == 0 ? x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] } : kept
+      int("keepdims") == 0
+      ? x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] } : kept
     switch x {
     case .floats(let x):
       guard rank > 0 else { return .floats(floats(x.reshaped([1]), [0]).reshaped([])) }
       let order = x.value.memoryOrder
-      let result = floats(x.permuted(order), axes.map { axis in order.firstIndex(of: axis) ?? axis })
+      let result = floats(
+        x.permuted(order), axes.map { axis in order.firstIndex(of: axis) ?? axis })
       return .floats(result.permuted(order.inversePermutation).reshaped(shape))
     case .integers(let x):
       guard let integers else { throw failure("whole numbers are not supported") }
@@ -69,7 +74,8 @@ extension Call {
       return .integers(
         Integers(
           starts.map { start in
-            integers(along.map { x.elements[start + $0] }).map(x.type.wrapped) ?? ifEmpty(x.type.range)
+            integers(along.map { x.elements[start + $0] }).map(x.type.wrapped)
+              ?? ifEmpty(x.type.range)
           },
           shape: shape, type: x.type))
     }

@@ -35,14 +35,17 @@ extension Call {
       for (n, axis) in axes.enumerated() {
         scales[axis] = common ?? own[n]
         shape[axis] =
-          common.map { Self.whole((Double(x.shape[axis]) * $0).rounded(.toNearestOrAwayFromZero)) } ?? sizes[n]
+          common.map { Self.whole((Double(x.shape[axis]) * $0).rounded(.toNearestOrAwayFromZero)) }
+          ?? sizes[n]
       }
     } else {
       let given =
         if case .floats(let numbers)? = node.attributes["scales"] { numbers } else {
           try optionalFloat(scaleInput)?.value.elements ?? []
         }
-      try require(given.count == axes.count && given.allSatisfy { $0 > 0 && $0.isFinite }, "scales of \(given)")
+      try require(
+        given.count == axes.count && given.allSatisfy { $0 > 0 && $0.isFinite },
+        "scales of \(given)")
       for (n, axis) in axes.enumerated() {
         scales[axis] = Double(given[n])
         shape[axis] = Self.whole((Double(x.shape[axis]) * scales[axis] + 1e-9).rounded(.down))
@@ -59,7 +62,8 @@ extension Call {
       let (input, output, scale) = (Double(x.shape[axis]), Double(shape[axis]), scales[axis])
       let n = axes.firstIndex(of: axis)
       let (start, end) =
-        transform == "tf_crop_and_resize" ? n.map { (region[$0], region[$0 + axes.count]) } ?? (0, 1) : (0, 1)
+        transform == "tf_crop_and_resize"
+        ? n.map { (region[$0], region[$0 + axes.count]) } ?? (0, 1) : (0, 1)
       let length = input * scale
       let place: (Int) -> Double =
         switch transform {
@@ -89,7 +93,8 @@ extension Call {
     case .integers(let x): source = Variable(x.floats)
     }
     var y = source
-    for (n, axis) in table.enumerated() where axis.input != axis.output || axis.place(0) != 0 || axis.scale != 1 {
+    for (n, axis) in table.enumerated()
+    where axis.input != axis.output || axis.place(0) != 0 || axis.scale != 1 {
       let weights = try matrix(axis, isCubic: mode == "cubic")
       // The axis last, for a product with a matrix.
       var order = Array(0..<rank)
@@ -111,7 +116,9 @@ extension Call {
   }
 
   private func nearest(_ x: Value, _ table: [Axis], _ shape: [Int], filler: Float?) -> Value {
-    let rounding = node.opset < 11 || node.operation == "Upsample" ? "floor" : string("nearest_mode") ?? "round_prefer_floor"
+    let rounding =
+      node.opset < 11 || node.operation == "Upsample"
+      ? "floor" : string("nearest_mode") ?? "round_prefer_floor"
     let steps = x.shape.rowMajorSteps
     let tables = table.enumerated().map { n, axis -> (Int) -> Int? in
       let step = steps[n]
@@ -152,7 +159,10 @@ extension Call {
     for n in 0..<axis.output {
       let at = axis.place(n)
       var found: [(place: Int, weight: Double)] = []
-      for place in Int((at - reach).rounded(.up))...max(Int((at - reach).rounded(.up)), Int((at + reach).rounded(.down))) {
+      for place in Int(
+        (at - reach).rounded(.up))...max(
+          Int((at - reach).rounded(.up)), Int((at + reach).rounded(.down)))
+      {
         let own = weight(Double(place) - at)
         if (0..<axis.input).contains(place) {
           found.append((place, own))
@@ -161,7 +171,9 @@ extension Call {
         }
       }
       let total = isNormalized ? found.map(\.weight).reduce(0, +) : 1
-      for one in found where total != 0 { numbers[one.place * axis.output + n] += Float(one.weight / total) }
+      for one in found where total != 0 {
+        numbers[one.place * axis.output + n] += Float(one.weight / total)
+      }
     }
     return Tensor(numbers, shape: [axis.input, axis.output])
   }

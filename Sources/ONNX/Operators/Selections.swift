@@ -14,7 +14,8 @@ extension Operators {
         }
       let places = isSet.indices.filter { isSet[$0] }
       let steps = x.shape.rowMajorSteps
-      let indices = zip(x.shape, steps).flatMap { extent, step in places.map { $0 / step % extent } }
+      let indices = zip(x.shape, steps).flatMap { extent, step in places.map { $0 / step % extent }
+      }
       return [.integers(Integers(indices, shape: [x.shape.count, places.count]))]
     },
     "Compress": { call in
@@ -86,7 +87,9 @@ extension Call {
       case .floats(let x): x.value.elements.map { Double($0) }
       case .integers(let x): x.elements.map { Double($0) }
       }
-    let (count, size) = (axis.map { x.shape[$0] } ?? x.count, axis.map { x.count / max(1, x.shape[$0]) } ?? 1)
+    let (count, size) = (
+      axis.map { x.shape[$0] } ?? x.count, axis.map { x.count / max(1, x.shape[$0]) } ?? 1
+    )
     let step = axis.map { x.shape.rowMajorSteps[$0] } ?? 1
     func place(_ n: Int, _ i: Int) -> Int {
       axis == nil ? n : i / step * step * count + n * step + i % step
@@ -109,7 +112,10 @@ extension Call {
     let inner = step
     let sources = (0..<shape.reduce(1, *)).map { at in
       axis == nil
-        ? found[at] : place(found[at / inner % max(1, found.count)], at / (inner * max(1, found.count)) * inner + at % inner)
+        ? found[at]
+        : place(
+          found[at / inner % max(1, found.count)],
+          at / (inner * max(1, found.count)) * inner + at % inner)
     }
     return [x.gathered(sources, shape: shape)]
       + [found, inverse, counts].map { .integers(Integers($0)) }
@@ -133,7 +139,9 @@ extension Call {
       }
       return ((min(c[1], c[3]), max(c[1], c[3])), (min(c[0], c[2]), max(c[0], c[2])))
     }
-    func common(_ a: (Float, Float), _ b: (Float, Float)) -> Float { max(0, min(a.1, b.1) - max(a.0, b.0)) }
+    func common(_ a: (Float, Float), _ b: (Float, Float)) -> Float {
+      max(0, min(a.1, b.1) - max(a.0, b.0))
+    }
     func area(_ a: (x: (Float, Float), y: (Float, Float))) -> Float {
       (a.x.1 - a.x.0) * (a.y.1 - a.y.0)
     }

@@ -82,14 +82,17 @@ extension Operators {
       return [call.expanded(try call.reshaped(value, []), shape)]
     },
     "Range": { call in
-      guard let start = try call.scalar(0), let end = try call.scalar(1), let step = try call.scalar(2),
+      guard let start = try call.scalar(0), let end = try call.scalar(1),
+        let step = try call.scalar(2),
         step != 0
       else { throw call.failure("it takes a start, an end and a step that is not 0") }
       let count = max(0, Call.whole(((end - start) / step).rounded(.up)))
       try call.checked([count])
       if case .integers(let first) = try call.value(0) {
         let (a, s) = (first.elements[0], Call.whole(step))
-        return [.integers(Integers((0..<count).map { a &+ $0 &* s }, shape: [count], type: first.type))]
+        return [
+          .integers(Integers((0..<count).map { a &+ $0 &* s }, shape: [count], type: first.type))
+        ]
       }
       return [.floats(Variable(Tensor((0..<count).map { Float(start + Double($0) * step) })))]
     },
@@ -111,7 +114,8 @@ extension Call {
   func reshaped(_ x: Value, _ extents: [Int]) throws -> Value {
     var shape = extents
     if let free = shape.firstIndex(of: -1) {
-      let known = try checked(shape.enumerated().filter { $0.offset != free }.map(\.element)).reduce(1, *)
+      let known = try checked(shape.enumerated().filter { $0.offset != free }.map(\.element))
+        .reduce(1, *)
       try require(known > 0 && x.count % known == 0, "\(x.shape) cannot become \(extents)")
       shape[free] = x.count / known
     }

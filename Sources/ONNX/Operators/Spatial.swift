@@ -16,7 +16,8 @@ extension Operators {
       let isAligned = call.int("align_corners") == 1
       let lines = size[2...].map { n in
         (0..<n).map { k in
-          isAligned ? (n == 1 ? 0 : -1 + 2 * Float(k) / Float(n - 1)) : -1 + (2 * Float(k) + 1) / Float(n)
+          isAligned
+            ? (n == 1 ? 0 : -1 + 2 * Float(k) / Float(n - 1)) : -1 + (2 * Float(k) + 1) / Float(n)
         }
       }
       // The last axis of the image is the first coordinate.
@@ -24,7 +25,8 @@ extension Operators {
       for line in lines { points = points.flatMap { point in line.map { point + [$0] } } }
       let base = Tensor(
         points.flatMap { $0.reversed() + [1] }, shape: [1, count, rank + 1])
-      let grid = Variable(base.broadcast(to: [size[0], count, rank + 1])).matmul(maps.permuted([0, 2, 1]))
+      let grid = Variable(base.broadcast(to: [size[0], count, rank + 1])).matmul(
+        maps.permuted([0, 2, 1]))
       return [.floats(grid.reshaped([size[0]] + size[2...] + [rank]))]
     },
     "RoiAlign": { [.floats(try $0.aligned())] },
@@ -32,13 +34,14 @@ extension Operators {
 }
 
 extension Call {
-  /// Images of two or three axes at the places of a grid, −1 to 1 along each axis (Jaderberg et al. 2015).
+  /// Images of two or three axes at the places of a grid, −1 to 1 along each axis (Jaderberg 2015).
   fileprivate func sampled() throws -> Variable {
     let (x, grid) = (try float(0), try float(1))
     let (s, g) = (x.shape.extents, grid.shape.extents)
     let rank = s.count - 2
     try require(
-      (2...3).contains(rank) && g.count == s.count && g[0] == s[0] && g.last == rank && !s.contains(0),
+      (2...3).contains(rank) && g.count == s.count && g[0] == s[0] && g.last == rank
+        && !s.contains(0),
       "a grid of \(g) over \(s)")
     let mode = string("mode") ?? "linear"
     let border = string("padding_mode") ?? "zeros"
@@ -73,15 +76,19 @@ extension Call {
       var all: [(place: Int, weight: Double)] = [(0, 1)]
       for axis in 0..<rank {
         let (extent, at) = (image[axis], Double(numbers[n * rank + rank - 1 - axis]))
-        var place = isAligned ? (at + 1) / 2 * Double(extent - 1) : ((at + 1) * Double(extent) - 1) / 2
+        var place =
+          isAligned ? (at + 1) / 2 * Double(extent - 1) : ((at + 1) * Double(extent) - 1) / 2
         if !place.isFinite { place = -1e9 }
         place = min(max(place, -1e9), 1e9)
         if border == "border" && taps < 4 { place = min(max(place, 0), Double(extent - 1)) }
         if border == "reflection" && taps < 4 {
-          place = isAligned ? reflected(place, 0, Double(extent - 1)) : reflected(place, -0.5, Double(extent) - 0.5)
+          place =
+            isAligned
+            ? reflected(place, 0, Double(extent - 1)) : reflected(place, -0.5, Double(extent) - 0.5)
           place = min(max(place, 0), Double(extent - 1))
         }
-        let first = taps == 1 ? place.rounded(.toNearestOrEven) : place.rounded(.down) - (taps == 4 ? 1 : 0)
+        let first =
+          taps == 1 ? place.rounded(.toNearestOrEven) : place.rounded(.down) - (taps == 4 ? 1 : 0)
         let own = (0..<taps).map { tap -> (Int, Double) in
           let t = abs(place - first - Double(tap))
           let weight =
@@ -101,14 +108,17 @@ extension Call {
     // Channels last: rows of an image's pixels.
     let size = image.reduce(1, *)
     let rows = x.permuted([0] + (2..<s.count) + [1]).reshaped([s[0] * size, s[1]])
-    let sources = places.enumerated().map { n, place in n / (count * perPoint) * size + max(0, place) }
-    let mixed = rows.gathered(sources).reshaped([s[0] * count, perPoint, s[1]])
+    let sources = places.enumerated().map { n, place in
+      n / (count * perPoint) * size + max(0, place)
+    }
+    let mixed =
+      rows.gathered(sources).reshaped([s[0] * count, perPoint, s[1]])
       * Variable(Tensor(weights, shape: [s[0] * count, perPoint, 1]))
     return mixed.sum([1]).reshaped([s[0]] + g[1..<g.count - 1] + [s[1]])
       .permuted([0, rank + 1] + (1...rank))
   }
 
-  /// Regions of images at one size, each number the mean or maximum of samples between pixels (He et al. 2017).
+  /// Regions of images at one size, each number the mean or maximum of samples between pixels (He 2017).
   fileprivate func aligned() throws -> Variable {
     let (x, boxes, batch) = (try float(0), try float(1), try integers(2).elements)
     let s = x.shape.extents
@@ -120,7 +130,8 @@ extension Call {
     let (scale, ratio) = (number("spatial_scale") ?? 1, int("sampling_ratio") ?? 0)
     let isMaximum = string("mode") == "max"
     let shift: Float =
-      (string("coordinate_transformation_mode") ?? (node.opset < 16 ? "output_half_pixel" : "half_pixel"))
+      (string("coordinate_transformation_mode")
+        ?? (node.opset < 16 ? "output_half_pixel" : "half_pixel"))
         == "half_pixel" ? 0.5 : 0
     let rows = x.permuted([0, 2, 3, 1]).reshaped([s[0] * s[2] * s[3], s[1]])
     let corners = boxes.value.elements
@@ -138,7 +149,8 @@ extension Call {
       for bin in 0..<height * width {
         for sample in 0..<across * down {
           let y = c[1] + (Float(bin / width) + (Float(sample / across) + 0.5) / Float(down)) * binH
-          let x = c[0] + (Float(bin % width) + (Float(sample % across) + 0.5) / Float(across)) * binW
+          let x =
+            c[0] + (Float(bin % width) + (Float(sample % across) + 0.5) / Float(across)) * binW
           let isOutside = y < -1 || x < -1 || y > Float(s[2]) || x > Float(s[3])
           let (py, px) = (min(max(y, 0), Float(s[2] - 1)), min(max(x, 0), Float(s[3] - 1)))
           let (top, left) = (Int(py), Int(px))
