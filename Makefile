@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: serve test-serve bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: onnx-format onnx-table serve test-serve bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -143,6 +143,16 @@ bench-latent-speed: benchmarks ## Training steps of these models; PEER=python (w
 
 bench-latent-full: benchmarks ## The same with the papers' sizes: a day and more
 	$(LATENT) --full --out Benchmarks/Results/latent-full
+
+onnx-format: ## Generates the code of ONNX's format anew (with protoc)
+	swift build -c release --product protoc-gen-swift
+	cd Sources/ONNXFormat && protoc --plugin=../../.build/release/protoc-gen-swift --swift_out=. \
+	  --swift_opt=Visibility=Public --swift_opt=UseAccessLevelOnImports=true onnx.proto
+
+onnx-table: ## All of ONNX's node tests, and the table of operators; ONNX=python names one with onnx
+	$(ONNX) Tests/ONNXTests/export-nodes .build-onnx
+	CANON_ONNX_TESTS=$$PWD/.build-onnx CANON_ONNX_TABLE=$$PWD/docs/onnx-operators.md \
+	  swift test --disable-xctest --filter ONNXTests.OperatorTests
 
 # Pango, the fonts of six scripts, and dictionaries: what the pages of the model `pages` are drawn with.
 FONTS = fonts-dejavu fonts-liberation fonts-freefont-ttf fonts-sil-gentium fonts-linuxlibertine fonts-lato \

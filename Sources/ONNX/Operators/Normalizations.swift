@@ -73,13 +73,14 @@ extension Operators {
     "LpNormalization": { call in
       let x = try call.float(0)
       let axis = try call.axis(call.int("axis") ?? -1, rank: x.shape.rank)
-      let length =
-        call.int("p") == 1
+      let isOfSums = call.int("p") == 1
+      let sums =
+        isOfSums
         ? (x.relu() + (x * -1).relu()).sum([axis], keepingAxes: true)
-        : x.squared().sum([axis], keepingAxes: true).squareRoot()
-      // Of zeros the result is zeros.
-      let isZero = Variable(length.value.mapped { $0 == 0 ? 1 : 0 })
-      return [.floats(x / (length + isZero))]
+        : x.squared().sum([axis], keepingAxes: true)
+      // Of zeros the result is zeros, and their gradient finite.
+      let length = sums + Variable(sums.value.mapped { $0 == 0 ? 1 : 0 })
+      return [.floats(x / (isOfSums ? length : length.squareRoot()))]
     },
     "LRN": { call in
       let x = try call.float(0)
