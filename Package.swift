@@ -103,7 +103,8 @@ let package = Package(
     .testTarget(
       name: "ONNXTests",
       dependencies: [
-        "ONNX", "ONNXFormat", "Layers", "Autodiff", "TensorCore", "TestSupport",
+        "ONNX", "ONNXFormat", "Training", "Settings", "Layers", "Autodiff", "TensorCore",
+        "TestSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Fixtures", "export-nodes"], swiftSettings: settings),
     tests("Datasets", ["Datasets", "Settings", "Symmetry", "Images", "TensorCore"]),

@@ -116,6 +116,12 @@ struct Call {
     return found
   }
 
+  /// The product of two extents, as much as there is where it is more; nothing of negative ones.
+  static func product(_ a: Int, _ b: Int) -> Int {
+    let (product, overflow) = max(0, a).multipliedReportingOverflow(by: max(0, b))
+    return overflow ? .max : product
+  }
+
   /// A shape, if memory is enough for numbers of it.
   @discardableResult
   func checked(_ shape: [Int]) throws -> [Int] {

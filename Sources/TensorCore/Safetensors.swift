@@ -5,6 +5,8 @@ public struct WeightsError: Error, CustomStringConvertible {
   public let description: String
 
   public init(_ path: String, _ reason: String) {
+    // A reason may be a sentence.
+    let reason = reason.hasSuffix(".") ? String(reason.dropLast()) : reason
     description =
       "\(path) is not a usable model file: \(reason); "
       + "give a file that `canon train` wrote, or train anew."

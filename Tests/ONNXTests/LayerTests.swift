@@ -39,12 +39,12 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
 
   @Test("A batch gives what its images give one by one, also where the file says another batch")
   func batches() throws {
-    let file = try ModelFile(network())
+    let file = try WrittenModel(network())
     let layer = try ONNXLayer(ONNXModel(path: file.path), input: [8, 8, 3], ImageConventions())
     #expect(layer.output == [2])
     let all = layer.predict(images)
     for n in 0..<5 { #expect(layer.predict(images.sliced(n..<n + 1)) == all.sliced(n..<n + 1)) }
-    let fixed = try ModelFile(network(batch: 2))
+    let fixed = try WrittenModel(network(batch: 2))
     let other = try ONNXLayer(ONNXModel(path: fixed.path), input: [8, 8, 3], ImageConventions())
     #expect(other.predict(images) == all)
     #expect(layer.predict(images.sliced(0..<0)).shape == [0, 2])
@@ -52,7 +52,7 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
 
   @Test("Images of an output have their channels last, as here")
   func imageOutputs() throws {
-    let file = try ModelFile(network())
+    let file = try WrittenModel(network())
     let layer = try ONNXLayer(
       ONNXModel(path: file.path), input: [8, 8, 3], ImageConventions(), output: "p")
     #expect(layer.output == [4, 4, 4] && layer.predict(images).shape == [5, 4, 4, 4])
@@ -60,7 +60,7 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
 
   @Test("Mean, deviation and the order of colors are those that the network wants")
   func conventions() throws {
-    let file = try ModelFile(
+    let file = try WrittenModel(
       model(
         [node("Identity", ["x"], ["y"])], inputs: [port("x", [nil, 3, 8, 8])], outputs: ["y"]))
     let wanted = ImageConventions(mean: [0.1, 0.2, 0.3], deviation: [0.5, 1, 2], isBGR: true)
@@ -75,7 +75,7 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
 
   @Test("Gradients reach the weights and the input: they are the differences of what is computed")
   func gradients() throws {
-    let file = try ModelFile(network())
+    let file = try WrittenModel(network())
     let layer = try ONNXLayer(ONNXModel(path: file.path), input: [8, 8, 3], ImageConventions())
     let weights = Tensor([0.3, -1, 0.7, 0.2, 1, -0.4, 0.9, -0.8, 0.1, 0.6], shape: [5, 2])
     func value(_ x: Tensor) -> Double {
@@ -115,7 +115,7 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
 
   @Test("A network that takes or gives something else is refused")
   func refused() throws {
-    let file = try ModelFile(network())
+    let file = try WrittenModel(network())
     let model = try ONNXModel(path: file.path)
     #expect(throws: ONNXError.self) { try ONNXLayer(model, input: [9, 8, 3], ImageConventions()) }
     #expect(throws: ONNXError.self) {

@@ -57,7 +57,7 @@ func model(
 }
 
 /// A file that is gone when nobody needs it any more.
-final class ModelFile {
+final class WrittenModel {
   let path: String
   private let folder: String
 
@@ -73,7 +73,7 @@ final class ModelFile {
 
 @Suite struct ModelFileTests {
   private func refusal(_ model: Onnx_ModelProto) throws -> String {
-    let file = try ModelFile(model)
+    let file = try WrittenModel(model)
     do throws(ONNXError) {
       _ = try ONNXModel(path: file.path)
       return ""
@@ -138,7 +138,7 @@ final class ModelFile {
     beside.externalData = [("location", "w.bin"), ("offset", "4"), ("length", "8")].map { pair in
       .with { ($0.key, $0.value) = pair }
     }
-    let file = try ModelFile(
+    let file = try WrittenModel(
       model(
         [node("Add", ["x", "w"], ["y"])], inputs: [port("x", [2])], outputs: ["y"], constants: []))
     let folder = URL(fileURLWithPath: file.path).deletingLastPathComponent()
@@ -156,7 +156,7 @@ final class ModelFile {
 
   @Test("Inputs of other types and sizes are refused, and say what is wanted")
   func inputs() throws {
-    let file = try ModelFile(
+    let file = try WrittenModel(
       model([node("Relu", ["x"], ["y"])], inputs: [port("x", [nil, 3])], outputs: ["y"]))
     let network = try ONNXModel(path: file.path)
     #expect(network.inputs[0].text == "float [·, 3]")

@@ -253,4 +253,5 @@ let kinds: [Kind] = [
       try put(input, "\(folder)/run/checkpoint.safetensors")
       canon("train", "\(folder)/run.yaml", "--out", "\(folder)/run", "--resume")
     }),
+  networks,
 ]

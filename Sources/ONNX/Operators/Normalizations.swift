@@ -94,6 +94,7 @@ extension Operators {
         [Int](repeating: 0, count: x.shape.rank), [Int](repeating: 0, count: x.shape.rank)
       )
       (pads.0[1], pads.1[1]) = (before, after)
+      try call.checked(zip(x.shape.extents, zip(pads.0, pads.1)).map { $0 + $1.0 + $1.1 })
       let squares = x.squared().surrounded(pads.0, pads.1, by: 0)
       let sums = (1..<size).reduce(squares.sliced(0..<x.shape[1], axis: 1)) {
         $0 + squares.sliced($1..<$1 + x.shape[1], axis: 1)

@@ -134,6 +134,7 @@ extension Call {
     _ a: Variable, _ left: String, _ b: Variable, _ right: String, keeping: Set<Character>,
     _ extents: [Character: Int]
   ) throws -> (Variable, String) {
+    for term in [left, right] { try checked(term.map { extents[$0] ?? 1 }) }
     func full(_ x: Variable, _ term: String) -> Variable {
       x.repeated(to: term.map { extents[$0] ?? 1 })
     }

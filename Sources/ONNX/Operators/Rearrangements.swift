@@ -17,7 +17,7 @@ extension Operators {
     "Tile": { call in
       let (x, repeats) = (try call.value(0), try call.integers(1).elements)
       try call.require(repeats.count == x.shape.count, "\(repeats) repeats of \(x.shape)")
-      let shape = try call.checked(zip(x.shape, repeats).map { $0 * max(0, $1) })
+      let shape = try call.checked(zip(x.shape, repeats).map(Call.product))
       let steps = x.shape.rowMajorSteps
       return [
         x.gathered(
@@ -30,7 +30,8 @@ extension Operators {
       let x = try call.value(0)
       let b = call.int("blocksize") ?? 0
       try call.require(
-        x.shape.count == 4 && b > 0 && x.shape[1] % (b * b) == 0, "\(x.shape) by blocks of \(b)")
+        x.shape.count == 4 && 1...1 << 16 ~= b && x.shape[1] % (b * b) == 0,
+        "\(x.shape) by blocks of \(b)")
       let (n, c, h, w) = (x.shape[0], x.shape[1] / (b * b), x.shape[2], x.shape[3])
       let isColumnFirst = call.string("mode") == "CRD"
       let parts = try call.reshaped(x, isColumnFirst ? [n, c, b, b, h, w] : [n, b, b, c, h, w])
@@ -44,7 +45,7 @@ extension Operators {
       let x = try call.value(0)
       let b = call.int("blocksize") ?? 0
       try call.require(
-        x.shape.count == 4 && b > 0 && x.shape[2] % b == 0 && x.shape[3] % b == 0,
+        x.shape.count == 4 && 1...1 << 16 ~= b && x.shape[2] % b == 0 && x.shape[3] % b == 0,
         "\(x.shape) by blocks of \(b)")
       let (n, c, h, w) = (x.shape[0], x.shape[1], x.shape[2] / b, x.shape[3] / b)
       let parts = try call.reshaped(x, [n, c, h, b, w, b])
@@ -180,7 +181,7 @@ extension Call {
     let x = try value(0)
     let axis = try axis(int("axis") ?? 0, rank: x.shape.count)
     let count = int("num_outputs") ?? node.outputs.count
-    try require(count > 0, "it has no outputs")
+    try require(1...1 << 16 ~= count, "\(count) parts")
     let even = (x.shape[axis] + count - 1) / count
     let sizes =
       try ints("split", orInput: 1)
@@ -241,7 +242,9 @@ extension Call {
     let x = try value(0)
     guard let given = try ints("pads", orInput: 1) else { throw failure("it says no padding") }
     let axes = try list(3).map { try self.axes($0, rank: x.shape.count) } ?? Array(x.shape.indices)
-    try require(given.count == 2 * axes.count, "\(given) for \(axes.count) axes")
+    try require(
+      given.count == 2 * axes.count && given.allSatisfy { -1 << 40...1 << 40 ~= $0 },
+      "\(given) for \(axes.count) axes")
     var (before, after) = (x.shape.map { _ in 0 }, x.shape.map { _ in 0 })
     for (n, axis) in axes.enumerated() {
       (before[axis], after[axis]) = (given[n], given[n + axes.count])

@@ -157,7 +157,9 @@ extension Call {
     }
     var numbers = [Float](repeating: 0, count: axis.input * axis.output)
     for n in 0..<axis.output {
-      let at = axis.place(n)
+      let given = axis.place(n)
+      // A region may lie anywhere.
+      let at = given.isFinite ? min(max(given, -1e9), 1e9) : 0
       var found: [(place: Int, weight: Double)] = []
       for place in Int(
         (at - reach).rounded(.up))...max(

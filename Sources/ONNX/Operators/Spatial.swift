@@ -135,7 +135,9 @@ extension Call {
         == "half_pixel" ? 0.5 : 0
     let rows = x.permuted([0, 2, 3, 1]).reshaped([s[0] * s[2] * s[3], s[1]])
     let corners = boxes.value.elements
-    try require(corners.allSatisfy { abs($0) < 1e6 }, "a region that is nowhere")
+    try require(
+      corners.allSatisfy { abs($0 * scale) < 1e6 } && ratio < 1 << 20 && height < 1 << 20
+        && width < 1 << 20, "a region that is nowhere")
     var results: [Variable] = []
     for (n, image) in batch.enumerated() {
       let c = corners[4 * n..<4 * n + 4].map { $0 * scale - shift }
