@@ -18,7 +18,7 @@ private let names: [String] =
     name.hasSuffix(".yaml") && !name.hasPrefix("latent-")
       && ![
         "upright-mnist-prior.yaml", "rotated-mnist-class-pose.yaml", "mnist-in-steps.yaml",
-        "pages.yaml", "photos.yaml",
+        "pages.yaml", "photos.yaml", "photos-second.yaml",
       ]
       .contains(name)
   }
