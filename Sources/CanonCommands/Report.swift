@@ -64,6 +64,7 @@ struct Report: ParsableCommand {
     try refuse(out, amongInputs: data)
     let isOfPoses = loaded.model.task.presentation == .poses
     let (figures, failures) = try isOfPoses ? ofPoses(loaded) : ofOutputs(loaded)
+    guard !figures.examples.isEmpty else { return try failures.finish() }
     try prepareFolder(Files.parent(of: out))
     let page = try ReportPage(figures, of: loaded.domain is ImageDomain).html
     try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {

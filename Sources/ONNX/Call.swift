@@ -80,6 +80,13 @@ struct Call {
     if case .string(let text) = node.attributes[name] { text } else { nil }
   }
 
+  /// A word among those that are known, by default the first.
+  func choice(_ name: String, _ words: [String]) throws -> String {
+    let word = string(name) ?? words[0]
+    try require(words.contains(word), "\(name) '\(word)' is not supported")
+    return word
+  }
+
   func ints(_ name: String) -> [Int]? {
     switch node.attributes[name] {
     case .ints(let numbers): numbers
@@ -125,13 +132,11 @@ struct Call {
   /// A shape, if memory is enough for numbers of it.
   @discardableResult
   func checked(_ shape: [Int]) throws -> [Int] {
-    var count = 1
-    for extent in shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard extent >= 0, !overflow, product <= MemoryLimit.bytes / 8 else {
-        throw failure("its result would be of \(shape), more than memory allows")
-      }
-      count = product
+    // Of an empty one as if it were not: steps through it are as long.
+    let count = shape.reduce(1) { Self.product($0, $1 == 0 ? 1 : $1) }
+    guard shape.count <= 64, shape.allSatisfy({ $0 >= 0 }), count <= MemoryLimit.bytes / 8 else {
+      let text = shape.count <= 64 ? "\(shape)" : "\(shape.count) axes"
+      throw failure("its result would be of \(text), more than memory allows")
     }
     return shape
   }

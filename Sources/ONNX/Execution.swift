@@ -1,8 +1,15 @@
 import Autodiff
 
+/// How many nodes were carried out: loops in loops are many soon.
+final class NodeCount {
+  static let limit = 1_000_000
+  var count = 0
+}
+
 /// Values by name, and those of the graphs outside.
 struct Scope {
   var values: [String: Value] = [:]
+  let done = NodeCount()
 
   /// What is there under a name.
   subscript(name: String) -> Value? {
@@ -18,11 +25,17 @@ extension Graph {
   ///   - given: The inputs, in the graph's order.
   ///   - outer: What a graph inside a node reads from outside.
   /// - Throws: `ONNXError`.
-  func run(_ given: [Value], on tape: Tape, in outer: Scope = Scope()) throws -> [Value] {
-    var scope = outer
-    for (name, constant) in constants { scope[name] = constant.value(on: tape) }
+  func run(_ given: [Value], on tape: Tape, in outer: Scope? = nil) throws -> [Value] {
+    var scope = outer ?? Scope()
+    for (name, constant) in constants {
+      scope[name] = outer == nil ? constant.value(on: tape) : constant.value
+    }
     for (name, value) in zip(inputs, given) { scope[name] = value }
     for (n, node) in nodes.enumerated() {
+      scope.done.count += 1
+      guard scope.done.count <= NodeCount.limit else {
+        throw ONNXError("\(node.text): more than \(NodeCount.limit) nodes are carried out.")
+      }
       let operands = try node.inputs.map { name -> Value? in
         guard !name.isEmpty else { return nil }
         guard let value = scope[name] else {

@@ -77,6 +77,7 @@ func places(of shape: [Int], in result: [Int]) -> [Int] {
 
 /// The sums of `steps` over all indices of a shape, in row-major order.
 func places(_ shape: [Int], steps: [Int], from start: Int = 0) -> [Int] {
+  if shape.contains(0) { return [] }
   var places = [start]
   for (extent, step) in zip(shape, steps) {
     places = places.flatMap { place in (0..<extent).map { place + $0 * step } }

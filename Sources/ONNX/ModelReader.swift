@@ -13,6 +13,8 @@ struct ModelReader {
   private var inlined = 0
   /// How many nodes there are: functions that call functions are many soon.
   private var made = 0
+  /// The names that are made, of the graphs around too.
+  private var known: [Set<String>] = []
 
   private static let domains = ["", "ai.onnx"]
   private static let opsets = 6...28
@@ -33,7 +35,7 @@ struct ModelReader {
     do {
       guard model.hasGraph else { throw ONNXError("It holds no graph.") }
       var reader = try ModelReader(model, folder: Files.parent(of: path))
-      let graph = try reader.graph(model.graph, outer: [])
+      let graph = try reader.graph(model.graph)
       let names = Set(graph.inputs)
       return (
         graph, try model.graph.input.filter { names.contains($0.name) }.map(port),
@@ -46,7 +48,8 @@ struct ModelReader {
   private init(_ model: Onnx_ModelProto, folder: String) throws {
     tensors = TensorReader(folder: folder)
     functions = Dictionary(
-      model.functions.map { ("\($0.domain)/\($0.name)", $0) }, uniquingKeysWith: { $1 })
+      model.functions.map { ("\($0.domain)/\($0.name)/\($0.overload)", $0) },
+      uniquingKeysWith: { $1 })
     for used in model.opsetImport where Self.domains.contains(used.domain) {
       opset = max(opset, Int(truncatingIfNeeded: used.version))
     }
@@ -75,7 +78,9 @@ struct ModelReader {
     return Port(name: info.name, type: type, shape: shape)
   }
 
-  private mutating func graph(_ proto: Onnx_GraphProto, outer: Set<String>) throws -> Graph {
+  private func isKnown(_ name: String) -> Bool { known.contains { $0.contains(name) } }
+
+  private mutating func graph(_ proto: Onnx_GraphProto) throws -> Graph {
     depth += 1
     defer { depth -= 1 }
     guard depth <= 16 else { throw ONNXError("Graphs lie more than 16 deep in each other.") }
@@ -86,9 +91,10 @@ struct ModelReader {
     for tensor in proto.initializer { constants[tensor.name] = try tensors.constant(tensor) }
     let inputs = proto.input.map(\.name).filter { constants[$0] == nil }
     guard Set(inputs).count == inputs.count else { throw ONNXError("Two inputs have one name.") }
-    var known = outer.union(inputs).union(constants.keys).union([""])
-    let nodes = try self.nodes(proto.node, known: &known)
-    for output in proto.output where !known.contains(output.name) {
+    known.append(Set(inputs).union(constants.keys).union([""]))
+    defer { known.removeLast() }
+    let nodes = try self.nodes(proto.node)
+    for output in proto.output where !isKnown(output.name) {
       throw ONNXError("Nothing makes the output '\(output.name)'.")
     }
     // Without what nothing needs.
@@ -104,26 +110,18 @@ struct ModelReader {
       nodes: kept.reversed())
   }
 
-  private mutating func nodes(
-    _ protos: [Onnx_NodeProto], known: inout Set<String>,
-    attributes given: [String: Onnx_AttributeProto] = [:]
-  ) throws -> [Node] {
+  private mutating func nodes(_ protos: [Onnx_NodeProto]) throws -> [Node] {
     var nodes: [Node] = []
     for proto in protos {
       let text = "\(proto.opType) '\(proto.name)' (opset \(opset))"
-      for input in proto.input where !known.contains(input) {
+      for input in proto.input where !isKnown(input) {
         throw ONNXError("\(text) takes '\(input)', which nothing makes before it.")
       }
-      for output in proto.output where output != "" && known.contains(output) {
+      for output in proto.output where output != "" && isKnown(output) {
         throw ONNXError("\(text) makes '\(output)' a second time.")
       }
-      let own = proto.attribute.compactMap { attribute -> Onnx_AttributeProto? in
-        guard !attribute.refAttrName.isEmpty else { return attribute }
-        var referred = given[attribute.refAttrName]
-        referred?.name = attribute.name
-        return referred
-      }
-      if let function = functions["\(proto.domain)/\(proto.opType)"] {
+      let own = proto.attribute.filter(\.refAttrName.isEmpty)
+      if let function = functions["\(proto.domain)/\(proto.opType)/\(proto.overload)"] {
         nodes += try inlined(function, proto, own, text)
       } else {
         guard Self.domains.contains(proto.domain) else {
@@ -135,14 +133,14 @@ struct ModelReader {
         }
         var attributes: [String: Attribute] = [:]
         for attribute in own {
-          attributes[attribute.name] = try self.attribute(attribute, text, known)
+          attributes[attribute.name] = try self.attribute(attribute, text)
         }
         nodes.append(
           Node(
             name: proto.name, operation: proto.opType, opset: opset, inputs: proto.input,
             outputs: proto.output, attributes: attributes))
       }
-      known.formUnion(proto.output)
+      known[known.count - 1].formUnion(proto.output)
       made += 1
       guard made <= 1_000_000 else { throw ONNXError("It has more than a million nodes.") }
     }
@@ -165,30 +163,24 @@ struct ModelReader {
     for (n, name) in function.input.enumerated() {
       names[name] = n < call.input.count ? call.input[n] : ""
     }
-    for (n, name) in function.output.enumerated() where n < call.output.count && names[name] == nil
-    {
+    // An output that is left out may be read within.
+    for (n, name) in function.output.enumerated()
+    where n < call.output.count && names[name] == nil && call.output[n] != "" {
       names[name] = call.output[n]
     }
     var attributes = Dictionary(
       function.attributeProto.map { ($0.name, $0) }, uniquingKeysWith: { $1 })
     for attribute in own { attributes[attribute.name] = attribute }
     func renamed(_ name: String) -> String { names[name] ?? prefix + name }
-    let protos = function.node.map { proto in
-      var proto = proto
-      proto.input = proto.input.map(renamed)
-      proto.output = proto.output.map(renamed)
-      proto.attribute = proto.attribute.map { attribute in
-        var attribute = attribute
-        if attribute.hasG { attribute.g = attribute.g.renamed(renamed) }
-        return attribute
-      }
-      return proto
-    }
-    var known = Set(call.input).union([""])
-    var nodes = try self.nodes(protos, known: &known, attributes: attributes)
+    let protos = function.node.map { $0.resolved(attributes).renamed(renamed) }
+    // A function sees nothing but its inputs.
+    let outside = known
+    known = [Set(call.input).union([""])]
+    defer { known = outside }
+    var nodes = try self.nodes(protos)
     // An output that is an input.
     for (n, name) in function.output.enumerated()
-    where n < call.output.count && renamed(name) != call.output[n] {
+    where n < call.output.count && call.output[n] != "" && renamed(name) != call.output[n] {
       nodes.append(
         Node(
           name: call.name, operation: "Identity", opset: opset, inputs: [renamed(name)],
@@ -198,7 +190,7 @@ struct ModelReader {
   }
 
   private mutating func attribute(
-    _ proto: Onnx_AttributeProto, _ text: String, _ known: Set<String>
+    _ proto: Onnx_AttributeProto, _ text: String
   ) throws -> Attribute {
     func string(_ bytes: Data) -> String { String(decoding: bytes, as: UTF8.self) }
     let type = proto.hasType && proto.type != .undefined ? proto.type : proto.impliedType
@@ -210,7 +202,7 @@ struct ModelReader {
     case .floats: return .floats(proto.floats)
     case .strings: return .strings(proto.strings.map(string))
     case .tensor: return .constant(try tensors.constant(proto.t))
-    case .graph: return .graph(try graph(proto.g, outer: known))
+    case .graph: return .graph(try graph(proto.g))
     default:
       throw ONNXError("\(text): its attribute '\(proto.name)' is of a kind that is not supported.")
     }
@@ -230,23 +222,44 @@ extension Onnx_AttributeProto {
   }
 }
 
+extension Onnx_NodeProto {
+  /// With the settings that a function was called with where it refers to them, in graphs inside too.
+  fileprivate func resolved(_ given: [String: Onnx_AttributeProto]) -> Onnx_NodeProto {
+    var node = self
+    node.attribute = attribute.compactMap { attribute in
+      var attribute = attribute
+      if !attribute.refAttrName.isEmpty {
+        guard var referred = given[attribute.refAttrName] else { return nil }
+        referred.name = attribute.name
+        return referred
+      }
+      if attribute.hasG { attribute.g.node = attribute.g.node.map { $0.resolved(given) } }
+      return attribute
+    }
+    return node
+  }
+
+  /// With other names for values.
+  fileprivate func renamed(_ name: (String) -> String) -> Onnx_NodeProto {
+    var node = self
+    node.input = input.map(name)
+    node.output = output.map(name)
+    node.attribute = attribute.map { attribute in
+      var attribute = attribute
+      if attribute.hasG { attribute.g = attribute.g.renamed(name) }
+      return attribute
+    }
+    return node
+  }
+}
+
 extension Onnx_GraphProto {
   /// With other names for values of outside.
   fileprivate func renamed(_ name: (String) -> String) -> Onnx_GraphProto {
-    var graph = self
-    let own = Set(
-      input.map(\.name) + initializer.map(\.name) + node.flatMap(\.output))
+    let own = Set(input.map(\.name) + initializer.map(\.name) + node.flatMap(\.output))
     func outside(_ one: String) -> String { own.contains(one) ? one : name(one) }
-    graph.node = node.map { proto in
-      var proto = proto
-      proto.input = proto.input.map(outside)
-      proto.attribute = proto.attribute.map { attribute in
-        var attribute = attribute
-        if attribute.hasG { attribute.g = attribute.g.renamed(outside) }
-        return attribute
-      }
-      return proto
-    }
+    var graph = self
+    graph.node = node.map { $0.renamed(outside) }
     graph.output = output.map { info in
       var info = info
       info.name = outside(info.name)

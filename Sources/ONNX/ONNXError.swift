@@ -2,5 +2,11 @@
 public struct ONNXError: Error, Equatable, CustomStringConvertible {
   public let description: String
 
-  public init(_ description: String) { self.description = description }
+  /// Names come from files: what would steer a terminal is written as its number.
+  public init(_ description: String) {
+    self.description = String(
+      description.unicodeScalars.map {
+        $0.properties.generalCategory == .control ? "\\u{\(String($0.value, radix: 16))}" : "\($0)"
+      }.joined())
+  }
 }

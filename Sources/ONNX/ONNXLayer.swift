@@ -80,6 +80,12 @@ public struct ONNXLayer: Layer {
     }
     (self.model, self.conventions, self.input, self.index) = (model, conventions, input, index)
     batch = model.inputs[0].shape?.first.flatMap { $0 }
+    let most = MemoryLimit.bytes / 8 / max(1, input.reduce(1, *))
+    guard (1...max(1, most)).contains(batch ?? 1) else {
+      throw ONNXError(
+        "\(model.path) takes \(model.inputs[0].text), a batch that memory is not enough for, or an empty one."
+      )
+    }
     let isImage = conventions?.isChannelsFirst == true
     let probe = try Self.run(
       model, index, conventions, Variable(.zeros(Shape([batch ?? 1] + input))))

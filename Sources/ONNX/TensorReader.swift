@@ -4,10 +4,19 @@ import ONNXFormat
 import SwiftProtobuf
 import TensorCore
 
+/// How much was read.
+private final class ByteCount {
+  var bytes = 0
+}
+
 /// Reads tensors of a model file, also those whose numbers lie in files beside it.
 struct TensorReader {
   /// The folder of the model file.
   let folder: String
+  /// How many bytes all of a model's tensors have.
+  private let total = ByteCount()
+
+  init(folder: String) { self.folder = folder }
 
   /// - Throws: `ONNXError` for types that are not supported, and for numbers that are not as many as declared.
   func constant(_ tensor: Onnx_TensorProto) throws -> Constant {
@@ -20,15 +29,17 @@ struct TensorReader {
     guard let type = ElementType(rawValue: number) else {
       throw failure("elements of \(ElementType.name(of: number)) are not supported")
     }
-    var count = 1
-    for extent in tensor.dims {
-      let (product, overflow) = count.multipliedReportingOverflow(by: Int(extent))
-      guard extent >= 0, !overflow, product <= MemoryLimit.bytes / 8 else {
-        throw failure("it declares \(tensor.dims), more than memory allows")
-      }
-      count = product
-    }
     let shape = tensor.dims.map { Int($0) }
+    // Of an empty one as if it were not: steps through it are as long.
+    let most = shape.reduce(1) { Call.product($0, $1 == 0 ? 1 : $1) }
+    guard shape.count <= 64, shape.allSatisfy({ $0 >= 0 }), most <= MemoryLimit.bytes / 8 else {
+      throw failure("it declares \(shape.prefix(8)), more than memory allows")
+    }
+    let count = shape.reduce(1, *)
+    total.bytes += 8 * count
+    guard total.bytes <= MemoryLimit.bytes else {
+      throw failure("with it the file's tensors are more than memory allows")
+    }
     let bytes: Data? =
       tensor.dataLocation == .external
       ? try external(tensor, failure) : tensor.hasRawData ? tensor.rawData : nil
@@ -143,8 +154,7 @@ extension Value {
       let tensor = try? Onnx_TensorProto(serializedBytes: Data(bytes))
     else { throw ONNXError("\(path) is no tensor.") }
     do {
-      self = try TensorReader(folder: Files.parent(of: path)).constant(tensor).value(
-        on: .inference())
+      self = try TensorReader(folder: Files.parent(of: path)).constant(tensor).value
     } catch { throw ONNXError("\(path): \(error)") }
   }
 }

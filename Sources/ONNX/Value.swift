@@ -49,12 +49,32 @@ public enum Value {
   }
 
   var count: Int { shape.reduce(1, *) }
+
+  /// Whether the number at one place is less than that at another; what is no number is less than nothing.
+  var isLess: (Int, Int) -> Bool {
+    switch self {
+    case .floats(let variable):
+      let numbers = variable.value.elements
+      return { numbers[$0] < numbers[$1] }
+    case .integers(let integers):
+      let numbers = integers.elements
+      return { numbers[$0] < numbers[$1] }
+    }
+  }
 }
 
 /// A value that a file gives.
 enum Constant: Sendable {
   case floats(Parameter)
   case integers(Integers)
+
+  /// As it is: what stands in nodes, and in graphs inside them, is not trained.
+  var value: Value {
+    switch self {
+    case .floats(let parameter): .floats(Variable(parameter.value))
+    case .integers(let integers): .integers(integers)
+    }
+  }
 
   func value(on tape: Tape) -> Value {
     switch self {

@@ -21,11 +21,12 @@ struct Windows {
     }
     let (strides, dilations) = (try list("strides", 1), try list("dilations", 1))
     try call.require(
-      image.count == rank && (kernel + strides + dilations).allSatisfy { 1...1 << 24 ~= $0 }
+      rank > 0 && image.count == rank
+        && (kernel + strides + dilations).allSatisfy { 1...1 << 24 ~= $0 }
         && image.allSatisfy { $0 >= 0 },
       "a kernel of \(kernel), strides \(strides), dilations \(dilations) over an image of \(image)")
     let spans = (0..<rank).map { dilations[$0] * (kernel[$0] - 1) + 1 }
-    let mode = call.string("auto_pad") ?? "NOTSET"
+    let mode = try call.choice("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])
     let given = call.ints("pads") ?? [Int](repeating: 0, count: 2 * rank)
     try call.require(
       given.count == 2 * rank && given.allSatisfy { 0...1 << 24 ~= $0 }, "pads of \(given)")
@@ -42,7 +43,7 @@ struct Windows {
       (before, after) = (before.map { _ in 0 }, after.map { _ in 0 })
     }
     asked = after
-    let isCeiled = call.int("ceil_mode") == 1
+    let isCeiled = call.node.operation != "Conv" && call.int("ceil_mode") == 1
     var output: [Int] = []
     for axis in 0..<rank {
       let rest = image[axis] + before[axis] + after[axis] - spans[axis]
@@ -56,6 +57,7 @@ struct Windows {
       after[axis] = max(
         after[axis], (count - 1) * strides[axis] + spans[axis] - image[axis] - before[axis])
     }
+    for axis in 0..<rank { try call.checked([output[axis], kernel[axis]]) }
     (self.kernel, self.strides, self.dilations) = (kernel, strides, dilations)
     (self.before, self.after, self.output) = (before, after, output)
   }

@@ -35,9 +35,7 @@ extension Operators {
       }
       return [
         .floats(
-          try call.paired(x, slope) { x, slope in
-            x.relu() - (x * -1).relu() * slope
-          })
+          try call.paired(x, slope) { x, slope in x.bent(by: slope) })
       ]
     },
     "Elu": map { call, x in
@@ -119,6 +117,16 @@ extension Operators {
 private func softplus(_ x: Float) -> Float { max(x, 0) + log1pf(expf(-abs(x))) }
 
 extension Variable {
+  /// *x* where it is positive, `slope` · *x* elsewhere.
+  fileprivate func bent(by slope: Variable) -> Variable {
+    let y = Tensor.zipped(value, slope.value) { $0 < 0 ? $0 * $1 : $0 }
+    return Variable(y, inputs: [self, slope]) { [x = value, s = slope.value] dy in
+      let byInput = dy * Tensor.zipped(x, s) { $0 < 0 ? $1 : 1 }
+      let bySlope = dy * Tensor.zipped(x, s) { x, _ in x < 0 ? x : 0 }
+      return [byInput.summed(to: x.shape), bySlope.summed(to: s.shape)]
+    }
+  }
+
   /// *x* Φ(*x*), with Φ the normal distribution's (Hendrycks & Gimpel, arXiv 1606.08415).
   func gelu() -> Variable {
     mapped(
@@ -147,12 +155,12 @@ extension Call {
     }
     let low = try optionalFloat(1)?.value.elements.first ?? number("min") ?? -.infinity
     let high = try optionalFloat(2)?.value.elements.first ?? number("max") ?? .infinity
+    // What is no number stays so.
     return [
       .floats(
-        try float(0).inMemoryOrder { x in
-          let result = Tensor.minimum(Tensor.maximum(x.value, Tensor(low)), Tensor(high))
-          return Variable(result, inputs: [x]) { [x = x.value] dy in [dy * result.isEqual(to: x)] }
-        })
+        try float(0).mapped(
+          { $0.isNaN ? $0 : min(max($0, low), high) },
+          derivative: { $0 >= low && $0 <= high ? 1 : 0 }))
     ]
   }
 }

@@ -21,13 +21,17 @@ extension Operators {
     "Max": { call in
       try [
         call.folded(
-          { a, b in a.choosing(Tensor.maximum(a.value, b.value), b) }, { max($0, $1) })
+          { a, b in
+            a.choosing(.zipped(a.value, b.value) { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }, b)
+          }, { max($0, $1) })
       ]
     },
     "Min": { call in
       try [
         call.folded(
-          { a, b in a.choosing(Tensor.minimum(a.value, b.value), b) }, { min($0, $1) })
+          { a, b in
+            a.choosing(.zipped(a.value, b.value) { $0.isNaN || $1.isNaN ? .nan : min($0, $1) }, b)
+          }, { min($0, $1) })
       ]
     },
     "Sum": { try [$0.folded({ $0 + $1 }, &+)] },
@@ -186,7 +190,7 @@ extension Call {
 extension Variable {
   /// *x* to the power *y*; the derivatives are *y* *xʸ⁻¹* and *xʸ* log *x*.
   fileprivate func power(_ exponent: Variable) -> Variable {
-    if exponent.shape.count == 1 {
+    if exponent.shape.count == 1 && !exponent.requiresGradient {
       switch exponent.value.scalar {
       case 2: return squared().ofRank(exponent.shape.rank)
       case 0.5: return squareRoot().ofRank(exponent.shape.rank)

@@ -38,7 +38,7 @@ extension Call {
     }
     try require(
       q.shape[0] == k.shape[0] && k.shape[0] == v.shape[0] && q.shape[3] == k.shape[3]
-        && k.shape[2] == v.shape[2] && k.shape[1] == v.shape[1] && k.shape[1] > 0
+        && k.shape[2] > 0 && k.shape[2] == v.shape[2] && k.shape[1] == v.shape[1] && k.shape[1] > 0
         && q.shape[1] % k.shape[1] == 0, "\(q.shape), \(k.shape), \(v.shape)")
     let present = [k, v]
     let (batch, length, keys, groups) = (
@@ -101,7 +101,7 @@ extension Call {
     let (left, right) = (int("left_window_size") ?? -1, int("right_window_size") ?? -1)
     guard lengths != nil || isCausal || left >= 0 || right >= 0 else { return nil }
     try require(
-      lengths.map { $0.count == batch } ?? true,
+      lengths.map { $0.count == batch && $0.allSatisfy { 0...keys ~= $0 } } ?? true,
       "lengths of \(lengths ?? []) for a batch of \(batch)")
     let count = lengths == nil ? 1 : batch
     try checked([count, length, keys])

@@ -37,7 +37,7 @@ extension Call {
         throw failure("its condition is no truth value")
       }
       goesOn = first != 0
-      carried = Array(results[1...count])
+      carried = Array(results[1..<count + 1])
       for (i, value) in results[(count + 1)...].enumerated() { given[i].append(value) }
       n += 1
     }

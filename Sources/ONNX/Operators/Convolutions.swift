@@ -31,7 +31,7 @@ extension Call {
     let groups = int("group") ?? 1
     let (s, w) = (x.shape.extents, weight.shape.extents)
     try require(
-      s.count >= 3 && s.count == w.count && groups > 0 && w[1] * groups == s[1]
+      s.count >= 3 && s.count == w.count && groups > 0 && Self.product(w[1], groups) == s[1]
         && w[0] % groups == 0
         && bias.map { $0.shape.extents == [w[0]] } ?? true && w.allSatisfy { $0 > 0 },
       "a kernel of \(w) in \(groups) groups over \(s)")
@@ -46,7 +46,9 @@ extension Call {
     let isLine = s.count == 3
     let image = (isLine ? x.reshaped([s[0], s[1], 1, s[2]]) : x).permuted([0, 2, 3, 1])
     let padding = windows.before[0]
-    let isEven = !isLine && (windows.before + windows.after).allSatisfy { $0 == padding }
+    // Padding that follows from the image's size is another for each: it is no part of what is made ready once.
+    let isFixed = ["NOTSET", "VALID"].contains(string("auto_pad") ?? "NOTSET")
+    let isEven = isFixed && !isLine && (windows.before + windows.after).allSatisfy { $0 == padding }
     let around =
       isEven
       ? image
@@ -105,8 +107,10 @@ extension Call {
     let groups = int("group") ?? 1
     let (s, w) = (x.shape.extents, weight.shape.extents)
     try require(
-      s.count >= 3 && s.count == w.count && groups > 0 && w[0] == s[1] && w[0] % groups == 0
-        && bias.map { $0.shape.extents == [w[1] * groups] } ?? true && w.allSatisfy { $0 > 0 },
+      s.count >= 3 && s.count == w.count && groups > 0 && w[0] == s[1] && w[0] > 0
+        && w[0] % groups == 0
+        && bias.map { $0.shape.extents == [Self.product(w[1], groups)] } ?? true
+        && w.allSatisfy { $0 > 0 },
       "a kernel of \(w) in \(groups) groups over \(s)")
     let (rank, kernel, image) = (s.count - 2, Array(w[2...]), Array(s[2...]))
     func list(_ name: String, _ otherwise: Int) throws -> [Int] {
@@ -123,7 +127,10 @@ extension Call {
     }
     var pads = ints("pads") ?? [Int](repeating: 0, count: 2 * rank)
     try require(pads.count == 2 * rank && pads.allSatisfy { 0...1 << 24 ~= $0 }, "pads of \(pads)")
-    let mode = string("auto_pad") ?? "NOTSET"
+    let mode = try choice("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])
+    try require(
+      ints("output_shape").map { $0.count >= rank && $0.allSatisfy { 1...1 << 24 ~= $0 } } ?? true,
+      "an output_shape of \(ints("output_shape") ?? [])")
     let wanted =
       ints("output_shape").map { Array($0.suffix(rank)) }
       ?? (mode.hasPrefix("SAME") ? (0..<rank).map { image[$0] * strides[$0] } : nil)
@@ -131,8 +138,9 @@ extension Call {
       for axis in 0..<rank {
         let total = max(0, full[axis] - wanted[axis])
         let less = total / 2
+        // The larger half before, but for SAME_UPPER.
         (pads[axis], pads[axis + rank]) =
-          mode == "SAME_LOWER" ? (total - less, less) : (less, total - less)
+          mode == "SAME_UPPER" ? (less, total - less) : (total - less, less)
       }
     } else if mode == "VALID" {
       pads = pads.map { _ in 0 }

@@ -22,9 +22,13 @@ extension Operators {
     "ScatterND": { call in
       let (x, at) = (try call.value(0), try call.integers(1))
       let (starts, block) = try call.blockPlaces(x.shape, at, batch: 0)
+      let updates = try call.value(2)
+      try call.require(
+        Call.product(starts.count, block) == updates.count,
+        "\(updates.shape) for \(starts.count) places of \(block)")
       return [
         try call.scattered(
-          x, starts.flatMap { start in (0..<block).map { start + $0 } }, call.value(2))
+          x, starts.flatMap { start in (0..<block).map { start + $0 } }, updates)
       ]
     },
     "OneHot": { call in
@@ -147,9 +151,8 @@ extension Call {
           }
       }
       let result = Tensor(elements, shape: x.shape)
-      try require(
-        ["none", "add"].contains(reduction) || !(x.requiresGradient || y.requiresGradient),
-        "there is no gradient of its reduction '\(reduction)'")
+      // Of a maximum, a minimum and a product nothing flows back.
+      guard ["none", "add"].contains(reduction) else { return .floats(Variable(result)) }
       return .floats(
         Variable(result, inputs: [x, y]) { [updated = y.shape] dy in
           var rest = dy.elements

@@ -52,6 +52,7 @@ extension Operators {
       try call.require(
         x.shape.rank > 2 && groups > 0 && x.shape[1] % groups == 0, "\(groups) groups of \(x.shape)"
       )
+      guard x.shape.count > 0 else { return [.floats(x)] }
       let parts = x.reshaped([x.shape[0], groups, -1])
       let y = parts.standardized([2], epsilon: call.number("epsilon") ?? 1e-5).value.reshaped(
         x.shape.extents)

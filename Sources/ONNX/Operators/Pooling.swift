@@ -28,6 +28,11 @@ extension Operators {
     },
     "GlobalMaxPool": { call in
       let x = try call.image()
+      try call.require(!x.shape.extents.dropFirst(2).contains(0), "an empty image")
+      let spread = x.shape.extents.dropFirst(2).map { _ in 1 }
+      guard x.shape.count > 0 else {
+        return [.floats(Variable(.zeros(Shape(x.shape.extents[..<2] + spread))))]
+      }
       let all = x.reshaped([x.shape[0], x.shape[1], -1])
       try call.require(all.shape[2] > 0, "an empty image")
       return [
@@ -150,7 +155,10 @@ extension Call {
     let rank = kernel.count
     let strides = ints("strides") ?? [Int](repeating: 1, count: rank)
     let pads = ints("pads") ?? [Int](repeating: 0, count: 2 * rank)
-    try require(strides.count == rank && pads.count == 2 * rank, "strides \(strides), pads \(pads)")
+    try require(
+      strides.count == rank && pads.count == 2 * rank
+        && (strides + pads + kernel).allSatisfy { 0...1 << 24 ~= $0 },
+      "strides \(strides), pads \(pads)")
     let natural =
       Array(x.shape.extents[..<2])
       + (0..<rank).map {

@@ -21,15 +21,18 @@ extension Call {
     let lead = try broadcast([
       Array(left.shape.extents.dropLast(2)), Array(right.shape.extents.dropLast(2)),
     ])
+    let rest = (a.shape.rank == 1 ? [] : [m]) + (b.shape.rank == 1 ? [] : [n])
     try checked(lead + [m, n])
+    if k == 0 || left.shape.count == 0 || right.shape.count == 0 {
+      return Variable(.zeros(Shape(lead + rest)))
+    }
     // One matrix behind many: one product.
     let isPlain =
       right.shape.rank == 2
       || left.shape.extents.dropLast(2).elementsEqual(right.shape.extents.dropLast(2))
     let x = isPlain ? left : left.repeated(to: lead + [m, k])
     let y = isPlain ? right : right.repeated(to: lead + [k, n])
-    return x.matmul(y).reshaped(
-      lead + (a.shape.rank == 1 ? [] : [m]) + (b.shape.rank == 1 ? [] : [n]))
+    return x.matmul(y).reshaped(lead + rest)
   }
 
   /// *α* *A* *B* + *β* *C*, either transposed.
@@ -57,8 +60,10 @@ extension Call {
     guard let equation = string("equation")?.filter({ $0 != " " }) else {
       throw failure("no equation")
     }
-    let sides = equation.split(separator: "-", maxSplits: 1)
-    var terms = (sides.first ?? "").split(separator: ",", omittingEmptySubsequences: false).map(
+    let arrow = equation.firstRange(of: "->")
+    var terms = equation[..<(arrow?.lowerBound ?? equation.endIndex)].split(
+      separator: ",", omittingEmptySubsequences: false
+    ).map(
       String.init)
     try require(terms.count == inputs.count, "'\(equation)' with \(inputs.count) inputs")
     var operands = try inputs.indices.map { try float($0) }
@@ -79,8 +84,8 @@ extension Call {
     }
     let letters = terms.joined()
     let result =
-      equation.contains("->")
-      ? try expanded(String(sides.dropFirst().first?.dropFirst() ?? ""), longest)
+      arrow != nil
+      ? try expanded(String(equation[(arrow?.upperBound ?? equation.endIndex)...]), longest)
       : String(spare[..<longest].reversed())
         + String(
           Set(letters).filter { l in
@@ -89,15 +94,20 @@ extension Call {
     var extents: [Character: Int] = [:]
     for (term, operand) in zip(terms, operands) {
       for (letter, extent) in zip(term, operand.shape.extents) {
-        let known = extents[letter] ?? 1
+        let known = extents[letter] ?? extent
         try require(
           known == extent || known == 1 || extent == 1, "'\(letter)' is \(known) and \(extent)")
-        extents[letter] = max(known, extent)
+        extents[letter] = known == 1 ? extent : known
       }
     }
     try require(
       result.allSatisfy { extents[$0] != nil } && Set(result).count == result.count, "'\(equation)'"
     )
+    for (term, operand) in zip(terms, operands) {
+      let pairs = Dictionary(grouping: zip(term, operand.shape.extents), by: \.0)
+      try require(
+        pairs.values.allSatisfy { Set($0.map(\.1)).count == 1 }, "'\(term)' of \(operand.shape)")
+    }
     for n in operands.indices { (operands[n], terms[n]) = diagonal(operands[n], terms[n]) }
     // One operand after another, summed over what no other needs.
     var (value, term) = (operands[0], terms[0])
@@ -155,6 +165,11 @@ extension Call {
     func arranged(_ x: Variable, _ term: String, _ parts: [String]) -> Variable {
       x.permuted(parts.joined().map { letter in Array(term).firstIndex(of: letter) ?? 0 })
         .reshaped(parts.map { $0.map { extents[$0] ?? 1 }.reduce(1, *) })
+    }
+    let empty = (l + r).contains { extents[$0] == 0 }
+    if empty {
+      let term = batch + rows + columns
+      return (Variable(.zeros(Shape(try checked(term.map { extents[$0] ?? 1 })))), term)
     }
     let p = arranged(x, l, [batch, rows, inner]).matmul(arranged(y, r, [batch, inner, columns]))
     let term = batch + rows + columns

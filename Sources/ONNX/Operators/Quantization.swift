@@ -29,7 +29,7 @@ extension Operators {
     },
     "DynamicQuantizeLinear": { call in
       let x = try call.float(0).value.elements
-      try call.require(!x.isEmpty, "nothing to take a range of")
+      try call.require(!x.isEmpty && x.allSatisfy(\.isFinite), "nothing to take a range of")
       let (low, high) = (min(0, x.min() ?? 0), max(0, x.max() ?? 0))
       let scale = (high - low) / 255
       let zero = scale == 0 ? 0 : min(max((-low / scale).rounded(.toNearestOrEven), 0), 255)
@@ -63,7 +63,7 @@ extension Call {
     }
     let block = int("block_size") ?? 0
     try require(
-      block > 0 && numbers.shape.rank == shape.count
+      1...1 << 30 ~= block && numbers.shape.rank == shape.count
         && shape.indices.allSatisfy {
           numbers.shape[$0] == ($0 == axis ? (shape[$0] + block - 1) / block : shape[$0])
         }, "scales of \(numbers.shape) for \(shape) in blocks of \(block)")

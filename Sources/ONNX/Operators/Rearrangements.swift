@@ -99,6 +99,7 @@ extension Operators {
 
 /// The places of a result's numbers, from where each axis says; −1 where one says nowhere.
 func tablePlaces(_ shape: [Int], _ tables: [(Int) -> Int?]) -> [Int] {
+  if shape.contains(0) { return [] }
   var places = [0]
   for (extent, table) in zip(shape, tables) {
     let own = (0..<extent).map(table)
@@ -187,7 +188,8 @@ extension Call {
       try ints("split", orInput: 1)
       ?? (0..<count).map { max(0, min(even, x.shape[axis] - $0 * even)) }
     try require(
-      sizes.allSatisfy { $0 >= 0 } && sizes.reduce(0, +) == x.shape[axis],
+      sizes.count <= 1 << 16 && sizes.allSatisfy { 0...x.shape[axis] ~= $0 }
+        && sizes.reduce(0, +) == x.shape[axis],
       "parts of \(sizes) along axis \(axis) of \(x.shape)")
     var start = 0
     return try sizes.map { size in

@@ -20,7 +20,7 @@ extension Operators {
     "ReduceProd": reduction({ $0.product($1) }, { $0.reduce(1, &*) }),
     "ReduceL1": reduction(
       { ($0.relu() + ($0 * -1).relu()).sum($1, keepingAxes: true) },
-      { $0.reduce(0) { $0 + abs($1) } }),
+      { $0.reduce(0) { $0 &+ ($1 < 0 ? 0 &- $1 : $1) } }),
     "ReduceL2": reduction({ $0.squared().sum($1, keepingAxes: true).squareRoot() }),
     "ReduceSumSquare": reduction(
       { $0.squared().sum($1, keepingAxes: true) }, { $0.reduce(0) { $0 &+ $1 &* $1 } }),
@@ -32,8 +32,8 @@ extension Operators {
         .mapped { $0.isFinite ? $0 : 0 }
       return (x - Variable(top)).exp().sum(axes, keepingAxes: true).log() + Variable(top)
     },
-    "ArgMax": { try $0.extremum(>) },
-    "ArgMin": { try $0.extremum(<) },
+    "ArgMax": { try $0.extremum(isLargest: true) },
+    "ArgMin": { try $0.extremum(isLargest: false) },
   ]
 }
 
@@ -48,7 +48,12 @@ extension Call {
     let x = try value(0)
     let given = try ints("axes", orInput: 1) ?? []
     if given.isEmpty && int("noop_with_empty_axes") == 1 {
-      guard case .floats(let x) = x else { return x }
+      guard case .floats(let x) = x else {
+        guard case .integers(let x) = x, let integers else {
+          throw failure("whole numbers are not supported")
+        }
+        return .integers(x.map { integers([$0]) ?? 0 })
+      }
       // Each number for itself.
       return .floats(
         floats(x.reshaped(x.shape.extents + [1]), [x.shape.rank]).reshaped(x.shape.extents))
@@ -82,24 +87,22 @@ extension Call {
   }
 
   /// The place of the largest, or smallest, along an axis.
-  fileprivate func extremum(_ isBetter: (Double, Double) -> Bool) throws -> [Value] {
+  fileprivate func extremum(isLargest: Bool) throws -> [Value] {
     let x = try value(0)
     try require(!x.shape.isEmpty, "its input has no axes")
     let axis = try axis(int("axis") ?? 0, rank: x.shape.count)
     try require(x.shape[axis] > 0, "the axis is empty")
     let takesLast = int("select_last_index") == 1
-    let numbers: [Double] =
-      switch x {
-      case .floats(let x): x.value.elements.map { Double($0) }
-      case .integers(let x): x.elements.map { Double($0) }
-      }
+    let isLess = x.isLess
     let steps = x.shape.rowMajorSteps
     var kept = x.shape
     kept[axis] = 1
     let found = places(kept, steps: steps).map { start in
       (1..<max(1, x.shape[axis])).reduce(0) { best, n in
-        let (old, new) = (numbers[start + best * steps[axis]], numbers[start + n * steps[axis]])
-        return isBetter(new, old) || (takesLast && new == old) ? n : best
+        let (old, new) = (start + best * steps[axis], start + n * steps[axis])
+        let isBetter = isLargest ? isLess(old, new) : isLess(new, old)
+        let isWorse = isLargest ? isLess(new, old) : isLess(old, new)
+        return isBetter || (takesLast && !isWorse) ? n : best
       }
     }
     if int("keepdims") == 0 { kept.remove(at: axis) }

@@ -28,7 +28,7 @@ extension Call {
     var scales = [Double](repeating: 1, count: rank)
     var shape = x.shape
     if let sizes = try list(sizeInput), !sizes.isEmpty {
-      try require(sizes.count == axes.count && sizes.allSatisfy { $0 > 0 }, "sizes of \(sizes)")
+      try require(sizes.count == axes.count && sizes.allSatisfy { $0 >= 0 }, "sizes of \(sizes)")
       let policy = string("keep_aspect_ratio_policy") ?? "stretch"
       let own = zip(axes, sizes).map { Double($1) / Double(max(1, x.shape[$0])) }
       let common = policy == "not_larger" ? own.min() : policy == "not_smaller" ? own.max() : nil
@@ -52,9 +52,21 @@ extension Call {
       }
     }
     try checked(shape)
+    if x.count == 0 {
+      try require(shape.contains(0), "an empty image becomes \(shape)")
+      return x.gathered([], shape: shape)
+    }
     let region = try optionalFloat(1)?.value.elements.map { Double($0) } ?? []
     let transform =
-      isOld ? "asymmetric" : string("coordinate_transformation_mode") ?? "half_pixel"
+      isOld
+      ? "asymmetric"
+      : try choice(
+        "coordinate_transformation_mode",
+        [
+          "half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
+          "tf_half_pixel_for_nn", "tf_crop_and_resize",
+        ])
+    _ = try choice("nearest_mode", ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])
     try require(
       transform != "tf_crop_and_resize" || region.count == 2 * axes.count, "a region of \(region)")
     var table: [Axis] = []
@@ -100,6 +112,7 @@ extension Call {
       var order = Array(0..<rank)
       order.swapAt(n, rank - 1)
       let moved = y.permuted(order)
+      try checked(moved.shape.extents.dropLast() + [axis.output])
       let product = moved.reshaped([-1, axis.input]).matmul(Variable(weights))
       y = product.reshaped(moved.shape.extents.dropLast() + [axis.output]).permuted(order)
     }

@@ -49,26 +49,31 @@ extension Call {
     let length = x.shape[axis]
     try require((0...length).contains(k), "\(k) of \(length) numbers")
     let isLargest = int("largest") != 0
-    let numbers: [Double] =
-      switch x {
-      case .floats(let x): x.value.elements.map { Double($0) }
-      case .integers(let x): x.elements.map { Double($0) }
-      }
+    let isLess = x.isLess
+    let isNaN: (Int) -> Bool
+    if case .floats(let x) = x {
+      let numbers = x.value.elements
+      isNaN = { numbers[$0].isNaN }
+    } else {
+      isNaN = { _ in false }
+    }
     let steps = x.shape.rowMajorSteps
     var shape = x.shape
     shape[axis] = 1
     let found = places(shape, steps: steps).map { start in
-      (0..<length).sorted {
-        let (a, b) = (numbers[start + $0 * steps[axis]], numbers[start + $1 * steps[axis]])
+      let sorted = (0..<length).sorted {
+        let (a, b) = (start + $0 * steps[axis], start + $1 * steps[axis])
         // What is no number comes last; of equal ones the first.
-        if a.isNaN || b.isNaN { return a.isNaN == b.isNaN ? $0 < $1 : b.isNaN }
-        return a != b ? (isLargest ? a > b : a < b) : $0 < $1
-      }.prefix(k)
+        if isNaN(a) || isNaN(b) { return isNaN(a) == isNaN(b) ? $0 < $1 : isNaN(b) }
+        if isLess(a, b) { return !isLargest }
+        return isLess(b, a) ? isLargest : $0 < $1
+      }
+      return Array(sorted.prefix(k))
     }
     shape[axis] = k
     let inner = steps[axis]
     let indices = (0..<shape.reduce(1, *)).map { place in
-      Array(found[place / (inner * max(1, k)) * inner + place % inner])[place / inner % max(1, k)]
+      found[place / (inner * max(1, k)) * inner + place % inner][place / inner % max(1, k)]
     }
     let own = shape.indices.map { $0 == axis ? 0 : steps[$0] }
     let sources = zip(places(shape, steps: own), indices).map { $0 + $1 * inner }
@@ -82,11 +87,6 @@ extension Call {
     let x = try value(0)
     let given = int("axis")
     let axis = try given.map { try self.axis($0, rank: x.shape.count) }
-    let numbers: [Double] =
-      switch x {
-      case .floats(let x): x.value.elements.map { Double($0) }
-      case .integers(let x): x.elements.map { Double($0) }
-      }
     let (count, size) = (
       axis.map { x.shape[$0] } ?? x.count, axis.map { x.count / max(1, x.shape[$0]) } ?? 1
     )
@@ -94,17 +94,22 @@ extension Call {
     func place(_ n: Int, _ i: Int) -> Int {
       axis == nil ? n : i / step * step * count + n * step + i % step
     }
-    let keys = (0..<count).map { n in (0..<size).map { numbers[place(n, $0)] } }
-    var first: [[Double]: Int] = [:]
-    var found: [Int] = []
-    for n in 0..<count where first[keys[n]] == nil {
-      first[keys[n]] = n
-      found.append(n)
+    /// The first of each kind, and which kind each is of.
+    func kinds<Number: Comparable & Hashable>(_ numbers: [Number]) -> (found: [Int], inverse: [Int])
+    {
+      let keys = (0..<count).map { n in (0..<size).map { numbers[place(n, $0)] } }
+      var seen: Set<[Number]> = []
+      var found = (0..<count).filter { seen.insert(keys[$0]).inserted }
+      if int("sorted") != 0 { found.sort { keys[$0].lexicographicallyPrecedes(keys[$1]) } }
+      let ranks = Dictionary(
+        found.enumerated().map { (keys[$1], $0) }, uniquingKeysWith: { first, _ in first })
+      return (found, keys.map { ranks[$0] ?? 0 })
     }
-    if int("sorted") != 0 { found.sort { keys[$0].lexicographicallyPrecedes(keys[$1]) } }
-    let ranks = Dictionary(
-      found.enumerated().map { (keys[$1], $0) }, uniquingKeysWith: { first, _ in first })
-    let inverse = keys.map { ranks[$0] ?? 0 }
+    let (found, inverse): ([Int], [Int])
+    switch x {
+    case .floats(let x): (found, inverse) = kinds(x.value.elements)
+    case .integers(let x): (found, inverse) = kinds(x.elements)
+    }
     var counts = [Int](repeating: 0, count: found.count)
     for n in inverse { counts[n] += 1 }
     var shape = axis == nil ? [found.count] : x.shape

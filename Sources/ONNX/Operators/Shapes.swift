@@ -60,9 +60,9 @@ extension Operators {
       return [call.expanded(x, shape)]
     },
     "Constant": { call in
-      for (name, attribute) in call.node.attributes {
+      for (name, attribute) in call.node.attributes.sorted(by: { $0.key < $1.key }) {
         switch attribute {
-        case .constant(let constant): return [constant.value(on: call.tape)]
+        case .constant(let constant): return [constant.value]
         case .float(let number): return [.floats(Variable(Tensor(number)))]
         case .floats(let numbers): return [.floats(Variable(Tensor(numbers)))]
         case .int(let number): return [.integers(Integers([number], shape: []))]
@@ -77,7 +77,7 @@ extension Operators {
       guard case .constant(let constant)? = call.node.attributes["value"] else {
         return [.floats(Variable(.zeros(Shape(shape))))]
       }
-      let value = constant.value(on: call.tape)
+      let value = constant.value
       try call.require(value.count == 1, "its value is not one number")
       return [call.expanded(try call.reshaped(value, []), shape)]
     },
@@ -86,14 +86,20 @@ extension Operators {
         let step = try call.scalar(2),
         step != 0
       else { throw call.failure("it takes a start, an end and a step that is not 0") }
-      let count = max(0, Call.whole(((end - start) / step).rounded(.up)))
-      try call.checked([count])
       if case .integers(let first) = try call.value(0) {
-        let (a, s) = (first.elements[0], Call.whole(step))
+        let (a, b, s) = (
+          first.elements[0], try call.integers(1).elements[0], try call.integers(2).elements[0]
+        )
+        let (all, overflow) = b.subtractingReportingOverflow(a)
+        try call.require(!overflow && (s != -1 || all != .min), "from \(a) to \(b)")
+        let count = max(0, all / s + (all % s != 0 && (all > 0) == (s > 0) ? 1 : 0))
+        try call.checked([count])
         return [
           .integers(Integers((0..<count).map { a &+ $0 &* s }, shape: [count], type: first.type))
         ]
       }
+      let count = max(0, Call.whole(((end - start) / step).rounded(.up)))
+      try call.checked([count])
       return [.floats(Variable(Tensor((0..<count).map { Float(start + Double($0) * step) })))]
     },
     "EyeLike": { call in

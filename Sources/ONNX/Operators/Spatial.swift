@@ -12,7 +12,8 @@ extension Operators {
       try call.require(
         rank >= 2 && size.allSatisfy { $0 > 0 } && maps.shape.extents == [size[0], rank, rank + 1],
         "maps of \(maps.shape) for \(size)")
-      let count = try call.checked(Array(size[2...]) + [rank + 1]).dropLast().reduce(1, *)
+      try call.checked(size + [rank + 1])
+      let count = size[2...].reduce(1, *)
       let isAligned = call.int("align_corners") == 1
       let lines = size[2...].map { n in
         (0..<n).map { k in
@@ -43,11 +44,10 @@ extension Call {
       (2...3).contains(rank) && g.count == s.count && g[0] == s[0] && g.last == rank
         && !s.contains(0),
       "a grid of \(g) over \(s)")
-    let mode = string("mode") ?? "linear"
-    let border = string("padding_mode") ?? "zeros"
+    let mode = try choice("mode", ["linear", "bilinear", "nearest", "cubic", "bicubic"])
+    let border = try choice("padding_mode", ["zeros", "border", "reflection"])
     let isAligned = int("align_corners") == 1
     try require(!(mode.hasSuffix("cubic") && rank == 3), "cubic in three axes is not supported")
-    try require(!grid.requiresGradient, "there is no gradient by the grid")
     let (image, count) = (Array(s[2...]), g[1..<g.count - 1].reduce(1, *))
     let numbers = grid.value.elements
     /// An index within the image, as the border says; −1 for none.
@@ -128,7 +128,8 @@ extension Call {
         && batch.allSatisfy { 0..<s[0] ~= $0 } && height > 0 && width > 0,
       "regions of \(boxes.shape) in \(s)")
     let (scale, ratio) = (number("spatial_scale") ?? 1, int("sampling_ratio") ?? 0)
-    let isMaximum = string("mode") == "max"
+    let isMaximum = try choice("mode", ["avg", "max"]) == "max"
+    try checked([batch.count, height, width, s[1]])
     let shift: Float =
       (string("coordinate_transformation_mode")
         ?? (node.opset < 16 ? "output_half_pixel" : "half_pixel"))
@@ -146,6 +147,7 @@ extension Call {
       let (binW, binH) = (w / Float(width), h / Float(height))
       let across = ratio > 0 ? ratio : max(1, Int(ceilf(binW)))
       let down = ratio > 0 ? ratio : max(1, Int(ceilf(binH)))
+      try checked([batch.count, height, width, across, down, 4])
       try checked([height, width, across, down, 4, s[1]])
       var (places, weights): ([Int], [Float]) = ([], [])
       for bin in 0..<height * width {
