@@ -61,7 +61,9 @@ let package = Package(
     .target(
       name: "ONNXFormat",
       dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
-      exclude: ["onnx.proto"]),
+      exclude: ["onnx.proto"],
+      // Messages are read once, and most of a file is bytes: optimizing this costs more than it gives.
+      swiftSettings: [.unsafeFlags(["-Onone"])]),
     library(
       "ONNX",
       [

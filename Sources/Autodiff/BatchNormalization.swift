@@ -18,8 +18,9 @@ extension Variable {
     let scale = zip(weight.value.elements, variance).map {
       Float(Double($0) / ($1 + Double(epsilon)).squareRoot())
     }
-    let shift = zip(bias.value.elements, zip(mean, scale)).map {
-      Float(Double($0) - $1.0 * Double($1.1))
+    let offset = bias.value.elements
+    let shift = offset.indices.map { c -> Float in
+      Float(Double(offset[c]) - mean[c] * Double(scale[c]))
     }
     let y = value.scaled(by: scale, shift: shift, relu: relu)
     let result = Variable(y, inputs: [self, weight, bias]) { [x = value] dy in

@@ -181,7 +181,8 @@ struct ReportPage {
     var counts = [Int](repeating: 0, count: edges.count - 1)
     let (low, high) = (edges[0], edges[edges.count - 1])
     for value in values where value >= low && value <= high {
-      counts[min(counts.count - 1, Int((value - low) / (high - low) * Double(counts.count)))] += 1
+      let place: Double = (value - low) / (high - low) * Double(counts.count)
+      counts[min(counts.count - 1, Int(place))] += 1
     }
     return .histogram(edges: edges, counts: counts)
   }

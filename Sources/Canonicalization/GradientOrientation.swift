@@ -43,8 +43,9 @@ public struct GradientOrientation: ImageCanonicalizer {
         return (a + 2 * b + c) / 4
       }
     }
-    let peaks = (0..<bins).filter {
-      around($0).here > around($0).before && around($0).here >= around($0).after
+    let peaks = (0..<bins).filter { bin -> Bool in
+      let (before, here, after) = around(bin)
+      return here > before && here >= after
     }
     .sorted { histogram[$0] != histogram[$1] ? histogram[$0] > histogram[$1] : $0 < $1 }
     guard let best = peaks.first else { return Pose(PlanarIsometry(), margin: 0) }

@@ -59,7 +59,10 @@ extension AffineMap {
       (skew[1], skew[2]) = (omega, -omega)
     } else {
       let v = [a[7] - a[5], a[2] - a[6], a[3] - a[1]]
-      let system = AffineMap(matrix: (0..<9).map { ($0 % 4 == 0 ? trace : 0) - p[$0] })
+      let system = AffineMap(
+        matrix: p.enumerated().map { place, number -> Double in
+          place % 4 == 0 ? trace - number : -number
+        })
       let w = system.inverse.linear(v)
       (skew[7], skew[2], skew[3]) = (w[0], w[1], w[2])
       (skew[5], skew[6], skew[1]) = (-w[0], -w[1], -w[2])

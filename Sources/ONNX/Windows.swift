@@ -20,10 +20,10 @@ struct Windows {
       return found
     }
     let (strides, dilations) = (try list("strides", 1), try list("dilations", 1))
+    let isSmall = (kernel + strides + dilations).allSatisfy { 1...1 << 24 ~= $0 }
+    let isImage = image.count == rank && image.allSatisfy { $0 >= 0 }
     try call.require(
-      rank > 0 && image.count == rank
-        && (kernel + strides + dilations).allSatisfy { 1...1 << 24 ~= $0 }
-        && image.allSatisfy { $0 >= 0 },
+      rank > 0 && isSmall && isImage,
       "a kernel of \(kernel), strides \(strides), dilations \(dilations) over an image of \(image)")
     let spans = (0..<rank).map { dilations[$0] * (kernel[$0] - 1) + 1 }
     let mode = try call.choice("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])

@@ -72,13 +72,12 @@ public struct PermutationAction: Action {
     require(
       batch.shape[0] == elements.count && (1...axes).allSatisfy { batch.shape[$0] == n },
       "\(elements.count) permutations of \(n) on \(batch.shape)")
-    let back = elements.map(\.inverse.places)
-    let rows =
-      axes == 1
-      ? back.enumerated().flatMap { b, from in from.map { b * n + $0 } }
-      : back.enumerated().flatMap { b, from in
-        from.flatMap { i in from.map { (b * n + i) * n + $0 } }
-      }
+    var rows: [Int] = []
+    for (b, element) in elements.enumerated() {
+      let from = element.inverse.places
+      for i in from where axes == 2 { rows += from.map { j in (b * n + i) * n + j } }
+      if axes == 1 { rows += from.map { i in b * n + i } }
+    }
     return batch.reshaped([rows.count, -1]).gathered(rows).reshaped(batch.shape)
   }
 }

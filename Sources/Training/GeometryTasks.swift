@@ -159,9 +159,11 @@ public struct ForecastTask: Objective {
 
 // Networks work in halves of the side from the middle; people in pixels.
 private func inUnits(_ pixels: Variable, _ size: Int) -> Variable {
-  (pixels - Float(size - 1) / 2) * (2 / Float(size))
+  let half: Float = Float(size) / 2
+  return (pixels - (half - 0.5)) * (1 / half)
 }
 
 private func inPixels(_ units: Tensor, _ size: Int) -> Tensor {
-  units * (Float(size) / 2) + Float(size - 1) / 2
+  let half: Float = Float(size) / 2
+  return units * half + (half - 0.5)
 }

@@ -135,7 +135,8 @@ struct EventFile {
   static func crc32c(_ bytes: [UInt8]) -> UInt32 {
     ~bytes.reduce(~UInt32(0)) { sum, byte in
       (0..<8).reduce(sum ^ UInt32(byte)) { sum, _ in
-        sum >> 1 ^ (sum & 1 == 1 ? 0x82F6_3B78 : 0)
+        let half: UInt32 = sum >> 1
+        return sum & 1 == 1 ? half ^ 0x82F6_3B78 : half
       }
     }
   }

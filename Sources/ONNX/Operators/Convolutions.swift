@@ -131,9 +131,8 @@ extension Call {
     try require(
       ints("output_shape").map { $0.count >= rank && $0.allSatisfy { 1...1 << 24 ~= $0 } } ?? true,
       "an output_shape of \(ints("output_shape") ?? [])")
-    let wanted =
-      ints("output_shape").map { Array($0.suffix(rank)) }
-      ?? (mode.hasPrefix("SAME") ? (0..<rank).map { image[$0] * strides[$0] } : nil)
+    var wanted: [Int]? = ints("output_shape").map { Array($0.suffix(rank)) }
+    if wanted == nil, mode.hasPrefix("SAME") { wanted = zip(image, strides).map { $0 * $1 } }
     if let wanted {
       for axis in 0..<rank {
         let total = max(0, full[axis] - wanted[axis])

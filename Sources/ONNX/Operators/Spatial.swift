@@ -15,12 +15,13 @@ extension Operators {
       try call.checked(size + [rank + 1])
       let count = size[2...].reduce(1, *)
       let isAligned = call.int("align_corners") == 1
-      let lines = size[2...].map { n in
-        (0..<n).map { k in
-          isAligned
-            ? (n == 1 ? 0 : -1 + 2 * Float(k) / Float(n - 1)) : -1 + (2 * Float(k) + 1) / Float(n)
-        }
+      /// Where the middles of pixels lie, or from the first's to the last's.
+      func line(_ n: Int) -> [Float] {
+        if n == 1 { return [0] }
+        let (shift, span): (Float, Float) = isAligned ? (0, Float(n - 1)) : (1, Float(n))
+        return (0..<n).map { k in (2 * Float(k) + shift) / span - 1 }
       }
+      let lines = size[2...].map(line)
       // The last axis of the image is the first coordinate.
       var points: [[Float]] = [[]]
       for line in lines { points = points.flatMap { point in line.map { point + [$0] } } }
