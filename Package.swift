@@ -88,8 +88,8 @@ let package = Package(
     library(
       "CanonCommands",
       [
-        "TensorCore", "Settings", "Images", "Symmetry", "Layers", "Datasets", "Canonicalization",
-        "Training", "Charts", argumentParser,
+        "TensorCore", "Settings", "Images", "Symmetry", "Layers", "ONNX", "Datasets",
+        "Canonicalization", "Training", "Charts", argumentParser,
       ]),
     .executableTarget(
       name: "canon", dependencies: ["CanonCommands", argumentParser], swiftSettings: settings),
@@ -108,7 +108,7 @@ let package = Package(
         "ONNX", "ONNXFormat", "Training", "Settings", "Layers", "Autodiff", "TensorCore",
         "TestSupport",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-      ], exclude: ["Fixtures", "export-nodes"], swiftSettings: settings),
+      ], exclude: ["Fixtures", "export-nodes", "export-networks"], swiftSettings: settings),
     tests("Datasets", ["Datasets", "Settings", "Symmetry", "Images", "TensorCore"]),
     tests(
       "Canonicalization",
@@ -122,6 +122,7 @@ let package = Package(
       ]),
     tests(
       "CanonCommands",
-      ["CanonCommands", "Training", "Datasets", "Images", "Autodiff", "TensorCore", "canon"]),
+      ["CanonCommands", "Training", "Datasets", "Images", "Autodiff", "TensorCore", "canon"],
+      fixtures: ["Fixtures"]),
   ]
 )

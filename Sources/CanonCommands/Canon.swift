@@ -25,6 +25,7 @@ public struct Canon: ParsableCommand {
         canon canonicalize runs/c8 my-images canonical
         canon restore canonical back
         canon inspect runs/c8 my-images --out sheet.png
+        canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --out mine.safetensors
         canon components learned
 
       Exit status: 0 done, 1 bad input or a failed check, 2 some inputs could not be read, 64 wrong usage, \
@@ -34,7 +35,7 @@ public struct Canon: ParsableCommand {
     subcommands: [
       Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self,
       Verify.self, Report.self,
-      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Info.self,
+      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Wrap.self, Info.self,
       Components.self,
     ])
 

@@ -42,6 +42,14 @@ struct CanonicalizerChoice {
       (domain, loaded, poses) = (images, nil, { steps.poses(of: $0) })
       return
     }
+    try CanonicalizerChoice.requireKnown(name)
+    let loaded = try LoadedModel(name)
+    let model = loaded.model
+    (domain, self.loaded, poses) = (loaded.domain, loaded, { model.poses(of: $0) })
+  }
+
+  /// - Throws: `CommandError` for a name that is neither a model's nor a canonicalizer's.
+  static func requireKnown(_ name: String) throws {
     guard FileManager.default.fileExists(atPath: name) || ShippedModels.path(of: name) != nil else {
       let shipped = ShippedModels.names
       let known = shipped + CanonicalizerChoice.heuristics
@@ -54,9 +62,6 @@ struct CanonicalizerChoice {
             : ", and no model of the name comes with canon (\(shipped.map(\.visible).joined(separator: ", ")))")
           + ".\(question)")
     }
-    let loaded = try LoadedModel(name)
-    let model = loaded.model
-    (domain, self.loaded, poses) = (loaded.domain, loaded, { model.poses(of: $0) })
   }
 
   private static func steps(_ yaml: String) throws -> (ImageDomain, Steps) {

@@ -92,10 +92,9 @@ struct Components: ParsableCommand {
       var (keys, input) = (Keys(lists: true), Keys(lists: true))
       do {
         switch type.init() {
-        case var options as any CanonicalizerOptions:
-          try options.read(&keys, for: domain)
+        case let options as any CanonicalizerOptions:
           var step = CanonicalizedOptions.StepOptions(options)
-          try step.readStart(&keys)
+          try step.read(&keys, for: domain)
         case let options as any BackboneOptions:
           try read(options, &keys, domain)
           var start = CanonicalizedOptions.Start()

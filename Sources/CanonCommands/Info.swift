@@ -11,13 +11,25 @@ struct Info: ParsableCommand {
       EXAMPLES
         canon info runs/c8
         canon info model.safetensors --json
+        canon info resnet18.onnx
+        canon info resnet18.onnx --image cat.jpg --classes names.txt
       """)
 
   @Argument(
     help:
-      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (pages, photos)."
+      "A model: a .safetensors file, a folder of `canon train`, one that comes with canon (pages, photos), or a network, an .onnx file."
   )
   var model: String
+
+  @Option(
+    help: "Of a network: an image, to see what it says of it for each way to give it its pixels.")
+  var image: String?
+
+  @Option(help: "Of a network: the side of its images, where its file leaves it free.")
+  var size: Int?
+
+  @Option(help: "Of a network: a file with the name of a class on each line, in its order.")
+  var classes: String?
 
   @Flag(help: "Print JSON instead of a table.")
   var json = false
@@ -31,8 +43,21 @@ struct Info: ParsableCommand {
     var figures: [String: Double]
   }
 
+  func validate() throws {
+    try requireFlag("--size", size, atLeast: 8)
+    if image == nil, classes != nil || size != nil {
+      throw ValidationError("--classes and --size are for --image, which is missing.")
+    }
+    if image != nil, !isNetwork {
+      throw ValidationError("--image is for a network, an .onnx file, and \(model) is none.")
+    }
+  }
+
+  private var isNetwork: Bool { model.lowercased().hasSuffix(".onnx") }
+
   func run() throws {
     common.apply()
+    if isNetwork { return try describeNetwork() }
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let model = try file.model()
     let report = Report(
@@ -48,7 +73,7 @@ struct Info: ParsableCommand {
     rows += model.summary.map { [$0.name, $0.value] }
     rows += [
       ["parameters", "\(report.parameters)"],
-      ["classes", file.classNames.isEmpty ? "–" : file.classNames.joined(separator: ", ")],
+      ["classes", Self.list(file.classNames)],
       ["seed", "\(file.configuration.seed)"],
       ["epochs", "\(file.configuration.training.epochs)"],
     ]
@@ -57,6 +82,13 @@ struct Info: ParsableCommand {
     for row in rows {
       try emit(row[0] + String(repeating: " ", count: width - row[0].count + 2) + row[1].visible)
     }
+  }
+
+  /// Some of many classes.
+  private static func list(_ names: [String]) -> String {
+    guard names.count > 24 else { return names.isEmpty ? "–" : names.joined(separator: ", ") }
+    return
+      "\(names.count): \(names.prefix(10).joined(separator: ", ")), …, \(names[names.count - 1])"
   }
 
   /// A section as its kind and the keys behind it; each step of a list on a line of its own.

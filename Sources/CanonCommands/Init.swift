@@ -135,7 +135,7 @@ extension Image {
 
 extension String {
   /// As YAML, with quotes; by scalars, so that no accent hides a quote.
-  fileprivate var quoted: String {
+  var quoted: String {
     "\""
       + unicodeScalars.map { scalar in
         switch scalar {

@@ -18,6 +18,9 @@ public protocol BackboneOptions: Options {
   /// Whether the network has weights already, so that it may be frozen as it is.
   var hasWeights: Bool { get }
 
+  /// What a model file carries of the network (`Layer.structure`): it is made from that, where it is there.
+  var structure: [UInt8]? { get set }
+
   /// Makes the network, with random weights or its own: `[batch] + input` → `[batch] + output`, or the same number of
   /// numbers in another shape.
   func make(
@@ -27,6 +30,10 @@ public protocol BackboneOptions: Options {
 
 extension BackboneOptions {
   public var hasWeights: Bool { false }
+  public var structure: [UInt8]? {
+    get { nil }
+    set {}
+  }
 }
 
 extension Keys {

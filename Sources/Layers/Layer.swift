@@ -8,9 +8,13 @@ public protocol Layer: Sendable {
 
   /// The parameters with names that are unique within the layer.
   var parameters: [(name: String, parameter: Parameter)] { get }
+
+  /// What a model file has to carry of it beside settings and weights; `nil` for a layer that these make.
+  var structure: [UInt8]? { get }
 }
 
 extension Layer {
+  public var structure: [UInt8]? { nil }
   public var parameters: [(name: String, parameter: Parameter)] { [] }
 
   /// How many numbers training changes.

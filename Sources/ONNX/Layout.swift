@@ -22,6 +22,15 @@ extension Variable {
     }
   }
 
+  /// A function of each number, computed of all at once, with the derivative of one.
+  func computed(
+    _ function: @escaping (Tensor) -> Tensor, derivative: @escaping (Float) -> Float
+  ) -> Variable {
+    inMemoryOrder { x in
+      Variable(function(x.value), inputs: [x]) { [x = x.value] dy in [dy * x.mapped(derivative)] }
+    }
+  }
+
   /// With axes of extent 1 in front.
   func ofRank(_ rank: Int) -> Variable {
     shape.rank >= rank
@@ -30,6 +39,13 @@ extension Variable {
 }
 
 extension Tensor {
+  /// Not less than one number, and not more than another, which goes first; what is none stays so.
+  func clamped(_ low: Float, _ high: Float) -> Tensor {
+    var result = self
+    if low > -.infinity { result = .maximum(result, Tensor(low)) }
+    return high < .infinity ? .minimum(result, Tensor(high)) : result
+  }
+
   func mapped(_ function: (Float) -> Float) -> Tensor {
     Tensor(elements.map(function), shape: shape)
   }

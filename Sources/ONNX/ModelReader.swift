@@ -19,34 +19,55 @@ struct ModelReader {
   private static let domains = ["", "ai.onnx"]
   private static let opsets = 6...28
 
+  /// What is in a file.
+  struct Result {
+    let graph: Graph
+    let inputs, outputs: [Port]
+    let opset: Int
+    let metadata: [String: String]
+    let structure: [UInt8]
+  }
+
   /// - Throws: `ONNXError`.
-  static func read(_ path: String) throws -> (
-    graph: Graph, inputs: [Port], outputs: [Port], opset: Int, metadata: [String: String]
-  ) {
-    guard Files.isRegular(path) else { throw ONNXError("There is no file \(path).") }
+  static func read(_ path: String) throws -> Result {
+    guard Files.isRegular(path) else { throw ONNXError("there is no such file.") }
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
     let size = (attributes?[.size] as? Int) ?? 0
     guard size <= MemoryLimit.bytes / 2 else {
-      throw ONNXError("\(path) has \(size) bytes, more than half of what memory allows.")
+      throw ONNXError("it has \(size) bytes, more than half of what memory allows.")
     }
-    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped),
-      let model = try? Onnx_ModelProto(serializedBytes: data)
-    else { throw ONNXError("\(path) is no ONNX model, or is damaged.") }
-    do {
-      guard model.hasGraph else { throw ONNXError("It holds no graph.") }
-      var reader = try ModelReader(model, folder: Files.parent(of: path))
-      let graph = try reader.graph(model.graph)
-      let names = Set(graph.inputs)
-      return (
-        graph, try model.graph.input.filter { names.contains($0.name) }.map(port),
-        try model.graph.output.map(port), reader.opset,
-        Dictionary(model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
-      )
-    } catch let error as ONNXError { throw ONNXError("\(path): \(error.description)") }
+    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+    else { throw ONNXError("it cannot be read.") }
+    return try read(data, TensorReader(folder: Files.parent(of: path)))
   }
 
-  private init(_ model: Onnx_ModelProto, folder: String) throws {
-    tensors = TensorReader(folder: folder)
+  /// - Throws: `ONNXError`.
+  static func read(structure: [UInt8]) throws -> Result {
+    try read(Data(structure), TensorReader(folder: nil))
+  }
+
+  private static func read(_ data: Data, _ tensors: TensorReader) throws -> Result {
+    guard var model = try? Onnx_ModelProto(serializedBytes: data) else {
+      throw ONNXError("it is no ONNX model, or is damaged.")
+    }
+    guard model.hasGraph else { throw ONNXError("it holds no graph.") }
+    var reader = try ModelReader(model, tensors)
+    let graph = try reader.graph(model.graph)
+    let names = Set(graph.inputs)
+    let inputs = try model.graph.input.filter { names.contains($0.name) }.map(port)
+    try model.leaveOutWeights(tensors)
+    guard let structure: [UInt8] = try? model.serializedBytes() else {
+      throw ONNXError("it cannot be written again.")
+    }
+    return Result(
+      graph: graph, inputs: inputs, outputs: try model.graph.output.map(port), opset: reader.opset,
+      metadata: Dictionary(
+        model.metadataProps.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 }),
+      structure: structure)
+  }
+
+  private init(_ model: Onnx_ModelProto, _ tensors: TensorReader) throws {
+    self.tensors = tensors
     functions = Dictionary(
       model.functions.map { ("\($0.domain)/\($0.name)/\($0.overload)", $0) },
       uniquingKeysWith: { $1 })

@@ -6,8 +6,24 @@ struct Node: Sendable {
   /// Names of values; an empty one is left out.
   let inputs, outputs: [String]
   let attributes: [String: Attribute]
+  /// What it takes in of the nodes after it.
+  var followers = Followers()
   /// What is made ready once for it.
   let cache = NodeCache()
+
+  /// The same settings for another operation.
+  func renamed(_ operation: String) -> Node {
+    Node(
+      name: name, operation: operation, opset: opset, inputs: inputs, outputs: outputs,
+      attributes: attributes)
+  }
+
+  /// A convolution that takes in what follows it.
+  func taking(_ followers: Followers, inputs: [String], outputs: [String]) -> Node {
+    Node(
+      name: name, operation: operation, opset: opset, inputs: inputs, outputs: outputs,
+      attributes: attributes, followers: followers)
+  }
 
   var text: String { "\(operation) '\(name)' (opset \(opset))" }
 }
@@ -55,6 +71,20 @@ final class Graph: Sendable {
     self.released = released
   }
 
+  /// The same with scores in place of the probabilities of an output that is a softmax over its last axis.
+  func withScores(_ output: String) -> Graph {
+    let isRead = nodes.contains { node in
+      node.inputs.contains(output)
+        || node.attributes.values.contains { $0.outerNames.contains(output) }
+    }
+    guard !isRead, let place = nodes.firstIndex(where: { $0.outputs == [output] }),
+      nodes[place].operation == "Softmax"
+    else { return self }
+    var changed = nodes
+    changed[place] = nodes[place].renamed("LogSoftmax")
+    return Graph(inputs: inputs, outputs: outputs, constants: constants, nodes: changed)
+  }
+
   /// Names that it reads, and that are made outside.
   var outerNames: Set<String> {
     var own = Set(inputs).union(constants.keys)
@@ -69,7 +99,8 @@ final class Graph: Sendable {
 }
 
 extension Attribute {
-  fileprivate var outerNames: [String] {
+  /// What a graph in it reads from outside.
+  var outerNames: [String] {
     if case .graph(let graph) = self { Array(graph.outerNames) } else { [] }
   }
 }

@@ -55,10 +55,11 @@ public struct ONNXLayer: Layer {
   ///   - input: The extents of an input here, without the batch: `[height, width, channels]` of an image.
   ///   - conventions: How images are given to it; `nil` for other inputs.
   ///   - output: The name of the output that is taken, by default the first.
+  ///   - asScores: Whether the logarithms of probabilities are wanted where it ends in a softmax: scores of classes.
   /// - Throws: `ONNXError` where the network takes several inputs, or others, or gives no floats.
   public init(
     _ model: ONNXModel, input: [Int], _ conventions: ImageConventions? = nil,
-    output name: String? = nil
+    output name: String? = nil, asScores: Bool = false
   ) throws(ONNXError) {
     guard model.inputs.count == 1, model.inputs[0].type == .float else {
       let taken = model.inputs.map { "'\($0.name)' \($0.text)" }.joined(separator: ", ")
@@ -78,6 +79,7 @@ public struct ONNXLayer: Layer {
         throw ONNXError("A deviation must be positive, not \(conventions.deviation).")
       }
     }
+    let model = asScores ? model.withScores(at: index) : model
     (self.model, self.conventions, self.input, self.index) = (model, conventions, input, index)
     batch = model.inputs[0].shape?.first.flatMap { $0 }
     let most = MemoryLimit.bytes / 8 / max(1, input.reduce(1, *))
@@ -108,6 +110,7 @@ public struct ONNXLayer: Layer {
   }
 
   public var parameters: [(name: String, parameter: Parameter)] { model.parameters }
+  public var structure: [UInt8]? { model.structure }
 
   /// What the network says; NaN where it cannot say anything, as for an index that it computes and that is none.
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {

@@ -15,18 +15,51 @@ public struct ONNXModel: Sendable {
   /// The version of the operators.
   public let opset: Int
   public let metadata: [String: String]
-  let graph: Graph
+  /// The file without its large weights, which `parameters` are: what a model file carries of it.
+  public let structure: [UInt8]
+  private(set) var graph: Graph
+  /// The same, made ready for prediction.
+  private var folded: Graph
 
   /// Reads a file; of opsets 6 to 28.
   ///
   /// - Throws: `ONNXError` for a file that is damaged, or holds what is not supported, by node.
   public init(path: String) throws(ONNXError) {
+    try self.init(path) { try ModelReader.read(path) }
+  }
+
+  /// A network whose large weights are zeros still, as a model file carries it.
+  ///
+  /// - Parameter path: Where it came from, for errors.
+  /// - Throws: `ONNXError`, as for a file.
+  public init(structure: [UInt8], path: String) throws(ONNXError) {
+    try self.init(path) { try ModelReader.read(structure: structure) }
+  }
+
+  private init(_ path: String, _ read: () throws -> ModelReader.Result) throws(ONNXError) {
+    self.path = path
     do {
-      let found = try ModelReader.read(path)
-      self.path = path
-      (graph, inputs, outputs) = (found.graph, found.inputs, found.outputs)
-      (opset, metadata) = (found.opset, found.metadata)
-    } catch let error as ONNXError { throw error } catch { throw ONNXError("\(path): \(error)") }
+      let found = try read()
+      (graph, folded) = (found.graph, found.graph.folded())
+      (inputs, outputs) = (found.inputs, found.outputs)
+      (opset, metadata, structure) = (found.opset, found.metadata, found.structure)
+    } catch let error as ONNXError {
+      throw ONNXError("\(path): \(error.description)")
+    } catch { throw ONNXError("\(path): \(error)") }
+  }
+
+  /// How many nodes there are of each operator, those inside others not counted.
+  public var operators: [String: Int] {
+    graph.nodes.reduce(into: [:]) { $0[$1.operation, default: 0] += 1 }
+  }
+
+  /// The same with the logarithm of probabilities where it ends in a softmax over the last axis: scores, which a softmax
+  /// takes back to what they were.
+  func withScores(at index: Int) -> ONNXModel {
+    var copy = self
+    copy.graph = graph.withScores(graph.outputs[index])
+    copy.folded = copy.graph.folded()
+    return copy
   }
 
   /// The outputs for some inputs.
@@ -47,7 +80,12 @@ public struct ONNXModel: Sendable {
           "\(path): '\(port.name)' takes \(port.text), not \(value.type) \(value.shape).")
       }
     }
-    do { return try graph.run(given, on: tape) } catch let error as ONNXError {
+    let learns =
+      tape.isTraining
+      || given.contains { value in
+        if case .floats(let variable) = value { variable.requiresGradient } else { false }
+      }
+    do { return try (learns ? graph : folded).run(given, on: tape) } catch let error as ONNXError {
       throw ONNXError("\(path): \(error.description)")
     } catch { throw ONNXError("\(path): \(error)") }
   }
@@ -58,6 +96,9 @@ public struct ONNXModel: Sendable {
       if case .floats(let parameter) = constant { (name, parameter) } else { nil }
     }.sorted { $0.name < $1.name }
   }
+
+  /// How many numbers its weights are.
+  public var parameterCount: Int { parameters.map(\.parameter.value.shape.count).reduce(0, +) }
 }
 
 extension Port {

@@ -5,8 +5,8 @@ public import TensorCore
 
 /// The settings of `{kind: onnx}`: a network that was trained elsewhere, from its file.
 ///
-/// Its weights are those of the file; a model that is trained with it keeps what they have become, and reads the rest from
-/// the file again, which has to stay where it is.
+/// Its weights are those of the file; a model file carries the rest of the network beside what they have become, so that
+/// it does not need the file again.
 public struct ONNXOptions: BackboneOptions {
   public static let kind = "onnx"
   public static let summary =
@@ -17,6 +17,7 @@ public struct ONNXOptions: BackboneOptions {
   public var mean: [Float] = [0]
   public var deviation: [Float] = [1]
   public var colors = "rgb"
+  public var structure: [UInt8]?
   public init() {}
 
   public var hasWeights: Bool { true }
@@ -47,10 +48,13 @@ public struct ONNXOptions: BackboneOptions {
     input: [Int], output wanted: [Int], using random: inout RandomStream
   ) throws(SettingsError) -> any Layer {
     do throws(ONNXError) {
-      let model = try ONNXModel(path: path)
+      let model =
+        if let structure { try ONNXModel(structure: structure, path: path) } else {
+          try ONNXModel(path: path)
+        }
       let layer = try ONNXLayer(
         model, input: input, input.count == 3 ? try conventions(model, input) : nil,
-        output: output.isEmpty ? nil : output)
+        output: output.isEmpty ? nil : output, asScores: wanted.count == 1 && wanted[0] > 1)
       guard layer.output.reduce(1, *) == wanted.reduce(1, *) else {
         throw ONNXError("\(path) gives \(layer.output), and the task wants \(wanted).")
       }

@@ -11,12 +11,18 @@ private final class ByteCount {
 
 /// Reads tensors of a model file, also those whose numbers lie in files beside it.
 struct TensorReader {
-  /// The folder of the model file.
-  let folder: String
+  /// The folder of the model file; `nil` of what a model file of canon's carries, whose large weights are left out.
+  let folder: String?
   /// How many bytes all of a model's tensors have.
   private let total = ByteCount()
 
-  init(folder: String) { self.folder = folder }
+  init(folder: String?) { self.folder = folder }
+
+  /// Whether its numbers are left out of what a model file carries: sizes and bounds among weights are kept.
+  static func isLarge(_ tensor: Onnx_TensorProto) -> Bool {
+    Int(tensor.dataType) == ElementType.float.rawValue
+      && tensor.dims.reduce(1) { Call.product($0, Int($1)) } > 1024
+  }
 
   /// - Throws: `ONNXError` for types that are not supported, and for numbers that are not as many as declared.
   func constant(_ tensor: Onnx_TensorProto) throws -> Constant {
@@ -43,6 +49,9 @@ struct TensorReader {
     let bytes: Data? =
       tensor.dataLocation == .external
       ? try external(tensor, failure) : tensor.hasRawData ? tensor.rawData : nil
+    if bytes == nil, folder == nil, tensor.floatData.isEmpty, Self.isLarge(tensor) {
+      return .floats(Parameter(.zeros(Shape(shape))))
+    }
     if let bytes {
       guard bytes.count == count * type.size else {
         throw failure("it has \(bytes.count) bytes for \(shape) of \(type)")
@@ -70,9 +79,10 @@ struct TensorReader {
   }
 
   /// The bytes of a tensor in a file beside the model, below its folder.
-  private func external(
+  func external(
     _ tensor: Onnx_TensorProto, _ failure: (String) -> ONNXError
   ) throws -> Data {
+    guard let folder else { throw failure("its numbers are in a file that is not there") }
     let entries = Dictionary(
       tensor.externalData.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
     guard let location = entries["location"], !location.isEmpty else {

@@ -25,7 +25,7 @@ extension Tensor {
       with: weight, bias: bias, relu: relu, geometry, algorithm: algorithm, matrices: nil)
   }
 
-  /// The same, where Winograd's matrices may be known already.
+  /// The same, where Winograd's matrices, or the panels of a direct one, may be known already.
   ///
   /// - Parameter observe: Called with every piece of the result when it is there: its index, how many
   ///   pixels it has, and where they are.
@@ -36,40 +36,107 @@ extension Tensor {
   ) -> Tensor {
     let plan = ConvolutionPlan(shape, weight.shape, geometry)
     return plan.counted("convolution", algorithm) { algorithm in
-      algorithm == .winograd
-        ? WinogradPlan(plan).convolved(
+      if algorithm == .winograd {
+        return WinogradPlan(plan).convolved(
           self, matrices ?? WinogradPlan.matrices(weight), bias: bias, relu: relu, observe)
-        : directlyConvolved(with: weight, bias: bias, relu: relu, plan, observe)
+      }
+      return plan.isDepthwise && observe == nil
+        ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan)
+        : directlyConvolved(
+          with: weight, panels: matrices, bias: bias, relu: relu, plan, observe)
     }
   }
 
+  /// - Parameter panels: The weights as `weightPanels` lays them out, where they are known.
   private func directlyConvolved(
-    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
+    with weight: Tensor, panels: Tensor?, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
     _ observe: PieceObserver?
   ) -> Tensor {
-    let (kernel, bias) = (weight.contiguous, bias?.contiguous)
-    let taps = plan.tapOffsets
+    let (kernel, bias) = (panels ?? weight.contiguous, bias?.contiguous)
+    let (taps, width) = (plan.tapOffsets, ConvolutionPlan.panel)
     let windows = plan.pixelOffsets(images: plan.chunk)
     let targets = (0..<plan.chunk * plan.pixels).map { $0 * plan.outChannels }
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
       Parallel.ranges(plan.batch, grain: plan.chunk) { range in
+        let start = range.lowerBound * plan.pixels * plan.outChannels
         unsafe plan.withPadded(self, range) { images in
-          unsafe kernel.withElements { w in
+          let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
+          let pixels = range.count * plan.pixels
+          // Where all images are one piece, its pixels and channels are dealt out.
+          let (down, across) = range.count == plan.batch ? plan.parts(pixels) : (1, 1)
+          Parallel.forEach(down * across) { index in
+            let (i, j) = (index / across, index % across)
+            let rows = pixels * i / down..<pixels * (i + 1) / down
             for group in 0..<plan.geometry.groups {
-              let first = group * plan.groupOut
-              unsafe gatherProduct(
-                rows: range.count * plan.pixels, columns: plan.groupOut,
-                a: images + group * plan.groupIn, rowOffsets: windows, depthOffsets: taps,
-                b: w + first, bStride: plan.outChannels,
-                c: address.pointer + range.lowerBound * plan.pixels * plan.outChannels + first,
-                cOffsets: targets, bias: bias, biasStart: first, relu: relu)
+              let count = (plan.groupOut + width - 1) / width
+              let columns =
+                count * j / across * width..<min(plan.groupOut, count * (j + 1) / across * width)
+              let first = group * plan.groupOut + columns.lowerBound
+              unsafe kernel.withElements { w in
+                unsafe gatherProduct(
+                  rows: rows.count, from: rows.lowerBound, columns: columns.count,
+                  a: source.pointer + group * plan.groupIn, rowOffsets: windows,
+                  depthOffsets: taps,
+                  b: w + (panels == nil ? first : first * taps.count), bStride: plan.outChannels,
+                  bPanel: panels == nil ? 0 : taps.count * width,
+                  c: address.pointer + start + first, cOffsets: targets, bias: bias,
+                  biasStart: first, relu: relu)
+              }
             }
           }
         }
         observe?(
-          range.lowerBound / plan.chunk, range.count * plan.pixels,
-          address + range.lowerBound * plan.pixels * plan.outChannels)
+          range.lowerBound / plan.chunk, range.count * plan.pixels, address + start)
+      }
+    }
+  }
+
+  /// A kernel, `[height, width, channels, outputs]`, in panels of 32 outputs, `[panels, height · width · channels, 32]`, as
+  /// the gathered product reads it best; the last panel ends in zeros.
+  func weightPanels() -> Tensor {
+    let (columns, width) = (shape[3], ConvolutionPlan.panel)
+    let depth = shape.count / max(1, columns)
+    let rows = contiguous.reshaped([depth, columns])
+    return .concatenated(
+      stride(from: 0, to: columns, by: width).map { start in
+        let part = rows.sliced(start..<min(columns, start + width), axis: 1)
+        let rest = width - part.shape[1]
+        return
+          (rest == 0 ? part : Tensor.concatenated([part, .zeros([depth, rest])], axis: 1))
+          .reshaped([1, depth, width])
+      })
+  }
+
+  /// Of each channel by a kernel of its own: bit for bit what the gathered product gives.
+  private func depthwiseConvolved(
+    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan
+  ) -> Tensor {
+    let (kernel, bias) = (weight.contiguous, bias?.contiguous)
+    let geometry = plan.geometry
+    let row = plan.outWidth * plan.outChannels
+    return unsafe Tensor(plan.outputShape) { target in
+      let address = unsafe SendableAddress(target)
+      unsafe plan.withPadded(self, 0..<plan.batch) { images in
+        let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
+        Parallel.ranges(plan.batch * plan.outHeight, grain: max(1, 4096 / max(1, row))) { range in
+          unsafe kernel.withElements { w in
+            func run(_ bias: UnsafePointer<Float>?) {
+              var arguments = unsafe ck_depthwise_args(
+                rows: 1, columns: plan.outWidth, channels: plan.channels, width: plan.paddedWidth,
+                kernel_height: plan.kernelHeight, kernel_width: plan.kernelWidth,
+                stride: geometry.stride, dilation: geometry.dilation, weight: w, bias: bias,
+                relu: relu ? 1 : 0)
+              for place in range {
+                let (image, y) = place.quotientAndRemainder(dividingBy: plan.outHeight)
+                let start = (image * plan.paddedHeight + y * geometry.stride) * plan.paddedWidth
+                unsafe ck_depthwise(
+                  &arguments, source.pointer + start * plan.channels, address.pointer + place * row)
+              }
+            }
+            if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }
+          }
+        }
       }
     }
   }

@@ -53,6 +53,9 @@ struct ConvolutionPlan {
     outWidth = geometry.outputExtent(width, kernel: kernelWidth)
   }
 
+  /// Whether each channel has a kernel of its own.
+  var isDepthwise: Bool { geometry.groups == channels && outChannels == channels && channels > 1 }
+
   var groupIn: Int { channels / geometry.groups }
   var groupOut: Int { outChannels / geometry.groups }
   var paddedHeight: Int { height + 2 * geometry.padding }
@@ -72,6 +75,18 @@ struct ConvolutionPlan {
       arithmetic: 2 * batch * pixels * outChannels * work,
       elements: batch * (height * width * channels + pixels * outChannels) + work * outChannels
     ) { body(algorithm) }
+  }
+
+  /// How many output channels a panel of weights has: `CK_PANEL`.
+  static let panel = Int(CK_PANEL)
+
+  /// Into how many parts the pixels and the output channels of one piece are dealt out: it follows from the sizes alone.
+  func parts(_ pixels: Int) -> (down: Int, across: Int) {
+    let work = pixels * kernelHeight * kernelWidth * groupIn * outChannels
+    guard work > 1 << 20 else { return (1, 1) }
+    let down = max(1, min(16, pixels / 96))
+    let across = geometry.groups == 1 && down < 4 ? max(1, min(8 / down, outChannels / 64)) : 1
+    return (down, across)
   }
 
   /// How many images share one pass over the weights: enough to have 256 output pixels.
@@ -125,10 +140,12 @@ struct ConvolutionPlan {
 /// What is called with a piece of a result: its index, its pixels' number and their place.
 typealias PieceObserver = @Sendable (_ piece: Int, _ pixels: Int, SendableAddress<Float>) -> Void
 
-/// Calls the kernel with offset tables from arrays.
+/// Calls the kernel with offset tables from arrays, of whose rows some are done.
 func gatherProduct(
-  rows: Int, columns: Int, a: UnsafePointer<Float>, rowOffsets: [Int], depthOffsets: [Int],
-  depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, c: UnsafeMutablePointer<Float>,
+  rows: Int, from first: Int = 0, columns: Int, a: UnsafePointer<Float>, rowOffsets: [Int],
+  depthOffsets: [Int],
+  depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, bPanel: Int = 0,
+  c: UnsafeMutablePointer<Float>,
   cOffsets: [Int], bias: Tensor? = nil, biasStart: Int = 0, accumulate: Bool = false,
   relu: Bool = false
 ) {
@@ -138,8 +155,11 @@ func gatherProduct(
         func run(_ bias: UnsafePointer<Float>?) {
           var product = unsafe ck_gather_product_args(
             rows: rows, columns: columns, depth: depth ?? depthTable.count, a: a,
-            row_offsets: rowTable.baseAddress, depth_offsets: depthTable.baseAddress, b: b,
-            b_stride: bStride, b_panel: 0, c: c, c_offsets: cTable.baseAddress, bias: bias,
+            row_offsets: rowTable.baseAddress.map { unsafe $0 + first },
+            depth_offsets: depthTable.baseAddress, b: b,
+            b_stride: bStride, b_panel: bPanel, c: c,
+            c_offsets: cTable.baseAddress.map { unsafe $0 + first },
+            bias: bias,
             accumulate: accumulate ? 1 : 0, relu: relu ? 1 : 0)
           unsafe ck_gather_product(&product)
         }

@@ -213,8 +213,15 @@ public struct PreparedConvolution: Sendable {
     self.bias = bias
     self.relu = relu
     self.geometry = geometry
-    let isTiled = ConvolutionPlan.winogradApplies(weight.shape, geometry)
-    matrices = isTiled ? WinogradPlan.matrices(weight) : nil
+    if ConvolutionPlan.winogradApplies(weight.shape, geometry), weight.shape[2] >= 8,
+      weight.shape[3] >= 8
+    {
+      matrices = WinogradPlan.matrices(weight)
+    } else {
+      // Of a narrow one the product reads the weights as they are.
+      let isWide = geometry.groups == 1 && weight.shape[3] >= ConvolutionPlan.panel
+      matrices = isWide && weight.shape.count > 0 ? weight.weightPanels() : nil
+    }
   }
 
   /// The convolution of images, `[batch, height, width, channels]`.

@@ -24,6 +24,8 @@ public struct AdaptiveModel<PoseGroup: FiniteGroup & PlanarGroup>: Predictor {
     backbone.parameters.map { ("backbone.\($0.name)", $0.parameter) }
   }
 
+  public var structure: [UInt8]? { backbone.structure }
+
   private var scorer: BestPosePerClass<ImageAction<PoseGroup>> {
     BestPosePerClass(action: ImageAction(group, border: images.border)) { [backbone] in
       backbone.predict($0)
@@ -77,6 +79,11 @@ public struct AdaptiveOptions: ModelOptions {
   public var task = ClassificationTask()
   public var backbone: any BackboneOptions = PaperCNNOptions()
   public init() {}
+
+  public var structure: [UInt8]? {
+    get { backbone.structure }
+    set { backbone.structure = newValue }
+  }
 
   public mutating func read(
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog

@@ -38,6 +38,8 @@ public struct CanonicalizedModel: Predictor {
       + backbone.parameters.map { ("backbone.\($0.name)", $0.parameter) }
   }
 
+  public var structure: [UInt8]? { backbone.structure }
+
   public var claims: MotionGroup { steps.action.group }
 
   /// A center and a size are sums, an energy's minimum is found by steps, and places in space are multiplied.

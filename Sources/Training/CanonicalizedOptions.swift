@@ -3,7 +3,7 @@ public import Canonicalization
 public import Datasets
 public import Layers
 public import Settings
-import Symmetry
+public import Symmetry
 public import TensorCore
 
 /// The settings of `model: canonicalized`, the default: `task`, `canonicalizer` (one, or a list of steps) and `backbone`.
@@ -18,9 +18,61 @@ public struct CanonicalizedOptions: ModelOptions {
     /// A model whose canonicalizer is the start, or a class-pose model whose encoder is; empty for random weights.
     public var from = ""
     public var isFrozen = false
+    /// The side and the channels of the images that it sees, averaged down; 0 for the images themselves.
+    public var seenSize = 0
+    public var seenChannels = 0
 
     public init(_ options: any CanonicalizerOptions, isFrozen: Bool = false) {
       (self.options, self.isFrozen) = (options, isFrozen)
+    }
+
+    /// What it sees of a domain.
+    func seen(_ domain: any Domain) -> any Domain {
+      guard seenSize > 0, var images = domain as? ImageDomain else { return domain }
+      images.size = seenSize
+      if seenChannels > 0 { images.channels = seenChannels }
+      return images
+    }
+
+    /// Reads the keys of all canonicalizers, and its own.
+    public mutating func read(
+      _ keys: inout Keys, for domain: any Domain
+    ) throws(SettingsError) {
+      if domain is ImageDomain {
+        try keys.read(
+          "seenSize", &seenSize, in: 0...65_535,
+          "the side of the images that it sees, averaged down; 0: the images themselves")
+        if seenSize > 0 || keys.lists {
+          try keys.read(
+            "seenChannels", &seenChannels, in: 0...3, "their channels, 1 or 3; 0: as they are")
+        }
+        guard seenChannels != 2, seenSize == 0 || seenSize >= 8 else {
+          throw keys.failure(
+            "images that are seen have 8 pixels or more and 1 or 3 channels, not \(seenSize) and \(seenChannels)"
+          )
+        }
+      }
+      try options.read(&keys, for: seen(domain))
+      try readStart(&keys)
+      if seenSize > 0, type(of: options).isLearned, !isFrozen, options.prior == 0 {
+        throw keys.failure(
+          "with 'seenSize' only a 'prior' teaches a canonicalizer: the task's gradient does not reach it"
+        )
+      }
+    }
+
+    /// Makes the canonicalizer, of the images that it sees.
+    func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer {
+      guard seenSize > 0, let images = build.domain as? ImageDomain,
+        let seen = seen(images) as? ImageDomain
+      else { return try options.make(build) }
+      let made = try options.make(
+        CanonicalizerBuild(
+          domain: seen, classes: build.classes, seed: build.seed, occurrence: build.occurrence))
+      guard let small = made as? any ImageCanonicalizer else {
+        throw Keys().failure("'seenSize' is for canonicalizers that turn and reflect images")
+      }
+      return small.reduced(seeing: seen, border: images.border)
     }
 
     /// Reads the keys of all canonicalizers that learn.
@@ -62,6 +114,11 @@ public struct CanonicalizedOptions: ModelOptions {
 
   public init() {}
 
+  public var structure: [UInt8]? {
+    get { backbone.structure }
+    set { backbone.structure = newValue }
+  }
+
   public mutating func read(
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
   ) throws(SettingsError) {
@@ -87,8 +144,7 @@ public struct CanonicalizedOptions: ModelOptions {
         default: own.map { type(of: $0.options).kind } ?? usual)
       var step =
         own.flatMap { type(of: $0.options) == found ? $0 : nil } ?? StepOptions(found.init())
-      try step.options.read(&inner, for: domain)
-      try step.readStart(&inner)
+      try step.read(&inner, for: domain)
       if !isClassification && step.options.teaching.contains("alignment") {
         throw inner.failure("'alignment' needs classes, which the task does not tell")
       }
@@ -140,7 +196,7 @@ public struct CanonicalizedOptions: ModelOptions {
     var kinds: [String] = []
     for step in steps ?? [] {
       let kind = type(of: step.options).kind
-      let canonicalizer = try step.options.make(
+      let canonicalizer = try step.make(
         CanonicalizerBuild(
           domain: build.domain, classes: classes.count, seed: build.seed,
           occurrence: kinds.count { $0 == kind }))
@@ -165,7 +221,7 @@ public struct CanonicalizedOptions: ModelOptions {
     for (place, step) in (steps ?? []).enumerated() where !step.from.isEmpty {
       let (content, path) = try ModelFile.content(of: step.from)
       try CanonicalizedOptions.checkFit(
-        content, path, model.domain, isOfParts: step.options.isOfParts)
+        content, path, step.seen(model.domain), isOfParts: step.options.isOfParts)
       // Of a model with several canonicalizers that of the same place; or its only one, or an encoder.
       try load(
         model.steps.steps[place].canonicalizer.parameters, from: content, path, "canonicalizer",

@@ -33,6 +33,11 @@ public struct ClassPoseOptions: ModelOptions {
 
   public init() {}
 
+  public var structure: [UInt8]? {
+    get { backbone.structure }
+    set { backbone.structure = newValue }
+  }
+
   public mutating func read(
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
   ) throws(SettingsError) {

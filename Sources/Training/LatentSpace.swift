@@ -1,6 +1,6 @@
 public import Autodiff
 public import Canonicalization
-import Layers
+public import Layers
 public import Symmetry
 public import TensorCore
 
@@ -8,6 +8,8 @@ public import TensorCore
 public protocol LatentSpace: Sendable {
   /// What acts.
   var group: AmbientGroup { get }
+  /// What codes are read off.
+  var network: any Layer { get }
 
   var parameters: [(name: String, parameter: Parameter)] { get }
 
@@ -65,6 +67,7 @@ public struct ClassPoseSpace: LatentSpace {
   }
 
   public var group: AmbientGroup { encoder.group }
+  public var network: any Layer { encoder.network }
   public var parameters: [(name: String, parameter: Parameter)] { encoder.parameters }
 
   public func codes(of inputs: Variable, on tape: Tape) -> Variable {

@@ -28,9 +28,11 @@ public struct ModelFile: Sendable {
     guard let yaml = content.metadata["configuration"] else {
       throw WeightsError(path, "it carries no configuration of a canon model")
     }
-    do { configuration = try RunConfiguration(text: yaml, source: path, catalog: catalog) } catch {
-      throw WeightsError(path, "its configuration is wrong: \(error)")
-    }
+    do {
+      var configuration = try RunConfiguration(text: yaml, source: path, catalog: catalog)
+      configuration.model.structure = content.structure
+      self.configuration = configuration
+    } catch { throw WeightsError(path, "its configuration is wrong: \(error)") }
     func decode<Value: Decodable>(_ key: String, _ fallback: Value) -> Value {
       let json = content.metadata[key].map { Data($0.utf8) }
       return json.flatMap { try? JSONDecoder().decode(Value.self, from: $0) } ?? fallback
@@ -111,6 +113,13 @@ public func loadModel(
   try ModelFile(path: path, catalog: catalog).predictor()
 }
 
+extension Safetensors {
+  /// What a model file carries beside configuration and weights.
+  var structure: [UInt8]? {
+    metadata["network"].flatMap { Data(base64Encoded: $0) }.map { Array($0) }
+  }
+}
+
 extension TrainableModel {
   /// The weights by name.
   public var tensors: [String: Tensor] {
@@ -132,6 +141,7 @@ extension TrainableModel {
       "classes": json(classNames), "figures": json(figures.filter(\.value.isFinite)),
     ]
     metadata["data"] = fingerprint
+    metadata["network"] = structure.map { Data($0).base64EncodedString() }
     return Safetensors(tensors: tensors, metadata: metadata)
   }
 

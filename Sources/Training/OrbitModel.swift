@@ -49,6 +49,8 @@ public struct OrbitModel: TraversableModel {
       + (decoder?.parameters ?? []).map { ("decoder.\($0.name)", $0.parameter) }
   }
 
+  public var structure: [UInt8]? { space.network.structure }
+
   /// Elements from numbers of the algebra, one a row.
   private func elements(_ tensor: Tensor) -> [AmbientGroup.Element] {
     let (numbers, width) = (tensor.elements.map { Double($0) }, tensor.shape[1])

@@ -27,9 +27,13 @@ public protocol TrainableModel: Sendable {
 
   /// What it is made of, in lines of a name and a value, for people.
   var summary: [(name: String, value: String)] { get }
+
+  /// What its file has to carry beside configuration and weights (`Layer.structure`).
+  var structure: [UInt8]? { get }
 }
 
 extension TrainableModel {
+  public var structure: [UInt8]? { nil }
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples { examples }
 
   /// How many numbers training changes, of the parameters whose names begin so.
@@ -215,9 +219,16 @@ public protocol ModelOptions: Options {
   ///
   /// - Throws: `WeightsError`.
   func load(into model: any TrainableModel) throws(WeightsError)
+
+  /// What a model file carries of its parts: they are made from that, where it is there.
+  var structure: [UInt8]? { get set }
 }
 
 extension ModelOptions {
   public static var canAugment: Bool { false }
   public func load(into model: any TrainableModel) throws(WeightsError) {}
+  public var structure: [UInt8]? {
+    get { nil }
+    set {}
+  }
 }

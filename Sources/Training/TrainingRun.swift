@@ -58,8 +58,9 @@ public struct TrainingRun {
     }
     if isKept { lock = try TrainingRun.hold(folder) }
     let file = try upgraded(try Safetensors(path: path), path: path)
-    let begun = try RunConfiguration(
+    var begun = try RunConfiguration(
       text: file.metadata["configuration"] ?? "", source: path, catalog: configuration.catalog)
+    begun.model.structure = file.structure
     var wanted = configuration
     if wanted.training.batch == 0 { wanted.training.batch = begun.training.batch }
     if wanted.training.epochs == 0 { wanted.training.epochs = begun.training.epochs }

@@ -50,6 +50,16 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       geometry: .init(stride: 2, padding: 1, dilation: 3)),
     ConvolutionCase(
       height: 8, width: 7, inputs: 2, outputs: 3, kernel: 5, geometry: .init(padding: 2)),
+    // A kernel of its own for each channel.
+    ConvolutionCase(
+      height: 5, width: 9, inputs: 37, outputs: 37, kernel: 3,
+      geometry: .init(padding: 1, groups: 37)),
+    ConvolutionCase(
+      height: 11, width: 7, inputs: 16, outputs: 16, kernel: 5,
+      geometry: .init(stride: 2, padding: 2, groups: 16)),
+    ConvolutionCase(
+      height: 9, width: 10, inputs: 5, outputs: 5, kernel: 3,
+      geometry: .init(padding: 2, dilation: 2, groups: 5)),
   ]
 
   /// The definition, in loops.
@@ -129,6 +139,10 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
       #expect(numbers.allSatisfy { $0.isNaN }, "\(algorithm)")
     }
     let ones = Tensor(repeating: 1, shape: [1, 12, 12, 8])
+    let own = Tensor.ones([3, 3, 1, 8])
+    let alone = x.convolved(
+      with: own, relu: true, ConvolutionGeometry(padding: 1, groups: 8))
+    #expect(alone.elements.allSatisfy { $0.isNaN })
     let below = ones.convolved(with: w * -1, bias: nil, relu: true, g)
     #expect(below.elements.allSatisfy { $0 == 0 })
     let scale = [Float](repeating: 1, count: 8)

@@ -1,4 +1,5 @@
 import Autodiff
+import Foundation
 import Layers
 import ONNX
 import ONNXFormat
@@ -64,7 +65,7 @@ import Training
     "What does not fit is said in a sentence",
     arguments: [
       ("{kind: onnx}", "needs a 'path'"),
-      ("{kind: onnx, path: nowhere.onnx}", "There is no file nowhere.onnx."),
+      ("{kind: onnx, path: nowhere.onnx}", "nowhere.onnx: there is no such file"),
       ("{kind: onnx, path: FILE, output: z}", "gives no 'z'"),
       ("{kind: onnx, path: FILE, layout: channels-last}", "not float [1, 8, 8, 1]."),
       ("{kind: onnx, path: FILE, deviation: [0]}", "must be positive"),
@@ -79,6 +80,52 @@ import Training
     }
     #expect(error?.description.contains(complaint) == true, "\(error?.description ?? "")")
     #expect(error?.description.contains("..") != true)
+  }
+
+  @Test("A network that ends in a softmax tells the probabilities that it gives")
+  func softmax() throws {
+    var random = RandomStream(seed: 9, name: "scores")
+    let weights = Tensor.uniform([64, 3], from: -1, to: 1, using: &random)
+    let file = try WrittenModel(
+      model(
+        [
+          node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["s"]),
+          node("Softmax", ["s"], ["y"]),
+        ], inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
+        constants: [tensor("w", [64, 3], weights.elements)]))
+    let made = try configuration(
+      "{kind: onnx, path: \(file.path)}", canonicalizer: "identity"
+    ).makeModel(classNames: ["a", "b", "c"])
+    let images = Tensor.uniform([4, 8, 8, 1], using: &random)
+    let plain = try ONNXLayer(ONNXModel(path: file.path), input: [8, 8, 1], ImageConventions())
+    let wanted = plain.predict(images)
+    let told = try #require(made as? CanonicalizedModel).predict(images).output
+    #expect(zip(told.elements, wanted.elements).allSatisfy { abs($0 - $1) < 1e-6 })
+    #expect(told != wanted.softmax())
+  }
+
+  @Test("A model file carries the network: its own file may be gone, or be another one")
+  func carried() throws {
+    let folder = NSTemporaryDirectory() + "canon-carried-\(getpid())"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let (path, classes) = (folder + "/model.safetensors", ["a", "b", "c"])
+    var random = RandomStream(seed: 4, name: "images")
+    let images = Tensor.uniform([4, 8, 8, 1], using: &random)
+    var output = Tensor.zeros([0])
+    do {
+      let file = try file()
+      let settings = try configuration("{kind: onnx, path: \(file.path)}")
+      let made = try settings.makeModel(classNames: classes)
+      output = try #require(made as? CanonicalizedModel).predict(images).output
+      try made.safetensors(settings, classNames: classes).write(to: path)
+    }
+    let loaded = try loadModel(path)
+    #expect(loaded.predict(images).output == output)
+    // Written again, as `canon calibrate` does.
+    try loaded.safetensors(try ModelFile(path: path).configuration, classNames: classes)
+      .write(to: path)
+    #expect(try loadModel(path).predict(images).output == output)
   }
 
   @Test("Scores of other classes than the data's are refused")

@@ -113,6 +113,32 @@ private func network(batch: Int? = nil) -> Onnx_ModelProto {
     }
   }
 
+  @Test(
+    "What a convolution takes in for prediction gives what the nodes do one by one, also after a step",
+    arguments: [false, true])
+  func folding(isReadTwice: Bool) throws {
+    var network = network()
+    if isReadTwice {
+      // The convolution's own result is wanted too, and so is the normalization's.
+      network.graph.output += [port("a", [nil, 4, 8, 8]), port("n", [nil, 4, 8, 8])]
+    }
+    let file = try WrittenModel(network)
+    let model = try ONNXModel(path: file.path)
+    let x = Variable(images.permuted([0, 3, 1, 2]))
+    for step in 0..<2 {
+      let tape = Tape.training(random: RandomStream(seed: 0, name: "tape"))
+      let (folded, plain) = (try model.run([.floats(x)]), try model.run([.floats(x)], on: tape))
+      #expect(folded.count == network.graph.output.count && folded.count == plain.count)
+      for case (.floats(let a), .floats(let b)) in zip(folded, plain) {
+        let scale = b.value.elements.map(abs).max() ?? 0
+        #expect(zip(a.value.elements, b.value.elements).allSatisfy { abs($0 - $1) < 1e-5 * scale })
+      }
+      for (n, weight) in model.parameters.enumerated() {
+        weight.parameter.value = weight.parameter.value * (1 + 0.1 * Float(n + step))
+      }
+    }
+  }
+
   @Test("A network that takes or gives something else is refused")
   func refused() throws {
     let file = try WrittenModel(network())

@@ -154,6 +154,46 @@ final class WrittenModel {
     #expect(y.value.elements == [2.5, -1])
   }
 
+  @Test(
+    "What a model file carries is the network without its large weights, and needs no other file")
+  func structure() throws {
+    var random = RandomStream(seed: 6, name: "weights")
+    let large = Tensor.uniform([64, 32], from: -1, to: 1, using: &random)
+    var beside = tensor("b", [2], [])
+    beside.dataLocation = .external
+    beside.externalData = [.with { ($0.key, $0.value) = ("location", "b.bin") }]
+    let whole = model(
+      [
+        node("MatMul", ["x", "w"], ["h"]),
+        node(
+          "Concat", ["h", "b"], ["y"], [.with { ($0.name, $0.type, $0.i) = ("axis", .int, 0) }]),
+      ],
+      inputs: [port("x", [64])], outputs: ["y"],
+      constants: [tensor("w", [64, 32], large.elements), beside])
+    let file = try WrittenModel(whole)
+    let folder = URL(fileURLWithPath: file.path).deletingLastPathComponent()
+    try unsafe [Float(3), 4].withUnsafeBytes { unsafe Data($0) }.write(
+      to: folder.appendingPathComponent("b.bin"))
+    let read = try ONNXModel(path: file.path)
+    #expect(read.structure.count < 400)
+    try FileManager.default.removeItem(at: folder.appendingPathComponent("b.bin"))
+    let carried = try ONNXModel(structure: read.structure, path: "carried")
+    #expect(carried.structure == read.structure)
+    #expect(carried.parameters.map(\.name) == ["b", "w"])
+    #expect(carried.parameters[1].parameter.value == .zeros([64, 32]))
+    for (own, theirs) in zip(carried.parameters, read.parameters) {
+      own.parameter.value = theirs.parameter.value
+    }
+    let x = Variable(Tensor.uniform([64], from: -1, to: 1, using: &random))
+    guard case .floats(let y) = try carried.run([.floats(x)])[0],
+      case .floats(let wanted) = try read.run([.floats(x)])[0]
+    else { return #expect(Bool(false)) }
+    #expect(y.value == wanted.value && y.value.elements.suffix(2) == [3, 4])
+    #expect(throws: ONNXError.self) {
+      try ONNXModel(structure: Array(read.structure.dropLast(3)), path: "cut")
+    }
+  }
+
   @Test("Inputs of other types and sizes are refused, and say what is wanted")
   func inputs() throws {
     let file = try WrittenModel(

@@ -162,6 +162,15 @@ private func ramp(_ shape: Shape) -> Tensor {
       largestDifference(s, Tensor([e, 1 - e, 0, 1 / 3, 1 / 3, 1 / 3], shape: [2, 3])) < 1e-6)
   }
 
+  @Test("The larger or smaller of two, one of which is no number, is none")
+  func extremaOfNoNumbers() {
+    let (a, b) = (Tensor([1, .nan, 3, .nan]), Tensor([2, 2, .nan, .nan]))
+    for result in [Tensor.maximum(a, b), .minimum(a, b)] {
+      #expect(!result.elements[0].isNaN && result.elements[1...].allSatisfy(\.isNaN))
+    }
+    #expect(Tensor.maximum(a, Tensor(5)).elements.map(\.isNaN) == [false, true, false, true])
+  }
+
   @Test("Of equal maxima the first gets the gradient, and a NaN is its window's maximum")
   func poolingTies() {
     let x = Tensor([2, 1, 5, 5, 2, 2, 5, .nan], shape: [1, 2, 4, 1])

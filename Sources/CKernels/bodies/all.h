@@ -21,6 +21,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
   else for (size_t j = 0; j < count; j++) p[j] = value[j];
 }
 
+#include "depthwise.h"
 #include "elementwise.h"
 #include "gather_product.h"
 #include "normalization.h"

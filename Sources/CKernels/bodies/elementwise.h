@@ -42,8 +42,8 @@ CK_BODY void CK(ck_binary)(ck_binary_op op, size_t n, const float *x, size_t xs,
     CK_ZIP(CK_SUBTRACT, a - b)
     CK_ZIP(CK_MULTIPLY, a * b)
     CK_ZIP(CK_DIVIDE, a / b)
-    CK_ZIP(CK_MAXIMUM, a > b ? a : b)
-    CK_ZIP(CK_MINIMUM, a < b ? a : b)
+    CK_ZIP(CK_MAXIMUM, ((a > b) | (a != a)) ? a : b)
+    CK_ZIP(CK_MINIMUM, ((a < b) | (a != a)) ? a : b)
     CK_ZIP(CK_GREATER, a > b ? 1.0f : 0.0f)
     CK_ZIP(CK_EQUAL, a == b ? 1.0f : 0.0f)
   }

@@ -48,6 +48,15 @@ typedef struct {
   int relu;           // clamp the result at zero
 } ck_gather_product_args;
 
+/// Rows of a convolution of each channel by a kernel of its own, [kernel_height, kernel_width, channels]: x is where the
+/// first row's windows begin in a padded image, `width` pixels wide. The sum runs over the taps in order.
+typedef struct {
+  size_t rows, columns, channels, width, kernel_height, kernel_width, stride, dilation;
+  const float *weight;
+  const float *bias;  // `channels` values, or NULL
+  int relu;
+} ck_depthwise_args;
+
 /// Some images' part of a 3 x 3 convolution by Winograd's F(4 x 4, 3 x 3), stride 1: see winograd.h.
 ///
 /// Of every image the tile rows first_row ..< first_row + rows are done, ceil(out_width / 4) tiles each;

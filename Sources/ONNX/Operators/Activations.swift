@@ -60,12 +60,12 @@ extension Operators {
     },
     "HardSigmoid": map { call, x in
       let (a, b) = (call.number("alpha") ?? 0.2, call.number("beta") ?? 0.5)
-      return x.mapped(
-        { min(max(a * $0 + b, 0), 1) }, derivative: { a * $0 + b > 0 && a * $0 + b < 1 ? a : 0 })
+      return x.computed(
+        { ($0 * a + b).clamped(0, 1) }, derivative: { a * $0 + b > 0 && a * $0 + b < 1 ? a : 0 })
     },
     "HardSwish": map { _, x in
-      x.mapped(
-        { $0 * min(max($0 / 6 + 0.5, 0), 1) },
+      x.computed(
+        { $0 * ($0 * (1 / 6) + 0.5).clamped(0, 1) },
         derivative: { $0 <= -3 ? 0 : $0 >= 3 ? 1 : $0 / 3 + 0.5 })
     },
     "Gelu": map { call, x in
@@ -81,8 +81,8 @@ extension Operators {
     },
     "Swish": map { call, x in
       let a = call.number("alpha") ?? 1
-      return x.mapped(
-        { $0 / (1 + expf(-a * $0)) },
+      return x.computed(
+        { $0 * ($0 * a).sigmoid() },
         derivative: {
           let s = 1 / (1 + expf(-a * $0))
           return s + a * $0 * s * (1 - s)
@@ -155,11 +155,10 @@ extension Call {
     }
     let low = try optionalFloat(1)?.value.elements.first ?? number("min") ?? -.infinity
     let high = try optionalFloat(2)?.value.elements.first ?? number("max") ?? .infinity
-    // What is no number stays so.
     return [
       .floats(
-        try float(0).mapped(
-          { $0.isNaN ? $0 : min(max($0, low), high) },
+        try float(0).computed(
+          { $0.clamped(low, high) },
           derivative: { $0 >= low && $0 <= high ? 1 : 0 }))
     ]
   }

@@ -22,7 +22,7 @@ extension Operators {
       try [
         call.folded(
           { a, b in
-            a.choosing(.zipped(a.value, b.value) { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }, b)
+            a.choosing(.maximum(a.value, b.value), b)
           }, { max($0, $1) })
       ]
     },
@@ -30,7 +30,7 @@ extension Operators {
       try [
         call.folded(
           { a, b in
-            a.choosing(.zipped(a.value, b.value) { $0.isNaN || $1.isNaN ? .nan : min($0, $1) }, b)
+            a.choosing(.minimum(a.value, b.value), b)
           }, { min($0, $1) })
       ]
     },

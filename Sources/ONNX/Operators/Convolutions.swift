@@ -64,11 +64,21 @@ extension Call {
     if !tape.isTraining, !x.requiresGradient, let own = parameter(1),
       bias == nil || parameter(2) != nil
     {
-      let offset = parameter(2)
+      let (offset, followers) = (parameter(2), node.followers)
+      let norm = followers.epsilon == nil ? [] : (3...6).compactMap { parameter($0) }
       let prepared = node.cache.convolution {
-        Derived(from: [own] + (offset.map { [$0] } ?? [])) {
-          PreparedConvolution(
-            kernel(Variable(own.value)).value.contiguous, bias: offset?.value, geometry)
+        Derived(from: [own] + (offset.map { [$0] } ?? []) + norm) {
+          var weight = kernel(Variable(own.value)).value.contiguous
+          var bias = offset?.value
+          if let epsilon = followers.epsilon {
+            // y = (x − mean) · scale / √(variance + ε) + shift
+            let (scale, shift) = (norm[0].value, norm[1].value)
+            let (mean, variance) = (norm[2].value, norm[3].value)
+            let factor = scale / (variance + epsilon).squareRoot()
+            weight = weight * factor
+            bias = shift + ((bias ?? .zeros(mean.shape)) - mean) * factor
+          }
+          return PreparedConvolution(weight, bias: bias, relu: followers.hasRelu, geometry)
         }
       }
       result = Variable(prepared.value(around.value))
@@ -152,6 +162,16 @@ extension Call {
       return most
     }
     try checked([s[0], all] + reached)
+    if rank == 2, wanted == nil, s[0] > 0, Set(strides).count == 1, Set(dilations).count == 1,
+      Set(pads).count == 1, extra.allSatisfy({ $0 < strides[0] })
+    {
+      let geometry = ConvolutionGeometry(
+        stride: strides[0], padding: pads[0], dilation: dilations[0], groups: groups)
+      let y = x.permuted([0, 2, 3, 1]).transposedConvolved(
+        with: weight.permuted([2, 3, 1, 0]), geometry,
+        to: [s[0], reached[0] - 2 * pads[0], reached[1] - 2 * pads[0], all])
+      return (bias.map { y + $0 } ?? y).permuted([0, 3, 1, 2])
+    }
     try checked([s[0]] + image + [all] + kernel)
     let steps = reached.rowMajorSteps
     let size = reached.reduce(1, *)

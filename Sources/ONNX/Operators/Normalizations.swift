@@ -18,8 +18,16 @@ extension Operators {
       let scale = vectors[0] / (vectors[3] + (call.number("epsilon") ?? 1e-5)).squareRoot()
       let along = [channels] + [Int](repeating: 1, count: x.shape.rank - 2)
       let offset = vectors[1] - vectors[2] * scale
+      // Channels last in memory, and nothing to learn: one pass, with the ReLU after it.
+      let order = [0] + (2..<x.shape.rank) + [1]
+      if !call.tape.isTraining, !x.requiresGradient, x.value.memoryOrder == order {
+        let y = x.value.permuted(order).scaled(
+          by: scale.value.elements, shift: offset.value.elements, relu: call.node.followers.hasRelu)
+        return [.floats(Variable(y.permuted(order.inversePermutation)))]
+      }
       let scaled = try call.paired(x, scale.reshaped(along)) { $0 * $1 }
-      return [.floats(try call.paired(scaled, offset.reshaped(along)) { $0 + $1 })]
+      let y = try call.paired(scaled, offset.reshaped(along)) { $0 + $1 }
+      return [.floats(call.node.followers.hasRelu ? y.inMemoryOrder { $0.relu() } : y)]
     },
     "InstanceNormalization": { call in
       let (x, scale, bias) = (try call.float(0), try call.float(1), try call.float(2))

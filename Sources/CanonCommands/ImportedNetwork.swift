@@ -1,0 +1,156 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Layers
+import ONNX
+import Symmetry
+import TensorCore
+
+/// The numbers of pixels that a network wants.
+enum Normalization: String, ExpressibleByArgument, CaseIterable {
+  /// 0 to 1, as they are here.
+  case none
+  /// The mean and the deviation of ImageNet, as torchvision's and timm's networks want them.
+  case imagenet
+  /// −1 to 1.
+  case symmetric
+  /// 0 to 255.
+  case bytes
+
+  var mean: [Float] {
+    switch self {
+    case .imagenet: ImageConventions.imageNet.mean
+    case .symmetric: [0.5]
+    case .none, .bytes: [0]
+    }
+  }
+
+  var deviation: [Float] {
+    switch self {
+    case .imagenet: ImageConventions.imageNet.deviation
+    case .symmetric: [0.5]
+    case .none: [1]
+    case .bytes: [1 / 255]
+    }
+  }
+}
+
+/// A network of an ONNX file that takes images, as commands see it.
+struct ImportedNetwork {
+  let model: ONNXModel
+  let images: ImageDomain
+  let isChannelsFirst: Bool
+
+  /// What the order of axes is taken for, in a file that does not say it.
+  private static let channelCounts = [1, 3]
+
+  /// Reads the file, and finds out which images it takes.
+  ///
+  /// - Parameter size: Their side, where the file leaves it free.
+  /// - Throws: `ONNXError`, or `CommandError` for a network that takes anything but square images.
+  init(_ path: String, size: Int?) throws {
+    model = try ONNXModel(path: path)
+    guard model.inputs.count == 1, let port = model.inputs.first, port.type == .float,
+      let shape = port.shape, shape.count == 4
+    else {
+      let inputs = model.inputs.map { "'\($0.name)' \($0.text)" }.joined(separator: ", ")
+      throw CommandError(
+        "\(path) takes \(inputs), which are not images [batch, channels, height, width]; from Swift, ONNXLayer takes other inputs."
+      )
+    }
+    func isChannels(_ extent: Int?) -> Bool { extent.map(Self.channelCounts.contains) ?? false }
+    isChannelsFirst = isChannels(shape[1]) || !isChannels(shape[3])
+    let sides = isChannelsFirst ? [shape[2], shape[3]] : [shape[1], shape[2]]
+    guard let channels = isChannelsFirst ? shape[1] : shape[3],
+      Self.channelCounts.contains(channels)
+    else {
+      throw CommandError(
+        "\(path) takes \(port.text): images here have 1 or 3 channels, and it does not say which.")
+    }
+    let known = sides.compactMap { $0 }
+    guard Set(known).count <= 1 else {
+      throw CommandError("\(path) takes \(port.text), and images here are square.")
+    }
+    guard let side = known.first ?? size else {
+      throw CommandError(
+        "\(path) takes images of any size: say with --size which ones it shall get.")
+    }
+    guard size == nil || size == side else {
+      throw CommandError("\(path) takes images of \(side) pixels, not --size \(size ?? 0).")
+    }
+    guard side * side <= MemoryLimit.bytes / 64 else {
+      throw CommandError("\(path) takes images of \(side) pixels, more than memory allows.")
+    }
+    images = ImageDomain(size: side, channels: channels)
+  }
+
+  /// What it gives for images of some conventions.
+  func layer(
+    mean: [Float], deviation: [Float], isBGR: Bool, output: String?
+  ) throws -> ONNXLayer {
+    let channels = images.channels
+    // ImageNet's numbers are of colors: their mean, of gray.
+    func fitting(_ numbers: [Float]) -> [Float] {
+      channels == 1 && numbers.count == 3 ? [numbers.reduce(0, +) / 3] : numbers
+    }
+    return try ONNXLayer(
+      model, input: images.shape,
+      ImageConventions(
+        isChannelsFirst: isChannelsFirst, mean: fitting(mean), deviation: fitting(deviation),
+        isBGR: isBGR), output: output, asScores: true)
+  }
+
+  /// What a network says of an image that is given to it in one of the usual ways.
+  struct Reading: Encodable {
+    let normalization, colors, `class`: String
+    let probability: Double
+  }
+
+  /// The class of an image, however it may be that the network wants it.
+  ///
+  /// - Throws: `CommandError` where it gives no classes, or the image cannot be read.
+  func readings(of path: String, classNames: [String], output: String?) throws -> [Reading] {
+    let image = try one(path)
+    return try Normalization.allCases.flatMap { normalization in
+      try (images.channels == 3 ? [false, true] : [false]).map { isBGR in
+        let layer = try layer(
+          mean: normalization.mean, deviation: normalization.deviation, isBGR: isBGR, output: output
+        )
+        guard layer.output.count == 1 else {
+          throw CommandError("\(model.path) gives \(layer.output), which are no scores of classes.")
+        }
+        let probabilities = layer.predict(image).softmax()
+        let best = probabilities.largestColumn()[0]
+        return Reading(
+          normalization: normalization.rawValue, colors: isBGR ? "bgr" : "rgb",
+          class: classNames.indices.contains(best) ? classNames[best] : "\(best)",
+          probability: Double(probabilities.elements[best]))
+      }
+    }
+  }
+
+  /// One image, as a batch.
+  func one(_ path: String) throws -> Tensor {
+    guard !Files.isFolder(path) else { throw CommandError("\(path) is a folder; name an image.") }
+    let (examples, _, errors) = try images.examples(at: path, classNames: [])
+    if let error = errors.first { throw CommandError("\(error)") }
+    return examples.inputs.sliced(0..<1)
+  }
+
+  /// Names of classes, one a line.
+  static func classNames(in path: String) throws -> [String] {
+    guard let bytes = Files.bytes(of: path) else {
+      throw CommandError(
+        "\(path) cannot be read: a file with the name of a class on each line is wanted.")
+    }
+    var lines = String(decoding: bytes, as: UTF8.self).split(
+      omittingEmptySubsequences: false, whereSeparator: \.isNewline
+    ).map { $0.trimmingCharacters(in: .whitespaces) }
+    while lines.last == "" { lines.removeLast() }
+    guard !lines.contains(""), Set(lines).count == lines.count else {
+      throw CommandError(
+        "\(path) has an empty line, or a name twice; each class has one of its own.")
+    }
+    return lines
+  }
+}

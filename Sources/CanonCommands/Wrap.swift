@@ -1,0 +1,235 @@
+import ArgumentParser
+import Canonicalization
+import Datasets
+import Foundation
+import Layers
+import ONNX
+import Settings
+import Symmetry
+import TensorCore
+import Training
+
+struct Wrap: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "wrap",
+    abstract:
+      "Puts a canonicalizer in front of a network of an ONNX file: a model that is equivariant, without training.",
+    discussion: """
+      The model file carries the network: the .onnx file is not needed again, and every command takes what is written. \
+      CANONICALIZER is a trained model, whose canonicalizer is taken; one that comes with canon (photos, pages); or one that needs no \
+      training, by name or with settings, as in a configuration (`canon components`). The network must know images upright as \
+      the canonicalizer leaves them: one that was trained by its prior, or together with another network and recentered, does.
+
+      How the network wants its pixels is not in its file. --normalization says it, or --mean and --deviation, of images from 0 \
+      to 1; `canon info NETWORK --image IMAGE` shows what each says of an image that you know, and --check with --expect \
+      refuses to write what is wrong about one.
+
+      EXAMPLES
+        canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --out upright.safetensors
+        canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --classes names.txt \\
+          --check cat.jpg --expect tabby --out upright.safetensors
+        canon wrap digits.onnx --canonicalizer runs/prior --normalization none --out turned.safetensors
+        canon wrap digits.onnx --canonicalizer '{kind: gradient, group: C4}' --normalization none --out turned.safetensors
+        canon predict turned.safetensors my-images
+      """)
+
+  @Argument(help: "The network, an .onnx file.")
+  var network: String
+
+  @Option(help: "A model, one that comes with canon, or the name of one that needs no training.")
+  var canonicalizer: String
+
+  @Option(help: "The model file to write.")
+  var out: String
+
+  @Option(
+    help:
+      "What the network tells: classify, segment, restore, … (default: what its output looks like)."
+  )
+  var task: String?
+
+  @Option(help: "The side of its images in pixels, where its file leaves it free.")
+  var size: Int?
+
+  @Option(
+    help:
+      "How it wants pixels: 0 to 1 (none), by ImageNet's mean and deviation, −1 to 1 (symmetric), 0 to 255 (bytes)."
+  )
+  var normalization: Normalization?
+
+  @Option(
+    help: ArgumentHelp(
+      "Taken from the numbers 0 to 1, of all channels or each.", valueName: "r,g,b"))
+  var mean: String?
+
+  @Option(help: ArgumentHelp("What they are divided by after that.", valueName: "r,g,b"))
+  var deviation: String?
+
+  @Flag(help: "It wants blue first.")
+  var bgr = false
+
+  @Option(help: "A file with the name of a class on each line, in the network's order.")
+  var classes: String?
+
+  @Option(help: "The output that is taken (default: the first).")
+  var output: String?
+
+  @Option(help: "An upright image whose class is known.")
+  var check: String?
+
+  @Option(help: "The class of --check: nothing is written where the network says another.")
+  var expect: String?
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try requireFlag("--size", size, atLeast: 8)
+    guard (mean == nil) == (deviation == nil), (mean == nil) != (normalization == nil) else {
+      throw ValidationError(
+        "How the network wants pixels is not in its file: say --normalization \(Normalization.allCases.map(\.rawValue).joined(separator: ", ")), or --mean and --deviation. `canon info NETWORK --image IMAGE` shows what each says of an image."
+      )
+    }
+    guard (check == nil) == (expect == nil) else {
+      throw ValidationError("--check is an image and --expect its class: both are needed.")
+    }
+  }
+
+  func run() throws {
+    common.apply()
+    try refuse(out, overwriting: network, canonicalizer)
+    for input in [classes, check].compactMap({ $0 }) { try refuse(out, overwriting: input) }
+    if isModel { try CanonicalizerChoice.requireKnown(canonicalizer) }
+    let network = try ImportedNetwork(self.network, size: size)
+    let mean = try numbers(self.mean, "--mean") ?? normalization?.mean ?? [0]
+    let deviation = try numbers(self.deviation, "--deviation") ?? normalization?.deviation ?? [1]
+    let layer = try network.layer(mean: mean, deviation: deviation, isBGR: bgr, output: output)
+    let task = try self.task ?? usualTask(layer.output, network)
+    let names = try classNames(task, layer.output)
+    try checkKnown(layer, names, network)
+    let conventions = layer.conventions ?? ImageConventions()
+    var settings = try RunConfiguration(
+      text: """
+        name: \((Place(out).name.map { String($0.split(separator: ".")[0]) } ?? "wrapped").quoted)
+        data: {kind: folder}
+        input: {size: \(network.images.size), channels: \(network.images.channels)}
+        task: \(task.quoted)
+        canonicalizer: \(isModel ? "identity" : canonicalizer)
+        backbone:
+          kind: onnx
+          path: \(self.network.quoted)
+          output: \((output ?? "").quoted)
+          layout: \(network.isChannelsFirst ? "channels-first" : "channels-last")
+          mean: \(conventions.mean)
+          deviation: \(conventions.deviation)
+          colors: \(bgr ? "bgr" : "rgb")
+        """, source: "what is wrapped", catalog: Canon.catalog)
+    var figures: [String: Double] = [:]
+    if isModel {
+      let file = try ModelFile(path: canonicalizer, catalog: Canon.catalog)
+      figures[Calibrate.figure] = file.figures[Calibrate.figure]
+      try takeSteps(of: file, into: &settings)
+    }
+    guard let model = try settings.makeModel(classNames: names) as? CanonicalizedModel else {
+      throw CommandError("\(canonicalizer) has no canonicalizer.")
+    }
+    try prepareFolder(Files.parent(of: out))
+    try model.safetensors(settings, classNames: names, figures: figures).write(to: out)
+    try emit(
+      "\(out): \(canonicalizer) before \(self.network), images of \(network.images.text), \(names.isEmpty ? task : "\(names.count) classes"). Next: canon verify \(out) IMAGES; canon predict \(out) IMAGES"
+    )
+  }
+
+  /// Whether the canonicalizer is that of a model file.
+  private var isModel: Bool {
+    !canonicalizer.hasPrefix("{")
+      && !Canon.catalog.canonicalizers.contains { $0.kind == canonicalizer && !$0.isLearned }
+  }
+
+  private func numbers(_ text: String?, _ name: String) throws -> [Float]? {
+    guard let text else { return nil }
+    let found = text.split(separator: ",").map {
+      Float($0.trimmingCharacters(in: .whitespaces)) ?? .nan
+    }
+    guard [1, 3].contains(found.count), found.allSatisfy(\.isFinite) else {
+      throw ValidationError(
+        "\(name) is '\(text)' but must be one number, or three like 0.485,0.456,0.406.")
+    }
+    return found
+  }
+
+  /// What an output looks like: scores, or one number for each pixel.
+  private func usualTask(_ output: [Int], _ network: ImportedNetwork) throws -> String {
+    if output.count == 1, output[0] > 1 { return ClassificationTask.kind }
+    let side = network.images.size
+    if output == [side, side, 1] { return SegmentationTask.kind }
+    throw CommandError(
+      "\(self.network) gives \(output) for an image; say with --task what that is (`canon components task`)."
+    )
+  }
+
+  private func classNames(_ task: String, _ output: [Int]) throws -> [String] {
+    guard task == ClassificationTask.kind else { return [] }
+    let count = output.reduce(1, *)
+    let names = try classes.map(ImportedNetwork.classNames) ?? (0..<count).map { "\($0)" }
+    guard names.count == count else {
+      throw CommandError(
+        "\(classes ?? "") names \(names.count) classes, and \(network) tells \(count).")
+    }
+    return names
+  }
+
+  /// Takes the canonicalizers of a model, which begin with its weights.
+  private func takeSteps(of file: ModelFile, into settings: inout RunConfiguration) throws {
+    guard var options = settings.model as? CanonicalizedOptions,
+      let theirs = file.configuration.model as? CanonicalizedOptions, let steps = theirs.steps
+    else { throw CommandError("\(file.path) has no canonicalizer in front of a backbone.") }
+    if !steps.contains(where: { $0.options.prior > 0 }), theirs.recenter == 0,
+      steps.contains(where: { type(of: $0.options).isLearned }), !common.quiet
+    {
+      note(
+        "Note: the canonicalizer of \(file.path) learned its poses with its own backbone: its forms need not be upright. One that is trained with a 'prior' leaves upright images upright."
+      )
+    }
+    options.steps = steps.map { step in
+      var step = step
+      step.from = type(of: step.options).isLearned ? file.path : ""
+      // Nothing is taught here; one that a prior teaches may be taught further.
+      step.isFrozen = !step.from.isEmpty && step.options.prior == 0
+      // It sees images as it learned them.
+      if let own = file.configuration.data.domain as? ImageDomain, step.seenSize == 0,
+        !step.options.isOfParts, type(of: step.options).isLearned,
+        own.shape != settings.data.domain.shape
+      {
+        (step.seenSize, step.seenChannels) = (own.size, own.channels)
+      }
+      return step
+    }
+    settings.model = options
+    settings = try settings.validated()
+  }
+
+  /// Refuses conventions with which the network does not know an image whose class is known.
+  private func checkKnown(
+    _ layer: ONNXLayer, _ names: [String], _ network: ImportedNetwork
+  ) throws {
+    guard let check, let expect else { return }
+    guard names.contains(expect) else {
+      let question = nearest(expect, in: names).map { " Did you mean '\($0)'?" } ?? ""
+      throw CommandError("'\(expect)' is no class of \(self.network).\(question)")
+    }
+    let scores = layer.predict(try network.one(check)).softmax()
+    let best = scores.largestColumn()[0]
+    guard names[best] != expect || scores.elements[best].isNaN else { return }
+    let right = try network.readings(of: check, classNames: names, output: output)
+      .filter { $0.class == expect && $0.probability.isFinite }
+      .sorted { $0.probability > $1.probability }
+    let ways = right.map {
+      "--normalization \($0.normalization)\($0.colors == "bgr" ? " --bgr" : "") (\($0.probability.formatted(2)))"
+    }
+    throw CommandError(
+      "\(self.network) takes \(check) for \(names[best]) (\(Double(scores.elements[best]).formatted(2))), not for \(expect); nothing is written. "
+        + (ways.isEmpty
+          ? "No usual normalization makes it right: is the image upright, are the names in its order?"
+          : "It is \(expect) with \(ways.joined(separator: ", with "))."))
+  }
+}

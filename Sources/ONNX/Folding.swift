@@ -1,0 +1,90 @@
+import Autodiff
+import TensorCore
+
+/// What a convolution takes in of the nodes after it, for prediction.
+struct Followers: Sendable {
+  /// Of a batch normalization, whose four inputs stand behind the convolution's own three.
+  var epsilon: Float?
+  /// Whether the result is clamped at zero.
+  var hasRelu = false
+}
+
+extension Graph {
+  /// The same for prediction: a convolution takes in the batch normalization and the ReLU that follow it alone.
+  func folded() -> Graph {
+    var uses: [String: [Int]] = [:]
+    for (n, node) in nodes.enumerated() {
+      let inner = node.attributes.values.flatMap(\.outerNames)
+      for name in node.inputs + inner where !name.isEmpty { uses[name, default: []].append(n) }
+    }
+    for name in outputs { uses[name, default: []].append(-1) }
+    /// The node that alone takes the result of another, as its first input.
+    func follower(of n: Int, _ operation: String) -> Int? {
+      guard let output = nodes[n].outputs.first, nodes[n].outputs.dropFirst().allSatisfy(\.isEmpty),
+        let users = uses[output], users.count == 1, users[0] >= 0,
+        nodes[users[0]].operation == operation, nodes[users[0]].inputs.first == output
+      else { return nil }
+      return users[0]
+    }
+    var (result, taken) = (nodes, Set<Int>())
+    for (n, node) in nodes.enumerated() where node.operation == "Conv" && canTakeIn(node) {
+      var (last, followers) = (n, Followers())
+      var inputs = node.inputs + (node.inputs.count == 2 ? [""] : [])
+      if let next = follower(of: last, "BatchNormalization"),
+        let epsilon = foldedEpsilon(nodes[next], channels: weights(node.inputs[1])?.first)
+      {
+        taken.insert(last)
+        (last, followers.epsilon) = (next, epsilon)
+        inputs += nodes[next].inputs[1...]
+      }
+      if let next = follower(of: last, "Relu") {
+        taken.insert(last)
+        (last, followers.hasRelu) = (next, true)
+      }
+      if last != n {
+        result[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
+      }
+    }
+    // A normalization that stands before its convolution takes in the ReLU between them.
+    for (n, node) in nodes.enumerated()
+    where node.operation == "BatchNormalization" && !taken.contains(n) {
+      guard result[n].operation == node.operation, let next = follower(of: n, "Relu") else {
+        continue
+      }
+      taken.insert(n)
+      result[next] = node.taking(
+        Followers(hasRelu: true), inputs: node.inputs, outputs: nodes[next].outputs)
+    }
+    return Graph(
+      inputs: inputs, outputs: outputs, constants: constants,
+      nodes: result.indices.filter { !taken.contains($0) }.map { result[$0] })
+  }
+
+  /// The extents of a value that is weights of the file.
+  private func weights(_ name: String) -> [Int]? {
+    guard case .floats(let parameter)? = constants[name] else { return nil }
+    return parameter.value.shape.extents
+  }
+
+  /// Whether a convolution runs on the kernels of images, with weights that are known.
+  private func canTakeIn(_ node: Node) -> Bool {
+    guard (2...3).contains(node.inputs.count), let shape = weights(node.inputs[1]),
+      (3...4).contains(shape.count),
+      node.inputs.count == 2 || node.inputs[2].isEmpty || weights(node.inputs[2]) != nil
+    else { return false }
+    return ["strides", "dilations"].allSatisfy { name in
+      guard case .ints(let numbers)? = node.attributes[name] else { return true }
+      return Set(numbers).count <= 1
+    }
+  }
+
+  /// The ε of a batch normalization of a convolution's channels by weights of the file.
+  private func foldedEpsilon(_ node: Node, channels: Int?) -> Float? {
+    guard node.inputs.count == 5, node.outputs.dropFirst().allSatisfy(\.isEmpty),
+      node.inputs[1...].allSatisfy({ weights($0) == channels.map { [$0] } })
+    else { return nil }
+    if case .int(let mode)? = node.attributes["training_mode"], mode != 0 { return nil }
+    if case .float(let epsilon)? = node.attributes["epsilon"] { return epsilon }
+    return 1e-5
+  }
+}
