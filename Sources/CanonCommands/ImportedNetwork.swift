@@ -78,8 +78,10 @@ struct ImportedNetwork {
     guard size == nil || size == side else {
       throw CommandError("\(path) takes images of \(side) pixels, not --size \(size ?? 0).")
     }
-    guard side * side <= MemoryLimit.bytes / 64 else {
-      throw CommandError("\(path) takes images of \(side) pixels, more than memory allows.")
+    guard side >= 8, Double(side) * Double(side) <= Double(MemoryLimit.bytes / 64) else {
+      throw CommandError(
+        "\(path) takes images of \(side) × \(side) pixels, \(side < 8 ? "and poses need 8 or more" : "more than memory allows")."
+      )
     }
     images = ImageDomain(size: side, channels: channels)
   }

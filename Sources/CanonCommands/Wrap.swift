@@ -109,7 +109,7 @@ struct Wrap: ParsableCommand {
     let conventions = layer.conventions ?? ImageConventions()
     var settings = try RunConfiguration(
       text: """
-        name: \((Place(out).name.map { String($0.split(separator: ".")[0]) } ?? "wrapped").quoted)
+        name: \((Place(out).name?.split(separator: ".").first.map(String.init) ?? "wrapped").quoted)
         data: {kind: folder}
         input: {size: \(network.images.size), channels: \(network.images.channels)}
         task: \(task.quoted)
@@ -129,6 +129,7 @@ struct Wrap: ParsableCommand {
       figures[Calibrate.figure] = file.figures[Calibrate.figure]
       try takeSteps(of: file, into: &settings)
     }
+    try refuseUntaught(settings)
     guard let model = try settings.makeModel(classNames: names) as? CanonicalizedModel else {
       throw CommandError("\(canonicalizer) has no canonicalizer.")
     }
@@ -143,6 +144,16 @@ struct Wrap: ParsableCommand {
   private var isModel: Bool {
     !canonicalizer.hasPrefix("{")
       && !Canon.catalog.canonicalizers.contains { $0.kind == canonicalizer && !$0.isLearned }
+  }
+
+  /// Refuses canonicalizers that would have to learn first.
+  private func refuseUntaught(_ settings: RunConfiguration) throws {
+    let steps = (settings.model as? CanonicalizedOptions)?.steps ?? []
+    for step in steps where type(of: step.options).isLearned && step.from.isEmpty {
+      throw CommandError(
+        "'\(type(of: step.options).kind)' has to learn first: name a model that `canon train` has written, or say 'from' in its settings."
+      )
+    }
   }
 
   private func numbers(_ text: String?, _ name: String) throws -> [Float]? {

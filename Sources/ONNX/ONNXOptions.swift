@@ -55,6 +55,12 @@ public struct ONNXOptions: BackboneOptions {
       let layer = try ONNXLayer(
         model, input: input, input.count == 3 ? try conventions(model, input) : nil,
         output: output.isEmpty ? nil : output, asScores: wanted.count == 1 && wanted[0] > 1)
+      // A model file has it in its header, of which 100 MB are read.
+      guard model.structure.count <= 64 << 20 else {
+        throw ONNXError(
+          "\(path) has \(model.structure.count >> 20) MiB beside its weights of floats, as in constants or whole numbers: a model file carries 64 at most."
+        )
+      }
       guard layer.output.reduce(1, *) == wanted.reduce(1, *) else {
         throw ONNXError("\(path) gives \(layer.output), and the task wants \(wanted).")
       }

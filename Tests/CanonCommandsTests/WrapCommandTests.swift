@@ -83,6 +83,7 @@ private let manager = FileManager.default
       (["--canonicalizer", "gradient"], Int32(64), "--normalization"),
       (["--canonicalizer", "gradient", "--mean", "0"], 64, "--deviation"),
       (["--canonicalizer", "gradent", "--normalization", "none"], 1, "Did you mean 'gradient'?"),
+      (["--canonicalizer", "{kind: learned}", "--normalization", "none"], 1, "has to learn first"),
       (["--canonicalizer", "{kind: gradient, order: 4}", "--normalization", "none"], 1, "order"),
       (
         ["--canonicalizer", "gradient", "--normalization", "none", "--size", "32"], 1,

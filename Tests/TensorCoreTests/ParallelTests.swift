@@ -87,7 +87,7 @@ import Testing
         _ = a.matmul(.ones([40, 50]))
         Profiler.count("outer", elements: 7) { _ = a.matmul(.ones([40, 50])) }
       }
-      let product = operations.first { $0.name == "matrix product" }
+      let product = operations.first { $0.name == "matrix product 30×40×50" }
       let outer = operations.first { $0.name == "outer" }
       precondition(product?.calls == 1 && product?.arithmetic == 120_000)
       // The operands, the result, and the ones that the second operand was filled with.

@@ -5,6 +5,29 @@
     for (size_t i = 0; i < n; i++) { const float v = x[i]; y[i] = (expression); } \
     break;
 
+// e^x within 2 units in the last place, by a polynomial on [-ln 2 / 2, ln 2 / 2] (Cephes' expf); of what is no number
+// that. Beyond the range of floats it is the largest of them, or the smallest normal one.
+CK_INLINE CK(vec) CK(exponential)(CK(vec) x) {
+  typedef CK(vec) vec;
+  typedef CK(ivec) ivec;
+  const vec most = (vec){0} + 88.3762626647949f, least = (vec){0} - 87.3365447505531f;
+  const ivec isMore = x > most, isLess = x < least;
+  vec v = (vec)((isMore & (ivec)most) | (isLess & (ivec)least) | (~(isMore | isLess) & (ivec)x));
+  const float rounder = 12582912.0f;  // 1.5 * 2^23: what is added to it is rounded
+  const vec n = (v * 1.44269504088896341f + rounder) - rounder;
+  v = v - n * 0.693359375f + n * 2.12194440e-4f;
+  vec y = (vec){0} + 1.9875691500e-4f;
+  y = y * v + 1.3981999507e-3f;
+  y = y * v + 8.3334519073e-3f;
+  y = y * v + 4.1665795894e-2f;
+  y = y * v + 1.6666665459e-1f;
+  y = y * v + 5.0000001201e-1f;
+  y = y * v * v + v + 1;
+  const ivec exponent = (__builtin_convertvector(n, ivec) + 127) << 23;
+  const ivec isNumber = x == x;
+  return (vec)((isNumber & (ivec)(y * (vec)exponent)) | (~isNumber & (ivec)x));
+}
+
 CK_BODY void CK(ck_unary)(ck_unary_op op, size_t n, const float *x, float *y) {
   switch (op) {
     CK_MAP(CK_NEGATE, -v)
@@ -14,7 +37,12 @@ CK_BODY void CK(ck_unary)(ck_unary_op op, size_t n, const float *x, float *y) {
     CK_MAP(CK_EXP, expf(v))
     CK_MAP(CK_LOG, logf(v))
     CK_MAP(CK_RELU, v > 0 ? v : (v != v ? v : 0))
-    CK_MAP(CK_SIGMOID, 1 / (1 + expf(-v)))
+    case CK_SIGMOID:
+      for (size_t i = 0; i < n; i += CK_WIDTH) {
+        const CK(vec) v = *(const CK(vec) *)(x + i);
+        CK(store_vector)(y + i, 1 / (1 + CK(exponential)(-v)), n - i);
+      }
+      break;
     CK_MAP(CK_TANH, tanhf(v))
     CK_MAP(CK_RECIPROCAL, 1 / v)
     CK_MAP(CK_SIN, sinf(v))

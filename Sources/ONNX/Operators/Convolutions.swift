@@ -10,19 +10,24 @@ extension Operators {
   ]
 }
 
-/// A convolution whose weights are made ready once, until they change.
+/// What is made ready once of a node's weights, until they change.
 final class NodeCache: Sendable {
-  private let convolution = Mutex<Derived<PreparedConvolution>?>(nil)
+  private let kept = Mutex<Derived<PreparedWeights>?>(nil)
 
-  func convolution(
-    _ make: () -> Derived<PreparedConvolution>
-  ) -> Derived<PreparedConvolution> {
-    convolution.withLock { kept in
+  func weights(_ make: () -> Derived<PreparedWeights>) -> PreparedWeights {
+    kept.withLock { kept in
       let found = kept ?? make()
       kept = found
       return found
-    }
+    }.value
   }
+}
+
+/// Weights made ready for prediction.
+enum PreparedWeights: Sendable {
+  case convolution(PreparedConvolution)
+  /// A number that each channel is multiplied by, and one that is added.
+  case scales([Float], shifts: [Float])
 }
 
 extension Call {
@@ -66,7 +71,7 @@ extension Call {
     {
       let (offset, followers) = (parameter(2), node.followers)
       let norm = followers.epsilon == nil ? [] : (3...6).compactMap { parameter($0) }
-      let prepared = node.cache.convolution {
+      let prepared = node.cache.weights {
         Derived(from: [own] + (offset.map { [$0] } ?? []) + norm) {
           var weight = kernel(Variable(own.value)).value.contiguous
           var bias = offset?.value
@@ -78,10 +83,12 @@ extension Call {
             weight = weight * factor
             bias = shift + ((bias ?? .zeros(mean.shape)) - mean) * factor
           }
-          return PreparedConvolution(weight, bias: bias, relu: followers.hasRelu, geometry)
+          return .convolution(
+            PreparedConvolution(weight, bias: bias, relu: followers.hasRelu, geometry))
         }
       }
-      result = Variable(prepared.value(around.value))
+      guard case .convolution(let convolution) = prepared else { throw failure("no weights") }
+      result = Variable(convolution(around.value))
     } else {
       result = around.convolved(with: kernel(weight), bias: bias, geometry)
     }

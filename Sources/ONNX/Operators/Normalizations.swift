@@ -15,16 +15,28 @@ extension Operators {
       try call.require(
         x.shape.rank > 1 && vectors.allSatisfy { $0.shape.extents == [channels] },
         "\(vectors.map { "\($0.shape)" }) for \(x.shape)")
-      let scale = vectors[0] / (vectors[3] + (call.number("epsilon") ?? 1e-5)).squareRoot()
-      let along = [channels] + [Int](repeating: 1, count: x.shape.rank - 2)
-      let offset = vectors[1] - vectors[2] * scale
+      let epsilon = call.number("epsilon") ?? 1e-5
       // Channels last in memory, and nothing to learn: one pass, with the ReLU after it.
       let order = [0] + (2..<x.shape.rank) + [1]
-      if !call.tape.isTraining, !x.requiresGradient, x.value.memoryOrder == order {
+      let own = (1...4).compactMap { call.parameter($0) }
+      if !call.tape.isTraining, !x.requiresGradient, own.count == 4, x.value.memoryOrder == order {
+        let prepared = call.node.cache.weights {
+          Derived(from: own) {
+            let scale = own[0].value / (own[3].value + epsilon).squareRoot()
+            let shift = own[1].value - own[2].value * scale
+            return .scales(scale.elements, shifts: shift.elements)
+          }
+        }
+        guard case .scales(let scales, let shifts) = prepared else {
+          throw call.failure("no weights")
+        }
         let y = x.value.permuted(order).scaled(
-          by: scale.value.elements, shift: offset.value.elements, relu: call.node.followers.hasRelu)
+          by: scales, shift: shifts, relu: call.node.followers.hasRelu)
         return [.floats(Variable(y.permuted(order.inversePermutation)))]
       }
+      let scale = vectors[0] / (vectors[3] + epsilon).squareRoot()
+      let along = [channels] + [Int](repeating: 1, count: x.shape.rank - 2)
+      let offset = vectors[1] - vectors[2] * scale
       let scaled = try call.paired(x, scale.reshaped(along)) { $0 * $1 }
       let y = try call.paired(scaled, offset.reshaped(along)) { $0 + $1 }
       return [.floats(call.node.followers.hasRelu ? y.inMemoryOrder { $0.relu() } : y)]

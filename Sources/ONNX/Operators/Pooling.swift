@@ -137,10 +137,22 @@ extension Call {
 
   fileprivate func averagePooled() throws -> Variable {
     let x = try float(0)
-    let (windows, rows) = try windows(x, filler: 0)
+    let windows = try windows(over: x)
     let counts = windows.counts(
       Array(x.shape.extents[2...]), withPadding: int("count_include_pad") == 1)
-    let sums = try pooled(rows.sum([1]), windows)
+    let sums: Variable
+    if windows.kernel.count == 2, let same = windows.uniform, x.shape.count > 0 {
+      // Of each channel with a kernel of ones.
+      let around = x.permuted([0, 2, 3, 1]).surrounded(
+        [0] + windows.before + [0], [0] + windows.after + [0], by: 0)
+      let ones = Variable(.ones(Shape(windows.kernel + [1, x.shape[1]])))
+      sums = around.convolved(
+        with: ones,
+        ConvolutionGeometry(stride: same.stride, dilation: same.dilation, groups: x.shape[1])
+      ).permuted([0, 3, 1, 2])
+    } else {
+      sums = try pooled(try self.windows(x, filler: 0).1.sum([1]), windows)
+    }
     let weights = counts.reduce([Float(1)]) { all, own in
       all.flatMap { a in own.map { a / Float(max(1, $0)) } }
     }
