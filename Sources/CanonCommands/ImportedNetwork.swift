@@ -55,7 +55,7 @@ struct ImportedNetwork {
     else {
       let inputs = model.inputs.map { "'\($0.name)' \($0.text)" }.joined(separator: ", ")
       throw CommandError(
-        "\(path) takes \(inputs), which are not images [batch, channels, height, width]; from Swift, ONNXLayer takes other inputs."
+        "\(path) takes \(inputs), and one input of images of floats is supported, [batch, channels, height, width] or channels last."
       )
     }
     func isChannels(_ extent: Int?) -> Bool { extent.map(Self.channelCounts.contains) ?? false }
@@ -65,7 +65,8 @@ struct ImportedNetwork {
       Self.channelCounts.contains(channels)
     else {
       throw CommandError(
-        "\(path) takes \(port.text): images here have 1 or 3 channels, and it does not say which.")
+        "\(path) takes \(port.text): images here have 1 or 3 channels\((isChannelsFirst ? shape[1] : shape[3]) == nil ? ", and it does not say which" : "")."
+      )
     }
     let known = sides.compactMap { $0 }
     guard Set(known).count <= 1 else {
@@ -78,9 +79,9 @@ struct ImportedNetwork {
     guard size == nil || size == side else {
       throw CommandError("\(path) takes images of \(side) pixels, not --size \(size ?? 0).")
     }
-    guard side >= 8, Double(side) * Double(side) <= Double(MemoryLimit.bytes / 64) else {
+    guard (8...1024).contains(side) else {
       throw CommandError(
-        "\(path) takes images of \(side) × \(side) pixels, \(side < 8 ? "and poses need 8 or more" : "more than memory allows")."
+        "\(path) takes images of \(side) × \(side) pixels; images of 8 to 1024 are supported."
       )
     }
     images = ImageDomain(size: side, channels: channels)
@@ -118,10 +119,15 @@ struct ImportedNetwork {
         let layer = try layer(
           mean: normalization.mean, deviation: normalization.deviation, isBGR: isBGR, output: output
         )
-        guard layer.output.count == 1 else {
+        let count = layer.output.reduce(1, *)
+        guard count > 1, layer.output.filter({ $0 > 1 }).count == 1 else {
           throw CommandError("\(model.path) gives \(layer.output), which are no scores of classes.")
         }
-        let probabilities = layer.predict(image).softmax()
+        guard classNames.isEmpty || classNames.count == count else {
+          throw CommandError(
+            "\(classNames.count) classes are named, and \(model.path) tells \(count).")
+        }
+        let probabilities = layer.predict(image).reshaped([1, count]).softmax()
         let best = probabilities.largestColumn()[0]
         return Reading(
           normalization: normalization.rawValue, colors: isBGR ? "bgr" : "rgb",
@@ -145,7 +151,9 @@ struct ImportedNetwork {
       throw CommandError(
         "\(path) cannot be read: a file with the name of a class on each line is wanted.")
     }
-    var lines = String(decoding: bytes, as: UTF8.self).split(
+    let text = String(decoding: bytes, as: UTF8.self)
+    // Without a mark of the byte order.
+    var lines = (text.first == "\u{FEFF}" ? text.dropFirst() : Substring(text)).split(
       omittingEmptySubsequences: false, whereSeparator: \.isNewline
     ).map { $0.trimmingCharacters(in: .whitespaces) }
     while lines.last == "" { lines.removeLast() }

@@ -19,26 +19,40 @@ extension Info {
       Dictionary(ports.map { ($0.name, $0.text) }, uniquingKeysWith: { $1 })
     }
     let names = try classes.map(ImportedNetwork.classNames) ?? []
-    let readings = try image.map {
-      try ImportedNetwork(model, size: size).readings(of: $0, classNames: names, output: nil)
-    }
-    let report = NetworkReport(
+    var report = NetworkReport(
       inputs: ports(network.inputs), outputs: ports(network.outputs), opset: network.opset,
-      parameters: network.parameterCount,
-      operators: network.operators, metadata: network.metadata, readings: readings)
+      parameters: network.parameterCount, operators: network.operators,
+      metadata: network.metadata)
+    if !json { try emit(text(of: network)) }
+    if let image {
+      report.readings = try ImportedNetwork(model, size: size).readings(
+        of: image, classNames: names, output: nil)
+    }
     if json { return try emit(report.jsonLine) }
-    var rows = network.inputs.map { ["input", "\($0.name): \($0.text)"] }
-    rows += network.outputs.map { ["output", "\($0.name): \($0.text)"] }
-    rows += [["opset", "\(network.opset)"], ["parameters", "\(report.parameters)"]]
-    let operators = network.operators.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-    rows.append(["operators", operators.map { "\($0.value) \($0.key)" }.joined(separator: ", ")])
-    rows += network.metadata.sorted { $0.key < $1.key }.map { [$0.key, $0.value] }
-    try emit(table(["of \(model)", "value"], rows.map { $0.map(\.visible) }))
-    guard let readings, let image else { return }
-    try emit("\nWhat it says of \(image), given in each of the usual ways:")
+    guard let readings = report.readings, let image else { return }
+    try emit(
+      "\nWhat it says of \(image), given in each of the usual ways; the class counts, and not how sure it is:"
+    )
     try emit(
       table(
         ["--normalization", "colors", "class", "probability"],
         readings.map { [$0.normalization, $0.colors, $0.class, $0.probability.formatted(3)] }))
+  }
+
+  private func text(of network: ONNXModel) -> String {
+    var rows = network.inputs.map { ("input", "\($0.name): \($0.text)") }
+    rows += network.outputs.map { ("output", "\($0.name): \($0.text)") }
+    rows += [("opset", "\(network.opset)"), ("parameters", "\(network.parameterCount)")]
+    var lines = [""]
+    for (name, count) in network.operators.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
+      if lines[lines.count - 1].count > 64 { lines.append("") }
+      lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : ", ") + "\(count) \(name)"
+    }
+    rows += lines.enumerated().map { ($0 == 0 ? "operators" : "", $1) }
+    rows += network.metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    let width = rows.map(\.0.visible.count).max() ?? 0
+    return rows.map { name, value in
+      name.visible + String(repeating: " ", count: width - name.visible.count + 2) + value.visible
+    }.joined(separator: "\n")
   }
 }

@@ -15,10 +15,10 @@ struct Wrap: ParsableCommand {
     abstract:
       "Puts a canonicalizer in front of a network of an ONNX file: a model that is equivariant, without training.",
     discussion: """
-      The model file carries the network: the .onnx file is not needed again, and every command takes what is written. \
+      The model file carries the network: the .onnx file is not needed again, and commands that take models of images take it. \
       CANONICALIZER is a trained model, whose canonicalizer is taken; one that comes with canon (photos, pages); or one that needs no \
       training, by name or with settings, as in a configuration (`canon components`). The network must know images upright as \
-      the canonicalizer leaves them: one that was trained by its prior, or together with another network and recentered, does.
+      the canonicalizer leaves them: one that was trained by its prior does.
 
       How the network wants its pixels is not in its file. --normalization says it, or --mean and --deviation, of images from 0 \
       to 1; `canon info NETWORK --image IMAGE` shows what each says of an image that you know, and --check with --expect \
@@ -84,7 +84,18 @@ struct Wrap: ParsableCommand {
 
   func validate() throws {
     try requireFlag("--size", size, atLeast: 8)
-    guard (mean == nil) == (deviation == nil), (mean == nil) != (normalization == nil) else {
+    guard out.hasSuffix(".safetensors") else {
+      throw ValidationError("--out must name a file that ends in .safetensors, not \(out).")
+    }
+    guard (mean == nil) == (deviation == nil) else {
+      throw ValidationError(
+        "--mean and --deviation go together: --\(mean == nil ? "mean" : "deviation") is missing.")
+    }
+    guard mean == nil || normalization == nil else {
+      throw ValidationError(
+        "--normalization stands for a mean and a deviation: leave it or those away.")
+    }
+    guard (mean == nil) != (normalization == nil) else {
       throw ValidationError(
         "How the network wants pixels is not in its file: say --normalization \(Normalization.allCases.map(\.rawValue).joined(separator: ", ")), or --mean and --deviation. `canon info NETWORK --image IMAGE` shows what each says of an image."
       )
@@ -97,6 +108,12 @@ struct Wrap: ParsableCommand {
   func run() throws {
     common.apply()
     try refuse(out, overwriting: network, canonicalizer)
+    if let shipped = ShippedModels.path(of: canonicalizer) { try refuse(out, overwriting: shipped) }
+    if FileManager.default.fileExists(atPath: out),
+      (try? ModelFile(path: out, catalog: Canon.catalog)) == nil
+    {
+      throw CommandError("\(out) is there already, and is no model; name another file.")
+    }
     for input in [classes, check].compactMap({ $0 }) { try refuse(out, overwriting: input) }
     if isModel { try CanonicalizerChoice.requireKnown(canonicalizer) }
     let network = try ImportedNetwork(self.network, size: size)
@@ -105,13 +122,21 @@ struct Wrap: ParsableCommand {
     let layer = try network.layer(mean: mean, deviation: deviation, isBGR: bgr, output: output)
     let task = try self.task ?? usualTask(layer.output, network)
     let names = try classNames(task, layer.output)
+    guard !bgr || network.images.channels == 3 else {
+      throw CommandError(
+        "--bgr is for images in color, and \(self.network) takes \(network.images.text).")
+    }
+    guard classes == nil || !names.isEmpty else {
+      throw CommandError("--classes names classes, and '\(task)' tells none.")
+    }
     try checkKnown(layer, names, network)
     let conventions = layer.conventions ?? ImageConventions()
+    let file = isModel ? try ModelFile(path: canonicalizer, catalog: Canon.catalog) : nil
     var settings = try RunConfiguration(
       text: """
         name: \((Place(out).name?.split(separator: ".").first.map(String.init) ?? "wrapped").quoted)
         data: {kind: folder}
-        input: {size: \(network.images.size), channels: \(network.images.channels)}
+        input: {size: \(network.images.size), channels: \(network.images.channels), border: \(file?.border.rawValue ?? "zero")}
         task: \(task.quoted)
         canonicalizer: \(isModel ? "identity" : canonicalizer)
         backbone:
@@ -124,15 +149,15 @@ struct Wrap: ParsableCommand {
           colors: \(bgr ? "bgr" : "rgb")
         """, source: "what is wrapped", catalog: Canon.catalog)
     var figures: [String: Double] = [:]
-    if isModel {
-      let file = try ModelFile(path: canonicalizer, catalog: Canon.catalog)
+    if let file {
       figures[Calibrate.figure] = file.figures[Calibrate.figure]
       try takeSteps(of: file, into: &settings)
     }
-    try refuseUntaught(settings)
+    try checkSteps(settings)
     guard let model = try settings.makeModel(classNames: names) as? CanonicalizedModel else {
       throw CommandError("\(canonicalizer) has no canonicalizer.")
     }
+    try checkWhole(model, names, network)
     try prepareFolder(Files.parent(of: out))
     try model.safetensors(settings, classNames: names, figures: figures).write(to: out)
     try emit(
@@ -146,9 +171,10 @@ struct Wrap: ParsableCommand {
       && !Canon.catalog.canonicalizers.contains { $0.kind == canonicalizer && !$0.isLearned }
   }
 
-  /// Refuses canonicalizers that would have to learn first.
-  private func refuseUntaught(_ settings: RunConfiguration) throws {
+  /// Refuses canonicalizers that would have to learn first, and to write over one.
+  private func checkSteps(_ settings: RunConfiguration) throws {
     let steps = (settings.model as? CanonicalizedOptions)?.steps ?? []
+    for step in steps where !step.from.isEmpty { try refuse(out, overwriting: step.from) }
     for step in steps where type(of: step.options).isLearned && step.from.isEmpty {
       throw CommandError(
         "'\(type(of: step.options).kind)' has to learn first: name a model that `canon train` has written, or say 'from' in its settings."
@@ -161,7 +187,9 @@ struct Wrap: ParsableCommand {
     let found = text.split(separator: ",").map {
       Float($0.trimmingCharacters(in: .whitespaces)) ?? .nan
     }
-    guard [1, 3].contains(found.count), found.allSatisfy(\.isFinite) else {
+    guard [1, 3].contains(found.count),
+      found.allSatisfy({ abs($0) < 1e6 && (name == "--mean" || $0 > 1e-6) })
+    else {
       throw ValidationError(
         "\(name) is '\(text)' but must be one number, or three like 0.485,0.456,0.406.")
     }
@@ -173,6 +201,11 @@ struct Wrap: ParsableCommand {
     if output.count == 1, output[0] > 1 { return ClassificationTask.kind }
     let side = network.images.size
     if output == [side, side, 1] { return SegmentationTask.kind }
+    if output.count == 3, output[..<2] == [side, side] {
+      throw CommandError(
+        "\(self.network) gives \(output), \(output[2]) numbers for each pixel; masks of one class are supported, not yet of several."
+      )
+    }
     throw CommandError(
       "\(self.network) gives \(output) for an image; say with --task what that is (`canon components task`)."
     )
@@ -181,6 +214,9 @@ struct Wrap: ParsableCommand {
   private func classNames(_ task: String, _ output: [Int]) throws -> [String] {
     guard task == ClassificationTask.kind else { return [] }
     let count = output.reduce(1, *)
+    guard count > 1 else {
+      throw CommandError("\(network) gives \(output) for an image, and classes are two or more.")
+    }
     let names = try classes.map(ImportedNetwork.classNames) ?? (0..<count).map { "\($0)" }
     guard names.count == count else {
       throw CommandError(
@@ -194,7 +230,7 @@ struct Wrap: ParsableCommand {
     guard var options = settings.model as? CanonicalizedOptions,
       let theirs = file.configuration.model as? CanonicalizedOptions, let steps = theirs.steps
     else { throw CommandError("\(file.path) has no canonicalizer in front of a backbone.") }
-    if !steps.contains(where: { $0.options.prior > 0 }), theirs.recenter == 0,
+    if !steps.contains(where: { $0.options.prior > 0 }),
       steps.contains(where: { type(of: $0.options).isLearned }), !common.quiet
     {
       note(
@@ -206,17 +242,41 @@ struct Wrap: ParsableCommand {
       step.from = type(of: step.options).isLearned ? file.path : ""
       // Nothing is taught here; one that a prior teaches may be taught further.
       step.isFrozen = !step.from.isEmpty && step.options.prior == 0
-      // It sees images as it learned them.
+      // It sees images as it learned them; one that looks at parts, in the number of colors alone.
       if let own = file.configuration.data.domain as? ImageDomain, step.seenSize == 0,
-        !step.options.isOfParts, type(of: step.options).isLearned,
-        own.shape != settings.data.domain.shape
+        let images = settings.data.domain as? ImageDomain, type(of: step.options).isLearned,
+        step.options.isOfParts ? own.channels != images.channels : own.shape != images.shape
       {
-        (step.seenSize, step.seenChannels) = (own.size, own.channels)
+        step.seenSize = step.options.isOfParts ? images.size : own.size
+        step.seenChannels = own.channels
+      }
+      if let own = file.configuration.data.domain as? ImageDomain,
+        let images = settings.data.domain as? ImageDomain, images.size < own.size, !common.quiet
+      {
+        note(
+          "Note: \(canonicalizer) learned images of \(own.size) pixels, and the network takes \(images.size): it sees less than it knows."
+        )
       }
       return step
     }
     settings.model = options
     settings = try settings.validated()
+  }
+
+  /// Refuses a canonicalizer behind which the network does not know an image any more that it knows alone.
+  private func checkWhole(
+    _ model: CanonicalizedModel, _ names: [String], _ network: ImportedNetwork
+  ) throws {
+    guard let check, let expect else { return }
+    let prediction = model.predict(try network.one(check))
+    let best = prediction.output.largestColumn()[0]
+    let turn = prediction.poses.first?.element.isometry.map {
+      ", turned by \(($0.angle * 180 / .pi).remainder(dividingBy: 360).formatted(1))°"
+    }
+    guard names[best] != expect else { return }
+    throw CommandError(
+      "\(self.network) alone takes \(check) for \(expect), but behind \(canonicalizer)\(turn ?? "") for \(names[best]); nothing is written. The canonicalizer has to leave upright what is upright: one that learned from its prior does."
+    )
   }
 
   /// Refuses conventions with which the network does not know an image whose class is known.
@@ -226,11 +286,17 @@ struct Wrap: ParsableCommand {
     guard let check, let expect else { return }
     guard names.contains(expect) else {
       let question = nearest(expect, in: names).map { " Did you mean '\($0)'?" } ?? ""
-      throw CommandError("'\(expect)' is no class of \(self.network).\(question)")
+      throw CommandError(
+        names.isEmpty
+          ? "\(self.network) tells no classes, and --expect names one."
+          : "'\(expect)' is no class of \(self.network).\(question)")
     }
-    let scores = layer.predict(try network.one(check)).softmax()
+    let scores = layer.predict(try network.one(check)).reshaped([1, -1]).softmax()
     let best = scores.largestColumn()[0]
-    guard names[best] != expect || scores.elements[best].isNaN else { return }
+    guard scores.elements.allSatisfy(\.isFinite) else {
+      throw CommandError("\(self.network) says of \(check) what is no number; nothing is written.")
+    }
+    guard names[best] != expect else { return }
     let right = try network.readings(of: check, classNames: names, output: output)
       .filter { $0.class == expect && $0.probability.isFinite }
       .sorted { $0.probability > $1.probability }
@@ -242,5 +308,12 @@ struct Wrap: ParsableCommand {
         + (ways.isEmpty
           ? "No usual normalization makes it right: is the image upright, are the names in its order?"
           : "It is \(expect) with \(ways.joined(separator: ", with "))."))
+  }
+}
+
+extension ModelFile {
+  /// What lies outside its images.
+  fileprivate var border: BorderPolicy {
+    (configuration.data.domain as? ImageDomain)?.border ?? .zero
   }
 }

@@ -30,7 +30,9 @@ struct ModelReader {
 
   /// - Throws: `ONNXError`.
   static func read(_ path: String) throws -> Result {
-    guard Files.isRegular(path) else { throw ONNXError("there is no such file.") }
+    guard Files.isRegular(path) else {
+      throw ONNXError(Files.isFolder(path) ? "it is a folder." : "there is no such file.")
+    }
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
     let size = (attributes?[.size] as? Int) ?? 0
     guard size <= MemoryLimit.bytes / 2 else {

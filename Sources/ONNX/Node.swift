@@ -12,7 +12,7 @@ struct Node: Sendable {
   let cache = NodeCache()
 
   /// The same settings for another operation.
-  func renamed(_ operation: String) -> Node {
+  func renamed(_ operation: String, inputs: [String], outputs: [String]) -> Node {
     Node(
       name: name, operation: operation, opset: opset, inputs: inputs, outputs: outputs,
       attributes: attributes)
@@ -71,18 +71,53 @@ final class Graph: Sendable {
     self.released = released
   }
 
-  /// The same with scores in place of the probabilities of an output that is a softmax over its last axis.
-  func withScores(_ output: String) -> Graph {
-    let isRead = nodes.contains { node in
-      node.inputs.contains(output)
-        || node.attributes.values.contains { $0.outerNames.contains(output) }
+  /// The same with what goes into a last softmax or sigmoid in place of an output: the logarithm of a softmax over the scores, which a
+  /// softmax takes back to it, and the input of a sigmoid. Nodes that only hand on what they get may stand behind it.
+  ///
+  /// - Parameter operation: `Softmax` or `Sigmoid`.
+  func withScores(at index: Int, before operation: String) -> Graph {
+    var (chain, name) = ([Node](), outputs[index])
+    while let node = nodes.first(where: { $0.outputs.first == name }), chain.count < 8 {
+      chain.append(node)
+      guard node.operation != operation else { break }
+      guard ["Identity", "Flatten", "Squeeze"].contains(node.operation),
+        let input = node.inputs.first
+      else { return self }
+      name = input
     }
-    guard !isRead, let place = nodes.firstIndex(where: { $0.outputs == [output] }),
-      nodes[place].operation == "Softmax"
-    else { return self }
-    var changed = nodes
-    changed[place] = nodes[place].renamed("LogSoftmax")
-    return Graph(inputs: inputs, outputs: outputs, constants: constants, nodes: changed)
+    guard let last = chain.last, last.operation == operation else { return self }
+    if operation == "Softmax", case .int(let axis)? = last.attributes["axis"],
+      ![-1, 1].contains(axis)
+    {
+      return self
+    }
+    // Beside what is there, under names that no file has.
+    let added = chain.reversed().map { node in
+      let renamed =
+        node.operation != operation
+        ? node.operation
+        : operation == "Softmax" ? "LogSoftmax" : "Identity"
+      let input = node.inputs.first ?? ""
+      return node.renamed(
+        renamed,
+        inputs: [node.operation == operation ? input : input + "\0"] + node.inputs.dropFirst(),
+        outputs: [(node.outputs.first ?? "") + "\0"])
+    }
+    var wanted = outputs
+    wanted[index] += "\0"
+    return Graph(inputs: inputs, outputs: wanted, constants: constants, nodes: nodes + added)
+      .withoutDead()
+  }
+
+  /// Without what no output needs.
+  private func withoutDead() -> Graph {
+    var (needed, kept) = (Set(outputs), [Node]())
+    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
+      kept.append(node)
+      needed.formUnion(node.inputs + node.attributes.values.flatMap(\.outerNames))
+    }
+    return Graph(
+      inputs: inputs, outputs: outputs, constants: constants, nodes: kept.reversed())
   }
 
   /// Names that it reads, and that are made outside.

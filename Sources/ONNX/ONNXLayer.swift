@@ -56,10 +56,12 @@ public struct ONNXLayer: Layer {
   ///   - conventions: How images are given to it; `nil` for other inputs.
   ///   - output: The name of the output that is taken, by default the first.
   ///   - asScores: Whether the logarithms of probabilities are wanted where it ends in a softmax: scores of classes.
+  ///   - isMask: Whether these are of pixels, and end in a sigmoid.
   /// - Throws: `ONNXError` where the network takes several inputs, or others, or gives no floats.
   public init(
     _ model: ONNXModel, input: [Int], _ conventions: ImageConventions? = nil,
-    output name: String? = nil, asScores: Bool = false
+    output name: String? = nil, asScores: Bool = false,
+    isMask: Bool = false
   ) throws(ONNXError) {
     guard model.inputs.count == 1, model.inputs[0].type == .float else {
       let taken = model.inputs.map { "'\($0.name)' \($0.text)" }.joined(separator: ", ")
@@ -79,7 +81,8 @@ public struct ONNXLayer: Layer {
         throw ONNXError("A deviation must be positive, not \(conventions.deviation).")
       }
     }
-    let model = asScores ? model.withScores(at: index) : model
+    let model =
+      asScores ? model.withScores(at: index, before: isMask ? "Sigmoid" : "Softmax") : model
     (self.model, self.conventions, self.input, self.index) = (model, conventions, input, index)
     batch = model.inputs[0].shape?.first.flatMap { $0 }
     let most = MemoryLimit.bytes / 8 / max(1, input.reduce(1, *))

@@ -53,11 +53,10 @@ public struct ONNXModel: Sendable {
     graph.nodes.reduce(into: [:]) { $0[$1.operation, default: 0] += 1 }
   }
 
-  /// The same with the logarithm of probabilities where it ends in a softmax over the last axis: scores, which a softmax
-  /// takes back to what they were.
-  func withScores(at index: Int) -> ONNXModel {
+  /// The same with scores in place of probabilities where it ends in a softmax over the last axis, or in a sigmoid.
+  func withScores(at index: Int, before operation: String) -> ONNXModel {
     var copy = self
-    copy.graph = graph.withScores(graph.outputs[index])
+    copy.graph = graph.withScores(at: index, before: operation)
     copy.folded = copy.graph.folded()
     return copy
   }

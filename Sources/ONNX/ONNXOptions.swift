@@ -1,3 +1,4 @@
+import Autodiff
 public import Layers
 public import Settings
 public import Symmetry
@@ -18,6 +19,8 @@ public struct ONNXOptions: BackboneOptions {
   public var deviation: [Float] = [1]
   public var colors = "rgb"
   public var structure: [UInt8]?
+  /// Whether scores of classes are wanted, how many the data say.
+  private var tellsClasses = false
   public init() {}
 
   public var hasWeights: Bool { true }
@@ -28,6 +31,7 @@ public struct ONNXOptions: BackboneOptions {
     try keys.read("path", &path, "the .onnx file")
     try keys.read("output", &self.output, "the output that is taken; the first where none is named")
     guard !path.isEmpty || keys.lists else { throw keys.failure("'onnx' needs a 'path'") }
+    tellsClasses = output == [0]
     guard let images = domain as? ImageDomain else { return }
     try keys.read(
       "layout", &layout, among: ["auto", "channels-first", "channels-last"],
@@ -54,7 +58,16 @@ public struct ONNXOptions: BackboneOptions {
         }
       let layer = try ONNXLayer(
         model, input: input, input.count == 3 ? try conventions(model, input) : nil,
-        output: output.isEmpty ? nil : output, asScores: wanted.count == 1 && wanted[0] > 1)
+        output: output.isEmpty ? nil : output,
+        // Scores of classes become probabilities by a softmax, and images by a sigmoid: not twice.
+        asScores: tellsClasses || wanted.count == 3 && wanted[2] != 2, isMask: !tellsClasses)
+      if let wrong = model.parameters.first(where: {
+        !$0.parameter.value.elements.allSatisfy(\.isFinite)
+      }) {
+        throw ONNXError(
+          "\(path): its '\(wrong.name)' holds values that are not numbers, which no model file keeps."
+        )
+      }
       // A model file has it in its header, of which 100 MB are read.
       guard model.structure.count <= 64 << 20 else {
         throw ONNXError(

@@ -40,7 +40,7 @@ public struct CanonicalizedOptions: ModelOptions {
     ) throws(SettingsError) {
       if domain is ImageDomain {
         try keys.read(
-          "seenSize", &seenSize, in: 0...65_535,
+          "seenSize", &seenSize, in: 0...1024,
           "the side of the images that it sees, averaged down; 0: the images themselves")
         if seenSize > 0 || keys.lists {
           try keys.read(
@@ -221,7 +221,7 @@ public struct CanonicalizedOptions: ModelOptions {
     for (place, step) in (steps ?? []).enumerated() where !step.from.isEmpty {
       let (content, path) = try ModelFile.content(of: step.from)
       try CanonicalizedOptions.checkFit(
-        content, path, step.seen(model.domain), isOfParts: step.options.isOfParts)
+        content, path, step.seen(model.domain), place: place, isOfParts: step.options.isOfParts)
       // Of a model with several canonicalizers that of the same place; or its only one, or an encoder.
       try load(
         model.steps.steps[place].canonicalizer.parameters, from: content, path, "canonicalizer",
@@ -231,15 +231,18 @@ public struct CanonicalizedOptions: ModelOptions {
 
   /// Refuses a start that was trained for other inputs, or to find another pose than the angle of an image.
   private static func checkFit(
-    _ content: Safetensors, _ path: String, _ domain: any Domain, isOfParts: Bool
+    _ content: Safetensors, _ path: String, _ domain: any Domain, place: Int, isOfParts: Bool
   ) throws(WeightsError) {
     guard let yaml = content.metadata["configuration"],
       let made = try? RunConfiguration(text: yaml, source: path)
     else { return }
-    guard made.data.domain.shape == domain.shape || isOfParts else {
+    // What the canonicalizer of the same place saw, or the only one.
+    let steps = (made.model as? CanonicalizedOptions)?.steps ?? []
+    let seen = (steps.indices.contains(place) ? steps[place] : steps.first)?.seen(made.data.domain)
+    let learned = seen ?? made.data.domain
+    guard learned.shape == domain.shape || isOfParts else {
       throw WeightsError(
-        unfit: path, "it was trained on \(made.data.domain.text), and the inputs are \(domain.text)"
-      )
+        unfit: path, "it was trained on \(learned.text), and the inputs are \(domain.text)")
     }
     guard let encoder = made.model as? ClassPoseOptions else { return }
     let motion = (made.data as? MovedImagesOptions)?.by ?? .turns

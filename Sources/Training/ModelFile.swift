@@ -30,9 +30,11 @@ public struct ModelFile: Sendable {
     }
     do {
       var configuration = try RunConfiguration(text: yaml, source: path, catalog: catalog)
-      configuration.model.structure = content.structure
+      configuration.model.structure = try content.structure(path)
       self.configuration = configuration
-    } catch { throw WeightsError(path, "its configuration is wrong: \(error)") }
+    } catch let error as WeightsError { throw error } catch {
+      throw WeightsError(path, "its configuration is wrong: \(error)")
+    }
     func decode<Value: Decodable>(_ key: String, _ fallback: Value) -> Value {
       let json = content.metadata[key].map { Data($0.utf8) }
       return json.flatMap { try? JSONDecoder().decode(Value.self, from: $0) } ?? fallback
@@ -42,6 +44,9 @@ public struct ModelFile: Sendable {
     figures = decode("figures", [:])
     fingerprint = content.metadata["data"]
   }
+
+  private static let pyTorch =
+    "a file of PyTorch; `torch.onnx.export` makes a network of it that `canon wrap` takes"
 
   /// What a file holds, in the present format, and where it is.
   static func content(of path: String) throws(WeightsError) -> (Safetensors, path: String) {
@@ -61,6 +66,12 @@ public struct ModelFile: Sendable {
             + (known.isEmpty
               ? "" : ", and the models that come with canon are \(known.joined(separator: ", "))")
             + question)
+    }
+    let foreign = [
+      "onnx": "a network; `canon wrap` makes a model of it", "pt": pyTorch, "pth": pyTorch,
+    ]
+    if let ending = file.split(separator: ".").last, let what = foreign[ending.lowercased()] {
+      throw WeightsError(unfit: file, "it is \(what)")
     }
     return (try upgraded(try Safetensors(path: file), path: file), file)
   }
@@ -115,8 +126,14 @@ public func loadModel(
 
 extension Safetensors {
   /// What a model file carries beside configuration and weights.
-  var structure: [UInt8]? {
-    metadata["network"].flatMap { Data(base64Encoded: $0) }.map { Array($0) }
+  ///
+  /// - Throws: `WeightsError` where it is damaged.
+  func structure(_ path: String) throws(WeightsError) -> [UInt8]? {
+    guard let text = metadata["network"] else { return nil }
+    guard let bytes = Data(base64Encoded: text) else {
+      throw WeightsError(path, "the network that it carries is damaged")
+    }
+    return Array(bytes)
   }
 }
 

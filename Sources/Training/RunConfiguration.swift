@@ -78,7 +78,7 @@ public struct RunConfiguration: Sendable {
     if training.augment && training.groups(for: data).isEmpty {
       throw section.failure("'augment' needs groups in 'augmentBy': the data name none")
     }
-    if training.augment && !family.canAugment {
+    if (training.augment || training.tilt > 0) && !family.canAugment {
       throw section.failure("models of kind '\(family.kind)' are not augmented")
     }
     try keys.close("training", section)
@@ -126,7 +126,8 @@ public struct RunConfiguration: Sendable {
     try model.make(
       ModelBuild(
         domain: data.domain, classNames: classNames, seed: UInt64(seed) &+ UInt64(start) << 32,
-        augmentation: training.augment ? training.groups(for: data) : []))
+        augmentation: training.augment ? training.groups(for: data) : [],
+        tilt: Double(training.tilt) * .pi / 180))
   }
 
   /// Reads the data that the run learns from.

@@ -146,7 +146,7 @@ extension Predictor {
 
   /// Prepared examples moved by elements of groups that are drawn for each.
   func augmented(_ examples: Examples, by augmentation: Augmentation, on tape: Tape) -> Examples {
-    augmentation.factors.isEmpty
+    augmentation.isNone
       ? examples : moved(examples, by: augmentation.motions(examples.count, on: tape))
   }
 }
@@ -159,19 +159,22 @@ public struct ModelBuild: Sendable {
   public let seed: UInt64
   /// The groups, by name, by whose elements training examples are moved at random.
   public let augmentation: [String]
+  /// The angle, in radians, within which training images are turned at random besides.
+  public let tilt: Double
 
   public init(
-    domain: any Domain, classNames: [String] = [], seed: UInt64 = 0, augmentation: [String] = []
+    domain: any Domain, classNames: [String] = [], seed: UInt64 = 0, augmentation: [String] = [],
+    tilt: Double = 0
   ) {
     (self.domain, self.classNames, self.seed) = (domain, classNames, seed)
-    self.augmentation = augmentation
+    (self.augmentation, self.tilt) = (augmentation, tilt)
   }
 
   /// How training examples are moved.
   var augmented: Augmentation {
     Augmentation(
       factors: augmentation.compactMap { domain.group(named: $0) },
-      isTurnOfImages: domain is ImageDomain && augmentation == ["SO2"])
+      isTurnOfImages: domain is ImageDomain && augmentation == ["SO2"], tilt: tilt)
   }
 }
 
@@ -181,9 +184,14 @@ public struct Augmentation: Sendable {
   /// Whether images are turned and nothing else: their angles are drawn as they were in format 1, so that
   /// runs of then go on bit for bit.
   let isTurnOfImages: Bool
+  /// The angle, in radians, within which images are turned besides.
+  let tilt: Double
 
   /// No augmentation.
-  public static let none = Augmentation(factors: [], isTurnOfImages: false)
+  public static let none = Augmentation(factors: [], isTurnOfImages: false, tilt: 0)
+
+  /// Whether examples stay as they are.
+  var isNone: Bool { factors.isEmpty && tilt == 0 }
 
   /// A motion for each of some examples.
   func motions(_ count: Int, on tape: Tape) -> [Motion] {
@@ -193,8 +201,13 @@ public struct Augmentation: Sendable {
       }
     }
     var random = tape.stream()
-    return factors.reduce([Motion](repeating: Motion(), count: count)) { motions, factor in
+    let moved = factors.reduce([Motion](repeating: Motion(), count: count)) { motions, factor in
       motions.map { $0.after(factor.sample(&random)) }
+    }
+    guard tilt > 0 else { return moved }
+    return zip(moved, tape.uniform([count]).elements).map { motion, place in
+      let angle = tilt * (2 * Double(place) - 1)
+      return motion.after(Motion(isometry: PlanarIsometry(residual: angle)))
     }
   }
 }

@@ -1,6 +1,7 @@
 import Datasets
 public import Optimizers
 public import Settings
+import Symmetry
 
 /// How a model is trained: the section `training`.
 public struct TrainingOptions: Sendable, Equatable {
@@ -29,6 +30,9 @@ public struct TrainingOptions: Sendable, Equatable {
   public var augment = false
   /// The groups by whose elements they are moved, separated by +; empty for those of the data.
   public var augmentBy = ""
+  /// Within how many degrees training images are turned at random. A canonicalizer that learns from its prior needs it: of copies of
+  /// an image that was never resampled the upright one is the sharpest, and that is what it would learn.
+  public var tilt: Float = 0
   public enum ClassWeights: String, Sendable, CaseIterable { case none, balanced }
   /// Whether each class counts alike in the loss, however many examples it has.
   public var classWeights = ClassWeights.none
@@ -72,6 +76,12 @@ public struct TrainingOptions: Sendable, Equatable {
     if augment || keys.lists {
       if augmentBy.isEmpty { augmentBy = data.symmetries.joined(separator: "+") }
       try keys.read("augmentBy", &augmentBy, "groups, as in SO3+S; by default those of the data")
+    }
+    if data.domain is ImageDomain {
+      try keys.read(
+        "tilt", &tilt, in: 0...180,
+        "degrees within which training images are turned at random; with a 'prior', half the step between a group's turns"
+      )
     }
   }
 

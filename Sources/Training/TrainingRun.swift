@@ -60,7 +60,7 @@ public struct TrainingRun {
     let file = try upgraded(try Safetensors(path: path), path: path)
     var begun = try RunConfiguration(
       text: file.metadata["configuration"] ?? "", source: path, catalog: configuration.catalog)
-    begun.model.structure = file.structure
+    begun.model.structure = try file.structure(path)
     var wanted = configuration
     if wanted.training.batch == 0 { wanted.training.batch = begun.training.batch }
     if wanted.training.epochs == 0 { wanted.training.epochs = begun.training.epochs }

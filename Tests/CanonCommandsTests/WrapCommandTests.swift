@@ -57,9 +57,12 @@ private let manager = FileManager.default
   @Test("What the network says of a known image decides how it wants pixels")
   func check() throws {
     let out = temporary("checked.safetensors")
-    func wrap(_ normalization: String, _ expected: String) throws -> (status: Int32, err: String) {
+    func wrap(
+      _ normalization: String, _ expected: String, _ canonicalizer: String = "identity"
+    ) throws -> (status: Int32, err: String) {
       let result = try canon(
-        "wrap", network, "--canonicalizer", "gradient", "--normalization", normalization, "--out",
+        "wrap", network, "--canonicalizer", canonicalizer, "--normalization", normalization,
+        "--out",
         out, "--check", image, "--expect", expected)
       return (result.status, result.err)
     }
@@ -67,6 +70,9 @@ private let manager = FileManager.default
     #expect(wrong.status == 1 && wrong.err.contains("--normalization none"))
     #expect(!manager.fileExists(atPath: out))
     #expect(try wrap("none", "seven").err.contains("'seven' is no class"))
+    // Alone it is right, and behind what turns the digit it is not.
+    #expect(try wrap("none", "7", "pca").err.contains("behind pca, turned by"))
+    #expect(!manager.fileExists(atPath: out))
     #expect(try wrap("none", "7").status == 0)
     #expect(manager.fileExists(atPath: out))
     let table = try canon("info", network, "--image", image)
@@ -78,10 +84,30 @@ private let manager = FileManager.default
   }
 
   @Test(
+    "A wrapped model's canonicalizer is taken again, its border with it; nothing else is written over"
+  )
+  func again() throws {
+    let first = try wrapped("first", "photos")
+    let second = try wrapped("second", first)
+    let info = try canon("info", second, "--json").out
+    #expect(info.contains("\"border\":\"edge\"") && info.contains("\"seenSize\":32"))
+    let text = temporary("text.safetensors")
+    try Data("mine".utf8).write(to: URL(fileURLWithPath: text))
+    for out in [text, first] {
+      let result = try canon(
+        "wrap", network, "--canonicalizer", first, "--normalization", "none", "--out", out)
+      #expect(result.status == 1, "\(out)")
+    }
+    #expect(try Data(contentsOf: URL(fileURLWithPath: text)) == Data("mine".utf8))
+  }
+
+  @Test(
     "What cannot be wrapped is said, and nothing is written",
     arguments: [
       (["--canonicalizer", "gradient"], Int32(64), "--normalization"),
-      (["--canonicalizer", "gradient", "--mean", "0"], 64, "--deviation"),
+      (["--canonicalizer", "gradient", "--mean", "0"], 64, "--deviation is missing"),
+      (["--canonicalizer", "gradient", "--normalization", "none", "--bgr"], 1, "in color"),
+      (["--canonicalizer", network, "--normalization", "none"], 1, "canon wrap"),
       (["--canonicalizer", "gradent", "--normalization", "none"], 1, "Did you mean 'gradient'?"),
       (["--canonicalizer", "{kind: learned}", "--normalization", "none"], 1, "has to learn first"),
       (["--canonicalizer", "{kind: gradient, order: 4}", "--normalization", "none"], 1, "order"),
@@ -111,6 +137,6 @@ private let manager = FileManager.default
     #expect(
       try canon(
         "wrap", network, "--canonicalizer", "gradient", "--normalization", "none", "--out", network
-      ).status == 1)
+      ).status == 64)
   }
 }

@@ -82,16 +82,19 @@ import Training
     #expect(error?.description.contains("..") != true)
   }
 
-  @Test("A network that ends in a softmax tells the probabilities that it gives")
-  func softmax() throws {
+  @Test(
+    "A network that ends in a softmax tells the probabilities that it gives, also handed on, or read by another output",
+    arguments: [["y"], ["z"], ["z", "y"], ["y", "t"]])
+  func softmax(outputs: [String]) throws {
     var random = RandomStream(seed: 9, name: "scores")
     let weights = Tensor.uniform([64, 3], from: -1, to: 1, using: &random)
     let file = try WrittenModel(
       model(
         [
           node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["s"]),
-          node("Softmax", ["s"], ["y"]),
-        ], inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
+          node("Softmax", ["s"], ["y"]), node("Identity", ["y"], ["i"]),
+          node("Flatten", ["i"], ["z"]), node("Exp", ["y"], ["t"]),
+        ], inputs: [port("x", [nil, 1, 8, 8])], outputs: outputs,
         constants: [tensor("w", [64, 3], weights.elements)]))
     let made = try configuration(
       "{kind: onnx, path: \(file.path)}", canonicalizer: "identity"
@@ -102,6 +105,31 @@ import Training
     let told = try #require(made as? CanonicalizedModel).predict(images).output
     #expect(zip(told.elements, wanted.elements).allSatisfy { abs($0 - $1) < 1e-6 })
     #expect(told != wanted.softmax())
+  }
+
+  @Test("A mask that ends in a sigmoid is told as it is, also where the sigmoid is handed on")
+  func sigmoid() throws {
+    let file = try WrittenModel(
+      model(
+        [
+          node("Conv", ["x", "w"], ["c"]), node("Sigmoid", ["c"], ["s"]),
+          node("Identity", ["s"], ["y"]),
+        ], inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
+        constants: [tensor("w", [1, 1, 1, 1], [3])]))
+    let made = try RunConfiguration(
+      text: """
+        data: {kind: folder, path: nowhere}
+        input: {size: 8, channels: 1}
+        task: segment
+        canonicalizer: identity
+        backbone: {kind: onnx, path: \(file.path)}
+        """, source: "test"
+    ).makeModel(classNames: [])
+    var random = RandomStream(seed: 4, name: "images")
+    let images = Tensor.uniform([2, 8, 8, 1], using: &random)
+    let told = try #require(made as? CanonicalizedModel).predict(images).output
+    let wanted = (images * 3).sigmoid()
+    #expect(zip(told.elements, wanted.elements).allSatisfy { abs($0 - $1) < 1e-6 })
   }
 
   @Test("A model file carries the network: its own file may be gone, or be another one")
@@ -126,6 +154,54 @@ import Training
     try loaded.safetensors(try ModelFile(path: path).configuration, classNames: classes)
       .write(to: path)
     #expect(try loadModel(path).predict(images).output == output)
+  }
+
+  @Test("Only scores of classes are taken before a softmax: vectors that end in one stay")
+  func vectors() throws {
+    let file = try WrittenModel(
+      model(
+        [
+          node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["s"]),
+          node("Softmax", ["s"], ["y"]),
+        ],
+        inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
+        constants: [tensor("w", [64, 2], (0..<128).map { Float($0 % 7) / 10 })]))
+    let made = try RunConfiguration(
+      text: """
+        data: {kind: folder, path: nowhere}
+        input: {size: 8, channels: 1}
+        task: vectors
+        canonicalizer: identity
+        backbone: {kind: onnx, path: \(file.path)}
+        """, source: "test"
+    ).makeModel(classNames: [])
+    let images = Tensor.ones([1, 8, 8, 1])
+    let told = try #require(made as? CanonicalizedModel).predict(images).output
+    #expect(told.elements.allSatisfy { $0 >= 0 } && abs(told.elements.reduce(0, +) - 1) < 1e-6)
+  }
+
+  @Test("A model file whose network is damaged is refused, and weights that are no numbers are")
+  func damaged() throws {
+    let folder = NSTemporaryDirectory() + "canon-damaged-\(getpid())"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let (path, file) = (folder + "/model.safetensors", try file())
+    let settings = try configuration("{kind: onnx, path: \(file.path)}")
+    let made = try settings.makeModel(classNames: ["a", "b", "c"])
+    var written = made.safetensors(settings, classNames: ["a", "b", "c"])
+    written.metadata["network"]?.removeLast(3)
+    try written.write(to: path)
+    let error = #expect(throws: WeightsError.self) { try loadModel(path) }
+    #expect(error?.description.contains("the network that it carries is damaged") == true)
+    let wrong = try WrittenModel(
+      model(
+        [node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["y"])],
+        inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
+        constants: [tensor("w", [64, 3], [Float](repeating: -.infinity, count: 192))]))
+    let refusal = #expect(throws: SettingsError.self) {
+      try configuration("{kind: onnx, path: \(wrong.path)}").makeModel(classNames: ["a", "b", "c"])
+    }
+    #expect(refusal?.description.contains("'w' holds values that are not numbers") == true)
   }
 
   @Test("Scores of other classes than the data's are refused")

@@ -170,7 +170,9 @@ extension Call {
     }
     try checked([s[0], all] + reached)
     if rank == 2, wanted == nil, s[0] > 0, Set(strides).count == 1, Set(dilations).count == 1,
-      Set(pads).count == 1, extra.allSatisfy({ $0 < strides[0] })
+      Set(pads).count == 1, extra.allSatisfy({ $0 < strides[0] }), strides[0] <= 16,
+      // Around a small image the gradient takes a border of the kernel's span on both axes.
+      (0..<2).allSatisfy({ dilations[0] * ((kernel.max() ?? 1) - 1) <= 64 + 4 * image[$0] })
     {
       let geometry = ConvolutionGeometry(
         stride: strides[0], padding: pads[0], dilation: dilations[0], groups: groups)
