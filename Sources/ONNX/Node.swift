@@ -71,8 +71,10 @@ final class Graph: Sendable {
     self.released = released
   }
 
-  /// The same with what goes into a last softmax or sigmoid in place of an output: the logarithm of a softmax over the scores, which a
-  /// softmax takes back to it, and the input of a sigmoid. Nodes that only hand on what they get may stand behind it.
+  /// The same with what goes into a last softmax or sigmoid in place of an output.
+  ///
+  /// Of a softmax over the scores that is its logarithm, which a softmax takes back to it. Nodes that only hand on what they get may
+  /// stand behind it.
   ///
   /// - Parameter operation: `Softmax` or `Sigmoid`.
   func withScores(at index: Int, before operation: String) -> Graph {

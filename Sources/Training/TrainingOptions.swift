@@ -30,7 +30,9 @@ public struct TrainingOptions: Sendable, Equatable {
   public var augment = false
   /// The groups by whose elements they are moved, separated by +; empty for those of the data.
   public var augmentBy = ""
-  /// Within how many degrees training images are turned at random. A canonicalizer that learns from its prior needs it: of copies of
+  /// Within how many degrees training images are turned at random.
+  ///
+  /// A canonicalizer that learns from its prior needs it: of copies of
   /// an image that was never resampled the upright one is the sharpest, and that is what it would learn.
   public var tilt: Float = 0
   public enum ClassWeights: String, Sendable, CaseIterable { case none, balanced }
