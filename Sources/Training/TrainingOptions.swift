@@ -32,8 +32,8 @@ public struct TrainingOptions: Sendable, Equatable {
   public var augmentBy = ""
   /// Within how many degrees training images are turned at random.
   ///
-  /// A canonicalizer that learns from its prior needs it: of copies of
-  /// an image that was never resampled the upright one is the sharpest, and that is what it would learn.
+  /// It is meant for a canonicalizer that learns from its prior: of copies of
+  /// an image that was never resampled the upright one is the sharpest, and that may be what it learns.
   public var tilt: Float = 0
   public enum ClassWeights: String, Sendable, CaseIterable { case none, balanced }
   /// Whether each class counts alike in the loss, however many examples it has.
