@@ -136,7 +136,7 @@ struct Wrap: ParsableCommand {
       text: """
         name: \((Place(out).name?.split(separator: ".").first.map(String.init) ?? "wrapped").quoted)
         data: {kind: folder}
-        input: {size: \(network.images.size), channels: \(network.images.channels), border: \(file?.border.rawValue ?? "zero")}
+        input: {size: \(network.images.size), channels: \(network.images.channels), border: \((file?.images?.border ?? .zero).rawValue)}
         task: \(task.quoted)
         canonicalizer: \(isModel ? "identity" : canonicalizer)
         backbone:
@@ -243,14 +243,14 @@ struct Wrap: ParsableCommand {
       // Nothing is taught here; one that a prior teaches may be taught further.
       step.isFrozen = !step.from.isEmpty && step.options.prior == 0
       // It sees images as it learned them; one that looks at parts, in the number of colors alone.
-      if let own = file.configuration.data.domain as? ImageDomain, step.seenSize == 0,
+      if let own = file.images, step.seenSize == 0,
         let images = settings.data.domain as? ImageDomain, type(of: step.options).isLearned,
         step.options.isOfParts ? own.channels != images.channels : own.shape != images.shape
       {
         step.seenSize = step.options.isOfParts ? images.size : own.size
         step.seenChannels = own.channels
       }
-      if let own = file.configuration.data.domain as? ImageDomain,
+      if let own = file.images,
         let images = settings.data.domain as? ImageDomain, images.size < own.size, !common.quiet
       {
         note(
@@ -312,8 +312,6 @@ struct Wrap: ParsableCommand {
 }
 
 extension ModelFile {
-  /// What lies outside its images.
-  fileprivate var border: BorderPolicy {
-    (configuration.data.domain as? ImageDomain)?.border ?? .zero
-  }
+  /// The images that it learned from.
+  fileprivate var images: ImageDomain? { configuration.data.domain as? ImageDomain }
 }

@@ -14,8 +14,7 @@ extension Graph {
   func folded() -> Graph {
     var uses: [String: [Int]] = [:]
     for (n, node) in nodes.enumerated() {
-      let inner = node.attributes.values.flatMap(\.outerNames)
-      for name in node.inputs + inner where !name.isEmpty { uses[name, default: []].append(n) }
+      for name in node.reads where !name.isEmpty { uses[name, default: []].append(n) }
     }
     for name in outputs { uses[name, default: []].append(-1) }
     /// The node that alone takes the result of another, as its first input.

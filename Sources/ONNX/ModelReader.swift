@@ -120,17 +120,9 @@ struct ModelReader {
     for output in proto.output where !isKnown(output.name) {
       throw ONNXError("Nothing makes the output '\(output.name)'.")
     }
-    // Without what nothing needs.
-    var needed = Set(proto.output.map(\.name))
-    var kept: [Node] = []
-    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
-      kept.append(node)
-      needed.formUnion(node.inputs)
-      for case .graph(let inner) in node.attributes.values { needed.formUnion(inner.outerNames) }
-    }
     return Graph(
-      inputs: inputs, outputs: proto.output.map(\.name), constants: constants,
-      nodes: kept.reversed())
+      inputs: inputs, outputs: proto.output.map(\.name), constants: constants, nodes: nodes
+    ).withoutDead()
   }
 
   private mutating func nodes(_ protos: [Onnx_NodeProto]) throws -> [Node] {

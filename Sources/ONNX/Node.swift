@@ -25,6 +25,9 @@ struct Node: Sendable {
       attributes: attributes, followers: followers)
   }
 
+  /// The values that it takes, and those that graphs in it read from outside.
+  var reads: [String] { inputs + attributes.values.flatMap(\.outerNames) }
+
   var text: String { "\(operation) '\(name)' (opset \(opset))" }
 }
 
@@ -62,8 +65,7 @@ final class Graph: Sendable {
     (self.constants, self.nodes) = (constants, nodes)
     var last: [String: Int] = [:]
     for (n, node) in nodes.enumerated() {
-      for name in node.inputs + node.outputs { last[name] = n }
-      for name in node.attributes.values.flatMap(\.outerNames) { last[name] = n }
+      for name in node.reads + node.outputs { last[name] = n }
     }
     for name in outputs { last[name] = nil }
     var released = [[String]](repeating: [], count: nodes.count)
@@ -112,11 +114,11 @@ final class Graph: Sendable {
   }
 
   /// Without what no output needs.
-  private func withoutDead() -> Graph {
+  func withoutDead() -> Graph {
     var (needed, kept) = (Set(outputs), [Node]())
     for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
       kept.append(node)
-      needed.formUnion(node.inputs + node.attributes.values.flatMap(\.outerNames))
+      needed.formUnion(node.reads)
     }
     return Graph(
       inputs: inputs, outputs: outputs, constants: constants, nodes: kept.reversed())
@@ -127,8 +129,7 @@ final class Graph: Sendable {
     var own = Set(inputs).union(constants.keys)
     var outer: Set<String> = []
     for node in nodes {
-      outer.formUnion(
-        (node.inputs + node.attributes.values.flatMap(\.outerNames)).filter { !own.contains($0) })
+      outer.formUnion(node.reads.filter { !own.contains($0) })
       own.formUnion(node.outputs)
     }
     return outer.union(outputs.filter { !own.contains($0) }).subtracting([""])

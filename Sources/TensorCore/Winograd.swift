@@ -19,8 +19,11 @@ extension ConvolutionPlan {
     guard ConvolutionPlan.winogradApplies(weight, geometry), batch * pixels > 0 else {
       return .direct
     }
-    return wanted ?? (min(channels, outChannels) >= 8 ? .winograd : .direct)
+    return wanted ?? (ConvolutionPlan.winogradPays(weight) ? .winograd : .direct)
   }
+
+  /// Whether the transforms are less than what they save.
+  static func winogradPays(_ weight: Shape) -> Bool { min(weight[2], weight[3]) >= 8 }
 
   /// Whether a convolution can be computed by Winograd's algorithm.
   static func winogradApplies(_ weight: Shape, _ geometry: ConvolutionGeometry) -> Bool {
@@ -213,8 +216,8 @@ public struct PreparedConvolution: Sendable {
     self.bias = bias
     self.relu = relu
     self.geometry = geometry
-    if ConvolutionPlan.winogradApplies(weight.shape, geometry), weight.shape[2] >= 8,
-      weight.shape[3] >= 8
+    if ConvolutionPlan.winogradApplies(weight.shape, geometry),
+      ConvolutionPlan.winogradPays(weight.shape)
     {
       matrices = WinogradPlan.matrices(weight)
     } else {

@@ -21,13 +21,14 @@ import Training
   }
 
   private func configuration(
-    _ backbone: String,
+    _ backbone: String, task: String = "classify",
     canonicalizer: String = "{kind: learned, group: C4, prior: 1, layers: 1, kernel: 3}"
   ) throws -> RunConfiguration {
     try RunConfiguration(
       text: """
         data: {kind: folder, path: nowhere}
         input: {size: 8, channels: 1}
+        task: \(task)
         canonicalizer: \(canonicalizer)
         backbone: \(backbone)
         """, source: "test")
@@ -116,14 +117,8 @@ import Training
           node("Identity", ["s"], ["y"]),
         ], inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
         constants: [tensor("w", [1, 1, 1, 1], [3])]))
-    let made = try RunConfiguration(
-      text: """
-        data: {kind: folder, path: nowhere}
-        input: {size: 8, channels: 1}
-        task: segment
-        canonicalizer: identity
-        backbone: {kind: onnx, path: \(file.path)}
-        """, source: "test"
+    let made = try configuration(
+      "{kind: onnx, path: \(file.path)}", task: "segment", canonicalizer: "identity"
     ).makeModel(classNames: [])
     var random = RandomStream(seed: 4, name: "images")
     let images = Tensor.uniform([2, 8, 8, 1], using: &random)
@@ -166,14 +161,8 @@ import Training
         ],
         inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
         constants: [tensor("w", [64, 2], (0..<128).map { Float($0 % 7) / 10 })]))
-    let made = try RunConfiguration(
-      text: """
-        data: {kind: folder, path: nowhere}
-        input: {size: 8, channels: 1}
-        task: vectors
-        canonicalizer: identity
-        backbone: {kind: onnx, path: \(file.path)}
-        """, source: "test"
+    let made = try configuration(
+      "{kind: onnx, path: \(file.path)}", task: "vectors", canonicalizer: "identity"
     ).makeModel(classNames: [])
     let images = Tensor.ones([1, 8, 8, 1])
     let told = try #require(made as? CanonicalizedModel).predict(images).output
