@@ -116,7 +116,7 @@ let package = Package(
     tests(
       "Training",
       [
-        "Training", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "Optimizers",
+        "Training", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "ONNX", "Optimizers",
         "Datasets",
         "Canonicalization", "TensorCore",
       ]),

@@ -5,7 +5,7 @@ extension Variable {
   ///
   /// **Shapes.** `[…, m, k]` and `[…, k, n]`, or `[k, n]` → `[…, m, n]`.
   public func matmul(_ other: Variable) -> Variable {
-    Variable(value.matmul(other.value), inputs: [self, other]) {
+    Variable(value.matmul(other.value), inputs: [self, other], operation: .product) {
       [a = value, b = other.value, na = requiresGradient, nb = other.requiresGradient] dy in
       let da = na ? dy.matmul(b.transposed()).summed(to: a.shape) : nil
       guard nb else { return [da, nil] }
@@ -40,7 +40,10 @@ extension Variable {
     _ value: Tensor, _ weight: Variable, _ bias: Variable?, _ relu: Bool,
     _ geometry: ConvolutionGeometry
   ) -> Variable {
-    Variable(value, inputs: [self, weight] + (bias.map { [$0] } ?? [])) {
+    Variable(
+      value, inputs: [self, weight] + (bias.map { [$0] } ?? []),
+      operation: .convolution(geometry, isClamped: relu)
+    ) {
       [
         x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient,
         nb = bias?.requiresGradient ?? false
@@ -57,7 +60,9 @@ extension Variable {
   /// The maximum over windows of `size` × `size` pixels; the gradient goes to each window's maximum.
   public func maxPooled(size: Int, stride: Int? = nil) -> Variable {
     let (pooled, choice) = value.maxPooled(size: size, stride: stride ?? size)
-    return Variable(pooled, inputs: [self]) { [shape] dy in
+    return Variable(
+      pooled, inputs: [self], operation: .maximumPool(size: size, stride: stride ?? size)
+    ) { [shape] dy in
       [dy.maxPoolGradient(inputShape: shape, choice: choice)]
     }
   }
@@ -72,7 +77,7 @@ extension Variable {
   /// Each pixel repeated `factor` × `factor` times.
   public func upsampled(_ factor: Int) -> Variable {
     let (n, h, w, c) = (shape[0], shape[1], shape[2], shape[3])
-    let wide = reshaped([n, h, 1, w, 1, c]) + Variable(.zeros([n, h, factor, w, factor, c]))
+    let wide = reshaped([n, h, 1, w, 1, c]) + Variable(.zeros([1, 1, factor, 1, factor, 1]))
     return wide.reshaped([n, h * factor, w * factor, c])
   }
 }

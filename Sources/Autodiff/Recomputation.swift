@@ -18,6 +18,7 @@ extension Variable {
     with weights: [Variable], members: Int,
     _ body: @escaping @Sendable (_ members: Variable, _ weights: [Variable]) -> Variable
   ) -> Variable {
+    if isTraced { return body(self, weights) }
     let parts = stride(from: 0, to: shape[0], by: members).map {
       $0..<min(shape[0], $0 + members)
     }

@@ -5,7 +5,10 @@ extension Variable {
   /// The sum over some axes, or all; the pullback repeats.
   public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
     let kept = value.sum(axes, keepingAxes: true).shape
-    return Variable(value.sum(axes, keepingAxes: keepingAxes), inputs: [self]) { [shape] dy in
+    let summed = (axes ?? Array(0..<shape.rank)).map(shape.resolve)
+    return Variable(
+      value.sum(axes, keepingAxes: keepingAxes), inputs: [self], operation: .sum(axes: summed)
+    ) { [shape] dy in
       [dy.reshaped(kept).broadcast(to: shape)]
     }
   }
@@ -18,18 +21,25 @@ extension Variable {
 
   /// The same elements in another shape; one extent may be −1.
   public func reshaped(_ extents: [Int]) -> Variable {
-    Variable(value.reshaped(extents), inputs: [self]) { [shape] dy in [dy.reshaped(shape)] }
+    Variable(value.reshaped(extents), inputs: [self], operation: .reshape) { [shape] dy in
+      [dy.reshaped(shape)]
+    }
   }
 
   /// The axes in another order; the pullback puts them back.
   public func permuted(_ order: [Int]) -> Variable {
     let back = order.indices.map { axis in order.firstIndex(of: axis) ?? axis }
-    return Variable(value.permuted(order), inputs: [self]) { dy in [dy.permuted(back)] }
+    return Variable(value.permuted(order), inputs: [self], operation: .permute(order)) { dy in
+      [dy.permuted(back)]
+    }
   }
 
   /// A range along an axis; the pullback pads with zeros.
   public func sliced(_ range: Range<Int>, axis: Int = 0) -> Variable {
-    Variable(value.sliced(range, axis: axis), inputs: [self]) { [shape] dy in
+    Variable(
+      value.sliced(range, axis: axis), inputs: [self],
+      operation: .slice(range, axis: shape.resolve(axis))
+    ) { [shape] dy in
       var origin = [Int](repeating: 0, count: shape.rank)
       origin[shape.resolve(axis)] = range.lowerBound
       var gradient = Tensor.zeros(shape)
@@ -54,7 +64,10 @@ extension Variable {
   /// The variables joined along an axis; the pullback takes them apart.
   public static func concatenated(_ parts: [Variable], axis: Int = 0) -> Variable {
     let extents = parts.map { $0.shape[axis] }
-    return Variable(Tensor.concatenated(parts.map(\.value), axis: axis), inputs: parts) { dy in
+    return Variable(
+      Tensor.concatenated(parts.map(\.value), axis: axis), inputs: parts,
+      operation: .concatenate(axis: axis)
+    ) { dy in
       var start = 0
       return extents.map { extent in
         defer { start += extent }

@@ -14,13 +14,32 @@ public final class Variable {
   public let value: Tensor
   /// Whether a gradient may flow to here.
   public let requiresGradient: Bool
-  private(set) var inputs: [Variable]
+  /// Whether it comes from an input whose computation is written down: see `init(traced:)`.
+  public let isTraced: Bool
+  /// What made it, where that is recorded.
+  public let operation: Operation?
+  /// What it was computed from, as far as that is recorded.
+  public private(set) var inputs: [Variable]
   fileprivate var pullback: ((Tensor) -> [Tensor?])?
 
   /// Creates a leaf: a constant, or a variable that gradients are taken by.
   public init(_ value: Tensor, requiresGradient: Bool = false) {
     self.value = value
     self.requiresGradient = requiresGradient
+    isTraced = false
+    operation = nil
+    inputs = []
+    pullback = nil
+  }
+
+  /// Creates a leaf whose whole computation is recorded, so that it can be written down in another form.
+  ///
+  /// Everything computed from it is traced too: shortcuts that predictions take are then left out.
+  public init(traced value: Tensor) {
+    self.value = value
+    requiresGradient = true
+    isTraced = true
+    operation = nil
     inputs = []
     pullback = nil
   }
@@ -30,11 +49,17 @@ public final class Variable {
   /// - Parameters:
   ///   - value: The result.
   ///   - inputs: What it was computed from.
+  ///   - operation: What it is, for who writes computations down; one without can be trained, and not be exported.
   ///   - pullback: Gives, for the gradient by the result, the gradient by each input (of the
   ///     input's shape), or `nil` for one that has none.
-  public init(_ value: Tensor, inputs: [Variable], pullback: @escaping (Tensor) -> [Tensor?]) {
+  public init(
+    _ value: Tensor, inputs: [Variable], operation: Operation? = nil,
+    pullback: @escaping (Tensor) -> [Tensor?]
+  ) {
     self.value = value
     requiresGradient = inputs.contains { $0.requiresGradient }
+    isTraced = requiresGradient && inputs.contains { $0.isTraced }
+    self.operation = isTraced ? operation : nil
     self.inputs = requiresGradient ? inputs : []
     self.pullback = requiresGradient ? pullback : nil
   }
@@ -61,7 +86,9 @@ public final class Variable {
   public var shape: Shape { value.shape }
 
   /// The same value as a constant: no gradient flows through it.
-  public var detached: Variable { Variable(value) }
+  public var detached: Variable {
+    isTraced ? Variable(value, inputs: [self], operation: .same) { _ in [nil] } : Variable(value)
+  }
 }
 
 /// The gradients of a scalar by the variables that it was computed from.

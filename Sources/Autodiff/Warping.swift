@@ -23,7 +23,8 @@ extension Variable {
           matrix: Array(numbers.prefix(4)), offset: width == 6 ? Array(numbers.suffix(2)) : [0, 0])
       }
     return Variable(
-      value.warped(by: sampling, interpolation, border: border), inputs: [self, maps]
+      value.warped(by: sampling, interpolation, border: border), inputs: [self, maps],
+      operation: .warp(interpolation, border)
     ) {
       [x = value, nx = requiresGradient, nm = maps.requiresGradient] dy in
       let gradients = dy.warpGradients(
@@ -32,6 +33,27 @@ extension Variable {
         (map.matrix + (width == 6 ? map.offset : [])).map { Float($0) }
       }
       return [gradients.images, nm ? Tensor(byMap, shape: [sampling.count, width]) : nil]
+    }
+  }
+
+  /// Each image under every one of some maps.
+  ///
+  /// **Shapes.** `[batch, height, width, channels]` → `[batch · maps, height, width, channels]`, an image's copies together.
+  public func warped(
+    byEach maps: [SamplingMap], _ interpolation: Interpolation = .bilinear,
+    border: BorderPolicy = .zero
+  ) -> Variable {
+    let count = shape[0]
+    let rows = (0..<count).flatMap { [Int](repeating: $0, count: maps.count) }
+    let all = (0..<count).flatMap { _ in maps }
+    let copies = value.gathered(rows)
+    return Variable(
+      copies.warped(by: all, interpolation, border: border), inputs: [self],
+      operation: .warpByEach(maps, interpolation, border)
+    ) { dy in
+      let gradients = dy.warpGradients(
+        images: copies, maps: all, interpolation, border: border, ofMaps: false)
+      return [gradients.images.map { $0.scattered(rows, count: count) }]
     }
   }
 }

@@ -35,7 +35,8 @@ public struct Canon: ParsableCommand {
     subcommands: [
       Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self,
       Verify.self, Report.self,
-      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Wrap.self, Info.self,
+      Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Wrap.self, Export.self,
+      Info.self,
       Components.self,
     ])
 

@@ -64,6 +64,29 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
   }
 }
 
+extension ChosenTie: ExportableCanonicalizer where Base: ExportableCanonicalizer {
+  public var inputs: any ExportableQuantity { base.inputs }
+
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    let all = try base.candidateVariables(of: batch, on: tape)
+    var scores: [Variable] = []
+    for pose in all {
+      let form = try base.inputs.act(pose.inverse, on: batch)
+      scores.append(network(form, on: tape).reshaped([-1, 1]))
+    }
+    let table = Variable.concatenated(scores, axis: 1)
+    let best = table.firstLargest()
+    var chosen = PoseVariables.chosen(best, of: all)
+    if all.count > 1 {
+      let lead = table.lead(of: best)
+      chosen.margin = chosen.margin.map { Variable.smaller($0, lead) } ?? lead
+    }
+    return chosen
+  }
+}
+
 extension ChosenTie: ImageCanonicalizer where Base: ImageCanonicalizer {
   public typealias PoseGroup = Base.PoseGroup
 }

@@ -159,6 +159,28 @@ public struct ClassPoseCanonicalizer: ImageCanonicalizer {
   }
 }
 
+extension ClassPoseCanonicalizer: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let images = batch * Variable(mask)
+    let directions = (0..<turns).map { turn -> Variable in
+      let g = PlanarIsometry(residual: 2 * .pi * Double(turn) / Double(turns))
+      let turned = images.warped(
+        byEach: [g.samplingMap], action.interpolation, border: action.border)
+      let pose = encoder(turned, on: tape).pose
+      let length = pose.squared().sum([1], keepingAxes: true).squareRoot()
+      let (c, s) = (Float(cos(g.angle)), Float(sin(g.angle)))
+      // Turned back, and of length 1.
+      return pose.divided(by: length, orElse: 0)
+        .matmul(Variable(Tensor([c, -s, s, c], shape: [2, 2]))) * (1 / Float(turns))
+    }
+    let sum = directions.dropFirst().reduce(directions[0], +)
+    let length = sum.squared().sum([1], keepingAxes: true).squareRoot()
+    return PoseVariables(
+      cosine: sum.column(0).divided(by: length, orElse: 1),
+      sine: sum.column(1).divided(by: length, orElse: 0), margin: length.reshaped([-1]))
+  }
+}
+
 extension ClassPoseCanonicalizer {
   /// Mixtures of 24 templates: the softmax of eight times a linear map of points of the sphere, sharp enough to choose few.
   static func templates(

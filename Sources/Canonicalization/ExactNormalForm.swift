@@ -1,3 +1,4 @@
+import Autodiff
 public import Symmetry
 public import TensorCore
 
@@ -107,5 +108,44 @@ extension PlanarGroup {
     return exactPoses(of: gray) { images in
       (0..<images.shape[0]).map { find(images[$0].elements, height, width) }
     }
+  }
+}
+
+extension Variable {
+  /// Square images `[batch, side, side]` of one channel in exact normal form, and the matrices of the elements by which
+  /// they came from it, `[batch, 2, 2]`: what `ExactNormalForm` finds, as a computation.
+  func exactNormalForm(_ group: some PlanarGroup) -> (images: Variable, moves: Variable) {
+    let side = shape[1]
+    let half = side * side / 2
+    let reversed = Variable(
+      Tensor(
+        (0..<side * side).map { $0 / side + $0 % side == side - 1 ? 1 : 0 }, shape: [side, side]))
+    var best: (image: Variable, matrix: Variable)?
+    for element in group.exactElements {
+      let m = group.isometry(element).matrix.map { Float($0.rounded()) }
+      // Where rows and columns of a copy lie in the image.
+      var copy = self
+      if m[0] + m[1] < 0 { copy = copy.matmul(reversed) }
+      if m[2] + m[3] < 0 { copy = reversed.matmul(copy) }
+      if m[0] == 0 { copy = copy.permuted([0, 2, 1]) }
+      let matrix = zeroPerMember + Variable(Tensor(m))
+      guard let known = best else {
+        best = (copy, matrix)
+        continue
+      }
+      // Read from the middle, the first difference decides.
+      let apart = (copy - known.image).reshaped([-1, side * side])
+      let read = Variable.concatenated(
+        [apart.sliced(half..<side * side, axis: 1), apart.sliced(0..<half, axis: 1)], axis: 1)
+      let isFirst = (-read.isEqual(to: Variable(Tensor(0))) + 1).firstLargest()
+      let isLarger = (isFirst * read).sum([1], keepingAxes: true)
+        .isGreater(than: Variable(Tensor(0)))
+      best = (
+        .choose(isLarger.reshaped([-1, 1, 1]), copy, known.image),
+        .choose(isLarger, matrix, known.matrix)
+      )
+    }
+    guard let best else { return (self, zeroPerMember + Variable(Tensor([1, 0, 0, 1]))) }
+    return (best.image, best.matrix.reshaped([-1, 2, 2]))
   }
 }

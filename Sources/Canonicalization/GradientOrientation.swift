@@ -1,3 +1,4 @@
+public import Autodiff
 import Glibc
 import Layers
 public import Settings
@@ -58,6 +59,52 @@ public struct GradientOrientation: ImageCanonicalizer {
     let ties = peaks.dropFirst().filter { histogram[$0] == histogram[best] }
     return Pose(
       isometry(best), margin: Float(1 - next / histogram[best]), ties: ties.map(isometry))
+  }
+}
+
+extension GradientOrientation: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    let gray =
+      (batch.mean([3], keepingAxes: true)
+      * Variable(discMask(height: height, width: width))).reshaped([-1, height, width])
+    func part(_ y: Int, _ x: Int) -> Variable {
+      gray.sliced(y..<y + height - 2, axis: 1).sliced(x..<x + width - 2, axis: 2)
+        .reshaped([-1, (height - 2) * (width - 2), 1])
+    }
+    let (dx, dy) = (part(1, 2) - part(1, 0), part(0, 1) - part(2, 1))
+    let place = (Variable.arcTangent(across: dy, along: dx) * (1 / (2 * .pi)) + 1) * Float(bins)
+    let numbers = (0..<bins).map { Float($0) }
+    let apart = place - Variable(Tensor(numbers, shape: [1, 1, bins]))
+    let shares = (-apart.magnitude + 1).relu() + (-(apart - Float(bins)).magnitude + 1).relu()
+    let votes = ((dx.squared() + dy.squared()).squareRoot() * shares).sum([1])
+    /// The histogram moved on by bins, as a product.
+    func moved(_ histogram: Variable, _ shifts: [(by: Int, weight: Float)]) -> Variable {
+      var table = [Float](repeating: 0, count: bins * bins)
+      for i in 0..<bins {
+        for (by, weight) in shifts { table[(i + by + bins) % bins * bins + i] += weight }
+      }
+      return histogram.matmul(Variable(Tensor(table, shape: [bins, bins])))
+    }
+    let here = (0..<3).reduce(votes) { all, _ in
+      moved(all, [(-1, 0.25), (0, 0.5), (1, 0.25)])
+    }
+    let (before, after) = (moved(here, [(-1, 1)]), moved(here, [(1, 1)]))
+    let isPeak = here.isGreater(than: before) * (-after.isGreater(than: here) + 1)
+    let none = Variable(Tensor(-1))
+    let peaks = Variable.choose(isPeak, here, none)
+    let best = peaks.firstLargest()
+    func at(_ values: Variable) -> Variable { (best * values).sum([1], keepingAxes: true) }
+    let (a, b, c) = (at(before), at(here), at(after))
+    let shift = (a - c).divided(by: (a - b * 2 + c) * 2, orElse: 0)
+    let bin = best.matmul(Variable(Tensor(numbers, shape: [bins, 1])))
+    let hasPeak = isPeak.maximum(1, keepingAxes: true)
+    let angle = Variable.choose(
+      hasPeak, (bin + shift) * Float(2 * .pi / Double(bins)), Variable(Tensor(0)))
+    let next = Variable.choose(best, none, peaks).maximum(1, keepingAxes: true).relu()
+    let margin = Variable.choose(hasPeak, -(next / b) + 1, Variable(Tensor(0)))
+    return PoseVariables(
+      cosine: angle.cosine(), sine: angle.sine(), margin: margin.reshaped([-1]))
   }
 }
 

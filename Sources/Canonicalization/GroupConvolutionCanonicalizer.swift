@@ -54,6 +54,8 @@ public struct GroupConvolutionCanonicalizer<Group: FiniteGroup & PlanarGroup>: S
   }
 }
 
+extension GroupConvolutionCanonicalizer: ExportableCanonicalizer {}
+
 /// The settings of `{kind: learned}`.
 public struct LearnedOptions: CanonicalizerOptions {
   public static let kind = "learned"

@@ -1,3 +1,4 @@
+public import Autodiff
 import Layers
 public import Settings
 public import Symmetry
@@ -129,4 +130,10 @@ public struct IdentityStep: TrainableCanonicalizer {
   public func poses(of batch: Tensor) -> [Pose<Motion>] {
     [Pose](repeating: Pose(Motion()), count: batch.shape[0])
   }
+}
+
+extension IdentityStep: ExportableCanonicalizer {
+  /// Nothing is moved.
+  public var inputs: any ExportableQuantity { Scores() }
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables { PoseVariables() }
 }

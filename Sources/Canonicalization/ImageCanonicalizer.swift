@@ -36,3 +36,7 @@ public struct IdentityCanonicalizer: ImageCanonicalizer {
     [Pose](repeating: Pose(Cyclic(1).identity), count: batch.shape[0])
   }
 }
+
+extension IdentityCanonicalizer: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables { PoseVariables() }
+}

@@ -1,4 +1,4 @@
-import Autodiff
+public import Autodiff
 import Glibc
 import Layers
 public import Settings
@@ -55,6 +55,38 @@ public struct MomentNormalization: TrainableCanonicalizer {
       let scale = (square / mass).squareRoot() / spread
       return Pose(AffineMap(matrix: [scale, 0, 0, scale]))
     }
+  }
+}
+
+extension MomentNormalization: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    let unit = AffineImageAction.unit(of: batch.value)
+    // Of each pixel: 1, x, y and the square of the distance.
+    let columns = (0..<height * width).flatMap { i -> [Float] in
+      let x = (Double(i % width) - Double(width - 1) / 2) / unit
+      let y = (Double(i / width) - Double(height - 1) / 2) / unit
+      return [1, Float(x), Float(y), Float(x * x + y * y)]
+    }
+    let moments = batch.mean([3]).relu().reshaped([-1, height * width])
+      .matmul(Variable(Tensor(columns, shape: [height * width, 4])))
+    let (mass, zero) = (moments.column(0), Variable(Tensor(0)))
+    guard moment == .scale else {
+      let shift = moments.sliced(1..<3, axis: 1).divided(by: mass, orElse: 0)
+      return PoseVariables(translation: shift, margin: found(mass.isGreater(than: zero)))
+    }
+    let square = moments.column(3)
+    let scale = Variable.choose(
+      square.isGreater(than: zero), (square / mass).squareRoot() * Float(1 / spread),
+      Variable(Tensor(1)))
+    return PoseVariables(
+      matrix: (scale * Variable(Tensor([1, 0, 0, 1]))).reshaped([-1, 2, 2]), isOrthogonal: false,
+      margin: found(square.isGreater(than: zero)))
+  }
+
+  /// An infinite margin where there is something, else 0.
+  private func found(_ isThere: Variable) -> Variable {
+    Variable.choose(isThere, Variable(Tensor(.infinity)), Variable(Tensor(0))).reshaped([-1])
   }
 }
 

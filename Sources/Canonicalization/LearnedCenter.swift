@@ -90,6 +90,16 @@ public struct LearnedCenter: TrainableCanonicalizer {
   }
 }
 
+extension LearnedCenter: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let weights = weights(of: batch, on: tape)
+    let part = weights.sum([1, 2, 3])
+    let mass = batch.mean([3]).relu().sum([1, 2])
+    let shift = centers(of: weights) * Float(1 / AffineImageAction.unit(of: batch.value))
+    return PoseVariables(translation: shift, margin: part.divided(by: mass, orElse: 0))
+  }
+}
+
 /// The settings of `{kind: learned-center}`.
 public struct LearnedCenterOptions: CanonicalizerOptions {
   public static let kind = "learned-center"

@@ -43,23 +43,30 @@ public struct LearnedFrame: PointCanonicalizer {
   public var parameters: [(name: String, parameter: Parameter)] { network.parameters }
 
   private static func channelCount(_ action: PointAction, _ neighbors: Int) -> Int {
-    features(of: .zeros([1, max(2, neighbors + 1), action.width]), action, neighbors).shape[3]
+    features(
+      of: Variable(.zeros([1, max(2, neighbors + 1), action.width])), action, neighbors
+    ).shape[3]
   }
 
   /// The vectors that describe each member, `[batch, members, d, channels]`.
   private static func features(
-    of batch: Tensor, _ action: PointAction, _ neighbors: Int
-  ) -> Tensor {
-    let (count, members) = (batch.shape[0], batch.shape[1])
+    of batch: Variable, _ action: PointAction, _ neighbors: Int
+  ) -> Variable {
+    let members = batch.shape[1]
     let d = action.group.spaceDimension
     let origins = action.origins(of: batch)
-    var vectors: [Tensor] = []
-    var numbers: [Tensor] = []
+    var vectors: [Variable] = []
+    var numbers: [Variable] = []
     for (kind, values) in action.parts(of: batch) {
       switch kind {
       case .point:
-        vectors.append(values - origins)
-        if neighbors > 0 { vectors.append(values.meanStepToNeighbors(neighbors)) }
+        vectors.append(origins.map { values - $0 } ?? values)
+        if neighbors > 0 {
+          vectors.append(
+            values.isTraced
+              ? values.meanStepToNeighbors(neighbors)
+              : Variable(values.value.meanStepToNeighbors(neighbors)))
+        }
       case .vector: vectors.append(values)
       case .scalars(let count):
         numbers += (0..<count).map { values.sliced($0..<$0 + 1, axis: 2) }
@@ -67,19 +74,19 @@ public struct LearnedFrame: PointCanonicalizer {
     }
     vectors += numbers.flatMap { number in vectors.map { $0 * number } }
     if d == 3 && !action.group.hasReflections {
-      let first = Variable(vectors[0])
-      vectors += vectors.dropFirst().map { first.crossed(with: Variable($0), axis: 2).value }
+      let first = vectors[0]
+      vectors += vectors.dropFirst().map { first.crossed(with: $0, axis: 2) }
     }
-    return .concatenated(vectors.map { $0.reshaped([count, members, d, 1]) }, axis: 3)
+    return .concatenated(vectors.map { $0.reshaped([-1, members, d, 1]) }, axis: 3)
   }
 
   /// The vectors that the network finds, `[batch, d, d]`, or `[batch, d, d − 1]` for a rotation.
-  private func vectors(of batch: Tensor, on tape: Tape) -> Variable {
-    network(Variable(LearnedFrame.features(of: batch, action, neighbors)), on: tape)
+  private func vectors(of batch: Variable, on tape: Tape) -> Variable {
+    network(LearnedFrame.features(of: batch, action, neighbors), on: tape)
   }
 
   public func poses(of batch: Tensor) -> [Pose<AffineMap>] {
-    poses(of: batch, by: vectors(of: batch, on: .inference()))
+    poses(of: batch, by: vectors(of: Variable(batch), on: .inference()))
   }
 
   /// Poses of networks that are left when channels are dropped as in training, always the same ones.
@@ -90,7 +97,7 @@ public struct LearnedFrame: PointCanonicalizer {
   /// arXiv 2402.16077).
   public func frames(of batch: Tensor, count: Int) -> [[WeightedPose<AffineMap>]] {
     var random = RandomStream(seed: 0, name: "frame")
-    let features = Variable(LearnedFrame.features(of: batch, action, neighbors))
+    let features = LearnedFrame.features(of: Variable(batch), action, neighbors)
     let all = (0..<count).map { _ in
       poses(of: batch, by: network.thinned(features, on: .inference(), using: &random))
     }
@@ -115,7 +122,8 @@ public struct LearnedFrame: PointCanonicalizer {
   }
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
-    let frames = vectors(of: batch.value, on: tape).orthonormalized(by: orthonormalization)
+    let frames = vectors(of: Variable(batch.value), on: tape).orthonormalized(
+      by: orthonormalization)
     let (origins, d) = (action.origins(of: batch.value), action.group.spaceDimension)
     func move(_ values: Variable, _ action: PointAction) -> Variable {
       let parts = action.ranges.map { kind, range -> Variable in
@@ -145,6 +153,59 @@ public struct LearnedFrame: PointCanonicalizer {
       }
       return move(values, members.action)
     }
+  }
+}
+
+extension LearnedFrame: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    pose(of: batch, vectors(of: batch, on: tape))
+  }
+
+  /// Networks that are left when channels are dropped, as in `frames(of:count:)`.
+  public func frameVariables(
+    of batch: Variable, count: Int, on tape: Tape
+  ) -> [(pose: PoseVariables, weight: Variable)] {
+    var random = RandomStream(seed: 0, name: "frame")
+    let features = LearnedFrame.features(of: batch, action, neighbors)
+    let poses = (0..<count).map { _ in
+      pose(of: batch, network.thinned(features, on: tape, using: &random))
+    }
+    let least = Variable(Tensor(1e-12))
+    let weights = poses.map { pose -> Variable in
+      let margin = pose.margin ?? batch.zeroPerMember
+      return Variable.choose(margin.isGreater(than: least), margin, least).reshaped([-1, 1])
+    }
+    let total = weights.dropFirst().reduce(weights[0], +)
+    return zip(poses, weights).map { ($0, $1 / total) }
+  }
+
+  private func pose(of batch: Variable, _ vectors: Variable) -> PoseVariables {
+    PoseVariables(
+      matrix: vectors.orthonormalized(by: orthonormalization),
+      translation: action.origins(of: batch)?.reshaped([-1, action.group.spaceDimension]),
+      margin: vectors.frameMargins)
+  }
+}
+
+extension Variable {
+  /// As `Tensor.frameMargins`, `[batch]`.
+  fileprivate var frameMargins: Variable {
+    var axes: [Variable] = []
+    var (shortest, longest): (Variable?, Variable?)
+    for column in 0..<shape[2] {
+      var vector = sliced(column..<column + 1, axis: 2).reshaped([-1, shape[1]])
+      func length() -> Variable { vector.squared().sum([1], keepingAxes: true).squareRoot() }
+      let whole = length()
+      longest = longest.map { -Variable.smaller(-$0, -whole) } ?? whole
+      for axis in axes {
+        vector = vector - (vector * axis).sum([1], keepingAxes: true) * axis
+      }
+      let rest = length()
+      shortest = shortest.map { Variable.smaller($0, rest) } ?? rest
+      axes.append(vector.divided(by: rest, orElse: 0))
+    }
+    guard let shortest, let longest else { return zeroPerMember.reshaped([-1]) }
+    return shortest.divided(by: longest, orElse: 0).reshaped([-1])
   }
 }
 

@@ -104,6 +104,28 @@ public struct LearnedPermutation: SetCanonicalizer {
   }
 }
 
+extension LearnedPermutation: ExportableCanonicalizer {
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    guard case .sort = head else {
+      throw NotExportable(
+        "'assignment' is not exported: the best assignment is found by steps that depend on the numbers."
+      )
+    }
+    let rows = (0..<batch.shape[2]).map { batch.sliced($0..<$0 + 1, axis: 2) }
+    let first = Variable.sorting(by: rows)
+    let scores = network(first.matmul(batch), on: tape)
+    let second = Variable.sorting(by: [-scores])
+    let inOrder = second.matmul(scores)
+    let members = batch.shape[1]
+    guard members > 1 else { return PoseVariables(order: first) }
+    let gaps = inOrder.sliced(0..<members - 1, axis: 1) - inOrder.sliced(1..<members, axis: 1)
+    return PoseVariables(
+      order: second.matmul(first), margin: -((-gaps.reshaped([-1, members - 1])).maximum(1)))
+  }
+}
+
 extension Variable {
   /// The members of each set in the order that a permutation undoes.
   fileprivate func rearranged(by back: [Permutation]) -> Variable {

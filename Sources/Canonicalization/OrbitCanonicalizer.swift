@@ -51,9 +51,16 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
   ///
   /// - Complexity: `order` passes of the network per image.
   public func features(_ batch: Variable, on tape: Tape) -> Variable {
-    let masked = batch.value * discMask(height: batch.shape[1], width: batch.shape[2])
-    return network(Variable(action.orbit(of: masked)), on: tape)
-      .reshaped([batch.shape[0], action.group.order, -1])
+    let mask = discMask(height: batch.shape[1], width: batch.shape[2])
+    // Sampled once for all quarter turns, which is faster, where the computation is not to be written down.
+    let copies =
+      batch.isTraced
+      ? (batch * Variable(mask)).warped(
+        byEach: action.group.elements.map {
+          action.group.isometry(action.group.inverse($0)).samplingMap
+        }, action.interpolation, border: action.border)
+      : Variable(action.orbit(of: batch.value * mask))
+    return network(copies, on: tape).reshaped([batch.shape[0], action.group.order, -1])
   }
 
   public func scores(_ batch: Variable, on tape: Tape) -> Variable {
@@ -79,6 +86,8 @@ public struct OrbitCanonicalizer<Group: FiniteGroup & PlanarGroup>: ScoringCanon
     return (scores(of: features, on: tape), mean)
   }
 }
+
+extension OrbitCanonicalizer: ExportableCanonicalizer {}
 
 extension ImageAction where Group: FiniteGroup {
   /// The copies *g*⁻¹·*x* of each image, for every element in order, `[batch · order, …]`.

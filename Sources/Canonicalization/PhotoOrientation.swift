@@ -1,3 +1,4 @@
+public import Autodiff
 import Layers
 public import Settings
 public import Symmetry
@@ -52,5 +53,21 @@ public struct PhotoOptions: CanonicalizerOptions {
     let network = Backbone.photoCNN(
       size: images.size, channels: images.channels, width: channels, outputs: 1, using: &random)
     return ChosenTie(QuarterTurns(border: images.border), network: MirrorAveraged(network))
+  }
+}
+
+extension QuarterTurns: ExportableCanonicalizer {
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    throw NotExportable("All quarter turns alike are no pose of an image.")
+  }
+
+  public func candidateVariables(of batch: Variable, on tape: Tape) -> [PoseVariables] {
+    let zero = batch.zeroPerMember
+    return (0..<4).map { turn in
+      let matrix = PlanarIsometry(quarterTurns: turn).matrix.map { Float($0) }
+      return PoseVariables(matrix: (zero + Variable(Tensor(matrix))).reshaped([-1, 2, 2]))
+    }
   }
 }

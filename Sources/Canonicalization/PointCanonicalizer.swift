@@ -1,3 +1,4 @@
+public import Autodiff
 public import Symmetry
 public import TensorCore
 
@@ -27,6 +28,10 @@ extension PointAction {
     }
     return points.values.mean([1], keepingAxes: true)
   }
+}
+
+extension IdentityFrame: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables { PoseVariables() }
 }
 
 extension Tensor {
@@ -60,5 +65,36 @@ extension Tensor {
       return result
     }
     return Tensor(steps.flatMap { $0 }, shape: shape)
+  }
+}
+
+extension PointAction {
+  /// The parts of a batch, by what they are.
+  func parts(of batch: Variable) -> [(kind: Columns, values: Variable)] {
+    ranges.map { ($0.kind, batch.sliced($0.range, axis: 2)) }
+  }
+
+  /// The mean of the points of each set, `[batch, 1, d]`; `nil` for a group that leaves the origin.
+  func origins(of batch: Variable) -> Variable? {
+    guard group.hasTranslations, let points = parts(of: batch).first(where: { $0.kind == .point })
+    else { return nil }
+    return points.values.mean([1], keepingAxes: true)
+  }
+}
+
+extension Variable {
+  /// The mean step from each point to its nearest neighbors, as `Tensor.meanStepToNeighbors` finds it; of several
+  /// that are as far all are taken.
+  func meanStepToNeighbors(_ count: Int) -> Variable {
+    let (points, d) = (shape[1], shape[2])
+    let steps = reshaped([-1, 1, points, d]) - reshaped([-1, points, 1, d])
+    let own = Tensor(
+      (0..<points * points).map { $0 % (points + 1) == 0 ? -Float.greatestFiniteMagnitude : 0 },
+      shape: [points, points])
+    let nearness = Variable(own) - steps.squared().sum([3])
+    let last = nearness.largest(count).sliced(count - 1..<count, axis: 2)
+    let isNear = -last.isGreater(than: nearness) + 1
+    let sum = (steps * isNear.reshaped([-1, points, points, 1])).sum([2])
+    return sum / isNear.sum([2], keepingAxes: true)
   }
 }

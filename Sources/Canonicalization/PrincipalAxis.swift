@@ -1,3 +1,4 @@
+public import Autodiff
 import Glibc
 public import Symmetry
 public import TensorCore
@@ -74,5 +75,71 @@ public struct PrincipalAxis: ImageCanonicalizer {
     return Pose(
       third < 0 ? opposite : axis, margin: Float(min(eccentricity, skewness)),
       ties: third == 0 ? [opposite] : [])
+  }
+}
+
+extension PrincipalAxis: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    guard !usesThirdMoment, batch.shape[1] == batch.shape[2] else {
+      return candidateVariables(of: batch, on: tape)[0]
+    }
+    // Both directions tie, of every image: the exact normal form decides.
+    let side = batch.shape[1]
+    let gray = batch.mean([3], keepingAxes: true) * Variable(discMask(height: side, width: side))
+    let (images, moves) = gray.reshaped([-1, side, side]).exactNormalForm(action.group)
+    let found = candidateVariables(of: images.reshaped([-1, side, side, 1]), on: tape)[0]
+    return PoseVariables(matrix: moves).after(found)
+  }
+
+  public func candidateVariables(of batch: Variable, on tape: Tape) -> [PoseVariables] {
+    let (height, width) = (batch.shape[1], batch.shape[2])
+    let (count, zero) = (height * width, Variable(Tensor(0)))
+    let pixels =
+      (batch.mean([3], keepingAxes: true)
+      * Variable(discMask(height: height, width: width))).reshaped([-1, count])
+    let x = Tensor(
+      (0..<count).map { Float($0 % width) - Float(width - 1) / 2 }, shape: [1, count])
+    let y = Tensor(
+      (0..<count).map { Float(height - 1) / 2 - Float($0 / width) }, shape: [1, count])
+    func mean(_ weights: Variable, _ values: Variable) -> Variable {
+      (weights * values).sum([1], keepingAxes: true)
+        .divided(by: weights.sum([1], keepingAxes: true), orElse: 0)
+    }
+    let weights = threshold.map { limit in
+      let above = pixels.isGreater(than: Variable(Tensor(limit)))
+      return Variable.choose(above.maximum(1, keepingAxes: true), above, pixels)
+    }
+    let axisWeights = weights ?? pixels
+    let dx = Variable(x) - mean(axisWeights, Variable(x))
+    let dy = Variable(y) - mean(axisWeights, Variable(y))
+    let (xx, yy) = (mean(axisWeights, dx.squared()), mean(axisWeights, dy.squared()))
+    let (apart, twice) = (xx - yy, mean(axisWeights, dx * dy) * 2)
+    let spread = xx + yy
+    let length = (apart.squared() + twice.squared()).squareRoot()
+    let eccentricity = length.divided(by: spread, orElse: 0)
+    // The axis' angle is half that of (apart, twice): by the half-angle formula that loses no digits.
+    let (cosine, sine) = (
+      apart.divided(by: length, orElse: 1), twice.divided(by: length, orElse: 0)
+    )
+    let larger = (cosine.magnitude * 0.5 + 0.5).squareRoot()
+    let other = sine / (larger * 2)
+    let isFlat = -zero.isGreater(than: cosine) + 1
+    let isDown = zero.isGreater(than: sine)
+    let c = Variable.choose(isFlat, larger, other.magnitude)
+    let s = Variable.choose(isFlat, other, Variable.choose(isDown, -larger, larger))
+    guard usesThirdMoment else {
+      let margin = eccentricity.reshaped([-1])
+      return [1, -1].map { PoseVariables(cosine: c * $0, sine: s * $0, margin: margin) }
+    }
+    let along =
+      (Variable(x) - mean(pixels, Variable(x))) * c + (Variable(y) - mean(pixels, Variable(y))) * s
+    let third = mean(pixels, along * along.squared())
+    let skewness = third.magnitude.divided(by: spread * spread.squareRoot(), orElse: 0)
+    let sign = zero.isGreater(than: third) * -2 + 1
+    return [
+      PoseVariables(
+        cosine: c * sign, sine: s * sign,
+        margin: Variable.smaller(eccentricity, skewness).reshaped([-1]))
+    ]
   }
 }

@@ -37,7 +37,8 @@ public struct ReducedImages<Base: ImageCanonicalizer>: ImageCanonicalizer {
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let small = Variable(batch.value.averaged(to: seen.size, channels: seen.channels))
     var forms = formsAtConstantPoses(batch)
-    forms.priorLoss = base.trainingForms(small, on: tape).priorLoss
+    let seen = base.trainingForms(small, on: tape)
+    (forms.priorLoss, forms.priorLossOfTurned) = (seen.priorLoss, seen.priorLossOfTurned)
     return forms
   }
 }
@@ -90,5 +91,37 @@ extension Tensor {
       return small
     }
     return Tensor(images.flatMap { $0 }, shape: [count, size, size, channels])
+  }
+}
+
+extension ReducedImages: ExportableCanonicalizer where Base: ExportableCanonicalizer {
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    try base.poseVariables(of: averaged(batch), on: tape)
+  }
+
+  public func frameVariables(
+    of batch: Variable, count: Int, on tape: Tape
+  ) throws(NotExportable) -> [(pose: PoseVariables, weight: Variable)] {
+    try base.frameVariables(of: averaged(batch), count: count, on: tape)
+  }
+
+  /// The images averaged down, as two products: of rows, then of columns.
+  private func averaged(_ images: Variable) -> Variable {
+    let (side, size, own) = (images.shape[1], seen.size, images.shape[3])
+    let weights = (0..<size).flatMap { j in
+      (0..<side).map { i in
+        Float(max(0, min((i + 1) * size, (j + 1) * side) - max(i * size, j * side))) / Float(side)
+      }
+    }
+    let rows = Variable(Tensor(weights, shape: [size, side]))
+    let narrow = rows.matmul(images.reshaped([-1, side, side * own])).reshaped(
+      [-1, size, side, own])
+    let small = rows.matmul(narrow.permuted([0, 2, 1, 3]).reshaped([-1, side, size * own]))
+      .reshaped([-1, size, size, own]).permuted([0, 2, 1, 3])
+    if seen.channels == own { return small }
+    let mixed: [Float] = own == 3 ? [0.2126, 0.7152, 0.0722] : [1, 1, 1]
+    return small.matmul(Variable(Tensor(mixed, shape: [own, seen.channels])))
   }
 }

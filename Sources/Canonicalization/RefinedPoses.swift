@@ -63,3 +63,35 @@ public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
     base.trainingForms(batch, on: tape)
   }
 }
+
+extension RefinedPoses: ExportableCanonicalizer where Base: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let elements = base.action.group.elements.map(base.action.group.isometry)
+    let (best, margin, scores) = base.bestVariables(of: batch, on: tape)
+    let matrices = Variable(
+      Tensor(elements.flatMap { $0.matrix.map { Float($0) } }, shape: [elements.count, 4]))
+    let matrix = best.matmul(matrices).reshaped([-1, 2, 2])
+    let sides = elements.compactMap { neighbors(of: $0, elements) }
+    guard sides.count == elements.count, let step = sides.first?.step else {
+      return PoseVariables(matrix: matrix, margin: margin)
+    }
+    /// The scores of the best one's neighbors to a side, `[batch, 1]`.
+    func beside(_ places: [Int]) -> Variable {
+      var table = [Float](repeating: 0, count: elements.count * elements.count)
+      for (i, place) in places.enumerated() { table[place * elements.count + i] = 1 }
+      let moved = scores.matmul(
+        Variable(Tensor(table, shape: [elements.count, elements.count])))
+      return (best * moved).sum([1], keepingAxes: true)
+    }
+    let (left, right) = (beside(sides.map(\.left)), beside(sides.map(\.right)))
+    let here = (best * scores).sum([1], keepingAxes: true)
+    let curvature = left - here * 2 + right
+    let raw = ((left - right) / (curvature * 2))
+    let half = Variable(Tensor(0.5))
+    let offset = -Variable.smaller(-Variable.smaller(raw, half), half)
+    let hasTop = Variable(Tensor(0)).isGreater(than: curvature)
+    let angle = Variable.choose(hasTop, offset * Float(step), Variable(Tensor(0)))
+    return PoseVariables(matrix: matrix, margin: margin)
+      .after(PoseVariables(cosine: angle.cosine(), sine: angle.sine(), margin: nil))
+  }
+}

@@ -1,3 +1,4 @@
+public import Autodiff
 import Glibc
 public import Symmetry
 public import TensorCore
@@ -50,5 +51,29 @@ extension ImageCanonicalizer {
   func restricted(to group: String) -> any TrainableCanonicalizer {
     guard let cyclic = finitePlanarGroup(group) as? Cyclic else { return self }
     return RestrictedPoses(self, to: cyclic)
+  }
+}
+
+extension RestrictedPoses: ExportableCanonicalizer where Base: ExportableCanonicalizer {
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    let pose = try base.poseVariables(of: batch, on: tape)
+    guard let matrix = pose.matrix else { return pose }
+    let order = action.group.order
+    let matrices = Tensor(
+      action.group.elements.flatMap { action.group.isometry($0).matrix.map { Float($0) } },
+      shape: [order, 4])
+    // The nearest rotation has the largest product of the matrices.
+    let rows = matrix.reshaped([-1, 4])
+    let best = rows.matmul(Variable(matrices.transposed())).firstLargest().matmul(
+      Variable(matrices))
+    let along = rows.column(0) * best.column(0) + rows.column(1) * best.column(1)
+    let across = rows.column(1) * best.column(0) - rows.column(0) * best.column(1)
+    let rest = Variable.arcTangent(across: across, along: along).magnitude
+    let lead = (rest * -(Float(order) / .pi) + 1).reshaped([-1])
+    return PoseVariables(
+      matrix: best.reshaped([-1, 2, 2]),
+      margin: pose.margin.map { Variable.smaller($0, lead) } ?? lead)
   }
 }

@@ -83,13 +83,23 @@ extension ScoringCanonicalizer {
         alignment.loss(of: logProbabilities, batch.value, targets, action, on: tape)
       }
     }
+    var forms: TrainingForms
     switch gradient {
     case .mixture(let count):
       let best = logProbabilities.value.sortedColumns().map { Array($0.prefix(count)) }
-      return mixture(of: best, logProbabilities, batch, alignmentLoss, regularization)
+      forms = mixture(of: best, logProbabilities, batch, alignmentLoss, regularization)
     case .straightThrough:
-      return straightThrough(logProbabilities, batch, alignmentLoss, regularization)
+      forms = straightThrough(logProbabilities, batch, alignmentLoss, regularization)
     }
+    let elements = action.group.elements.map(action.group.isometry)
+    forms.priorLossOfTurned = { turns in
+      -logProbabilities.picked(
+        turns.map { turn in
+          let distances = elements.map { O2().distance($0, turn) }
+          return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
+        })
+    }
+    return forms
   }
 
   /// The forms of some poses of each image, given by their indices, best first.
@@ -128,6 +138,47 @@ extension ScoringCanonicalizer {
   /// The cross entropy of the pose against the identity, the first element.
   private func priorLoss(_ logProbabilities: Variable) -> Variable {
     -logProbabilities.picked([Int](repeating: 0, count: logProbabilities.shape[0]))
+  }
+}
+
+extension ScoringCanonicalizer where Self: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let (best, margin, _) = bestVariables(of: batch, on: tape)
+    return PoseVariables(matrix: best.matmul(matrices).reshaped([-1, 2, 2]), margin: margin)
+  }
+
+  /// The best poses, weighted by the softmax of their scores, as `TopPoses` does.
+  public func frameVariables(
+    of batch: Variable, count: Int, on tape: Tape
+  ) -> [(pose: PoseVariables, weight: Variable)] {
+    let (_, margin, scores) = bestVariables(of: batch, on: tape)
+    let shares = (scores * (1 / temperature)).softmax()
+    var (left, frame) = (scores, [(pose: PoseVariables, weight: Variable)]())
+    for _ in 0..<min(count, action.group.order) {
+      let best = left.firstLargest()
+      let matrix = best.matmul(matrices).reshaped([-1, 2, 2])
+      let share = (best * shares).sum([1], keepingAxes: true)
+      frame.append((PoseVariables(matrix: matrix, margin: margin), share))
+      left = .choose(best, Variable(Tensor(-Float.greatestFiniteMagnitude)), left)
+    }
+    let total = frame.dropFirst().reduce(frame[0].weight) { $0 + $1.weight }
+    return frame.map { ($0.pose, $0.weight / total) }
+  }
+
+  /// The elements' matrices, `[order, 4]`.
+  private var matrices: Variable {
+    let all = action.group.elements.flatMap { action.group.isometry($0).matrix.map { Float($0) } }
+    return Variable(Tensor(all, shape: [action.group.order, 4]))
+  }
+
+  /// 1 at the best element of each image, how far it is ahead, and the scores.
+  func bestVariables(
+    of batch: Variable, on tape: Tape
+  ) -> (best: Variable, margin: Variable?, scores: Variable) {
+    let mask = Variable(discMask(height: batch.shape[1], width: batch.shape[2]))
+    let scores = scores(batch * mask, on: tape)
+    let best = scores.firstLargest()
+    return (best, action.group.order > 1 ? scores.lead(of: best) : nil, scores)
   }
 }
 

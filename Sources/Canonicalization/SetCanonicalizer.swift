@@ -1,3 +1,4 @@
+public import Autodiff
 import Layers
 public import Settings
 public import Symmetry
@@ -62,6 +63,44 @@ public struct SortedSet: SetCanonicalizer {
     case .norm: place.reduce(0) { $0 + Double($1) * Double($1) }
     case .hilbert: Double(hilbertIndex(place.map { Double($0) }))
     }
+  }
+}
+
+extension SortedSet: ExportableCanonicalizer {
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    let features = (0..<batch.shape[2]).map { batch.sliced($0..<$0 + 1, axis: 2) }
+    switch rule {
+    case .lexicographic: return PoseVariables(order: .sorting(by: features))
+    case .norm:
+      let squares = batch.sliced(0..<coordinates, axis: 2).squared().sum([2], keepingAxes: true)
+      return PoseVariables(order: .sorting(by: [squares] + features))
+    case .hilbert:
+      throw NotExportable(
+        "Sorting along the Hilbert curve is not exported: it takes the coordinates' bits apart, and there are no such operators for floats."
+      )
+    }
+  }
+}
+
+extension Variable {
+  /// What sorts sets by some keys `[batch, members, 1]`, the first one first, in rising order: 1 where a place, the row, is
+  /// taken by a member.
+  ///
+  /// - Complexity: O(members²) for each key.
+  static func sorting(by keys: [Variable]) -> Variable {
+    let members = keys[0].shape[1]
+    let earlier = (0..<members * members).map { $0 / members < $0 % members ? Float(1) : 0 }
+    // Whether member i stands before j: among those that are the same, by their order.
+    var before = Variable(Tensor(earlier, shape: [1, members, members]))
+    for key in keys.reversed() {
+      let (own, other) = (key, key.permuted([0, 2, 1]))
+      before = .choose(own.isEqual(to: other), before, other.isGreater(than: own))
+    }
+    let places = before.sum([1], keepingAxes: true)
+    let all = Tensor((0..<members).map { Float($0) }, shape: [1, members, 1])
+    return Variable(all).isEqual(to: places)
   }
 }
 

@@ -182,6 +182,32 @@ where Group.Element == PlanarIsometry {
   }
 }
 
+extension SteerableCanonicalizer: ExportableCanonicalizer {
+  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
+    let images = batch * Variable(mask)
+    let sum = (1..<copies).reduce(vectors(of: images, on: tape)) { sum, k in
+      let angle = .pi / 2 * Double(k) / Double(copies)
+      let turned = images.warped(byEach: [PlanarIsometry(residual: angle).samplingMap])
+      let (c, s) = (Float(cos(angle)), Float(sin(angle)))
+      return sum
+        + vectors(of: turned, on: tape).matmul(Variable(Tensor([c, -s, s, c], shape: [2, 2])))
+    }
+    let rows = sum.reshaped([-1, hasReflections ? 4 : 2])
+    let (x, y) = (rows.column(0), rows.column(1))
+    let length = (x.squared() + y.squared()).squareRoot()
+    let (c, s) = (x.divided(by: length, orElse: 1), y.divided(by: length, orElse: 0))
+    guard hasReflections else {
+      return PoseVariables(cosine: c, sine: s, margin: length.reshaped([-1]))
+    }
+    let side = x * rows.column(3) - y * rows.column(2)
+    let across = side.magnitude.divided(by: length, orElse: 0)
+    let isMirrored = Variable(Tensor(0)).isGreater(than: side)
+    return PoseVariables(
+      cosine: c, sine: s, sense: isMirrored * -2 + 1,
+      margin: Variable.smaller(length, across).reshaped([-1]))
+  }
+}
+
 extension Variable {
   /// The first of each image's vectors, of length 1: `[batch, vectors, 2]` → `[batch, 2]`.
   fileprivate func firstDirections() -> Variable {

@@ -111,6 +111,55 @@ public struct Steps: TrainableCanonicalizer {
   }
 }
 
+extension Steps {
+  /// The poses of a batch as a computation, all steps' together.
+  ///
+  /// - Throws: `NotExportable` where a step cannot be written down.
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    try poseVariables(of: batch, after: steps.count, on: tape).pose
+  }
+
+  /// The frame of the last step, on what those before it leave.
+  ///
+  /// - Throws: `NotExportable`.
+  public func frameVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> [(pose: PoseVariables, weight: Variable)] {
+    let (before, seen) = try poseVariables(of: batch, after: steps.count - 1, on: tape)
+    let last = try exportable(steps.count - 1)
+    return try last.frameVariables(of: seen, count: average, on: tape).map {
+      (before.after($0.pose), $0.weight)
+    }
+  }
+
+  private func exportable(_ place: Int) throws(NotExportable) -> any ExportableCanonicalizer {
+    let canonicalizer = steps[place].canonicalizer
+    guard let exportable = canonicalizer as? any ExportableCanonicalizer else {
+      throw NotExportable(
+        "Canonicalizer \(place + 1), a \(type(of: canonicalizer)), is not exported: it finds poses by steps for which ONNX has no operators."
+      )
+    }
+    return exportable
+  }
+
+  /// The poses after some steps, and what the next one sees.
+  private func poseVariables(
+    of batch: Variable, after count: Int, on tape: Tape
+  ) throws(NotExportable) -> (pose: PoseVariables, form: Variable) {
+    guard let inputs = domain.inputs as? any ExportableQuantity else {
+      throw NotExportable("Inputs of \(type(of: domain.inputs)) are not exported.")
+    }
+    var (pose, form) = (PoseVariables(), batch)
+    for place in 0..<max(0, count) {
+      pose = pose.after(try exportable(place).poseVariables(of: form, on: tape))
+      if place + 1 < steps.count { form = try inputs.act(pose.inverse, on: batch) }
+    }
+    return (pose, form)
+  }
+}
+
 /// One of several canonicalizers, with how it is used.
 public struct Step: Sendable {
   public let canonicalizer: any TrainableCanonicalizer
@@ -135,6 +184,9 @@ public struct Step: Sendable {
     if average > 1 && canonicalizer.parameters.isEmpty { return canonicalizer.frameForms(batch) }
     var forms = canonicalizer.trainingForms(batch, on: tape)
     forms.priorLoss = prior > 0 ? forms.priorLoss.map { $0 * prior } : nil
+    forms.priorLossOfTurned = forms.priorLossOfTurned.flatMap { [prior] loss in
+      prior > 0 ? { loss($0) * prior } : nil
+    }
     return forms
   }
 }

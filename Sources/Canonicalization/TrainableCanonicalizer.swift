@@ -31,6 +31,9 @@ public struct TrainingForms {
   /// The prior's loss of each member, `[batch]`: how far its pose is from the identity, for training
   /// data that are upright (Mondal et al., NeurIPS 2023); `nil` where no pose is learned.
   public var priorLoss: Variable?
+  /// The same of images that were turned, told by how much each: a pose is to be that turn; `nil` where a canonicalizer
+  /// takes them as upright anyway.
+  public var priorLossOfTurned: (([PlanarIsometry]) -> Variable)?
   /// The loss, for one-hot classes, that pulls images of a class to a common pose; see `ClassAlignment`.
   public let alignmentLoss: ((Tensor) -> Variable)?
   /// What the canonicalizer wants to be small besides, `[batch]`.

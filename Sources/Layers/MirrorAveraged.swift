@@ -16,9 +16,7 @@ public struct MirrorAveraged: Layer {
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     guard !tape.isTraining else { return network(input, on: tape) }
-    let flips = [Dihedral.Element](
-      repeating: Dihedral.Element(steps: 0, isReflected: true), count: input.shape[0])
-    let mirrored = ImageAction(Dihedral(1)).act(flips, on: input.value)
-    return (network(input, on: tape) + network(Variable(mirrored), on: tape)) * 0.5
+    let mirrored = input.warped(byEach: [PlanarIsometry(isReflected: true).samplingMap])
+    return (network(input, on: tape) + network(mirrored, on: tape)) * 0.5
   }
 }

@@ -38,7 +38,13 @@ public struct Parts: Layer {
   /// - Precondition: Images have a side of `size` at least.
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     let (batch, tiles) = (input.shape[0], parts(of: input.value))
-    let outputs = network(Variable(tiles), on: tape)
+    // Which parts they are is found by numbers, not by operations that could be recorded.
+    let seen =
+      input.isTraced
+      ? Variable(tiles, inputs: [input], operation: .unwritable("the choice of a page's parts")) {
+        _ in [nil]
+      } : Variable(tiles)
+    let outputs = network(seen, on: tape)
     return outputs.reshaped([batch, tiles.shape[0] / max(1, batch), -1]).mean([1])
   }
 

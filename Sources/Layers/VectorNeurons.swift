@@ -67,10 +67,10 @@ public struct VectorMaxPool: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    let along = (input * directions(input, on: tape)).sum([2], keepingAxes: true).value
+    let along = (input * directions(input, on: tape)).sum([2], keepingAxes: true).detached
     let isFurthest = along.isEqual(to: along.maximum(1, keepingAxes: true))
     let share = isFurthest / isFurthest.sum([1], keepingAxes: true)
-    return (input * Variable(share)).sum([1])
+    return (input * share).sum([1])
   }
 }
 

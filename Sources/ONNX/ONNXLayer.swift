@@ -117,6 +117,7 @@ public struct ONNXLayer: Layer {
 
   /// What the network says; NaN where it cannot say anything, as for an index that it computes and that is none.
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    if input.isTraced { return traced(input, on: tape) }
     let count = input.shape[0]
     let size = batch ?? max(1, count)
     var results: [Variable] = []
@@ -138,5 +139,20 @@ public struct ONNXLayer: Layer {
     return results.isEmpty
       ? Variable(.zeros(Shape([0] + output)))
       : results.count == 1 ? results[0] : .concatenated(results)
+  }
+
+  /// The network as one operation of a computation that is to be written down.
+  private func traced(_ input: Variable, on tape: Tape) -> Variable {
+    let given = conventions?.prepared(input) ?? input
+    let result = callAsFunction(Variable(input.value), on: tape).value
+    let isImage = conventions?.isChannelsFirst == true && output.count == 3
+    let operation: Operation =
+      batch == nil
+      ? .own(NetworkCall(model: model, index: index))
+      : .unwritable("a network whose batch its file fixes")
+    let called = Variable(
+      isImage ? result.permuted([0, 3, 1, 2]) : result, inputs: [given], operation: operation
+    ) { _ in [nil] }
+    return isImage ? called.permuted([0, 2, 3, 1]) : called
   }
 }

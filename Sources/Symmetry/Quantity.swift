@@ -91,7 +91,8 @@ public struct Vectors: Quantity {
 
 /// Vector fields on images, `[batch, height, width, 2]`: pixels move as an image's do, and vectors turn.
 public struct VectorField: Quantity {
-  private let pixels: Pixels
+  /// How its places move.
+  public let pixels: Pixels
   public init(border: BorderPolicy = .zero) { pixels = Pixels(border: border) }
 
   public func act(_ motions: [Motion], on batch: Tensor) -> Tensor {

@@ -33,7 +33,9 @@ public struct AdaptiveModel<PoseGroup: FiniteGroup & PlanarGroup>: Predictor {
   }
 
   public func loss(_ examples: Examples, on tape: Tape) -> Variable {
-    let examples = augmented(examples, by: augmentation, on: tape)
+    let examples = tilted(
+      augmented(examples, by: augmentation, on: tape), by: augmentation, on: tape
+    ).examples
     let scores = BestPosePerClass.scores(
       of: Variable(examples.inputs), scorer.action, network: backbone, on: tape)
     return classification.losses(of: scores, Variable(examples["targets"] ?? .zeros([0]))).mean()

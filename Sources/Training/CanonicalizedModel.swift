@@ -54,9 +54,11 @@ public struct CanonicalizedModel: Predictor {
   public var hasOnePose: Bool { steps.average == 1 }
 
   public func loss(_ examples: Examples, on tape: Tape) -> Variable {
-    let examples = augmented(examples, by: augmentation, on: tape)
+    let (examples, tilts) = tilted(
+      augmented(examples, by: augmentation, on: tape), by: augmentation, on: tape)
     let targets = examples["targets"] ?? .zeros([0])
-    let forms = steps.trainingForms(Variable(examples.inputs), on: tape)
+    var forms = steps.trainingForms(Variable(examples.inputs), on: tape)
+    if let tilts, let told = forms.priorLossOfTurned { forms.priorLoss = told(tilts) }
     let own = forms.ownLoss(
       examples.labels.isEmpty || classNames.isEmpty
         ? nil : .oneHot(examples.labels, classes: classNames.count))

@@ -29,7 +29,7 @@ public struct ClassificationTask: Objective {
     Loss.crossEntropy(labelSmoothing: labelSmoothing).perMember(output, targets)
   }
 
-  public func result(of output: Tensor) -> Tensor { output.softmax() }
+  public func result(of output: Variable) -> Variable { output.softmax() }
 
   public func measure(_ results: Tensor, _ targets: Tensor, into meter: inout QualityMeter) {
     meter.add(probabilities: results, labels: targets.largestColumn())

@@ -36,7 +36,7 @@ public struct KeypointTask: Objective {
     Loss.meanSquaredError.perMember(output, inUnits(targets, size))
   }
 
-  public func result(of output: Tensor) -> Tensor { inPixels(output, size) }
+  public func result(of output: Variable) -> Variable { inPixels(output, size) }
   public var presentation: Presentation { .numbers("keypoints") }
 }
 
@@ -81,7 +81,7 @@ public struct DetectionTask: Objective {
     return found + placed * boxWeight
   }
 
-  public func result(of output: Tensor) -> Tensor {
+  public func result(of output: Variable) -> Variable {
     let classes = output.shape[1] - 4
     return .concatenated(
       [
@@ -163,7 +163,7 @@ private func inUnits(_ pixels: Variable, _ size: Int) -> Variable {
   return (pixels - (half - 0.5)) * (1 / half)
 }
 
-private func inPixels(_ units: Tensor, _ size: Int) -> Tensor {
+private func inPixels(_ units: Variable, _ size: Int) -> Variable {
   let half: Float = Float(size) / 2
   return units * half + (half - 0.5)
 }

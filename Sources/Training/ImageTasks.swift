@@ -37,7 +37,7 @@ public struct RestorationTask: ImageTask {
   public func losses(of output: Variable, _ targets: Variable) -> Variable {
     Loss.binaryCrossEntropy.perMember(output, targets)
   }
-  public func result(of output: Tensor) -> Tensor { output.sigmoid() }
+  public func result(of output: Variable) -> Variable { output.sigmoid() }
   public var presentation: Presentation { .images }
 }
 
@@ -53,7 +53,7 @@ public struct SegmentationTask: ImageTask {
   public func losses(of output: Variable, _ targets: Variable) -> Variable {
     Loss.binaryCrossEntropy.perMember(output, targets)
   }
-  public func result(of output: Tensor) -> Tensor { output.sigmoid() }
+  public func result(of output: Variable) -> Variable { output.sigmoid() }
   public var presentation: Presentation { .images }
 }
 

@@ -33,7 +33,7 @@ public protocol Objective: Options {
   func losses(of output: Variable, _ targets: Variable) -> Variable
 
   /// What raw outputs say: probabilities of logits, say.
-  func result(of output: Tensor) -> Tensor
+  func result(of output: Variable) -> Variable
 
   /// Adds results and their targets to what is measured.
   func measure(_ results: Tensor, _ targets: Tensor, into meter: inout QualityMeter)
@@ -69,7 +69,10 @@ extension Objective {
     return output.count == 3 ? "unet" : "paper-cnn"
   }
 
-  public func result(of output: Tensor) -> Tensor { output }
+  public func result(of output: Variable) -> Variable { output }
+
+  /// What a backbone's outputs say.
+  public func result(of output: Tensor) -> Tensor { result(of: Variable(output)).value }
 
   public func measure(_ results: Tensor, _ targets: Tensor, into meter: inout QualityMeter) {
     meter.add(outputs: results, targets: targets)

@@ -149,6 +149,14 @@ extension Predictor {
     augmentation.isNone
       ? examples : moved(examples, by: augmentation.motions(examples.count, on: tape))
   }
+
+  /// Prepared examples each turned a little, and by how much; as they are without a tilt.
+  func tilted(
+    _ examples: Examples, by augmentation: Augmentation, on tape: Tape
+  ) -> (examples: Examples, turns: [PlanarIsometry]?) {
+    guard let turns = augmentation.tilts(examples.count, on: tape) else { return (examples, nil) }
+    return (moved(examples, by: turns.map { Motion(isometry: $0) }), turns)
+  }
 }
 
 /// What a model is made for, beside its own settings.
@@ -191,7 +199,7 @@ public struct Augmentation: Sendable {
   public static let none = Augmentation(factors: [], isTurnOfImages: false, tilt: 0)
 
   /// Whether examples stay as they are.
-  var isNone: Bool { factors.isEmpty && tilt == 0 }
+  var isNone: Bool { factors.isEmpty }
 
   /// A motion for each of some examples.
   func motions(_ count: Int, on tape: Tape) -> [Motion] {
@@ -201,13 +209,16 @@ public struct Augmentation: Sendable {
       }
     }
     var random = tape.stream()
-    let moved = factors.reduce([Motion](repeating: Motion(), count: count)) { motions, factor in
+    return factors.reduce([Motion](repeating: Motion(), count: count)) { motions, factor in
       motions.map { $0.after(factor.sample(&random)) }
     }
-    guard tilt > 0 else { return moved }
-    return zip(moved, tape.uniform([count]).elements).map { motion, place in
-      let angle = tilt * (2 * Double(place) - 1)
-      return motion.after(Motion(isometry: PlanarIsometry(residual: angle)))
+  }
+
+  /// A turn within the tilt for each of some images, of which a prior is told; `nil` without one.
+  func tilts(_ count: Int, on tape: Tape) -> [PlanarIsometry]? {
+    guard tilt > 0 else { return nil }
+    return tape.uniform([count]).elements.map {
+      PlanarIsometry(residual: tilt * (2 * Double($0) - 1))
     }
   }
 }

@@ -12,14 +12,14 @@ import Testing
   func angles() {
     let tape = Tape.training(random: RandomStream(seed: 3, name: "tape"))
     let tilt = Augmentation(factors: [], isTurnOfImages: false, tilt: 0.1)
-    let angles = tilt.motions(2000, on: tape).compactMap(\.isometry?.angle)
+    let angles = (tilt.tilts(2000, on: tape) ?? []).map(\.angle)
     #expect(angles.count == 2000 && Set(angles).count > 1900)
     #expect(angles.allSatisfy { abs($0.remainder(dividingBy: 2 * .pi)) <= 0.1 })
     let mean = angles.map { $0.remainder(dividingBy: 2 * .pi) }.reduce(0, +) / 2000
     // Of an even distribution on ±0.1, whose mean of 2,000 has a deviation of 0.0013.
     #expect(abs(mean) < 0.006)
     #expect(angles.contains { $0.remainder(dividingBy: 2 * .pi) > 0.09 })
-    #expect(!tilt.isNone && Augmentation.none.isNone)
+    #expect(Augmentation.none.tilts(3, on: tape) == nil)
   }
 
   @Test("A configuration says it, for images alone, and the loss is that of tilted examples")

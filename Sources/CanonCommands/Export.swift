@@ -1,0 +1,178 @@
+import ArgumentParser
+import Canonicalization
+import Datasets
+import Foundation
+import ONNX
+import Settings
+import Symmetry
+import TensorCore
+import Training
+
+struct Export: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract:
+      "Writes a model as one ONNX network: canonicalizer, warp, backbone and restored output.",
+    discussion: """
+      The network runs wherever ONNX runs. It takes `images`, any number of them, channels first and 0 to 1 (of sets of points, \
+      `points`), and gives `scores` (probabilities of classes) or `restored` (other results, in the pose that the input came \
+      in), `pose` (a matrix and a shift, from form to input, in pixels from the middle), `margin` and `form`; of sets that are \
+      sorted, `order` too. Its metadata name the classes, the task and the canonicalizer.
+
+      Before anything is written it is carried out here, beside the model, on inputs of DATA or drawn ones; what does not give \
+      the same is not written. Poses between which the model itself hardly decides may differ: it breaks ties by an image's \
+      exact normal form, the network takes the first.
+
+      EXAMPLES
+        canon export runs/c8 c8.onnx
+        canon export runs/c8 c8.onnx --check my-images
+        canon export runs/c8 c8.onnx --check test --limit 10000 --reference c8.safetensors
+        canon info c8.onnx
+      """)
+
+  @Argument(
+    help:
+      "A model: a .safetensors file, a folder of `canon train`, or one that comes with canon (photos)."
+  )
+  var model: String
+
+  @Argument(help: "The .onnx file to write.")
+  var out: String
+
+  @Option(help: "A folder of inputs to compare on, or the word test (default: drawn ones).")
+  var check: String?
+
+  @Option(help: "On how many inputs both are compared.")
+  var limit = 32
+
+  @Option(help: "Where to write these inputs and what the model gives, to compare elsewhere.")
+  var reference: String?
+
+  @Flag(help: "Print one line of JSON.")
+  var json = false
+
+  @OptionGroup var common: CommonOptions
+
+  private struct Report: Encodable {
+    var path: String
+    var bytes, opset, nodes, checked, samePoses: Int
+    var largestDifference, largestFormDifference: Double
+  }
+
+  func validate() throws {
+    try requireFlag("--limit", limit, atLeast: 1)
+    guard out.hasSuffix(".onnx") else {
+      throw ValidationError("The network's name must end in .onnx, and \(out) does not.")
+    }
+  }
+
+  func run() throws {
+    common.apply()
+    try refuse(out, overwriting: model)
+    if let reference {
+      try refuse(reference, overwriting: model, out)
+      guard !FileManager.default.fileExists(atPath: reference) else {
+        throw CommandError("\(reference) is there already; name another file.")
+      }
+    }
+    if FileManager.default.fileExists(atPath: out) {
+      let isOwn = (try? ONNXModel(path: out))?.metadata["canon.task"] != nil
+      guard isOwn else {
+        throw CommandError(
+          "\(out) is there already, and canon did not export it; name another file.")
+      }
+    }
+    let loaded = try LoadedModel(model)
+    guard let canonicalized = loaded.model as? CanonicalizedModel else {
+      throw CommandError(
+        "\(model) is of the family '\(type(of: loaded.file.configuration.model).kind)'; 'canonicalized' alone is exported."
+      )
+    }
+    var metadata: [String: String] = [:]
+    if let steps = loaded.file.configuration.resolved["canonicalizer"] {
+      metadata["canon.canonicalizer"] = steps.without(["from", "path"]).jsonLine
+    }
+    let export: ONNXExport
+    do { export = try canonicalized.exported(metadata: metadata) } catch let error as NotExportable
+    {
+      throw CommandError("\(model): \(error.description)")
+    } catch let error as ONNXError { throw CommandError("\(model): \(error.description)") }
+    let bytes = try export.serialized()
+    let expected = canonicalized.reference(for: try inputs(loaded))
+    let compared = try ExportCheck(bytes, with: expected)
+    try judge(compared)
+    try prepareFolder(Files.parent(of: out))
+    try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {
+      (path) throws(CommandError) in
+      guard Files.write(bytes, to: path) else {
+        throw CommandError("\(out) cannot be written; check the free space.")
+      }
+    }
+    if let reference {
+      try prepareFolder(Files.parent(of: reference))
+      try Safetensors(tensors: expected, metadata: metadata).write(to: reference)
+    }
+    let nodes = export.operators.values.reduce(0, +)
+    if json {
+      return try emit(
+        Report(
+          path: out, bytes: bytes.count, opset: export.opset, nodes: nodes,
+          checked: compared.inputs, samePoses: compared.samePoses,
+          largestDifference: compared.largestDifference,
+          largestFormDifference: compared.largestFormDifference
+        ).jsonLine)
+    }
+    try emit(
+      "\(out): opset \(export.opset), \(nodes) nodes, \(bytes.count / 1024) KiB; carried out here, the same pose for \(compared.samePoses) of \(compared.inputs) inputs, results within \(compared.largestDifference.scientific) of the largest. Next: canon info \(out)"
+    )
+  }
+
+  /// Inputs to compare on.
+  private func inputs(_ loaded: LoadedModel) throws -> Tensor {
+    guard let check else {
+      var random = RandomStream(seed: 0, name: "export check")
+      let shape = Shape([limit] + loaded.model.domain.shape)
+      return loaded.domain is ImageDomain
+        ? .uniform(shape, using: &random) : .normal(shape, using: &random)
+    }
+    let found = try loaded.examples(check, limit: limit)
+    guard found.examples.count > 0 else { throw CommandError("\(check) holds no inputs.") }
+    return found.examples.inputs
+  }
+
+  private func judge(_ compared: ExportCheck) throws {
+    guard compared.samePoses * 10 >= compared.inputs * 9 else {
+      throw CommandError(
+        "Carried out here, the network finds the model's pose for \(compared.samePoses) of \(compared.inputs) inputs alone: nothing is written."
+      )
+    }
+    let worst = max(compared.largestDifference, compared.largestFormDifference)
+    guard worst <= 1e-3 else {
+      throw CommandError(
+        "Carried out here, the network's results differ by \(worst.scientific) from the model's: nothing is written."
+      )
+    }
+  }
+}
+
+extension Double {
+  /// Two digits and a power of ten.
+  fileprivate var scientific: String { String(format: "%.1e", self) }
+}
+
+extension SettingsValue {
+  /// Without some keys, at any depth.
+  fileprivate func without(_ keys: Set<String>) -> SettingsValue {
+    switch self {
+    case .list(let values): .list(values.map { $0.without(keys) })
+    case .mapping(let entries):
+      .mapping(
+        entries.filter { !keys.contains($0.key) }.map { entry in
+          var entry = entry
+          entry.value = entry.value.without(keys)
+          return entry
+        })
+    default: self
+    }
+  }
+}
