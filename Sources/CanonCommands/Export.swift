@@ -88,6 +88,7 @@ struct Export: ParsableCommand {
         "\(model) is of the family '\(type(of: loaded.file.configuration.model).kind)'; 'canonicalized' alone is exported."
       )
     }
+    try requireExportable(canonicalized, loaded)
     var metadata: [String: String] = [:]
     if let steps = loaded.file.configuration.resolved["canonicalizer"] {
       metadata["canon.canonicalizer"] = steps.without(["from", "path"]).jsonLine
@@ -125,6 +126,18 @@ struct Export: ParsableCommand {
     try emit(
       "\(out): opset \(export.opset), \(nodes) nodes, \(bytes.count / 1024) KiB; carried out here, the same pose for \(compared.samePoses) of \(compared.inputs) inputs, results within \(compared.largestDifference.scientific) of the largest. Next: canon info \(out)"
     )
+  }
+
+  /// Refuses canonicalizers that cannot be written down, by the names that they have in a configuration.
+  private func requireExportable(_ model: CanonicalizedModel, _ loaded: LoadedModel) throws {
+    let options = (loaded.file.configuration.model as? CanonicalizedOptions)?.steps ?? []
+    for (step, option) in zip(model.steps.steps, options)
+    where !(step.canonicalizer is any ExportableCanonicalizer) {
+      let kind = type(of: option.options).kind
+      throw CommandError(
+        "\(self.model): '\(kind)' is not exported: it finds poses by steps that depend on what they find, for which ONNX has no operators."
+      )
+    }
   }
 
   /// Inputs to compare on.

@@ -23,11 +23,14 @@ public enum ElementType: Int, Sendable, CaseIterable {
     }
   }
 
+  /// The type that numbers of a file are computed as: those with a fraction, of 16, 32 or 64 bits, as `Float`.
+  init?(format number: Int) {
+    self.init(rawValue: FileFloat(rawValue: number) == nil ? number : ElementType.float.rawValue)
+  }
+
   /// How a file's number of a type is called, also of those that are not supported.
   static func name(of number: Int) -> String {
-    let others = [
-      8: "string", 10: "float16", 11: "double", 14: "complex64", 15: "complex128", 16: "bfloat16",
-    ]
+    let others = [8: "string", 14: "complex64", 15: "complex128"]
     return ElementType(rawValue: number).map { "\($0)" } ?? others[number] ?? "type \(number)"
   }
 
@@ -56,6 +59,44 @@ public enum ElementType: Int, Sendable, CaseIterable {
     case .uint32: Int(UInt32(truncatingIfNeeded: number))
     case .bool: number == 0 ? 0 : 1
     case .float, .int64, .uint64: number
+    }
+  }
+}
+
+/// How a file writes numbers with a fraction, by its number of the type.
+enum FileFloat: Int {
+  case single = 1
+  case half = 10
+  case double = 11
+  case brain = 16
+
+  /// How many bytes a number has.
+  var size: Int {
+    switch self {
+    case .single: 4
+    case .half, .brain: 2
+    case .double: 8
+    }
+  }
+
+  /// The number with some bits.
+  func float(_ bits: UInt64) -> Float {
+    switch self {
+    case .single: Float(bitPattern: UInt32(truncatingIfNeeded: bits))
+    case .brain: Float(bitPattern: UInt32(truncatingIfNeeded: bits) << 16)
+    case .double: Float(Double(bitPattern: bits))
+    case .half: FileFloat.half(UInt16(truncatingIfNeeded: bits))
+    }
+  }
+
+  private static func half(_ bits: UInt16) -> Float {
+    let sign: Float = bits >> 15 == 0 ? 1 : -1
+    let (exponent, fraction) = (Int(bits >> 10 & 31), Float(bits & 1023))
+    switch exponent {
+    case 0: return sign * fraction * 0x1p-24
+    case 31: return fraction == 0 ? sign * .infinity : .nan
+    default:
+      return sign * Float(sign: .plus, exponent: exponent - 15, significand: 1 + fraction / 1024)
     }
   }
 }

@@ -66,6 +66,6 @@ enum Operators {
     activations, functions, arithmetic, comparisons, reductions, shapes, rearrangements, indexing,
     selections, products,
     convolutions, pooling, normalizations, resizing, casts, controlFlow, spatial, quantization,
-    attention,
+    attention, losses, signals,
   ].reduce(into: [:]) { all, family in all.merge(family) { first, _ in first } }
 }

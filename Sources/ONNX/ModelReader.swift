@@ -18,6 +18,8 @@ struct ModelReader {
 
   private static let domains = ["", "ai.onnx"]
   private static let opsets = 6...28
+  /// Those that are what they were in opsets before.
+  private static let unchanged: Set = ["Not", "Transpose", "Shape", "Size"]
 
   /// What is in a file.
   struct Result {
@@ -76,7 +78,10 @@ struct ModelReader {
     for used in model.opsetImport where Self.domains.contains(used.domain) {
       opset = max(opset, Int(truncatingIfNeeded: used.version))
     }
-    guard Self.opsets.contains(opset) else {
+    let isOld =
+      (1..<6).contains(opset)
+      && model.graph.node.allSatisfy { Self.unchanged.contains($0.opType) }
+    guard Self.opsets.contains(opset) || isOld else {
       throw ONNXError(
         "It is written for opset \(opset); \(Self.opsets.lowerBound) to \(Self.opsets.upperBound) are supported."
       )
@@ -89,7 +94,7 @@ struct ModelReader {
         "'\(info.name)' is no tensor: sequences, maps and optional values are not supported.")
     }
     let number = Int(tensor.elemType)
-    guard let type = ElementType(rawValue: number) else {
+    guard let type = ElementType(format: number) else {
       throw ONNXError(
         "'\(info.name)' is of \(ElementType.name(of: number)), which is not supported.")
     }

@@ -7,6 +7,10 @@ extension Onnx_ModelProto {
   /// - Throws: `ONNXError` where numbers that lie in another file cannot be read.
   mutating func leaveOutWeights(_ tensors: TensorReader) throws {
     for place in graph.initializer.indices where TensorReader.isLarge(graph.initializer[place]) {
+      // They are floats among the tensors.
+      graph.initializer[place].dataType = Int32(ElementType.float.rawValue)
+      graph.initializer[place].doubleData = []
+      graph.initializer[place].int32Data = []
       graph.initializer[place].rawData = Data()
       graph.initializer[place].clearRawData()
       graph.initializer[place].floatData = []

@@ -20,7 +20,7 @@ struct TensorReader {
 
   /// Whether its numbers are left out of what a model file carries: sizes and bounds among weights are kept.
   static func isLarge(_ tensor: Onnx_TensorProto) -> Bool {
-    Int(tensor.dataType) == ElementType.float.rawValue
+    FileFloat(rawValue: Int(tensor.dataType)) != nil
       && tensor.dims.reduce(1) { Call.product($0, Int($1)) } > 1024
   }
 
@@ -32,7 +32,7 @@ struct TensorReader {
       throw failure("it is cut into segments, which is not supported")
     }
     let number = Int(tensor.dataType)
-    guard let type = ElementType(rawValue: number) else {
+    guard let type = ElementType(format: number) else {
       throw failure("elements of \(ElementType.name(of: number)) are not supported")
     }
     let shape = tensor.dims.map { Int($0) }
@@ -49,12 +49,18 @@ struct TensorReader {
     let bytes: Data? =
       tensor.dataLocation == .external
       ? try external(tensor, failure) : tensor.hasRawData ? tensor.rawData : nil
-    if bytes == nil, folder == nil, tensor.floatData.isEmpty, Self.isLarge(tensor) {
+    let fraction = FileFloat(rawValue: number)
+    if bytes == nil, folder == nil, tensor.floatData.isEmpty, Self.isLarge(tensor),
+      fraction == .single
+    {
       return .floats(Parameter(.zeros(Shape(shape))))
     }
     if let bytes {
-      guard bytes.count == count * type.size else {
+      guard bytes.count == count * (fraction?.size ?? type.size) else {
         throw failure("it has \(bytes.count) bytes for \(shape) of \(type)")
+      }
+      if let fraction, fraction != .single {
+        return .floats(Parameter(Tensor(fraction.floats(bytes), shape: Shape(shape))))
       }
       return type == .float
         ? .floats(Parameter(Tensor(littleEndian: bytes, shape: Shape(shape))))
@@ -68,10 +74,18 @@ struct TensorReader {
     }
     switch type {
     case .float:
-      guard tensor.floatData.count == count else {
-        throw failure("it has \(tensor.floatData.count) numbers for \(shape)")
+      // Numbers of 16 bits stand in a list of whole ones.
+      let found =
+        switch fraction {
+        case .double: tensor.doubleData.map { Float($0) }
+        case .half?, .brain?:
+          tensor.int32Data.map { (fraction ?? .half).float(UInt64(truncatingIfNeeded: $0)) }
+        default: tensor.floatData
+        }
+      guard found.count == count else {
+        throw failure("it has \(found.count) numbers for \(shape)")
       }
-      return .floats(Parameter(Tensor(tensor.floatData, shape: Shape(shape))))
+      return .floats(Parameter(Tensor(found, shape: Shape(shape))))
     case .int64: return try numbers(tensor.int64Data.map { Int($0) })
     case .uint32, .uint64: return try numbers(tensor.uint64Data.map { Int(truncatingIfNeeded: $0) })
     default: return try numbers(tensor.int32Data.map { Int($0) })
@@ -139,6 +153,16 @@ extension ElementType {
     case .int32: read(Int32.self)
     case .uint32: read(UInt32.self)
     default: read(Int64.self)
+    }
+  }
+}
+
+extension FileFloat {
+  /// Numbers of a file.
+  fileprivate func floats(_ bytes: Data) -> [Float] {
+    let all = [UInt8](bytes)
+    return stride(from: 0, to: all.count, by: size).map { start in
+      float((0..<size).reduce(UInt64(0)) { $0 | UInt64(all[start + $1]) << (8 * $1) })
     }
   }
 }

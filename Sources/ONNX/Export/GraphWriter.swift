@@ -74,7 +74,7 @@ struct GraphWriter {
       } else if pair.two.isTraced {
         try write(pair)
       } else {
-        plain[ObjectIdentifier(pair.two)] = try constant(pair)
+        try check(pair)
       }
     }
     if graph.input.isEmpty { throw ONNXError("The outputs do not depend on the input.") }
@@ -124,8 +124,8 @@ struct GraphWriter {
     return info
   }
 
-  /// The name of a constant that both traces agree on.
-  private mutating func constant(_ pair: TracePair) throws(ONNXError) -> String {
+  /// Refuses a constant that the traces do not agree on.
+  private func check(_ pair: TracePair) throws(ONNXError) {
     let (a, b) = (pair.two.value, pair.three.value)
     guard a.shape == b.shape,
       zip(a.elements, b.elements).allSatisfy({ $0 == $1 || ($0.isNaN && $1.isNaN) })
@@ -134,7 +134,6 @@ struct GraphWriter {
         "Numbers \(a.shape) follow from the input, or from the batch's size, by other ways than operations of variables; or an operation says nothing of what it is."
       )
     }
-    return constant(a)
   }
 }
 
@@ -188,7 +187,11 @@ extension GraphWriter {
   mutating func plain(_ value: Variable) -> String {
     let key = ObjectIdentifier(value)
     if let name = plain[key] { return name }
-    let made = node("Transpose", [channelsFirst[key] ?? ""], ["perm": .ints([0, 2, 3, 1])])
+    // Of constants only what is asked for is written.
+    let made =
+      value.isTraced
+      ? node("Transpose", [channelsFirst[key] ?? ""], ["perm": .ints([0, 2, 3, 1])])
+      : constant(value.value)
     plain[key] = made
     return made
   }

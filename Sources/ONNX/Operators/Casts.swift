@@ -12,7 +12,7 @@ extension Operators {
 extension Call {
   /// Numbers as those of another type, which is given by its number in the format; fractions are cut off.
   func cast(_ x: Value, to number: Int) throws -> Value {
-    guard let type = ElementType(rawValue: number) else {
+    guard let type = ElementType(format: number) else {
       throw failure("elements of \(ElementType.name(of: number)) are not supported")
     }
     switch (x, type) {

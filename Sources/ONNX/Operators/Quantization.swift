@@ -11,7 +11,8 @@ extension Operators {
       )
       let zero = try call.optional(2).map { try call.spread($0, over: x.shape.extents) }
       let type =
-        call.optional(2)?.type ?? call.int("output_dtype").flatMap(ElementType.init) ?? .uint8
+        call.optional(2)?.type ?? call.int("output_dtype").flatMap { ElementType(rawValue: $0) }
+        ?? .uint8
       try call.require(type.size < 4 && type != .bool, "results of \(type) are not supported")
       let range = type.range
       let (offsets, steps) = (zero?.elements, scale.elements)
