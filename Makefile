@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: onnx-format onnx-table serve test-serve bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: bench-networks onnx-format onnx-table serve test-serve bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -109,6 +109,10 @@ benchmarks: build
 bench-speed: benchmarks ## Every speed beside the machine's roof; PEER=python (with equiadapt) times it too, in turn
 	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --canon .build/release/canon \
 	  --runs $(RUNS) --out Benchmarks/Results $(if $(PEER),--peer $(PEER))
+
+bench-networks: benchmarks ## Networks of NETWORKS=folder of .onnx files; PEER=python (with onnxruntime) times it too, in turn
+	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --networks $(NETWORKS) \
+	  --runs $(RUNS) --out Benchmarks/Results $(if $(PEER),--peer $(PEER) --script Benchmarks/peer_networks.py)
 
 bench-packages:
 	@command -v rsvg-convert >/dev/null || { \

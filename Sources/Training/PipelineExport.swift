@@ -186,7 +186,7 @@ public struct ExportCheck: Sendable {
   /// How many inputs were tried, and of how many the pose is the same.
   public private(set) var inputs = 0
   public private(set) var samePoses = 0
-  /// The largest difference of results where the pose is the same, and of forms, relative to an input's largest.
+  /// The largest difference of results where the pose is the same, and of forms, relative to the largest of all.
   public private(set) var largestDifference: Double = 0
   public private(set) var largestFormDifference: Double = 0
 
@@ -196,6 +196,9 @@ public struct ExportCheck: Sendable {
   public init(_ bytes: [UInt8], with reference: [String: Tensor]) throws(ONNXError) {
     let network = try ONNXModel(structure: bytes, path: "the exported network")
     let given = reference[network.inputs[0].name] ?? .zeros([0])
+    let largest = reference.mapValues { tensor in
+      tensor.elements.reduce(1e-6) { max($0, Double(abs($1))) }
+    }
     for start in stride(from: 0, to: given.shape[0], by: 64) {
       let range = start..<min(given.shape[0], start + 64)
       let results = try network.run([.floats(Variable(given.sliced(range)))])
@@ -208,12 +211,13 @@ public struct ExportCheck: Sendable {
             integers.elements.map { Float($0) }, shape: Shape(integers.shape))
         }
       }
-      add(found, reference.mapValues { $0.sliced(range) }, count: range.count)
+      add(found, reference.mapValues { $0.sliced(range) }, largest, count: range.count)
     }
   }
 
   private mutating func add(
-    _ found: [String: Tensor], _ expected: [String: Tensor], count: Int
+    _ found: [String: Tensor], _ expected: [String: Tensor], _ largest: [String: Double],
+    count: Int
   ) {
     inputs += count
     for n in 0..<count {
@@ -227,9 +231,7 @@ public struct ExportCheck: Sendable {
       // Shifts are in pixels.
       guard away("pose") < 1e-2, away("order") == 0 else { continue }
       samePoses += 1
-      func relative(_ name: String) -> Double {
-        away(name) / (expected[name]?[n].elements.reduce(1e-6) { max($0, Double(abs($1))) } ?? 1)
-      }
+      func relative(_ name: String) -> Double { away(name) / (largest[name] ?? 1) }
       largestFormDifference = max(largestFormDifference, relative("form"))
       largestDifference = max(largestDifference, relative("scores"), relative("restored"))
     }

@@ -41,6 +41,12 @@ struct SpeedBenchmark: ParsableCommand {
   @Option(help: "Do ten training steps with the group of this order and nothing else.")
   var onlySteps: Int?
 
+  @Option(help: "Measure the networks of this folder, .onnx files, beside onnxruntime, and nothing else.")
+  var networks: String?
+
+  @Option(help: "Load this network, give one answer and do nothing else.")
+  var onlyNetwork: String?
+
   private struct Report: Codable {
     var date, machine, blasCore, instructionSet: String
     var threads: Int
@@ -56,9 +62,20 @@ struct SpeedBenchmark: ParsableCommand {
       for _ in 0..<10 { try trainer.advance() }
       return
     }
+    if let onlyNetwork { return try firstAnswer(onlyNetwork) }
     // Before anything is measured: an hour is not to end with a folder that is missing.
     try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
     let threads = Parallel.threadCount
+    if let networks {
+      let rows = try NetworkRows(
+        folder: networks, own: [CommandLine.arguments[0], data, "--only-network"], python: peer,
+        script: script, runs: runs, threads: threads)
+      return try write(
+        Report(
+          date: today, machine: machine, blasCore: String(cString: reference_blas_core()),
+          instructionSet: TensorCoreStatistics.instructionSet, threads: threads, roof: Roof(),
+          times: rows.times, memory: rows.memory, convolutions: [], curves: []), "networks")
+    }
     let server = peer.flatMap { Peer(python: $0, script: script, threads: threads) }
     func wants(_ part: String) -> Bool { only.isEmpty || only.contains(part) }
     var times = wants("models") ? try modelRows(runs: runs, peer: server) : []
@@ -75,22 +92,28 @@ struct SpeedBenchmark: ParsableCommand {
       memory = processes.memory
     }
     let report = Report(
-      date: Date().formatted(.iso8601.year().month().day()), machine: machine,
+      date: today, machine: machine,
       blasCore: String(cString: reference_blas_core()),
       instructionSet: TensorCoreStatistics.instructionSet,
       threads: threads, roof: Roof(), times: times, memory: memory,
       convolutions: wants("convolutions") ? convolutionRows(runs: runs) : [],
       curves: wants("scaling") ? try scalingCurves(runs: runs) : [])
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try encoder.encode(report).write(to: URL(fileURLWithPath: "\(out)/speed.json"))
     for curve in report.curves where curve.points.count > 1 {
       try curve.picture.write(to: "\(out)/scaling-\(curve.name).png")
     }
+    try write(report, "speed")
+  }
+
+  private func write(_ report: Report, _ name: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    try encoder.encode(report).write(to: URL(fileURLWithPath: "\(out)/\(name).json"))
     let text = markdown(report)
-    try text.write(toFile: "\(out)/speed.md", atomically: true, encoding: .utf8)
+    try text.write(toFile: "\(out)/\(name).md", atomically: true, encoding: .utf8)
     print(text)
   }
+
+  private var today: String { Date().formatted(.iso8601.year().month().day()) }
 
   /// The processor's name.
   private var machine: String {
