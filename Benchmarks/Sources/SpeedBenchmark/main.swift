@@ -41,7 +41,8 @@ struct SpeedBenchmark: ParsableCommand {
   @Option(help: "Do ten training steps with the group of this order and nothing else.")
   var onlySteps: Int?
 
-  @Option(help: "Measure the networks of this folder, .onnx files, beside onnxruntime, and nothing else.")
+  @Option(
+    help: "Measure the networks of this folder, .onnx files, beside onnxruntime, and nothing else.")
   var networks: String?
 
   @Option(help: "Load this network, give one answer and do nothing else.")
