@@ -127,6 +127,38 @@ import Training
     #expect(zip(told.elements, wanted.elements).allSatisfy { abs($0 - $1) < 1e-6 })
   }
 
+  @Test(
+    "A mask of a wrapped network turns with its image, bit for bit under quarter turns, and so does its exported pipeline's to rounding",
+    arguments: ["{kind: learned, group: C8, layers: 1, kernel: 8}", "{kind: gradient, group: C4}"])
+  func restoredMask(canonicalizer: String) throws {
+    var random = RandomStream(seed: 6, name: "mask")
+    let weights = Tensor.uniform([1, 1, 3, 3], from: -1, to: 1, using: &random)
+    let file = try WrittenModel(
+      model(
+        [
+          node("Conv", ["x", "w"], ["c"], [attribute("pads", [1, 1, 1, 1])]),
+          node("Sigmoid", ["c"], ["y"]),
+        ], inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
+        constants: [tensor("w", [1, 1, 3, 3], weights.elements)]))
+    let made = try #require(
+      try configuration(
+        "{kind: onnx, path: \(file.path)}", task: "segment", canonicalizer: canonicalizer
+      ).makeModel(classNames: []) as? CanonicalizedModel)
+    let images = Tensor.uniform([6, 8, 8, 1], using: &random)
+    let quarter = SamplingMap(matrix: [0, -1, 1, 0])
+    func turned(_ images: Tensor) -> Tensor {
+      images.warped(by: [SamplingMap](repeating: quarter, count: images.shape[0]), .nearest)
+    }
+    let (masks, ofTurned) = (made.predict(images).output, made.predict(turned(images)).output)
+    #expect(turned(masks).elements == ofTurned.elements && masks.elements != ofTurned.elements)
+    // The network alone sees a turned image as another one.
+    let plain = try ONNXLayer(ONNXModel(path: file.path), input: [8, 8, 1], ImageConventions())
+    #expect(turned(plain.predict(images)) != plain.predict(turned(images)))
+    let compared = try ExportCheck(
+      try made.exported().serialized(), with: made.reference(for: images))
+    #expect(compared.samePoses == 6 && compared.largestDifference < 1e-5)
+  }
+
   @Test("A model file carries the network: its own file may be gone, or be another one")
   func carried() throws {
     let folder = NSTemporaryDirectory() + "canon-carried-\(getpid())"
