@@ -29,7 +29,7 @@ struct Wrap: ParsableCommand {
         canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --classes names.txt \\
           --check cat.jpg --expect tabby --out upright.safetensors
         canon wrap digits.onnx --canonicalizer runs/prior --normalization none --out turned.safetensors
-        canon wrap digits.onnx --canonicalizer '{kind: gradient, group: C4}' --normalization none --out turned.safetensors
+        canon wrap pages.onnx --canonicalizer text-lines --normalization none --out straight.safetensors
         canon predict turned.safetensors my-images
       """)
 
@@ -119,6 +119,7 @@ struct Wrap: ParsableCommand {
     let network = try ImportedNetwork(self.network, size: size)
     let mean = try numbers(self.mean, "--mean") ?? normalization?.mean ?? [0]
     let deviation = try numbers(self.deviation, "--deviation") ?? normalization?.deviation ?? [1]
+    try requireOwnPixels(mean, deviation)
     let layer = try network.layer(mean: mean, deviation: deviation, isBGR: bgr, output: output)
     let task = try self.task ?? usualTask(layer.output, network)
     let names = try classNames(task, layer.output)
@@ -217,12 +218,31 @@ struct Wrap: ParsableCommand {
     guard count > 1 else {
       throw CommandError("\(network) gives \(output) for an image, and classes are two or more.")
     }
-    let names = try classes.map(ImportedNetwork.classNames) ?? (0..<count).map { "\($0)" }
+    let own = ownNames(count)
+    let names = try classes.map(ImportedNetwork.classNames) ?? own ?? (0..<count).map { "\($0)" }
     guard names.count == count else {
       throw CommandError(
         "\(classes ?? "") names \(names.count) classes, and \(network) tells \(count).")
     }
     return names
+  }
+
+  /// The names of classes that canon's own export carries.
+  private func ownNames(_ count: Int) -> [String]? {
+    guard let text = (try? ONNXModel(path: network))?.metadata["canon.classes"],
+      let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)),
+      names.count == count
+    else { return nil }
+    return names
+  }
+
+  /// Refuses to give pixels in another way than canon's own export takes them.
+  private func requireOwnPixels(_ mean: [Float], _ deviation: [Float]) throws {
+    guard (try? ONNXModel(path: network))?.metadata["canon.task"] != nil,
+      mean.contains(where: { $0 != 0 }) || deviation.contains(where: { $0 != 1 })
+    else { return }
+    throw CommandError(
+      "\(network) was exported by canon, and takes pixels from 0 to 1: say --normalization none.")
   }
 
   /// Takes the canonicalizers of a model, which begin with its weights.

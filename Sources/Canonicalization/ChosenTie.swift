@@ -51,10 +51,23 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
     let scores = network(Variable(all.forms.value), on: tape).reshaped([all.count, -1])
     // Where a member has fewer ties than others, the weights of those it lacks are 0 before.
     let weights = all.logWeights.map { (scores.permuted([1, 0]) + $0).logSoftmax() }
-    let upright = base.poses(of: batch.value).map(nearestToIdentity)
-    return TrainingForms(
+    let poses = base.poses(of: batch.value)
+    let upright = poses.map(nearestToIdentity)
+    var forms = TrainingForms(
       forms: all.forms, count: all.count, logWeights: weights,
       priorLoss: weights.map { -$0.picked(upright) }, move: all.move)
+    forms.priorLossOfTurned = weights.map { weights in
+      { turns in
+        -weights.picked(
+          zip(poses, turns).map { pose, turn in
+            let distances = pose.candidates.map {
+              O2().distance(action.anyMotion(of: $0).planarIsometry, turn)
+            }
+            return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
+          })
+      }
+    }
+    return forms
   }
 
   /// Which of a pose and its ties the prior is for: upright data are to stay upright.

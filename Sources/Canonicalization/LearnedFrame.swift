@@ -157,18 +157,22 @@ public struct LearnedFrame: PointCanonicalizer {
 }
 
 extension LearnedFrame: ExportableCanonicalizer {
-  public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
-    pose(of: batch, vectors(of: batch, on: tape))
+  public func poseVariables(
+    of batch: Variable, on tape: Tape
+  ) throws(NotExportable) -> PoseVariables {
+    try pose(of: batch, vectors(of: batch, on: tape))
   }
 
   /// Networks that are left when channels are dropped, as in `frames(of:count:)`.
   public func frameVariables(
     of batch: Variable, count: Int, on tape: Tape
-  ) -> [(pose: PoseVariables, weight: Variable)] {
+  ) throws(NotExportable) -> [(pose: PoseVariables, weight: Variable)] {
     var random = RandomStream(seed: 0, name: "frame")
     let features = LearnedFrame.features(of: batch, action, neighbors)
-    let poses = (0..<count).map { _ in
-      pose(of: batch, network.thinned(features, on: tape, using: &random))
+    var poses: [PoseVariables] = []
+    for _ in 0..<count {
+      poses.append(
+        try pose(of: batch, network.thinned(features, on: tape, using: &random)))
     }
     let least = Variable(Tensor(1e-12))
     let weights = poses.map { pose -> Variable in
@@ -179,8 +183,15 @@ extension LearnedFrame: ExportableCanonicalizer {
     return zip(poses, weights).map { ($0, $1 / total) }
   }
 
-  private func pose(of batch: Variable, _ vectors: Variable) -> PoseVariables {
-    PoseVariables(
+  private func pose(
+    of batch: Variable, _ vectors: Variable
+  ) throws(NotExportable) -> PoseVariables {
+    guard orthonormalization == .gramSchmidt else {
+      throw NotExportable(
+        "'orthonormalization: \(orthonormalization.rawValue)' is not exported: the nearest frame is found by steps that depend on the numbers; 'gram-schmidt' is."
+      )
+    }
+    return PoseVariables(
       matrix: vectors.orthonormalized(by: orthonormalization),
       translation: action.origins(of: batch)?.reshaped([-1, action.group.spaceDimension]),
       margin: vectors.frameMargins)

@@ -83,18 +83,22 @@ extension PointAction {
 }
 
 extension Variable {
-  /// The mean step from each point to its nearest neighbors, as `Tensor.meanStepToNeighbors` finds it; of several
-  /// that are as far all are taken.
+  /// The mean step from each point to its nearest neighbors, as `Tensor.meanStepToNeighbors` finds it; of several that are
+  /// as far the first are taken.
   func meanStepToNeighbors(_ count: Int) -> Variable {
     let (points, d) = (shape[1], shape[2])
     let steps = reshaped([-1, 1, points, d]) - reshaped([-1, points, 1, d])
     let own = Tensor(
       (0..<points * points).map { $0 % (points + 1) == 0 ? -Float.greatestFiniteMagnitude : 0 },
       shape: [points, points])
-    let nearness = Variable(own) - steps.squared().sum([3])
-    let last = nearness.largest(count).sliced(count - 1..<count, axis: 2)
-    let isNear = -last.isGreater(than: nearness) + 1
+    var nearness = Variable(own) - steps.squared().sum([3])
+    let none = Variable(Tensor(-Float.infinity))
+    var isNear = nearness * 0
+    for _ in 0..<count {
+      let next = nearness.firstLargest()
+      (isNear, nearness) = (isNear + next, .choose(next, none, nearness))
+    }
     let sum = (steps * isNear.reshaped([-1, points, points, 1])).sum([2])
-    return sum / isNear.sum([2], keepingAxes: true)
+    return sum * (1 / Float(count))
   }
 }

@@ -152,7 +152,7 @@ where Group.Element == PlanarIsometry {
     let forms = batch.warped(by: matrices, border: action.border)
     let maps = matrices.value.elements
     let away = matrices - Variable(Tensor([1, 0, 0, 1]))
-    return TrainingForms(
+    var result = TrainingForms(
       forms: forms, priorLoss: away.squared().mean([1]),
       alignmentLoss: alignment.map { alignment in { alignment.loss(of: forms, $0, on: tape) } },
       regularization: consistency > 0 ? inconsistency(of: unit, batch, on: tape) : nil
@@ -163,6 +163,11 @@ where Group.Element == PlanarIsometry {
       }
       return Variable(quantity.act(motions, on: targets.value))
     }
+    result.priorLossOfTurned = { turns in
+      let wanted = turns.flatMap { $0.matrix.map { Float($0) } }
+      return (matrices - Variable(Tensor(wanted, shape: [count, 4]))).squared().mean([1])
+    }
+    return result
   }
 
   /// How far the directions found in copies turned at random are from the turned directions, squared,

@@ -98,16 +98,24 @@ public struct Steps: TrainableCanonicalizer {
     }
     let constant = steps.dropLast().prefix { $0.canonicalizer.parameters.isEmpty }
     var forms: TrainingForms?
+    var inverses: [Motion]?
     if !constant.isEmpty {
-      let inverses = found(in: batch.value, after: constant).poses.map(\.element.inverse)
-      forms = TrainingForms(forms: act(inverses, on: batch), motions: [inverses])
+      let motions = found(in: batch.value, after: constant).poses.map(\.element.inverse)
+      forms = TrainingForms(forms: act(motions, on: batch), motions: [motions])
+      inverses = motions
     }
-    for step in steps.dropLast().dropFirst(constant.count) {
-      let next = step.trainingForms(forms?.forms ?? batch, on: tape)
-      forms = forms.map { next.after($0) } ?? next
+    /// The forms of a step, whose prior is told what is left of a turn after steps that learn nothing.
+    func made(_ step: Step) -> TrainingForms {
+      var next = step.trainingForms(forms?.forms ?? batch, on: tape)
+      if let inverses, let told = next.priorLossOfTurned {
+        next.priorLossOfTurned = { turns in
+          told(zip(inverses, turns).map { $0.after(Motion(isometry: $1)).planarIsometry })
+        }
+      }
+      return forms.map { next.after($0) } ?? next
     }
-    let next = last.trainingForms(forms?.forms ?? batch, on: tape)
-    return forms.map { next.after($0) } ?? next
+    for step in steps.dropLast().dropFirst(constant.count) { forms = made(step) }
+    return made(last)
   }
 }
 

@@ -164,7 +164,7 @@ extension TrainingForms {
     let firstWeights = first.logWeights.map {
       Variable.concatenated([Variable](repeating: $0, count: count), axis: 1)
     }
-    return TrainingForms(
+    var all = TrainingForms(
       forms: forms, count: count * first.count, logWeights: sum(firstWeights, weights),
       priorLoss: sum(first.priorLoss, priorLoss.map(perMember)),
       alignmentLoss: alignments.first.map { first in
@@ -172,6 +172,16 @@ extension TrainingForms {
       },
       regularization: sum(first.regularization, regularization.map(perMember))
     ) { move($0, first.move($0, $1)) }
+    // The first one that is told of a turn undoes it: those after it see upright forms.
+    if let told = first.priorLossOfTurned {
+      let rest = priorLoss.map(perMember)
+      all.priorLossOfTurned = { turns in rest.map { told(turns) + $0 } ?? told(turns) }
+    } else if let told = priorLossOfTurned {
+      all.priorLossOfTurned = { [before = first.priorLoss] turns in
+        before.map { $0 + perMember(told(turns)) } ?? perMember(told(turns))
+      }
+    }
+    return all
   }
 }
 

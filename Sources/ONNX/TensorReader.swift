@@ -57,7 +57,8 @@ struct TensorReader {
     }
     if let bytes {
       guard bytes.count == count * (fraction?.size ?? type.size) else {
-        throw failure("it has \(bytes.count) bytes for \(shape) of \(type)")
+        let name = fraction.map { $0 == .single ? "float" : "\($0) precision" } ?? "\(type)"
+        throw failure("it has \(bytes.count) bytes for \(shape) of \(name)")
       }
       if let fraction, fraction != .single {
         return .floats(Parameter(Tensor(fraction.floats(bytes), shape: Shape(shape))))

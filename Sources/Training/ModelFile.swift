@@ -68,7 +68,8 @@ public struct ModelFile: Sendable {
             + question)
     }
     let foreign = [
-      "onnx": "a network; `canon wrap` makes a model of it", "pt": pyTorch, "pth": pyTorch,
+      "onnx": "a network; `canon wrap` makes a model of one that canon did not export",
+      "pt": pyTorch, "pth": pyTorch,
     ]
     if let ending = file.split(separator: ".").last, let what = foreign[ending.lowercased()] {
       throw WeightsError(unfit: file, "it is \(what)")

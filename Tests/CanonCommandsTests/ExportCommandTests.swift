@@ -66,6 +66,8 @@ private let python: String? = {
     #expect(over.status == 1 && over.err.contains("there already"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: copy)) == before)
     #expect(try canon("export", model, temporary("out.txt")).status == 64)
+    let many = ["export", model, temporary("many.onnx"), "--limit", "\(Int.max)"]
+    #expect(try canon(many).status == 64)
     let pages = try canon("export", "pages", temporary("pages.onnx"))
     #expect(pages.status == 1 && pages.err.contains("'page' is not exported"))
     #expect(!manager.fileExists(atPath: temporary("pages.onnx")))

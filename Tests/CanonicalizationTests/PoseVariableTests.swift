@@ -147,7 +147,8 @@ private let ofSets: [Case] =
     func check<C: ExportableCanonicalizer>(_ canonicalizer: C) throws {
       let poses = canonicalizer.poses(of: one.batch)
       let motions = poses.map { canonicalizer.action.anyMotion(of: $0.element) }
-      let found = try canonicalizer.poseVariables(of: Variable(one.batch), on: .inference())
+      let found = try canonicalizer.poseVariables(
+        of: Variable(traced: one.batch), on: .inference())
       for (n, motion) in motions.enumerated() {
         let map = motion.map ?? (motion.isometry == nil ? nil : motion.planarMap)
         let d = found.matrix?.shape[1] ?? map?.dimension ?? 2
@@ -175,6 +176,23 @@ private let ofSets: [Case] =
 
   private func expectedIdentity(_ d: Int) -> [Float] {
     AffineMap.identity(d).matrix.map { Float($0) }
+  }
+
+  @Test("Of neighbors that are as far the first ones count, as in a lattice")
+  func lattice() throws {
+    var random = RandomStream(seed: 26, name: "lattice")
+    let action = PointAction(.so(2))
+    let places = [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [3, 1], [0, 2], [2, 3]]
+    let batch = Tensor(places.joined().map { Float($0) }, shape: [1, 8, 2])
+    let frame = LearnedFrame(action, neighbors: 3, width: 4, layers: 2, using: &random)
+    let expected = try #require(frame.poses(of: batch).first).element.matrix
+    let found = try frame.poseVariables(of: Variable(traced: batch), on: .inference())
+    let matrix = try #require(found.matrix).value.elements.map { Double($0) }
+    #expect(deviation(matrix, expected) < 1e-4)
+    let svd = LearnedFrame(action, orthonormalization: .svd, width: 4, using: &random)
+    #expect(throws: NotExportable.self) {
+      try svd.poseVariables(of: Variable(batch), on: .inference())
+    }
   }
 
   @Test("Steps compose their poses, and what undoes a pose undoes it")

@@ -1,6 +1,8 @@
 import Autodiff
 import Layers
 import ONNX
+import ONNXFormat
+import SwiftProtobuf
 import TensorCore
 import TestSupport
 import Testing
@@ -163,6 +165,34 @@ private func exported(
     #expect(throws: ONNXError.self) {
       try ONNXExport(input: "x", shape: [3]) { [.init("y", early($0, on: .inference()))] }
     }
+  }
+
+  @Test("Nodes without names stay so, half precision becomes single, and weights are written once")
+  func foreign() throws {
+    var nodes = [
+      node("Cast", ["x"], ["h"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 10) }]),
+      node("MatMul", ["h", "w"], ["m"]),
+      node("Cast", ["m"], ["y"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 1) }]),
+    ]
+    for place in nodes.indices { nodes[place].name = "" }
+    // 1, −2, 0.5 and the least normal number, in half precision.
+    let weights = Onnx_TensorProto.with {
+      ($0.name, $0.dims, $0.dataType) = ("w", [2, 2], 10)
+      $0.int32Data = [0x3C00, 0xC000, 0x3800, 0x0400]
+    }
+    let file = try WrittenModel(
+      model(nodes, inputs: [port("x", [nil, 2])], outputs: ["y"], constants: [weights]))
+    let layer = try ONNXLayer(ONNXModel(path: file.path), input: [2])
+    let identity = Tensor([1, 0, 0, 1], shape: [2, 2])
+    #expect(layer.predict(identity).elements == [1, -2, 0.5, 0x1p-14])
+    let bytes = try ONNXExport(input: "x", shape: [2]) { x in
+      [.init("y", layer(layer(x, on: .inference()), on: .inference()))]
+    }.serialized()
+    let written = try Onnx_ModelProto(serializedBytes: bytes)
+    let names = written.graph.node.map(\.name).filter { !$0.isEmpty }
+    #expect(Set(names).count == names.count)
+    #expect(written.graph.initializer.count == 1 && written.graph.initializer[0].dataType == 1)
+    #expect(written.graph.node.filter { $0.opType == "Cast" }.allSatisfy { $0.attribute[0].i == 1 })
   }
 
   @Test(

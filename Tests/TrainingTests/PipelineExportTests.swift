@@ -103,7 +103,7 @@ private func inputs(_ model: CanonicalizedModel, _ count: Int) -> Tensor {
     let model = try model(pipeline.text)
     let bytes = try model.exported().serialized()
     let compared = try ExportCheck(bytes, with: model.reference(for: inputs(model, 12)))
-    #expect(compared.inputs == 12 && compared.samePoses == 12)
+    #expect(compared.inputs == 12 && compared.samePoses == 12 && compared.isAccepted)
     // Of three steps each finds its pose in what was sampled at places of floats, and blocks have sharp edges.
     #expect(
       compared.largestDifference < 1e-4 && compared.largestFormDifference < 3e-4, "\(compared)")
@@ -115,6 +115,35 @@ private func inputs(_ model: CanonicalizedModel, _ count: Int) -> Tensor {
     let compared = try ExportCheck(
       try one.exported().serialized(), with: other.reference(for: inputs(other, 8)))
     #expect(compared.samePoses < 8 || compared.largestDifference > 1e-3)
+  }
+
+  @Test("A network that mixes a batch, or says what is no number, is not accepted")
+  func unsound() throws {
+    let one = try model(pipelines[0].text)
+    let images = inputs(one, 8)
+    let reference = one.reference(for: images)
+    let mixing = try ONNXExport(input: "images", shape: [1, 20, 20]) { x in
+      let size = x.reshaped([-1, 400]).permuted([1, 0]).sum([1], keepingAxes: true)
+      let scores = x.reshaped([-1, 400]).matmul(size).reshaped([-1, 1])
+      return [.init("scores", scores)]
+    }.serialized()
+    let error = #expect(throws: ONNXError.self) { try ExportCheck(mixing, with: reference) }
+    #expect(error?.description.contains("depends on the others") == true)
+    let nothing = try ONNXExport(input: "images", shape: [1, 20, 20]) { x in
+      let sums = x.sum([1, 2, 3]).reshaped([-1, 1])
+      let nan = (sums * 0 - 1).squareRoot()
+      let zero = sums * 0
+      return [
+        .init("scores", nan * Variable(.ones([1, 3]))),
+        .init("pose", zero.reshaped([-1, 1, 1]) + Variable(.ones([1, 2, 3]))),
+      ]
+    }.serialized()
+    var silent = reference
+    silent["pose"] = .ones([8, 2, 3])
+    silent["form"] = nil
+    silent["scores"] = Tensor(repeating: .nan, shape: [8, 3])
+    let compared = try ExportCheck(nothing, with: silent)
+    #expect(compared.samePoses == 8 && compared.agreeing == 0 && !compared.isAccepted)
   }
 
   @Test(

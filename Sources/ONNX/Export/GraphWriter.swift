@@ -153,7 +153,8 @@ extension GraphWriter {
 
   mutating func constant(_ integers: [Int]) -> String { constant(Integers(integers)) }
 
-  private mutating func kept(_ proto: Onnx_TensorProto) -> String {
+  /// The name of a tensor that is written once.
+  mutating func kept(_ proto: Onnx_TensorProto) -> String {
     var key = Data("\(proto.dataType) \(proto.dims) ".utf8)
     key.append(proto.rawData)
     if let name = known[key] { return name }
@@ -164,8 +165,6 @@ extension GraphWriter {
     return proto.name
   }
 
-  /// Adds a tensor under a name that is not taken.
-  mutating func add(_ proto: Onnx_TensorProto) { initializers.append(proto) }
   mutating func add(_ proto: Onnx_NodeProto) { nodes.append(proto) }
 
   /// Adds a node with one result.

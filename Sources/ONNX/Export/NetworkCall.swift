@@ -29,13 +29,14 @@ extension GraphWriter {
     }
     let prefix = name("network") + "/"
     let given = model.inputs[0].name
-    func renamed(_ name: String) -> String {
-      name == given ? input : prefix + name.replacing("\0", with: "~")
-    }
+    // Weights are written once, however often the network is called.
+    var names = [given: input]
     for (name, constant) in graph.constants.sorted(by: { $0.key < $1.key }) {
-      var tensor = constant.proto
-      tensor.name = renamed(name)
-      add(tensor)
+      names[name] = kept(constant.proto)
+    }
+    let known = names
+    func renamed(_ name: String) -> String {
+      known[name] ?? prefix + name.replacing("\0", with: "~")
     }
     for node in graph.nodes { add(node.proto(renamed)) }
     return renamed(graph.outputs[call.index])

@@ -93,10 +93,29 @@ extension Node {
   /// With other names for values.
   func proto(_ renamed: (String) -> String) -> Onnx_NodeProto {
     var proto = Onnx_NodeProto()
-    (proto.opType, proto.name) = (operation, renamed(name))
+    // Names of nodes are for people, and need not be there; each is another one.
+    (proto.opType, proto.name) = (operation, name.isEmpty ? "" : renamed(name))
     proto.input = inputs.map { $0.isEmpty ? "" : renamed($0) }
     proto.output = outputs.map { $0.isEmpty ? "" : renamed($0) }
-    proto.attribute = attributes.sorted { $0.key < $1.key }.map { $1.proto($0, renamed) }
+    proto.attribute = attributes.sorted { $0.key < $1.key }.map { key, value in
+      // Numbers with a fraction are all of 32 bits here.
+      if case .int(let number) = value, Self.types.contains(key), FileFloat(rawValue: number) != nil
+      {
+        return Attribute.int(FileFloat.single.rawValue).proto(key, renamed)
+      }
+      var written = value.proto(key, renamed)
+      // What a loop counts by, and whether it goes on, have to be known by their types.
+      if operation == "Loop", key == "body", written.g.input.count >= 2 {
+        for (place, type) in [(0, ElementType.int64), (1, .bool)] {
+          written.g.input[place].type.tensorType.elemType = Int32(type.rawValue)
+          written.g.input[place].type.tensorType.shape = .init()
+        }
+      }
+      return written
+    }
     return proto
   }
+
+  /// Settings that name a type.
+  private static let types: Set = ["to", "dtype", "output_datatype", "output_dtype", "stash_type"]
 }
