@@ -5,9 +5,9 @@ extension Variable {
   /// The sum over some axes, or all; the pullback repeats.
   public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
     let kept = value.sum(axes, keepingAxes: true).shape
-    let summed = (axes ?? Array(0..<shape.rank)).map(shape.resolve)
     return Variable(
-      value.sum(axes, keepingAxes: keepingAxes), inputs: [self], operation: .sum(axes: summed)
+      value.sum(axes, keepingAxes: keepingAxes), inputs: [self],
+      operation: .sum(axes: (axes ?? Array(0..<shape.rank)).map(shape.resolve))
     ) { [shape] dy in
       [dy.reshaped(kept).broadcast(to: shape)]
     }

@@ -53,13 +53,13 @@ public final class Variable {
   ///   - pullback: Gives, for the gradient by the result, the gradient by each input (of the
   ///     input's shape), or `nil` for one that has none.
   public init(
-    _ value: Tensor, inputs: [Variable], operation: Operation? = nil,
+    _ value: Tensor, inputs: [Variable], operation: @autoclosure () -> Operation? = nil,
     pullback: @escaping (Tensor) -> [Tensor?]
   ) {
     self.value = value
     requiresGradient = inputs.contains { $0.requiresGradient }
     isTraced = requiresGradient && inputs.contains { $0.isTraced }
-    self.operation = isTraced ? operation : nil
+    self.operation = isTraced ? operation() : nil
     self.inputs = requiresGradient ? inputs : []
     self.pullback = requiresGradient ? pullback : nil
   }

@@ -119,10 +119,10 @@ struct Wrap: ParsableCommand {
     let network = try ImportedNetwork(self.network, size: size)
     let mean = try numbers(self.mean, "--mean") ?? normalization?.mean ?? [0]
     let deviation = try numbers(self.deviation, "--deviation") ?? normalization?.deviation ?? [1]
-    try requireOwnPixels(mean, deviation)
+    try requireOwnPixels(mean, deviation, network)
     let layer = try network.layer(mean: mean, deviation: deviation, isBGR: bgr, output: output)
     let task = try self.task ?? usualTask(layer.output, network)
-    let names = try classNames(task, layer.output)
+    let names = try classNames(task, layer.output, network)
     guard !bgr || network.images.channels == 3 else {
       throw CommandError(
         "--bgr is for images in color, and \(self.network) takes \(network.images.text).")
@@ -212,13 +212,18 @@ struct Wrap: ParsableCommand {
     )
   }
 
-  private func classNames(_ task: String, _ output: [Int]) throws -> [String] {
+  private func classNames(
+    _ task: String, _ output: [Int], _ imported: ImportedNetwork
+  ) throws -> [String] {
     guard task == ClassificationTask.kind else { return [] }
     let count = output.reduce(1, *)
     guard count > 1 else {
       throw CommandError("\(network) gives \(output) for an image, and classes are two or more.")
     }
-    let own = ownNames(count)
+    // Canon's own export carries them.
+    let own = imported.model.metadata["canon.classes"].flatMap {
+      try? JSONDecoder().decode([String].self, from: Data($0.utf8))
+    }.flatMap { $0.count == count ? $0 : nil }
     let names = try classes.map(ImportedNetwork.classNames) ?? own ?? (0..<count).map { "\($0)" }
     guard names.count == count else {
       throw CommandError(
@@ -227,22 +232,16 @@ struct Wrap: ParsableCommand {
     return names
   }
 
-  /// The names of classes that canon's own export carries.
-  private func ownNames(_ count: Int) -> [String]? {
-    guard let text = (try? ONNXModel(path: network))?.metadata["canon.classes"],
-      let names = try? JSONDecoder().decode([String].self, from: Data(text.utf8)),
-      names.count == count
-    else { return nil }
-    return names
-  }
-
   /// Refuses to give pixels in another way than canon's own export takes them.
-  private func requireOwnPixels(_ mean: [Float], _ deviation: [Float]) throws {
-    guard (try? ONNXModel(path: network))?.metadata["canon.task"] != nil,
+  private func requireOwnPixels(
+    _ mean: [Float], _ deviation: [Float], _ network: ImportedNetwork
+  ) throws {
+    guard network.model.metadata["canon.task"] != nil,
       mean.contains(where: { $0 != 0 }) || deviation.contains(where: { $0 != 1 })
     else { return }
     throw CommandError(
-      "\(network) was exported by canon, and takes pixels from 0 to 1: say --normalization none.")
+      "\(self.network) was exported by canon, and takes pixels from 0 to 1: say --normalization none."
+    )
   }
 
   /// Takes the canonicalizers of a model, which begin with its weights.

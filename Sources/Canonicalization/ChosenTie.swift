@@ -60,10 +60,8 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
       { turns in
         -weights.picked(
           zip(poses, turns).map { pose, turn in
-            let distances = pose.candidates.map {
-              O2().distance(action.anyMotion(of: $0).planarIsometry, turn)
-            }
-            return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
+            turn.nearest(
+              among: pose.candidates.map { action.anyMotion(of: $0).planarIsometry })
           })
       }
     }

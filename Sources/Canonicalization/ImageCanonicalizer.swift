@@ -40,3 +40,11 @@ public struct IdentityCanonicalizer: ImageCanonicalizer {
 extension IdentityCanonicalizer: ExportableCanonicalizer {
   public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables { PoseVariables() }
 }
+
+extension PlanarIsometry {
+  /// Which of some isometries is the nearest, the first one among equals.
+  func nearest(among all: [PlanarIsometry]) -> Int {
+    let distances = all.map { O2().distance($0, self) }
+    return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
+  }
+}

@@ -52,9 +52,7 @@ public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
     guard rotations > 4 else { return nil }
     let step = 2 * .pi / Double(rotations)
     func index(_ angle: Double) -> Int {
-      let wanted = O2().compose(g, PlanarIsometry(residual: angle))
-      let distances = elements.map { O2().distance($0, wanted) }
-      return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
+      O2().compose(g, PlanarIsometry(residual: angle)).nearest(among: elements)
     }
     return (index(-step), index(step), step)
   }
@@ -68,9 +66,7 @@ extension RefinedPoses: ExportableCanonicalizer where Base: ExportableCanonicali
   public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
     let elements = base.action.group.elements.map(base.action.group.isometry)
     let (best, margin, scores) = base.bestVariables(of: batch, on: tape)
-    let matrices = Variable(
-      Tensor(elements.flatMap { $0.matrix.map { Float($0) } }, shape: [elements.count, 4]))
-    let matrix = best.matmul(matrices).reshaped([-1, 2, 2])
+    let matrix = best.matmul(Variable(base.action.group.matrices)).reshaped([-1, 2, 2])
     let sides = elements.compactMap { neighbors(of: $0, elements) }
     guard sides.count == elements.count, let step = sides.first?.step else {
       return PoseVariables(matrix: matrix, margin: margin)

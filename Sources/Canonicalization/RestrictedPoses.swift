@@ -61,9 +61,7 @@ extension RestrictedPoses: ExportableCanonicalizer where Base: ExportableCanonic
     let pose = try base.poseVariables(of: batch, on: tape)
     guard let matrix = pose.matrix else { return pose }
     let order = action.group.order
-    let matrices = Tensor(
-      action.group.elements.flatMap { action.group.isometry($0).matrix.map { Float($0) } },
-      shape: [order, 4])
+    let matrices = action.group.matrices
     // The nearest rotation has the largest product of the matrices.
     let rows = matrix.reshaped([-1, 4])
     let best = rows.matmul(Variable(matrices.transposed())).firstLargest().matmul(

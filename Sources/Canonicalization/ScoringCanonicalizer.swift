@@ -94,10 +94,7 @@ extension ScoringCanonicalizer {
     let elements = action.group.elements.map(action.group.isometry)
     forms.priorLossOfTurned = { turns in
       -logProbabilities.picked(
-        turns.map { turn in
-          let distances = elements.map { O2().distance($0, turn) }
-          return distances.indices.reduce(0) { distances[$1] < distances[$0] ? $1 : $0 }
-        })
+        turns.map { $0.nearest(among: elements) })
     }
     return forms
   }
@@ -144,6 +141,7 @@ extension ScoringCanonicalizer {
 extension ScoringCanonicalizer where Self: ExportableCanonicalizer {
   public func poseVariables(of batch: Variable, on tape: Tape) -> PoseVariables {
     let (best, margin, _) = bestVariables(of: batch, on: tape)
+    let matrices = Variable(action.group.matrices)
     return PoseVariables(matrix: best.matmul(matrices).reshaped([-1, 2, 2]), margin: margin)
   }
 
@@ -153,6 +151,7 @@ extension ScoringCanonicalizer where Self: ExportableCanonicalizer {
   ) -> [(pose: PoseVariables, weight: Variable)] {
     let (_, margin, scores) = bestVariables(of: batch, on: tape)
     let shares = (scores * (1 / temperature)).softmax()
+    let matrices = Variable(action.group.matrices)
     var (left, frame) = (scores, [(pose: PoseVariables, weight: Variable)]())
     for _ in 0..<min(count, action.group.order) {
       let best = left.firstLargest()
@@ -165,12 +164,6 @@ extension ScoringCanonicalizer where Self: ExportableCanonicalizer {
     return frame.map { ($0.pose, $0.weight / total) }
   }
 
-  /// The elements' matrices, `[order, 4]`.
-  private var matrices: Variable {
-    let all = action.group.elements.flatMap { action.group.isometry($0).matrix.map { Float($0) } }
-    return Variable(Tensor(all, shape: [action.group.order, 4]))
-  }
-
   /// 1 at the best element of each image, how far it is ahead, and the scores.
   func bestVariables(
     of batch: Variable, on tape: Tape
@@ -179,6 +172,13 @@ extension ScoringCanonicalizer where Self: ExportableCanonicalizer {
     let scores = scores(batch * mask, on: tape)
     let best = scores.firstLargest()
     return (best, action.group.order > 1 ? scores.lead(of: best) : nil, scores)
+  }
+}
+
+extension PlanarGroup where Self: FiniteGroup {
+  /// The matrices of all elements, `[order, 4]`.
+  var matrices: Tensor {
+    Tensor(elements.flatMap { isometry($0).matrix.map { Float($0) } }, shape: [order, 4])
   }
 }
 

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// The type of a tensor's elements, by its number in the format.
 ///
 /// Numbers with a fraction are computed as `Float`, whole numbers and truth values as `Int`.
@@ -85,18 +87,7 @@ enum FileFloat: Int {
     case .single: Float(bitPattern: UInt32(truncatingIfNeeded: bits))
     case .brain: Float(bitPattern: UInt32(truncatingIfNeeded: bits) << 16)
     case .double: Float(Double(bitPattern: bits))
-    case .half: FileFloat.half(UInt16(truncatingIfNeeded: bits))
-    }
-  }
-
-  private static func half(_ bits: UInt16) -> Float {
-    let sign: Float = bits >> 15 == 0 ? 1 : -1
-    let (exponent, fraction) = (Int(bits >> 10 & 31), Float(bits & 1023))
-    switch exponent {
-    case 0: return sign * fraction * 0x1p-24
-    case 31: return fraction == 0 ? sign * .infinity : .nan
-    default:
-      return sign * Float(sign: .plus, exponent: exponent - 15, significand: 1 + fraction / 1024)
+    case .half: Float(half: UInt16(truncatingIfNeeded: bits))
     }
   }
 }

@@ -79,8 +79,8 @@ struct TensorReader {
       let found =
         switch fraction {
         case .double: tensor.doubleData.map { Float($0) }
-        case .half?, .brain?:
-          tensor.int32Data.map { (fraction ?? .half).float(UInt64(truncatingIfNeeded: $0)) }
+        case .some(let kind) where kind != .single:
+          tensor.int32Data.map { kind.float(UInt64(truncatingIfNeeded: $0)) }
         default: tensor.floatData
         }
       guard found.count == count else {

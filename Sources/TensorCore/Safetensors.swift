@@ -180,7 +180,7 @@ private enum NumberType: String, CaseIterable {
 
 extension Float {
   /// A number of half precision (IEEE 754 binary16) from its bits.
-  fileprivate init(half bits: UInt16) {
+  public init(half bits: UInt16) {
     let (exponent, fraction) = (Int(bits >> 10 & 31), Float(bits & 1023))
     let magnitude: Float =
       switch exponent {

@@ -167,15 +167,8 @@ extension CanonicalizedModel {
       all["order"] = Tensor(orders.joined().map { Float($0) }, shape: [count, members])
     }
     if task.presentation == .poses { return all }
-    let quantity = outputs
-    if quantity is Scores {
-      all["scores"] = found.output
-    } else if let parts = quantity as? Symmetry.Parts, parts.parts.first?.quantity is Scores {
-      let end = parts.ranges[0].upperBound
-      all["scores"] = found.output.sliced(0..<end, axis: 1)
-      all["restored"] = found.output.sliced(end..<found.output.shape[1], axis: 1)
-    } else {
-      all["restored"] = written(found.output)
+    for output in named(Variable(found.output)) {
+      all[output.name] = output.value.value.contiguous
     }
     return all
   }
