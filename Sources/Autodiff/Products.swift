@@ -22,7 +22,8 @@ extension Variable {
     with weight: Variable, bias: Variable? = nil, relu: Bool = false,
     _ geometry: ConvolutionGeometry = ConvolutionGeometry()
   ) -> Variable {
-    let value = value.convolved(with: weight.value, bias: bias?.value, relu: relu, geometry)
+    let value = value.convolved(
+      with: weight.value, bias: bias?.value, activation: relu ? .relu : nil, geometry)
     return recorded(value, weight, bias, relu, geometry)
   }
 

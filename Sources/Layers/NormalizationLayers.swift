@@ -82,7 +82,7 @@ extension Convolution {
       let (scale, shift) = norm.inferenceMap
       return PreparedConvolution(
         weight.value * scale, bias: bias.map { $0.value * scale + shift } ?? shift,
-        relu: norm.relu, geometry)
+        activation: norm.relu ? .relu : nil, geometry)
     }
   }
 }

@@ -68,13 +68,7 @@ struct Call {
     if case .int(let number) = node.attributes[name] { number } else { nil }
   }
 
-  func number(_ name: String) -> Float? {
-    switch node.attributes[name] {
-    case .float(let number): number
-    case .int(let number): Float(number)
-    default: nil
-    }
-  }
+  func number(_ name: String) -> Float? { node.number(name) }
 
   func string(_ name: String) -> String? {
     if case .string(let text) = node.attributes[name] { text } else { nil }

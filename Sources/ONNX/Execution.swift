@@ -24,8 +24,12 @@ extension Graph {
   /// - Parameters:
   ///   - given: The inputs, in the graph's order.
   ///   - outer: What a graph inside a node reads from outside.
+  ///   - note: Called with each node that was carried out: its index, its inputs and its results.
   /// - Throws: `ONNXError`.
-  func run(_ given: [Value], on tape: Tape, in outer: Scope? = nil) throws -> [Value] {
+  func run(
+    _ given: [Value], on tape: Tape, in outer: Scope? = nil,
+    _ note: ((Int, [Value?], [Value]) -> Void)? = nil
+  ) throws -> [Value] {
     var scope = outer ?? Scope()
     for (name, constant) in constants {
       scope[name] = outer == nil ? constant.value(on: tape) : constant.value
@@ -48,6 +52,7 @@ extension Graph {
       }
       let results = try body(
         Call(node: node, inputs: operands, tape: tape, scope: scope, graph: self))
+      note?(n, operands, results)
       for (name, result) in zip(node.outputs, results) where !name.isEmpty { scope[name] = result }
       for name in released[n] { scope.values[name] = nil }
     }

@@ -5,23 +5,20 @@ import TensorCore
 struct Followers: Sendable {
   /// Of a batch normalization, whose four inputs stand behind the convolution's own three.
   var epsilon: Float?
-  /// Whether the result is clamped at zero.
-  var hasRelu = false
+  var activation: Activation?
 }
 
 extension Graph {
-  /// The same for prediction: a convolution takes in the batch normalization and the ReLU that follow it alone.
-  func folded() -> Graph {
-    var uses: [String: [Int]] = [:]
-    for (n, node) in nodes.enumerated() {
-      for name in node.reads where !name.isEmpty { uses[name, default: []].append(n) }
-    }
-    for name in outputs { uses[name, default: []].append(-1) }
+  /// The same for prediction: a convolution takes in the batch normalization and the activation that follow it alone.
+  func folded() -> Graph { withWholeActivations().withFoldedConvolutions() }
+
+  private func withFoldedConvolutions() -> Graph {
+    let (uses, numbers) = (uses, numbers)
     /// The node that alone takes the result of another, as its first input.
-    func follower(of n: Int, _ operation: String) -> Int? {
+    func follower(of n: Int) -> Int? {
       guard let output = nodes[n].outputs.first, nodes[n].outputs.dropFirst().allSatisfy(\.isEmpty),
         let users = uses[output], users.count == 1, users[0] >= 0,
-        nodes[users[0]].operation == operation, nodes[users[0]].inputs.first == output
+        nodes[users[0]].inputs.first == output
       else { return nil }
       return users[0]
     }
@@ -29,16 +26,16 @@ extension Graph {
     for (n, node) in nodes.enumerated() where node.operation == "Conv" && canTakeIn(node) {
       var (last, followers) = (n, Followers())
       var inputs = node.inputs + (node.inputs.count == 2 ? [""] : [])
-      if let next = follower(of: last, "BatchNormalization"),
+      if let next = follower(of: last), nodes[next].operation == "BatchNormalization",
         let epsilon = foldedEpsilon(nodes[next], channels: weights(node.inputs[1])?.first)
       {
         taken.insert(last)
         (last, followers.epsilon) = (next, epsilon)
         inputs += nodes[next].inputs[1...]
       }
-      if let next = follower(of: last, "Relu") {
+      if let next = follower(of: last), let activation = activation(nodes[next], numbers) {
         taken.insert(last)
-        (last, followers.hasRelu) = (next, true)
+        (last, followers.activation) = (next, activation)
       }
       if last != n {
         result[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
@@ -47,12 +44,12 @@ extension Graph {
     // A normalization that stands before its convolution takes in the ReLU between them.
     for (n, node) in nodes.enumerated()
     where node.operation == "BatchNormalization" && !taken.contains(n) {
-      guard result[n].operation == node.operation, let next = follower(of: n, "Relu") else {
-        continue
-      }
+      guard result[n].operation == node.operation, let next = follower(of: n),
+        nodes[next].operation == "Relu"
+      else { continue }
       taken.insert(n)
       result[next] = node.taking(
-        Followers(hasRelu: true), inputs: node.inputs, outputs: nodes[next].outputs)
+        Followers(activation: .relu), inputs: node.inputs, outputs: nodes[next].outputs)
     }
     return Graph(
       inputs: inputs, outputs: outputs, constants: constants,

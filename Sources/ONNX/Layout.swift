@@ -39,13 +39,6 @@ extension Variable {
 }
 
 extension Tensor {
-  /// Not less than one number, and not more than another, which goes first; what is none stays so.
-  func clamped(_ low: Float, _ high: Float) -> Tensor {
-    var result = self
-    if low > -.infinity { result = .maximum(result, Tensor(low)) }
-    return high < .infinity ? .minimum(result, Tensor(high)) : result
-  }
-
   func mapped(_ function: (Float) -> Float) -> Tensor {
     Tensor(elements.map(function), shape: shape)
   }

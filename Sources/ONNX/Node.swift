@@ -11,6 +11,15 @@ struct Node: Sendable {
   /// What is made ready once for it.
   let cache = NodeCache()
 
+  /// A setting that is a number.
+  func number(_ name: String) -> Float? {
+    switch attributes[name] {
+    case .float(let number): number
+    case .int(let number): Float(number)
+    default: nil
+    }
+  }
+
   /// The same settings for another operation.
   func renamed(_ operation: String, inputs: [String], outputs: [String]) -> Node {
     Node(

@@ -20,6 +20,7 @@ public struct ONNXModel: Sendable {
   private(set) var graph: Graph
   /// The same, made ready for prediction.
   private var folded: Graph
+  private var foldings = ShapeFolding()
 
   /// Reads a file; of opsets 6 to 28.
   ///
@@ -57,7 +58,7 @@ public struct ONNXModel: Sendable {
   func withScores(at index: Int, before operation: String) -> ONNXModel {
     var copy = self
     copy.graph = graph.withScores(at: index, before: operation)
-    copy.folded = copy.graph.folded()
+    (copy.folded, copy.foldings) = (copy.graph.folded(), ShapeFolding())
     return copy
   }
 
@@ -84,9 +85,23 @@ public struct ONNXModel: Sendable {
       || given.contains { value in
         if case .floats(let variable) = value { variable.requiresGradient } else { false }
       }
-    do { return try (learns ? graph : folded).run(given, on: tape) } catch let error as ONNXError {
+    do {
+      return try learns ? graph.run(given, on: tape) : predicted(given, on: tape)
+    } catch let error as ONNXError {
       throw ONNXError("\(path): \(error.description)")
     } catch { throw ONNXError("\(path): \(error)") }
+  }
+
+  /// The outputs, without what was computed before for inputs of these shapes.
+  private func predicted(_ given: [Value], on tape: Tape) throws -> [Value] {
+    let shapes = given.map(\.shape)
+    if let graph = foldings.graph(shapes) { return try graph.run(given, on: tape) }
+    var record = ShapeRecord(folded)
+    let results = try folded.run(given, on: tape) { n, operands, results in
+      record.take(folded.nodes[n], at: n, operands, results)
+    }
+    foldings.keep(record.folded(folded) ?? folded, for: shapes)
+    return results
   }
 
   /// The weights, by their names in the file.

@@ -12,48 +12,61 @@ extension Tensor {
   /// The sum runs over taps and channels in order, in one accumulator: the result of one image
   /// does not depend on the rest of the batch.
   ///
-  /// With `relu`, the result is clamped at zero in the same pass. `algorithm` forces a way to compute
+  /// An activation is applied to the result while it is in the cache. `algorithm` forces a way to compute
   /// it; otherwise the faster one for these sizes is taken.
   ///
   /// - Complexity: 2 · kernelHeight · kernelWidth · channels / groups operations per output; a
   ///   quarter of the multiplications by Winograd's algorithm.
   public func convolved(
-    with weight: Tensor, bias: Tensor? = nil, relu: Bool = false,
+    with weight: Tensor, bias: Tensor? = nil, activation: Activation? = nil,
     _ geometry: ConvolutionGeometry = ConvolutionGeometry(), algorithm: ConvolutionAlgorithm? = nil
   ) -> Tensor {
     convolved(
-      with: weight, bias: bias, relu: relu, geometry, algorithm: algorithm, matrices: nil)
+      with: .plain(weight), of: weight.shape, bias: bias, activation: activation, geometry,
+      algorithm: algorithm)
   }
 
-  /// The same, where Winograd's matrices, or the panels of a direct one, may be known already.
+  /// The same with a kernel `of` a shape in a form that may have been made ready.
   ///
   /// - Parameter observe: Called with every piece of the result when it is there: its index, how many
-  ///   pixels it has, and where they are.
+  ///   pixels it has, and where they are. It takes the place of an activation other than `relu`.
   func convolved(
-    with weight: Tensor, bias: Tensor?, relu: Bool, _ geometry: ConvolutionGeometry,
-    algorithm: ConvolutionAlgorithm? = nil, matrices: Tensor?,
+    with kernel: ConvolutionKernel, of kernelShape: Shape, bias: Tensor?, activation: Activation?,
+    _ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm? = nil,
     observe: PieceObserver? = nil
   ) -> Tensor {
-    let plan = ConvolutionPlan(shape, weight.shape, geometry)
+    let plan = ConvolutionPlan(shape, kernelShape, geometry)
     return plan.counted("convolution", algorithm) { algorithm in
-      if algorithm == .winograd {
-        return WinogradPlan(plan).convolved(
-          self, matrices ?? WinogradPlan.matrices(weight), bias: bias, relu: relu, observe)
+      let (bias, relu) = (bias?.contiguous, activation == .relu)
+      let finish = observe ?? activation?.observer(channels: plan.outChannels)
+      switch kernel {
+      case .matrices(let matrices) where algorithm == .winograd:
+        return WinogradPlan(plan).convolved(self, matrices, bias: bias, relu: relu, finish)
+      case .plain(let weight) where algorithm == .winograd:
+        let matrices = WinogradPlan.matrices(weight)
+        return WinogradPlan(plan).convolved(self, matrices, bias: bias, relu: relu, finish)
+      case .plain(let weight):
+        return plan.isDepthwise && observe == nil
+          ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, finish)
+          : directlyConvolved(with: weight, isPanels: false, bias: bias, relu: relu, plan, finish)
+      case .panels(let panels):
+        return directlyConvolved(
+          with: panels, isPanels: true, bias: bias, relu: relu, plan, finish)
+      case .matrices:
+        // Of no image or no pixel, whatever the kernel.
+        return .zeros(plan.outputShape)
       }
-      return plan.isDepthwise && observe == nil
-        ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan)
-        : directlyConvolved(
-          with: weight, panels: matrices, bias: bias, relu: relu, plan, observe)
     }
   }
 
-  /// - Parameter panels: The weights as `weightPanels` lays them out, where they are known.
+  /// - Parameter isPanels: Whether the weights are as `weightPanels` lays them out.
   private func directlyConvolved(
-    with weight: Tensor, panels: Tensor?, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
+    with weight: Tensor, isPanels: Bool, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
     _ observe: PieceObserver?
   ) -> Tensor {
-    let (kernel, bias) = (panels ?? weight.contiguous, bias?.contiguous)
+    let kernel = weight.contiguous
     let (taps, width) = (plan.tapOffsets, ConvolutionPlan.panel)
+    let step = isPanels ? width : plan.outChannels
     let windows = plan.pixelOffsets(images: plan.chunk)
     let targets = (0..<plan.chunk * plan.pixels).map { $0 * plan.outChannels }
     return unsafe Tensor(plan.outputShape) { target in
@@ -62,12 +75,11 @@ extension Tensor {
         let start = range.lowerBound * plan.pixels * plan.outChannels
         unsafe plan.withPadded(self, range) { images in
           let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
-          let pixels = range.count * plan.pixels
           // Where all images are one piece, its pixels and channels are dealt out.
-          let (down, across) = range.count == plan.batch ? plan.parts(pixels) : (1, 1)
-          Parallel.forEach(down * across) { index in
-            let (i, j) = (index / across, index % across)
-            let rows = pixels * i / down..<pixels * (i + 1) / down
+          let (parts, across) = plan.parts(images: range.count)
+          Parallel.forEach(parts.count * across) { index in
+            let (part, j) = (parts[index / across], index % across)
+            let depth = part.taps.lowerBound * plan.groupIn..<part.taps.upperBound * plan.groupIn
             for group in 0..<plan.geometry.groups {
               let count = (plan.groupOut + width - 1) / width
               let columns =
@@ -75,11 +87,12 @@ extension Tensor {
               let first = group * plan.groupOut + columns.lowerBound
               unsafe kernel.withElements { w in
                 unsafe gatherProduct(
-                  rows: rows.count, from: rows.lowerBound, columns: columns.count,
+                  rows: part.pixels.count, from: part.pixels.lowerBound, columns: columns.count,
                   a: source.pointer + group * plan.groupIn, rowOffsets: windows,
-                  depthOffsets: taps,
-                  b: w + (panels == nil ? first : first * taps.count), bStride: plan.outChannels,
-                  bPanel: panels == nil ? 0 : taps.count * width,
+                  depthOffsets: Array(taps[depth]),
+                  b: w + (isPanels ? first * taps.count : first) + depth.lowerBound * step,
+                  bStride: plan.outChannels,
+                  bPanel: isPanels ? taps.count * width : 0,
                   c: address.pointer + start + first, cOffsets: targets, bias: bias,
                   biasStart: first, relu: relu)
               }
@@ -96,47 +109,58 @@ extension Tensor {
   /// the gathered product reads it best; the last panel ends in zeros.
   func weightPanels() -> Tensor {
     let (columns, width) = (shape[3], ConvolutionPlan.panel)
-    let depth = shape.count / max(1, columns)
+    let (whole, depth) = (columns / width * width, shape.count / max(1, columns))
     let rows = contiguous.reshaped([depth, columns])
-    return .concatenated(
-      stride(from: 0, to: columns, by: width).map { start in
-        let part = rows.sliced(start..<min(columns, start + width), axis: 1)
-        let rest = width - part.shape[1]
-        return
-          (rest == 0 ? part : Tensor.concatenated([part, .zeros([depth, rest])], axis: 1))
-          .reshaped([1, depth, width])
-      })
+    let panels = rows.sliced(0..<whole, axis: 1).reshaped([depth, -1, width]).permuted([1, 0, 2])
+    guard whole < columns else { return panels.contiguous }
+    let (last, rest) = (rows.sliced(whole..<columns, axis: 1), width + whole - columns)
+    let filled = Tensor.concatenated([last, .zeros([depth, rest])], axis: 1)
+    return .concatenated([panels, filled.reshaped([1, depth, width])])
   }
 
   /// Of each channel by a kernel of its own: bit for bit what the gathered product gives.
   private func depthwiseConvolved(
-    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan
+    with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
+    _ observe: PieceObserver?
   ) -> Tensor {
-    let (kernel, bias) = (weight.contiguous, bias?.contiguous)
-    let geometry = plan.geometry
-    let row = plan.outWidth * plan.outChannels
+    let (source, kernel, geometry) = (contiguous, weight.contiguous, plan.geometry)
+    let (size, row) = (plan.height * plan.width * plan.channels, plan.outWidth * plan.outChannels)
+    // What a strip of rows reads of two vectors of channels fits the second cache.
+    let width = 2 * Int(ck_width())
+    let span =
+      (plan.outWidth - 1) * geometry.stride + (plan.kernelWidth - 1) * geometry.dilation + 1
+    @Sendable func depth(_ rows: Int) -> Int {
+      (rows - 1) * geometry.stride + (plan.kernelHeight - 1) * geometry.dilation + 1
+    }
+    let few = (plan.batch == 1 ? plan.outHeight + 7 : plan.outHeight * 8) / 8
+    let strip = (1...max(1, few)).last { depth($0) * span * width <= 1 << 14 } ?? 1
+    let strips = (plan.outHeight + strip - 1) / strip
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
-      unsafe plan.withPadded(self, 0..<plan.batch) { images in
-        let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
-        Parallel.ranges(plan.batch * plan.outHeight, grain: max(1, 4096 / max(1, row))) { range in
+      Parallel.forEach(plan.outputShape.count == 0 ? 0 : plan.batch * strips) { index in
+        let (image, part) = index.quotientAndRemainder(dividingBy: strips)
+        let rows = part * strip..<min(plan.outHeight, (part + 1) * strip)
+        let taps = plan.kernelHeight * plan.kernelWidth
+        let scratch = Storage(count: (depth(rows.count) * span + taps + 1) * width)
+        let result = address + (image * plan.outHeight + rows.lowerBound) * row
+        unsafe source.withElements { x in
           unsafe kernel.withElements { w in
             func run(_ bias: UnsafePointer<Float>?) {
               var arguments = unsafe ck_depthwise_args(
-                rows: 1, columns: plan.outWidth, channels: plan.channels, width: plan.paddedWidth,
-                kernel_height: plan.kernelHeight, kernel_width: plan.kernelWidth,
-                stride: geometry.stride, dilation: geometry.dilation, weight: w, bias: bias,
+                height: plan.height, width: plan.width, channels: plan.channels,
+                columns: plan.outWidth, kernel_height: plan.kernelHeight,
+                kernel_width: plan.kernelWidth, stride: geometry.stride,
+                padding: geometry.padding, dilation: geometry.dilation, weight: w, bias: bias,
                 relu: relu ? 1 : 0)
-              for place in range {
-                let (image, y) = place.quotientAndRemainder(dividingBy: plan.outHeight)
-                let start = (image * plan.paddedHeight + y * geometry.stride) * plan.paddedWidth
-                unsafe ck_depthwise(
-                  &arguments, source.pointer + start * plan.channels, address.pointer + place * row)
-              }
+              unsafe ck_depthwise(
+                &arguments, rows.lowerBound, rows.count, x + image * size, result.pointer,
+                scratch.base)
             }
             if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }
           }
         }
+        withExtendedLifetime(scratch) {}
+        observe?(0, rows.count * plan.outWidth, result)
       }
     }
   }

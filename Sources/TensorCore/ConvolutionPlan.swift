@@ -80,13 +80,62 @@ struct ConvolutionPlan {
   /// How many output channels a panel of weights has: `CK_PANEL`.
   static let panel = Int(CK_PANEL)
 
-  /// Into how many parts the pixels and the output channels of one piece are dealt out: it follows from the sizes alone.
-  func parts(_ pixels: Int) -> (down: Int, across: Int) {
-    let work = pixels * kernelHeight * kernelWidth * groupIn * outChannels
-    guard work > 1 << 20 else { return (1, 1) }
-    let down = max(1, min(16, pixels / 96))
-    let across = geometry.groups == 1 && down < 4 ? max(1, min(8 / down, outChannels / 64)) : 1
-    return (down, across)
+  /// Pixels of the result of some images, and the taps that reach into the image from there.
+  struct Part {
+    let pixels, taps: Range<Int>
+  }
+
+  /// How the pixels of one piece are dealt out, and into how many parts its output channels: it follows from the sizes alone.
+  func parts(images: Int) -> (pixels: [Part], across: Int) {
+    let (count, taps) = (images * pixels, kernelHeight * kernelWidth)
+    var parts: [Part] = []
+    if geometry.dilation > 1 {
+      for n in 0..<images {
+        for band in bands {
+          let rows = n * pixels + band.pixels.lowerBound..<n * pixels + band.pixels.upperBound
+          parts.append(Part(pixels: rows, taps: band.taps))
+        }
+      }
+    }
+    let work = count * taps * groupIn * outChannels
+    guard images == batch, work > 1 << 20 else {
+      return (parts.isEmpty ? [Part(pixels: 0..<count, taps: 0..<taps)] : parts, 1)
+    }
+    if parts.isEmpty {
+      let down = max(1, min(16, count / 96))
+      parts = (0..<down).map {
+        Part(pixels: count * $0 / down..<count * ($0 + 1) / down, taps: 0..<taps)
+      }
+    }
+    let isWide = geometry.groups == 1 && parts.count < 4
+    return (parts, isWide ? max(1, min(8 / parts.count, outChannels / 64)) : 1)
+  }
+
+  /// The result's rows by the kernel's rows that reach into the image from there, and if that is one, by its columns that
+  /// do: around an image a dilated kernel finds mostly zeros.
+  private var bands: [Part] {
+    func reaching(_ place: Int, _ kernel: Int, _ extent: Int) -> Range<Int> {
+      let start = place * geometry.stride - geometry.padding
+      let inside = (0..<kernel).filter { 0..<extent ~= start + $0 * geometry.dilation }
+      guard let first = inside.first else { return 0..<0 }
+      return first..<first + inside.count
+    }
+    let columns = (0..<outWidth).map { reaching($0, kernelWidth, width) }.filter { !$0.isEmpty }
+    let left = columns.map(\.lowerBound).min() ?? 0
+    let right = columns.map(\.upperBound).max() ?? 0
+    var (bands, start) = ([Part](), 0)
+    for y in 0..<outHeight {
+      let rows = reaching(y, kernelHeight, height)
+      guard y + 1 == outHeight || reaching(y + 1, kernelHeight, height) != rows else { continue }
+      let first = rows.lowerBound * kernelWidth
+      bands.append(
+        Part(
+          pixels: start * outWidth..<(y + 1) * outWidth,
+          taps: rows.count == 1
+            ? first + left..<first + right : first..<rows.upperBound * kernelWidth))
+      start = y + 1
+    }
+    return bands
   }
 
   /// How many images share one pass over the weights: enough to have 256 output pixels.

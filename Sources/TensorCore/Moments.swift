@@ -81,7 +81,7 @@ extension Tensor {
     require(plan.outputShape.count > 0, "moments of shape \(plan.outputShape)")
     let partial = PartialMoments(blocks: plan.pieces, columns: plan.outChannels)
     let result = convolved(
-      with: weight, bias: bias, relu: false, geometry, matrices: nil
+      with: .plain(weight), of: weight.shape, bias: bias, activation: nil, geometry
     ) { piece, rows, y in partial.take(piece, rows: rows, y) }
     return (result, partial.combined())
   }

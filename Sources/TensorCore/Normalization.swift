@@ -48,6 +48,35 @@ extension Tensor {
     }
   }
 
+  /// Rows along the last axis made of mean 0 and variance 1, times `scale` plus `shift` (Ba, Kiros & Hinton, arXiv
+  /// 1607.06450), in one pass.
+  ///
+  /// - Parameter epsilon: What is added to the variance.
+  /// - Precondition: `scale` and `shift` have an element for each of a row.
+  public func layerNormalized(scale: Tensor, shift: Tensor?, epsilon: Float) -> Tensor {
+    let columns = shape[-1]
+    let (source, scale) = (contiguous, scale.contiguous)
+    let shift = (shift ?? .zeros([columns])).contiguous
+    require(scale.shape == [columns] && shift.shape == [columns], "layer norm of \(shape)")
+    return Profiler.count("layer norm", arithmetic: 6 * shape.count, elements: 2 * shape.count) {
+      unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        let grain = max(1, (1 << 14) / max(1, columns))
+        Parallel.ranges(shape.count / max(1, columns), grain: grain) { range in
+          let start = range.lowerBound * columns
+          unsafe source.withElements { x in
+            unsafe scale.withElements { scale in
+              unsafe shift.withElements { shift in
+                unsafe ck_layer_norm(
+                  range.count, columns, x + start, epsilon, scale, shift, address.pointer + start)
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
   /// The gradients of batch normalization (and its clamp) for the gradient `self` by its output.
   ///
   /// `input` is what was normalized, by `scale` and `shift` as `scaled(by:shift:relu:)` takes them;

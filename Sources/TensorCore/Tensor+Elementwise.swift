@@ -5,14 +5,20 @@ private let grain = 1 << 16
 
 extension Tensor {
   private func map(_ op: ck_unary_op) -> Tensor {
+    unsafe mapped { unsafe ck_unary(op, $0, $1, $2) }
+  }
+
+  /// - Parameter body: Fills a part of the result from the same part of this.
+  private func mapped(
+    _ body: @Sendable (Int, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+  ) -> Tensor {
     let source = contiguous
     return Profiler.count("elementwise", arithmetic: shape.count, elements: 2 * shape.count) {
       unsafe Tensor(shape) { target in
         let address = unsafe SendableAddress(target)
         Parallel.ranges(shape.count, grain: grain) { range in
           unsafe source.withElements {
-            unsafe ck_unary(
-              op, range.count, $0 + range.lowerBound, address.pointer + range.lowerBound)
+            unsafe body(range.count, $0 + range.lowerBound, address.pointer + range.lowerBound)
           }
         }
       }
@@ -45,17 +51,17 @@ extension Tensor {
     let shape = a.shape.broadcast(with: b.shape)
     let (x, y) = (a.broadcast(to: shape), b.broadcast(to: shape))
     return unsafe Tensor(shape) { target in
-      var done = 0
-      forEachRun(of: shape, x.strides, y.strides) { i, j, count, xStep, yStep in
-        let from = unsafe (x.storage.base + x.offset + i, y.storage.base + y.offset + j)
+      let address = unsafe SendableAddress(target)
+      forEachRun(of: shape, x.strides, y.strides) { run in
+        let from = unsafe (x.storage.base + x.offset + run.a, y.storage.base + y.offset + run.b)
+        let (xStep, yStep, to) = unsafe (run.aStep, run.bStep, address.pointer + run.start)
         if xStep <= 1 && yStep <= 1 {
-          unsafe ck_binary(op, count, from.0, xStep, from.1, yStep, target + done)
+          unsafe ck_binary(op, run.count, from.0, xStep, from.1, yStep, to)
         } else {
-          for k in 0..<count {
-            unsafe ck_binary(op, 1, from.0 + k * xStep, 1, from.1 + k * yStep, 1, target + done + k)
+          for k in 0..<run.count {
+            unsafe ck_binary(op, 1, from.0 + k * xStep, 1, from.1 + k * yStep, 1, to + k)
           }
         }
-        done += count
       }
       withExtendedLifetime((x.storage, y.storage)) {}
     }
@@ -114,6 +120,18 @@ extension Tensor {
 
   /// 1 / (1 + exp(−*x*)).
   public func sigmoid() -> Tensor { map(CK_SIGMOID) }
+  /// The error function, within 3 units in the last place.
+  public func errorFunction() -> Tensor { map(CK_ERF) }
+  /// *x* Φ(*x*), with Φ the normal distribution's (Hendrycks & Gimpel, arXiv 1606.08415).
+  public func gelu() -> Tensor { map(CK_GELU) }
+  /// *x* / (1 + exp(−*x*)) (Ramachandran, Zoph & Le, arXiv 1710.05941).
+  public func swish() -> Tensor { map(CK_SWISH) }
+  /// *x* times *x* / 6 + 1/2, clamped to 0 … 1 (Howard et al., arXiv 1905.02244).
+  public func hardSwish() -> Tensor { map(CK_HARD_SWISH) }
+  /// *x* · `scale` + `shift`, not below `low` and not above `high`; what is no number stays so.
+  public func clamped(_ low: Float, _ high: Float, scale: Float = 1, shift: Float = 0) -> Tensor {
+    unsafe mapped { unsafe ck_clamp($0, scale, shift, low, high, $1, $2) }
+  }
   /// log(1 + exp(*x*)), without overflow.
   public func softplus() -> Tensor { map(CK_SOFTPLUS) }
   /// 1 where *x* > 0, else 0.

@@ -67,10 +67,15 @@ extension Tensor {
     let columns = shape[-1]
     let source = contiguous
     return Profiler.count("softmax", arithmetic: 4 * shape.count, elements: 2 * shape.count) {
-      unsafe Tensor(shape) { y in
-        unsafe source.withElements { x in
-          unsafe ck_softmax(
-            columns == 0 ? 0 : shape.count / columns, columns, x, logarithm ? 1 : 0, y)
+      unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        let (rows, grain) = (columns == 0 ? 0 : shape.count / columns, (1 << 14) / max(1, columns))
+        Parallel.ranges(rows, grain: max(1, grain)) { range in
+          let start = range.lowerBound * columns
+          unsafe source.withElements {
+            unsafe ck_softmax(
+              range.count, columns, $0 + start, logarithm ? 1 : 0, address.pointer + start)
+          }
         }
       }
     }

@@ -112,13 +112,23 @@ extension Tensor {
   func copyElements(to target: UnsafeMutablePointer<Float>, strides targetStrides: [Int]? = nil) {
     let targetStrides = targetStrides ?? shape.rowMajorStrides
     Profiler.count("copy", elements: 2 * shape.count) {
-      forEachRun(of: shape, strides, targetStrides) { from, to, count, fromStep, toStep in
-        let source = unsafe storage.base + offset + from
-        let destination = unsafe target + to
+      let address = unsafe SendableAddress(target)
+      // Of images whose three colors lie apart, and are to lie together, runs along the rows.
+      var order = Array(0..<shape.rank)
+      if shape.rank > 1, shape[-1] < 8, shape[-2] > shape[-1], strides[shape.rank - 1] != 1 {
+        order.swapAt(shape.rank - 2, shape.rank - 1)
+      }
+      forEachRun(
+        of: Shape(order.map { shape[$0] }), order.map { strides[$0] },
+        order.map { targetStrides[$0] }
+      ) { run in
+        let source = unsafe storage.base + offset + run.a
+        let destination = unsafe address.pointer + run.b
+        let (fromStep, toStep) = (run.aStep, run.bStep)
         if fromStep == 1 && toStep == 1 {
-          unsafe destination.update(from: source, count: count)
+          unsafe destination.update(from: source, count: run.count)
         } else {
-          for i in 0..<count { unsafe destination[i * toStep] = source[i * fromStep] }
+          for i in 0..<run.count { unsafe destination[i * toStep] = source[i * fromStep] }
         }
       }
     }
@@ -126,16 +136,20 @@ extension Tensor {
   }
 }
 
-/// Walks two layouts of one shape together and calls `body` for each run along the innermost axis
-/// (neighboring axes that both layouts step through evenly are merged) with the offsets in both,
-/// the number of elements, and the steps.
-func forEachRun(
-  of shape: Shape, _ a: [Int], _ b: [Int], _ body: (Int, Int, Int, Int, Int) -> Void
-) {
+/// Elements along the innermost axis of two layouts.
+struct Run {
+  /// Where it begins in each layout, and in a contiguous tensor of the shape.
+  var a = 0, b = 0, start = 0
+  let count: Int
+  /// The distances between its elements.
+  let aStep, bStep: Int
+}
+
+/// Walks two layouts of one shape together, in parallel where they are long, and calls `body` for each run along the
+/// innermost axis; neighboring axes that both layouts step through evenly are merged.
+func forEachRun(of shape: Shape, _ a: [Int], _ b: [Int], _ body: @Sendable (Run) -> Void) {
   if shape.count == 0 { return }
-  var extents: [Int] = []
-  var stepsA: [Int] = []
-  var stepsB: [Int] = []
+  var (extents, stepsA, stepsB): ([Int], [Int], [Int]) = ([], [], [])
   for axis in 0..<shape.rank where shape.extents[axis] != 1 {
     let extent = shape.extents[axis]
     if let last = extents.indices.last, stepsA[last] == a[axis] * extent,
@@ -150,22 +164,43 @@ func forEachRun(
       stepsB.append(b[axis])
     }
   }
-  guard let inner = extents.indices.last else { return body(0, 0, 1, 1, 1) }
-  var index = [Int](repeating: 0, count: inner)
-  var (offsetA, offsetB) = (0, 0)
-  while true {
-    body(offsetA, offsetB, extents[inner], stepsA[inner], stepsB[inner])
-    var axis = inner - 1
-    while axis >= 0 {
-      index[axis] += 1
-      offsetA += stepsA[axis]
-      offsetB += stepsB[axis]
-      if index[axis] < extents[axis] { break }
-      offsetA -= extents[axis] * stepsA[axis]
-      offsetB -= extents[axis] * stepsB[axis]
-      index[axis] = 0
-      axis -= 1
+  guard let inner = extents.indices.last else {
+    return body(Run(count: 1, aStep: 1, bStep: 1))
+  }
+  let (length, grain) = (extents[inner], 1 << 16)
+  let (aStep, bStep) = (stepsA[inner], stepsB[inner])
+  guard shape.count / length > 1 else {
+    return Parallel.ranges(length, grain: grain) { range in
+      let start = range.lowerBound
+      body(
+        Run(
+          a: start * aStep, b: start * bStep, start: start, count: range.count, aStep: aStep,
+          bStep: bStep))
     }
-    if axis < 0 { return }
+  }
+  Parallel.ranges(shape.count / length, grain: max(1, grain / length)) {
+    [extents, stepsA, stepsB] range in
+    var run = Run(count: length, aStep: aStep, bStep: bStep)
+    var index = [Int](repeating: 0, count: inner)
+    var rest = range.lowerBound
+    run.start = rest * length
+    for axis in (0..<inner).reversed() {
+      (rest, index[axis]) = rest.quotientAndRemainder(dividingBy: extents[axis])
+      run.a += index[axis] * stepsA[axis]
+      run.b += index[axis] * stepsB[axis]
+    }
+    for _ in range {
+      body(run)
+      run.start += length
+      for axis in (0..<inner).reversed() {
+        index[axis] += 1
+        run.a += stepsA[axis]
+        run.b += stepsB[axis]
+        if index[axis] < extents[axis] { break }
+        run.a -= extents[axis] * stepsA[axis]
+        run.b -= extents[axis] * stepsB[axis]
+        index[axis] = 0
+      }
+    }
   }
 }

@@ -130,7 +130,7 @@ struct WinogradPlan {
   func convolved(
     _ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool, _ observe: PieceObserver? = nil
   ) -> Tensor {
-    let (source, bias) = (input.contiguous, bias?.contiguous)
+    let source = input.contiguous
     let (inSize, outSize) = (
       plan.height * plan.width * plan.channels, plan.pixels * plan.outChannels
     )
@@ -198,37 +198,47 @@ extension Tensor {
   }
 }
 
+/// A convolution's kernel in the form that an algorithm reads.
+enum ConvolutionKernel: Sendable {
+  /// `[height, width, channels / groups, outChannels]`.
+  case plain(Tensor)
+  /// Winograd's.
+  case matrices(Tensor)
+  /// As `weightPanels` lays them out.
+  case panels(Tensor)
+}
+
 /// A convolution made ready once for many images: its kernel in the form that the fastest algorithm
 /// takes.
 public struct PreparedConvolution: Sendable {
-  private let weight: Tensor
+  private let kernel: ConvolutionKernel
+  private let shape: Shape
   private let bias: Tensor?
-  private let relu: Bool
+  private let activation: Activation?
   private let geometry: ConvolutionGeometry
-  private let matrices: Tensor?
 
   /// Prepares a convolution: see `Tensor.convolved`.
   public init(
-    _ weight: Tensor, bias: Tensor? = nil, relu: Bool = false,
+    _ weight: Tensor, bias: Tensor? = nil, activation: Activation? = nil,
     _ geometry: ConvolutionGeometry = ConvolutionGeometry()
   ) {
-    self.weight = weight
-    self.bias = bias
-    self.relu = relu
+    (shape, self.bias, self.activation) = (weight.shape, bias, activation)
     self.geometry = geometry
     if ConvolutionPlan.winogradApplies(weight.shape, geometry),
       ConvolutionPlan.winogradPays(weight.shape)
     {
-      matrices = WinogradPlan.matrices(weight)
+      kernel = .matrices(WinogradPlan.matrices(weight))
     } else {
       // Of a narrow one the product reads the weights as they are.
       let isWide = geometry.groups == 1 && weight.shape[3] >= ConvolutionPlan.panel
-      matrices = isWide && weight.shape.count > 0 ? weight.weightPanels() : nil
+      kernel =
+        isWide && weight.shape.count > 0
+        ? .panels(weight.weightPanels()) : .plain(weight.contiguous)
     }
   }
 
   /// The convolution of images, `[batch, height, width, channels]`.
   public func callAsFunction(_ images: Tensor) -> Tensor {
-    images.convolved(with: weight, bias: bias, relu: relu, geometry, matrices: matrices)
+    images.convolved(with: kernel, of: shape, bias: bias, activation: activation, geometry)
   }
 }

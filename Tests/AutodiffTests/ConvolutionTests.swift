@@ -134,16 +134,16 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     let g = ConvolutionGeometry(padding: 1)
     let w = Tensor(repeating: 1, shape: [3, 3, 8, outputs])
     for algorithm in [ConvolutionAlgorithm.direct, .winograd] {
-      let y = x.convolved(with: w, bias: nil, relu: true, g, algorithm: algorithm)
+      let y = x.convolved(with: w, bias: nil, activation: .relu, g, algorithm: algorithm)
       let numbers = y.elements
       #expect(numbers.allSatisfy { $0.isNaN }, "\(algorithm)")
     }
     let ones = Tensor(repeating: 1, shape: [1, 12, 12, 8])
     let own = Tensor.ones([3, 3, 1, 8])
     let alone = x.convolved(
-      with: own, relu: true, ConvolutionGeometry(padding: 1, groups: 8))
+      with: own, activation: .relu, ConvolutionGeometry(padding: 1, groups: 8))
     #expect(alone.elements.allSatisfy { $0.isNaN })
-    let below = ones.convolved(with: w * -1, bias: nil, relu: true, g)
+    let below = ones.convolved(with: w * -1, bias: nil, activation: .relu, g)
     #expect(below.elements.allSatisfy { $0 == 0 })
     let scale = [Float](repeating: 1, count: 8)
     let fused = x.scaled(by: scale, shift: scale, relu: true).elements
@@ -160,7 +160,7 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     let b = Tensor.uniform([c.outputs], from: -1, to: 1, using: &random)
     let g = c.geometry
     func results(_ algorithm: ConvolutionAlgorithm) -> [Tensor] {
-      let y = x.convolved(with: w, bias: b, relu: true, g, algorithm: algorithm)
+      let y = x.convolved(with: w, bias: b, activation: .relu, g, algorithm: algorithm)
       return [
         y, y.convolutionInputGradient(weight: w, inputShape: x.shape, g, algorithm: algorithm),
         y.convolutionWeightGradient(input: x, weightShape: w.shape, g, algorithm: algorithm),
@@ -198,8 +198,8 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     let b = Tensor.uniform([20], using: &random)
     let g = ConvolutionGeometry(padding: 1)
     #expect(
-      PreparedConvolution(w, bias: b, relu: true, g)(x)
-        == x.convolved(with: w, bias: b, relu: true, g))
+      PreparedConvolution(w, bias: b, activation: .relu, g)(x)
+        == x.convolved(with: w, bias: b, activation: .relu, g))
   }
 
   @Test("The moments taken on the way are those of the result", arguments: [2, 16], [7, 61])
@@ -234,6 +234,6 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
     var random = RandomStream(seed: 4, name: "relu")
     let x = Tensor.uniform([2, 6, 6, 3], from: -1, to: 1, using: &random)
     let w = Tensor.uniform([3, 3, 3, 18], from: -1, to: 1, using: &random)
-    #expect(x.convolved(with: w, relu: true) == x.convolved(with: w).relu())
+    #expect(x.convolved(with: w, activation: .relu) == x.convolved(with: w).relu())
   }
 }

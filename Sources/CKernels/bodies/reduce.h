@@ -46,10 +46,26 @@ CK_BODY void CK(ck_softmax)(size_t rows, size_t columns, const float *x, int log
   for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
     float largest = -INFINITY, sum = 0;
     for (size_t c = 0; c < columns; c++) largest = x[c] > largest ? x[c] : largest;
-    for (size_t c = 0; c < columns; c++) sum += (y[c] = expf(x[c] - largest));
+    for (size_t c = 0; c < columns; c++) {
+      // What is far below is nothing, not the smallest number; what is no number stays so.
+      const float v = x[c] - largest, e = CK(exponential)(v);
+      y[c] = v < -87.3365447505531f ? 0 : e;
+    }
+    sum = CK(row_sum)(columns, y);
     const float scale = 1 / sum, shift = largest + logf(sum);
     if (logarithm) for (size_t c = 0; c < columns; c++) y[c] = x[c] - shift;
     else for (size_t c = 0; c < columns; c++) y[c] *= scale;
+  }
+}
+
+// Rows made of mean 0 and variance 1, times scale plus shift.
+CK_BODY void CK(ck_layer_norm)(size_t rows, size_t columns, const float *x, float epsilon, const float *scale,
+                               const float *shift, float *y) {
+  for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+    const float mean = CK(row_sum)(columns, x) / (float)columns;
+    for (size_t c = 0; c < columns; c++) { const float d = x[c] - mean; y[c] = d * d; }
+    const float inverse = 1 / sqrtf(CK(row_sum)(columns, y) / (float)columns + epsilon);
+    for (size_t c = 0; c < columns; c++) y[c] = (x[c] - mean) * inverse * scale[c] + shift[c];
   }
 }
 #undef CK_BLOCK

@@ -48,10 +48,12 @@ typedef struct {
   int relu;           // clamp the result at zero
 } ck_gather_product_args;
 
-/// Rows of a convolution of each channel by a kernel of its own, [kernel_height, kernel_width, channels]: x is where the
-/// first row's windows begin in a padded image, `width` pixels wide. The sum runs over the taps in order.
+/// A convolution of each channel of an image [height, width, channels] by a kernel of its own, [kernel_height,
+/// kernel_width, channels], with `padding` zeros around it. Of the result, `columns` wide, some rows are done; the sum runs
+/// over the taps in order. Scratch holds what the rows read of two vectors of channels, the kernel's
+/// taps and the bias of these.
 typedef struct {
-  size_t rows, columns, channels, width, kernel_height, kernel_width, stride, dilation;
+  size_t height, width, channels, columns, kernel_height, kernel_width, stride, padding, dilation;
   const float *weight;
   const float *bias;  // `channels` values, or NULL
   int relu;
@@ -75,7 +77,7 @@ typedef struct {
 /// Elementwise functions of one argument.
 typedef enum {
   CK_NEGATE, CK_ABS, CK_SQUARE, CK_SQRT, CK_EXP, CK_LOG, CK_RELU, CK_SIGMOID, CK_TANH, CK_RECIPROCAL,
-  CK_SIN, CK_COS, CK_STEP, CK_SIGN, CK_SOFTPLUS
+  CK_SIN, CK_COS, CK_STEP, CK_SIGN, CK_SOFTPLUS, CK_ERF, CK_GELU, CK_SWISH, CK_HARD_SWISH
 } ck_unary_op;
 
 /// Elementwise functions of two arguments.

@@ -24,7 +24,9 @@ extension Operators {
     "Softplus": smooth { $0.softplus() },
     "LeakyRelu": map { call, x in
       let slope = call.number("alpha") ?? 0.01
-      return x.mapped({ $0 < 0 ? slope * $0 : $0 }, derivative: { $0 < 0 ? slope : 1 })
+      return x.computed(
+        { slope <= 1 ? .maximum($0, $0 * slope) : .minimum($0, $0 * slope) },
+        derivative: { $0 < 0 ? slope : 1 })
     },
     "PRelu": { call in
       var slope = try call.float(1)
@@ -61,11 +63,11 @@ extension Operators {
     "HardSigmoid": map { call, x in
       let (a, b) = (call.number("alpha") ?? 0.2, call.number("beta") ?? 0.5)
       return x.computed(
-        { ($0 * a + b).clamped(0, 1) }, derivative: { a * $0 + b > 0 && a * $0 + b < 1 ? a : 0 })
+        { $0.clamped(0, 1, scale: a, shift: b) }, derivative: { a * $0 + b > 0 && a * $0 + b < 1 ? a : 0 })
     },
     "HardSwish": map { _, x in
       x.computed(
-        { $0 * ($0 * (1 / 6) + 0.5).clamped(0, 1) },
+        { $0.hardSwish() },
         derivative: { $0 <= -3 ? 0 : $0 >= 3 ? 1 : $0 / 3 + 0.5 })
     },
     "Gelu": map { call, x in
@@ -82,7 +84,7 @@ extension Operators {
     "Swish": map { call, x in
       let a = call.number("alpha") ?? 1
       return x.computed(
-        { $0 * ($0 * a).sigmoid() },
+        { a == 1 ? $0.swish() : $0 * ($0 * a).sigmoid() },
         derivative: {
           let s = 1 / (1 + expf(-a * $0))
           return s + a * $0 * s * (1 - s)
@@ -129,8 +131,8 @@ extension Variable {
 
   /// *x* Φ(*x*), with Φ the normal distribution's (Hendrycks & Gimpel, arXiv 1606.08415).
   func gelu() -> Variable {
-    mapped(
-      { 0.5 * $0 * (1 + erff($0 * 0.707_106_78)) },
+    computed(
+      { $0.gelu() },
       derivative: {
         0.5 * (1 + erff($0 * 0.707_106_78)) + $0 * 0.398_942_28 * expf(-0.5 * $0 * $0)
       })
@@ -158,7 +160,7 @@ extension Call {
     return [
       .floats(
         try float(0).computed(
-          { $0.clamped(low, high) },
+          { $0.clamped(min(low, high), high) },
           derivative: { $0 >= low && $0 <= high ? 1 : 0 }))
     ]
   }

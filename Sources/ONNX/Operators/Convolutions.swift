@@ -84,7 +84,7 @@ extension Call {
             bias = shift + ((bias ?? .zeros(mean.shape)) - mean) * factor
           }
           return .convolution(
-            PreparedConvolution(weight, bias: bias, relu: followers.hasRelu, geometry))
+            PreparedConvolution(weight, bias: bias, activation: followers.activation, geometry))
         }
       }
       guard case .convolution(let convolution) = prepared else { throw failure("no weights") }

@@ -51,7 +51,13 @@ extension Operators {
     "Asinh": map({ asinhf($0) }, { 1 / (1 + $0 * $0).squareRoot() }),
     "Acosh": map({ acoshf($0) }, { 1 / ($0 * $0 - 1).squareRoot() }),
     "Atanh": map({ atanhf($0) }, { 1 / (1 - $0 * $0) }),
-    "Erf": map({ erff($0) }, { 1.128_379_2 * expf(-$0 * $0) }),
+    "Erf": { call in
+      [
+        .floats(
+          try call.float(0).computed(
+            { $0.errorFunction() }, derivative: { 1.128_379_2 * expf(-$0 * $0) }))
+      ]
+    },
     "BitwiseNot": { [.integers(try $0.integers(0).map { ~$0 })] },
   ]
 }

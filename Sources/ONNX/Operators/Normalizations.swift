@@ -31,7 +31,7 @@ extension Operators {
           throw call.failure("no weights")
         }
         let y = x.value.permuted(order).scaled(
-          by: scales, shift: shifts, relu: call.node.followers.hasRelu)
+          by: scales, shift: shifts, relu: call.node.followers.activation == .relu)
         return [.floats(Variable(y.permuted(order.inversePermutation)))]
       }
       let scale = vectors[0] / (vectors[3] + epsilon).squareRoot()
@@ -39,7 +39,7 @@ extension Operators {
       let offset = vectors[1] - vectors[2] * scale
       let scaled = try call.paired(x, scale.reshaped(along)) { $0 * $1 }
       let y = try call.paired(scaled, offset.reshaped(along)) { $0 + $1 }
-      return [.floats(call.node.followers.hasRelu ? y.inMemoryOrder { $0.relu() } : y)]
+      return [.floats(call.node.followers.activation == .relu ? y.inMemoryOrder { $0.relu() } : y)]
     },
     "InstanceNormalization": { call in
       let (x, scale, bias) = (try call.float(0), try call.float(1), try call.float(2))
@@ -53,6 +53,7 @@ extension Operators {
     "LayerNormalization": { call in
       let (x, scale) = (try call.float(0), try call.float(1))
       let axis = try call.axis(call.int("axis") ?? -1, rank: x.shape.rank)
+      if let y = try call.layerNormalized(x, scale, axis: axis) { return [.floats(y)] }
       let (y, mean, inverse) = x.standardized(
         Array(axis..<x.shape.rank), epsilon: call.number("epsilon") ?? 1e-5)
       var result = try call.paired(y, scale) { $0 * $1 }
@@ -156,6 +157,20 @@ extension Variable {
 }
 
 extension Call {
+  /// A layer normalization over the last axis, where there is nothing to learn and its moments are not wanted.
+  fileprivate func layerNormalized(
+    _ x: Variable, _ scale: Variable, axis: Int
+  ) throws -> Variable? {
+    let bias = try optionalFloat(2)
+    guard axis == x.shape.rank - 1, x.shape[axis] > 0, scale.shape.extents == [x.shape[axis]],
+      bias == nil || bias?.shape == scale.shape, node.outputs.dropFirst().allSatisfy(\.isEmpty),
+      !tape.isTraining, ![x, scale, bias ?? scale].contains(where: \.requiresGradient)
+    else { return nil }
+    return Variable(
+      x.value.layerNormalized(
+        scale: scale.value, shift: bias?.value, epsilon: number("epsilon") ?? 1e-5))
+  }
+
   /// A function along one axis; before opset 13 along all axes from that one on.
   fileprivate func probabilities(_ body: (Variable) -> Variable) throws -> Variable {
     let x = try float(0)
