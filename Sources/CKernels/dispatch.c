@@ -59,6 +59,12 @@ static _Thread_local int worker;
 int ck_is_worker(void) { return worker; }
 void ck_set_worker(int on) { worker = on; }
 
+void ck_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 const char *ck_path(void) { return active->path; }
 int ck_width(void) { return active->width; }
 

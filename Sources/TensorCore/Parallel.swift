@@ -40,6 +40,7 @@ public enum Parallel {
       for index in 0..<count { body(index) }
       return
     }
+    if ThreadPool.shared.run(count, threads: threads, body) { return }
     let next = Atomic<Int>(0)
     DispatchQueue.concurrentPerform(iterations: threads) { _ in
       ck_set_worker(1)

@@ -39,6 +39,8 @@ struct WinogradPlan {
   let tileRows, tileColumns: Int
   /// Images, or else tile rows of one image, that are done together: their scratch stays in cache.
   let images, rows: Int
+  /// Into how many strips of rows an image falls, and into how many parts its output channels: enough for some threads.
+  private let strips, across: Int
   private let inputPoint, outputPoint, inputStride, outputStride: Int
   private let inputRows, outputRows, weightRows, counting: [Int]
 
@@ -55,7 +57,15 @@ struct WinogradPlan {
     let wanted = max(14, min(64, budget / (inputStride + outputStride)))
     images = max(
       1, min(plan.batch, (wanted + tileRows * tileColumns / 2) / (tileRows * tileColumns)))
-    rows = images > 1 ? tileRows : max(1, min(tileRows, (wanted + tileColumns / 2) / tileColumns))
+    let most =
+      images > 1 ? tileRows : max(1, min(tileRows, (wanted + tileColumns / 2) / tileColumns))
+    let few = (tileRows + most - 1) / most
+    // Of a single image two threads get the same.
+    strips = plan.batch == 1 && few > 1 ? min(tileRows, few + few % 2) : few
+    rows = (tileRows + strips - 1) / strips
+    let panels = (plan.outChannels + ConvolutionPlan.panel - 1) / ConvolutionPlan.panel
+    let pieces = images > 1 ? (plan.batch + images - 1) / images : plan.batch * strips
+    across = pieces == 1 ? min(4, panels) : pieces == 3 ? min(2, panels) : 1
     let tiles = images * rows * tileColumns
     inputRows = (0..<tiles).map { [inputStride] in $0 * inputStride }
     outputRows = (0..<tiles).map { [outputStride] in $0 * outputStride }
@@ -74,8 +84,7 @@ struct WinogradPlan {
 
   /// How many pieces there are.
   var pieces: Int {
-    images > 1
-      ? (plan.batch + images - 1) / images : plan.batch * ((tileRows + rows - 1) / rows)
+    images > 1 ? (plan.batch + images - 1) / images : plan.batch * strips
   }
 
   /// The images of a piece, and its tile rows.
@@ -83,14 +92,13 @@ struct WinogradPlan {
     if images > 1 {
       return (piece * images..<min(plan.batch, (piece + 1) * images), 0..<tileRows)
     }
-    let perImage = (tileRows + rows - 1) / rows
-    let (image, strip) = (piece / perImage, piece % perImage)
-    return (image..<image + 1, strip * rows..<min(tileRows, (strip + 1) * rows))
+    let (image, strip) = (piece / strips, piece % strips)
+    return (image..<image + 1, tileRows * strip / strips..<tileRows * (strip + 1) / strips)
   }
 
   /// Calls `body` with the kernel's arguments for a piece, with scratch of its own.
   private func withArguments(
-    _ piece: Int, bias: UnsafePointer<Float>?, relu: Bool,
+    _ piece: Int, outputs: Range<Int>, bias: UnsafePointer<Float>?, relu: Bool,
     _ body: (inout ck_winograd_args, _ firstImage: Int) -> Void
   ) {
     let part = part(piece)
@@ -105,6 +113,7 @@ struct WinogradPlan {
               channels: plan.channels, out_height: plan.outHeight, out_width: plan.outWidth,
               outputs: plan.outChannels, padding: plan.geometry.padding,
               first_row: part.rows.lowerBound, rows: part.rows.count, tiles: tiles,
+              first_output: outputs.lowerBound, count: outputs.count,
               input_scratch: scratch.base, output_scratch: scratch.base + tiles * inputStride,
               input_stride: inputStride, input_point: inputPoint, output_stride: outputStride,
               output_point: outputPoint, input_rows: inputRows.baseAddress,
@@ -136,11 +145,18 @@ struct WinogradPlan {
     )
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
-      Parallel.forEach(pieces) { piece in
+      let panels = (plan.outChannels + ConvolutionPlan.panel - 1) / ConvolutionPlan.panel
+      Parallel.forEach(pieces * across) { index in
+        let (piece, part) = index.quotientAndRemainder(dividingBy: across)
+        let outputs =
+          panels * part / across
+          * ConvolutionPlan.panel..<min(
+            plan.outChannels, panels * (part + 1) / across * ConvolutionPlan.panel)
         unsafe source.withElements { x in
           unsafe matrices.withElements { u in
             func run(_ bias: UnsafePointer<Float>?) {
-              unsafe withArguments(piece, bias: bias, relu: relu) { arguments, first in
+              unsafe withArguments(piece, outputs: outputs, bias: bias, relu: relu) {
+                arguments, first in
                 unsafe ck_winograd(
                   &arguments, x + first * inSize, u, address.pointer + first * outSize)
               }
@@ -148,9 +164,14 @@ struct WinogradPlan {
             if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }
           }
         }
+        if across == 1 { note(piece, address) }
+      }
+      if across > 1 { Parallel.forEach(pieces) { note($0, address) } }
+      @Sendable func note(_ piece: Int, _ address: SendableAddress<Float>) {
+        guard let observe else { return }
         let part = part(piece)
         let rows = 4 * part.rows.lowerBound..<min(plan.outHeight, 4 * part.rows.upperBound)
-        observe?(
+        observe(
           piece, part.images.count * rows.count * plan.outWidth,
           address + part.images.lowerBound * outSize
             + rows.lowerBound * plan.outWidth * plan.outChannels)
@@ -171,7 +192,9 @@ struct WinogradPlan {
           unsafe source.withElements { x in
             unsafe gradient.withElements { dy in
               for piece in pieces * part / parts..<pieces * (part + 1) / parts {
-                unsafe withArguments(piece, bias: nil, relu: false) { arguments, first in
+                unsafe withArguments(
+                  piece, outputs: 0..<plan.outChannels, bias: nil, relu: false
+                ) { arguments, first in
                   unsafe ck_winograd_pullback(
                     &arguments, x + first * plan.height * plan.width * channels,
                     dy + first * plan.pixels * outputs, du)

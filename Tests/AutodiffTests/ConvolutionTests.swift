@@ -175,6 +175,21 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   }
 
   @Test(
+    "Winograd's outputs in parts, as for one small image, are those of the direct sum",
+    arguments: [(7, 70), (7, 32), (12, 97), (30, 40)])
+  func winogradInParts(side: Int, outputs: Int) {
+    var random = RandomStream(seed: 8, name: "parts")
+    let x = Tensor.uniform([1, side, side, 16], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([3, 3, 16, outputs], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([outputs], from: -9, to: 9, using: &random)
+    let g = ConvolutionGeometry(padding: 1)
+    func result(_ algorithm: ConvolutionAlgorithm) -> Tensor {
+      x.convolved(with: w, bias: b, activation: .relu, g, algorithm: algorithm)
+    }
+    #expect(largestDifference(result(.direct), result(.winograd)) < 2e-5)
+  }
+
+  @Test(
     "An image's result does not depend on the rest of its batch, bit for bit",
     arguments: ConvolutionAlgorithm.allCases)
   func independentOfBatch(algorithm: ConvolutionAlgorithm) {

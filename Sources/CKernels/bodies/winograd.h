@@ -176,12 +176,13 @@ CK_INLINE void CK(winograd_tiles)(const ck_winograd_args *w, const float *x, siz
 CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *m, float *y, int rows, int columns,
                                         const int whole) {
   typedef CK(vec) vec;
-  for (size_t c = 0; c < w->outputs; c += CK_WIDTH) {
-    const size_t valid = w->outputs - c;
+  for (size_t c = 0; c < w->count; c += CK_WIDTH) {
+    const size_t valid = w->count - c;
     vec half[6][4], bias = {0};
     if (w->bias) {
-      if (valid >= CK_WIDTH) bias = *(const vec *)(w->bias + c);
-      else for (size_t j = 0; j < valid; j++) bias[j] = w->bias[c + j];
+      const float *own = w->bias + w->first_output + c;
+      if (valid >= CK_WIDTH) bias = *(const vec *)own;
+      else for (size_t j = 0; j < valid; j++) bias[j] = own[j];
     }
     const float *source = m + c;
 #pragma clang loop unroll(full)
@@ -217,10 +218,10 @@ CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *
 CK_INLINE void CK(winograd_tiles_out)(const ck_winograd_args *w, const float *m, float *y) {
   for (size_t n = 0; n < w->images; n++, y += w->out_height * w->out_width * w->outputs)
     CK_EACH_TILE(w, row, column) {
-      float *corner = y + (4 * row * w->out_width + 4 * column) * w->outputs;
+      float *corner = y + (4 * row * w->out_width + 4 * column) * w->outputs + w->first_output;
       const int rows = CK(inside)((ptrdiff_t)(4 * row), w->out_height, 4).end;
       const int columns = CK(inside)((ptrdiff_t)(4 * column), w->out_width, 4).end;
-      const int whole = rows == 4 && columns == 4 && w->outputs % CK_WIDTH == 0;
+      const int whole = rows == 4 && columns == 4 && w->count % CK_WIDTH == 0;
       if (whole) CK(winograd_interpolate)(w, m, corner, 4, 4, 1);
       else CK(winograd_interpolate)(w, m, corner, rows, columns, 0);
       m += w->output_stride;
@@ -237,9 +238,9 @@ CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const fl
   CK(winograd_tiles_in)(w, x);
   for (size_t point = 0; point < 36; point++) {
     const ck_gather_product_args product = {
-        .rows = w->tiles, .columns = w->outputs, .depth = w->channels,
+        .rows = w->tiles, .columns = w->count, .depth = w->channels,
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->input_rows,
-        .depth_offsets = w->counting, .b = u + point * panels * w->channels * CK_PANEL,
+        .depth_offsets = w->counting, .b = u + (point * panels * CK_PANEL + w->first_output) * w->channels,
         .b_panel = w->channels * CK_PANEL,
         .c = w->output_scratch + point * w->output_point, .c_offsets = w->output_rows};
     CK(ck_gather_product)(&product);

@@ -17,6 +17,8 @@ int ck_width(void);
 /// Whether this thread runs a piece of a parallel loop; see Parallel in TensorCore.
 int ck_is_worker(void);
 void ck_set_worker(int on);
+/// Waits for some cycles, as a loop does that looks for a change.
+void ck_pause(void);
 
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
@@ -65,8 +67,11 @@ typedef struct {
 /// `tiles` is their number in all images. Scratch holds 36 points, `*_point` floats apart, of one row per tile, `*_stride` floats apart (whole vectors: at least the channels
 /// rounded up to 16). `input_rows[t]` = t * input_stride, `output_rows[t]` = t * output_stride,
 /// `weight_rows[c]` = c * outputs, and `counting[i]` = i up to the channels.
+///
+/// Of the outputs `count` are done, from `first_output` on, which begins a panel; the scratch holds these alone.
 typedef struct {
   size_t images, height, width, channels, out_height, out_width, outputs, padding, first_row, rows, tiles;
+  size_t first_output, count;
   float *input_scratch, *output_scratch;
   size_t input_stride, input_point, output_stride, output_point;
   const ptrdiff_t *input_rows, *output_rows, *weight_rows, *counting;

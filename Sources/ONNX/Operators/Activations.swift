@@ -63,7 +63,8 @@ extension Operators {
     "HardSigmoid": map { call, x in
       let (a, b) = (call.number("alpha") ?? 0.2, call.number("beta") ?? 0.5)
       return x.computed(
-        { $0.clamped(0, 1, scale: a, shift: b) }, derivative: { a * $0 + b > 0 && a * $0 + b < 1 ? a : 0 })
+        { $0.clamped(0, 1, scale: a, shift: b) },
+        derivative: { a * $0 + b > 0 && a * $0 + b < 1 ? a : 0 })
     },
     "HardSwish": map { _, x in
       x.computed(

@@ -1,0 +1,138 @@
+import CKernels
+import Dispatch
+import Glibc
+import Synchronization
+
+/// Threads that wait for the next parallel loop without sleeping, for a little while.
+///
+/// Networks of small operations run a hundred loops of tens of microseconds each: as long as it takes to wake a thread. One
+/// loop at a time runs here; what is asked for meanwhile, by other threads, is for Dispatch to run.
+@safe final class ThreadPool: @unchecked Sendable {
+  static let shared = ThreadPool()
+
+  /// How often a thread looks for work before it sleeps: about 50 µs.
+  private static let patience = 2000
+
+  private final class Worker: Sendable {
+    let index: Int
+    let isAsleep = Atomic<Bool>(false)
+    let bell = DispatchSemaphore(value: 0)
+    init(_ index: Int) { self.index = index }
+  }
+
+  /// Whether a loop runs; who sets it owns all that is not atomic.
+  private let isTaken = Atomic<Bool>(false)
+  private var workers: [Worker] = []
+  private var body: (@Sendable (Int) -> Void)?
+  private var count = 0
+  private var threads = 0
+  /// The number of the loop that may be joined, or 0.
+  private let open = Atomic<Int>(0)
+  private var loops = 0
+  /// How many workers look at the loop.
+  private let inside = Atomic<Int>(0)
+  private let next = Atomic<Int>(0)
+
+  /// Runs `body` for each index in `0..<count` on some threads, this one among them.
+  ///
+  /// - Returns: Whether it did: not while another loop runs.
+  func run(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Void) -> Bool {
+    guard !isTaken.exchange(true, ordering: .acquiring) else { return false }
+    defer { isTaken.store(false, ordering: .releasing) }
+    withoutActuallyEscaping(body) { body in
+      (self.body, self.count, self.threads) = (body, count, threads)
+      next.store(0, ordering: .relaxed)
+      loops += 1
+      while workers.count < threads - 1 { start() }
+      open.store(loops, ordering: .sequentiallyConsistent)
+      for worker in workers.prefix(threads - 1)
+      where worker.isAsleep.exchange(false, ordering: .sequentiallyConsistent) {
+        worker.bell.signal()
+      }
+      work(body, count)
+      // Who has not come in by now stays outside: there is nothing left to do.
+      open.store(0, ordering: .sequentiallyConsistent)
+      var waited = 0
+      while inside.load(ordering: .sequentiallyConsistent) > 0 {
+        waited += 1
+        if waited < Self.patience { ck_pause() } else { sched_yield() }
+      }
+      self.body = nil
+    }
+    return true
+  }
+
+  private func work(_ body: @Sendable (Int) -> Void, _ count: Int) {
+    ck_set_worker(1)
+    defer { ck_set_worker(0) }
+    while true {
+      let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard index < count else { return }
+      body(index)
+    }
+  }
+
+  private func start() {
+    let worker = Worker(workers.count)
+    workers.append(worker)
+    let entry = unsafe Unmanaged.passRetained(Entry(pool: self, worker: worker))
+    var thread = pthread_t()
+    let failed = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        let entry = unsafe Unmanaged<Entry>.fromOpaque(argument).takeRetainedValue()
+        entry.pool.wait(entry.worker)
+      }, unsafe entry.toOpaque())
+    // Without it the others do its work.
+    if failed == 0 { pthread_detach(thread) } else { unsafe entry.release() }
+  }
+
+  private final class Entry: Sendable {
+    let pool: ThreadPool
+    let worker: Worker
+    init(pool: ThreadPool, worker: Worker) { (self.pool, self.worker) = (pool, worker) }
+  }
+
+  /// A worker's life.
+  private func wait(_ worker: Worker) -> Never {
+    var (last, looked) = (0, 0)
+    while true {
+      let current = open.load(ordering: .sequentiallyConsistent)
+      if current != 0 && current != last {
+        (last, looked) = (current, 0)
+        join(current, worker)
+        continue
+      }
+      looked += 1
+      guard looked > Self.patience else {
+        ck_pause()
+        continue
+      }
+      looked = 0
+      worker.isAsleep.store(true, ordering: .sequentiallyConsistent)
+      let now = open.load(ordering: .sequentiallyConsistent)
+      // Work came between the two; or somebody has rung already.
+      if now != 0 && now != last, worker.isAsleep.exchange(false, ordering: .sequentiallyConsistent)
+      {
+        continue
+      }
+      worker.bell.wait()
+    }
+  }
+
+  private func join(_ loop: Int, _ worker: Worker) {
+    inside.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    takePart(loop, worker)
+    inside.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+  }
+
+  /// A function of its own, so that nothing of the loop is held when it returns.
+  @inline(never)
+  private func takePart(_ loop: Int, _ worker: Worker) {
+    guard open.load(ordering: .sequentiallyConsistent) == loop, worker.index < threads - 1,
+      let body
+    else { return }
+    work(body, count)
+  }
+}

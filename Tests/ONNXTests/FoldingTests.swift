@@ -1,0 +1,155 @@
+import Autodiff
+import ONNX
+import ONNXFormat
+import SwiftProtobuf
+import TensorCore
+import Testing
+
+private func numbers(_ name: String, _ numbers: [Int]) -> Onnx_TensorProto {
+  .with {
+    ($0.name, $0.dims, $0.dataType) = (name, [Int64(numbers.count)], 7)
+    $0.int64Data = numbers.map { Int64($0) }
+  }
+}
+
+private func constant(_ name: String, _ value: Float) -> Onnx_NodeProto {
+  node(
+    "Constant", [], [name],
+    [.with { ($0.name, $0.type, $0.t) = ("value", .tensor, tensor(name, [], [value])) }])
+}
+
+private func float(_ name: String, _ value: Float) -> Onnx_AttributeProto {
+  .with { ($0.name, $0.type, $0.f) = (name, .float, value) }
+}
+
+private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
+  var random = RandomStream(seed: seed, name: "folding")
+  return .uniform(shape, from: -3, to: 3, using: &random)
+}
+
+/// What is folded for prediction gives what the graph as it stands gives, which is what learns.
+@Suite struct FoldingTests {
+  private func compare(_ network: Onnx_ModelProto, _ inputs: [Tensor]) throws {
+    let file = try WrittenModel(network)
+    let model = try ONNXModel(path: file.path)
+    for x in inputs {
+      guard case .floats(let folded) = try model.run([.floats(Variable(x))])[0],
+        case .floats(let plain) = try model.run(
+          [.floats(Variable(x))], on: .training(random: RandomStream(seed: 0, name: "t")))[0]
+      else { throw ONNXError("no floats") }
+      #expect(folded.shape == plain.shape)
+      let size = plain.value.absolute().elements.max() ?? 0
+      for (a, b) in zip(folded.value.elements, plain.value.elements) {
+        #expect(abs(a - b) <= 2e-6 * max(1, size))
+      }
+    }
+  }
+
+  /// Activations as files write them, in parts or whole, from `a` to `y`.
+  static let activations: [(String, [Onnx_NodeProto])] = [
+    ("swish", [node("Sigmoid", ["a"], ["s"]), node("Mul", ["a", "s"], ["y"])]),
+    ("swish, turned", [node("Sigmoid", ["a"], ["s"]), node("Mul", ["s", "a"], ["y"])]),
+    ("no swish", [node("Sigmoid", ["a"], ["s"]), node("Mul", ["s", "x"], ["y"])]),
+    (
+      "both",
+      [
+        node("Sigmoid", ["a"], ["s"]), node("Mul", ["a", "s"], ["m"]),
+        node("Add", ["m", "s"], ["y"]),
+      ]
+    ),
+    (
+      "hard swish",
+      [
+        node("HardSigmoid", ["a"], ["s"], [float("alpha", 1 / 6), float("beta", 0.5)]),
+        node("Mul", ["a", "s"], ["y"]),
+      ]
+    ),
+    (
+      "another hard swish",
+      [node("HardSigmoid", ["a"], ["s"]), node("Mul", ["a", "s"], ["y"])]
+    ),
+    (
+      "gelu",
+      [
+        constant("r", 1.4142135), constant("o", 1), constant("h", 0.5),
+        node("Div", ["a", "r"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "o"], ["p"]),
+        node("Mul", ["a", "p"], ["m"]), node("Mul", ["m", "h"], ["y"]),
+      ]
+    ),
+    (
+      "no gelu",
+      [
+        constant("r", 1.4142135), constant("o", 1.5), constant("h", 0.5),
+        node("Div", ["a", "r"], ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "o"], ["p"]),
+        node("Mul", ["a", "p"], ["m"]), node("Mul", ["m", "h"], ["y"]),
+      ]
+    ),
+    ("clip", [constant("l", -0.5), constant("h", 1), node("Clip", ["a", "l", "h"], ["y"])]),
+    ("clip upwards", [constant("h", 1), node("Clip", ["a", "", "h"], ["y"])]),
+    ("clip, crossed", [constant("l", 2), constant("h", 1), node("Clip", ["a", "l", "h"], ["y"])]),
+    ("relu", [node("Relu", ["a"], ["y"])]),
+    ("leaky", [node("LeakyRelu", ["a"], ["y"], [float("alpha", 0.3)])]),
+    ("steep", [node("LeakyRelu", ["a"], ["y"], [float("alpha", 1.5)])]),
+  ]
+
+  @Test(
+    "An activation in parts is the activation, behind a convolution too",
+    arguments: activations.indices)
+  func wholeActivations(index: Int) throws {
+    let parts = Self.activations[index].1
+    let images = [random([2, 4, 6, 5], 1), random([1, 4, 6, 5], 2)]
+    let weight = tensor("w", [4, 4, 3, 3], random([4, 4, 3, 3], 3).elements)
+    try compare(
+      model(
+        [node("Conv", ["x", "w"], ["a"], [attribute("pads", [1, 1, 1, 1])])] + parts,
+        inputs: [port("x", [nil, 4, 6, 5])], outputs: ["y"], constants: [weight]), images)
+    try compare(
+      model(
+        [node("Identity", ["x"], ["a"])] + parts, inputs: [port("x", [nil, 4, 6, 5])],
+        outputs: ["y"]), images)
+  }
+
+  @Test("What follows from shapes is what it was, for each batch anew")
+  func shapes() throws {
+    let nodes = [
+      node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["n"]),
+      node(
+        "Concat", ["n", "rest"], ["t"], [.with { ($0.name, $0.type, $0.i) = ("axis", .int, 0) }]),
+      node("ConstantOfShape", ["t"], ["z"]),
+      node("Cast", ["n"], ["f"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 1) }]),
+      node("Reshape", ["x", "t"], ["r"]), node("Add", ["r", "z"], ["a"]),
+      node("Mul", ["a", "f"], ["y"]),
+    ]
+    try compare(
+      model(
+        nodes, inputs: [port("x", [nil, 2, 6])], outputs: ["y"],
+        constants: [numbers("zero", [0]), numbers("rest", [3, 4])]),
+      [2, 3, 2, 1, 4, 5, 6, 2].enumerated().map { random([$1, 2, 6], UInt64($0)) })
+  }
+
+  @Test("What depends on numbers is computed from each input's own")
+  func values() throws {
+    // How many numbers are positive, and which.
+    let nodes = [
+      node("Relu", ["x"], ["p"]), node("NonZero", ["p"], ["i"]), node("Shape", ["i"], ["s"]),
+      node("Cast", ["s"], ["f"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 1) }]),
+      node("ReduceSum", ["f"], ["n"]), node("Add", ["x", "n"], ["y"]),
+    ]
+    try compare(
+      model(nodes, inputs: [port("x", [nil, 5])], outputs: ["y"]),
+      (0..<4).map { random([3, 5], UInt64($0)) })
+    // A shape that is computed from numbers.
+    let sized = [
+      node("ReduceMax", ["x"], ["m"]), node("Ceil", ["m"], ["c"]), node("Abs", ["c"], ["d"]),
+      node("Cast", ["d"], ["k"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 7) }]),
+      node("Reshape", ["k", "one"], ["l"]), node("ConstantOfShape", ["l"], ["z"]),
+      node("Shape", ["z"], ["s"]),
+      node("Cast", ["s"], ["f"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 1) }]),
+      node("Add", ["x", "f"], ["y"]),
+    ]
+    try compare(
+      model(
+        sized, inputs: [port("x", [nil, 5])], outputs: ["y"], constants: [numbers("one", [1])]),
+      (0..<4).map { random([1, 5], UInt64($0)) * Tensor(Float(1 + $0)) })
+  }
+}
