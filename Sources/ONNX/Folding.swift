@@ -9,8 +9,46 @@ struct Followers: Sendable {
 }
 
 extension Graph {
-  /// The same for prediction: a convolution takes in the batch normalization and the activation that follow it alone.
-  func folded() -> Graph { withWholeActivations().withFoldedConvolutions() }
+  /// The same for prediction: a convolution takes in the batch normalization and the activation that follow it alone, a
+  /// product with weights what is added to it, and the activation.
+  func folded() -> Graph { withWholeActivations().withFoldedConvolutions().withFoldedProducts() }
+
+  private func withFoldedProducts() -> Graph {
+    let (uses, numbers) = (uses, numbers)
+    var (result, taken) = (nodes, Set<Int>())
+    func follower(of n: Int) -> (node: Int, output: String)? {
+      guard let output = nodes[n].outputs.first, let users = uses[output], users.count == 1,
+        users[0] >= 0, nodes[users[0]].inputs.contains(output)
+      else { return nil }
+      return (users[0], output)
+    }
+    for (n, node) in nodes.enumerated() {
+      guard ["MatMul", "Gemm"].contains(node.operation), node.inputs.count > 1,
+        let columns = weights(node.inputs[1]), columns.count == 2
+      else { continue }
+      var (last, inputs, followers) = (n, node.inputs, Followers())
+      if node.operation == "MatMul", let next = follower(of: n),
+        nodes[next.node].operation == "Add",
+        let bias = nodes[next.node].inputs.first(where: { $0 != next.output }),
+        weights(bias) == [columns[1]]
+      {
+        taken.insert(last)
+        (last, inputs) = (next.node, node.inputs + [bias])
+      }
+      if let next = follower(of: last), nodes[next.node].inputs.first == next.output,
+        let activation = activation(nodes[next.node], numbers)
+      {
+        taken.insert(last)
+        (last, followers.activation) = (next.node, activation)
+      }
+      if last != n {
+        result[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
+      }
+    }
+    return Graph(
+      inputs: inputs, outputs: outputs, constants: constants,
+      nodes: result.indices.filter { !taken.contains($0) }.map { result[$0] })
+  }
 
   private func withFoldedConvolutions() -> Graph {
     let (uses, numbers) = (uses, numbers)

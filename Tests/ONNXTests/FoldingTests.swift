@@ -109,6 +109,54 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
         outputs: ["y"]), images)
   }
 
+  @Test("A product with weights, what is added to it and the activation after it, are one")
+  func products() throws {
+    let (w, b) = (
+      tensor("w", [6, 40], random([6, 40], 4).elements), tensor("b", [40], random([40], 5).elements)
+    )
+    let t = tensor("t", [40, 6], random([40, 6], 6).elements)
+    let isTransposed: [Onnx_AttributeProto] = [
+      .with { ($0.name, $0.type, $0.i) = ("transB", .int, 1) }
+    ]
+    let networks: [([Int?], [Onnx_NodeProto])] = [
+      ([nil, 7, 6], [node("MatMul", ["x", "w"], ["y"])]),
+      ([nil, 7, 6], [node("MatMul", ["x", "w"], ["p"]), node("Add", ["b", "p"], ["y"])]),
+      (
+        [nil, 6],
+        [
+          node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "b"], ["a"]),
+          node("Gelu", ["a"], ["y"]),
+        ]
+      ),
+      (
+        [nil, 6], [node("Gemm", ["x", "t", "b"], ["g"], isTransposed), node("Relu", ["g"], ["y"])]
+      ),
+      ([nil, 6], [node("Gemm", ["x", "w", "b"], ["y"], [float("alpha", 0.5)])]),
+      (
+        [nil, 6],
+        [
+          node("Gemm", ["x", "w", "b"], ["g"], [float("beta", 0.5)]), node("Sigmoid", ["g"], ["y"]),
+        ]
+      ),
+      // What is added is not of the columns, or the product is wanted too.
+      ([nil, 40, 6], [node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "p"], ["y"])]),
+      (
+        [nil, 6],
+        [
+          node("MatMul", ["x", "w"], ["p"]), node("Add", ["p", "b"], ["a"]),
+          node("Mul", ["a", "p"], ["y"]),
+        ]
+      ),
+    ]
+    for (shape, nodes) in networks {
+      let inputs = [1, 3, 150].map { batch in random(Shape(shape.map { $0 ?? batch }), 7) }
+      try compare(
+        model(
+          nodes, inputs: [port("x", shape)], outputs: ["y"], constants: [w, b, t], opset: 20),
+        inputs)
+    }
+  }
+
   @Test("What follows from shapes is what it was, for each batch anew")
   func shapes() throws {
     let nodes = [

@@ -4,7 +4,12 @@ import TensorCore
 extension Operators {
   /// Products of matrices.
   static let products: [String: Body] = [
-    "MatMul": { [.floats(try $0.product($0.float(0), $0.float(1)))] },
+    "MatMul": { call in
+      if let y = try call.weighted(isTransposed: false) { return [.floats(y)] }
+      var y = try call.product(call.float(0), call.float(1))
+      if let bias = try call.optionalFloat(2) { y = y + bias }
+      return [.floats(call.activated(y))]
+    },
     "Gemm": { try [$0.affine()] },
     "Einsum": { try [$0.einsum()] },
   ]
@@ -35,8 +40,50 @@ extension Call {
     return x.matmul(y).reshaped(lead + rest)
   }
 
+  /// What the node takes in of those after it.
+  fileprivate func activated(_ y: Variable) -> Variable {
+    node.followers.activation.map { Variable($0(y.value)) } ?? y
+  }
+
+  /// A product with weights of the file, made ready once, with what is added to it and the activation after it; `nil` where
+  /// there is something to learn, or the node says more.
+  ///
+  /// As a convolution of 1 × 1 it reads the weights in panels; a row's result does not depend on the other rows.
+  fileprivate func weighted(isTransposed: Bool) throws -> Variable? {
+    let x = try float(0)
+    guard !tape.isTraining, !x.requiresGradient, let own = parameter(1), own.value.shape.rank == 2,
+      x.shape.rank > 1, x.shape.count > 0, own.value.shape.count > 0
+    else { return nil }
+    let weight = isTransposed ? own.value.transposed() : own.value
+    let (depth, columns) = (weight.shape[0], weight.shape[1])
+    let offset = parameter(2)
+    guard x.shape[-1] == depth, inputs.count < 3 || inputs[2] == nil || offset != nil,
+      offset.map({ $0.value.shape.extents == [columns] }) ?? true
+    else { return nil }
+    let rows = x.shape.count / depth
+    try checked([rows, columns])
+    let activation = node.followers.activation
+    let prepared = node.cache.weights {
+      Derived(from: [own] + (offset.map { [$0] } ?? [])) {
+        let weight = isTransposed ? own.value.transposed() : own.value
+        return .convolution(
+          PreparedConvolution(
+            weight.reshaped([1, 1, depth, columns]), bias: offset?.value, activation: activation))
+      }
+    }
+    guard case .convolution(let product) = prepared else { throw failure("no weights") }
+    let y = product(x.value.reshaped([1, rows, 1, depth]))
+    return Variable(y.reshaped(x.shape.extents.dropLast() + [columns]))
+  }
+
   /// *α* *A* *B* + *β* *C*, either transposed.
   fileprivate func affine() throws -> Value {
+    let isPlain = [nil, 1].contains(number("alpha")) && [nil, 1].contains(number("beta"))
+    if isPlain, int("transA") ?? 0 == 0, try float(0).shape.rank == 2,
+      let y = try weighted(isTransposed: int("transB") == 1)
+    {
+      return .floats(y)
+    }
     func matrix(_ index: Int, _ name: String) throws -> Variable {
       let x = try float(index)
       try require(x.shape.rank == 2, "input \(index) is of \(x.shape)")
@@ -52,7 +99,7 @@ extension Call {
       let beta = number("beta") ?? 1
       y = y + (beta == 1 ? c : c * beta)
     }
-    return .floats(y)
+    return .floats(activated(y))
   }
 
   /// Sums of products by the letters of their axes (Einstein's convention, as NumPy writes it).
