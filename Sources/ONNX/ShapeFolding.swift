@@ -39,8 +39,8 @@ struct ShapeRecord {
   private static let counting: Set = [
     "NonZero", "Compress", "Unique", "NonMaxSuppression", "If", "Loop", "StringSplit",
   ]
-  /// Floats among whose inputs say extents.
-  private static let scaling: Set = ["Resize", "Upsample", "Range", "OneHot"]
+  /// Floats among whose inputs after the first say extents.
+  private static let scaling: Set = ["Resize", "Upsample", "OneHot"]
 
   init(_ graph: Graph) {
     shaped = Set(graph.inputs).union(graph.constants.keys)
@@ -56,10 +56,10 @@ struct ShapeRecord {
     let isKnown =
       reads.allSatisfy { known[$0] != nil }
       || hasShapes && ["Shape", "Size"].contains(node.operation)
-    let saysExtents = zip(node.inputs, operands).contains { name, operand in
-      guard let operand, known[name] == nil else { return false }
+    let saysExtents = zip(node.inputs, operands).enumerated().contains { place, input in
+      guard let operand = input.1, known[input.0] == nil else { return false }
       if case .integers = operand { return true }
-      return Self.scaling.contains(node.operation) && name != node.inputs.first
+      return node.operation == "Range" || Self.scaling.contains(node.operation) && place > 0
     }
     for (name, result) in zip(node.outputs, results) where !name.isEmpty {
       if isKnown {
@@ -77,7 +77,7 @@ struct ShapeRecord {
   /// The graph without what is known; `nil` where that is nothing, or more than memory should keep.
   func folded(_ graph: Graph) -> Graph? {
     guard !done.isEmpty, size <= most else { return nil }
-    let nodes = graph.nodes.indices.filter { !done.contains($0) }.map { graph.nodes[$0] }
+    var nodes = graph.nodes.indices.filter { !done.contains($0) }.map { graph.nodes[$0] }
     let needed = Set(nodes.flatMap(\.reads)).union(graph.outputs)
     var constants = graph.constants
     for (name, value) in known where needed.contains(name) && constants[name] == nil {
@@ -86,6 +86,10 @@ struct ShapeRecord {
         case .floats(let variable): .floats(Parameter(variable.value, isTrainable: false))
         case .integers(let integers): .integers(integers)
         }
+    }
+    // What is made ready of values that are others for other shapes is kept apart.
+    for (n, node) in nodes.enumerated() where node.inputs.contains(where: { known[$0] != nil }) {
+      nodes[n] = node.taking(node.followers, inputs: node.inputs, outputs: node.outputs)
     }
     return Graph(
       inputs: graph.inputs, outputs: graph.outputs, constants: constants, nodes: nodes)

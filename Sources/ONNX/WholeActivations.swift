@@ -14,13 +14,14 @@ extension Graph {
     return uses
   }
 
-  /// The numbers that nodes `Constant` give: unlike those of the file they are not trained.
+  /// The numbers without axes that nodes `Constant` give: unlike those of the file they are not trained, and unlike lists
+  /// of one they leave the rank of what they meet.
   var numbers: [String: Float] {
     nodes.reduce(into: [:]) { numbers, node in
       guard node.operation == "Constant", let name = node.outputs.first else { return }
       if let number = node.number("value_float") { numbers[name] = number }
       if case .constant(.floats(let parameter))? = node.attributes["value"],
-        parameter.value.shape.count == 1
+        parameter.value.shape.rank == 0
       {
         numbers[name] = parameter.value.elements[0]
       }

@@ -46,7 +46,7 @@ extension Tensor {
         let matrices = WinogradPlan.matrices(weight)
         return WinogradPlan(plan).convolved(self, matrices, bias: bias, relu: relu, finish)
       case .plain(let weight):
-        return plan.isDepthwise && observe == nil
+        return plan.isDepthwise && plan.hasSmallStrips && observe == nil
           ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, finish)
           : directlyConvolved(with: weight, isPanels: false, bias: bias, relu: relu, plan, finish)
       case .panels(let panels):
@@ -118,7 +118,7 @@ extension Tensor {
     return .concatenated([panels, filled.reshaped([1, depth, width])])
   }
 
-  /// Of each channel by a kernel of its own: bit for bit what the gathered product gives.
+  /// Of each channel by a kernel of its own: bit for bit what the gathered product gives of weights that are numbers.
   private func depthwiseConvolved(
     with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
     _ observe: PieceObserver?
@@ -127,13 +127,8 @@ extension Tensor {
     let (size, row) = (plan.height * plan.width * plan.channels, plan.outWidth * plan.outChannels)
     // What a strip of rows reads of two vectors of channels fits the second cache.
     let width = 2 * Int(ck_width())
-    let span =
-      (plan.outWidth - 1) * geometry.stride + (plan.kernelWidth - 1) * geometry.dilation + 1
-    @Sendable func depth(_ rows: Int) -> Int {
-      (rows - 1) * geometry.stride + (plan.kernelHeight - 1) * geometry.dilation + 1
-    }
     let few = (plan.batch == 1 ? plan.outHeight + 7 : plan.outHeight * 8) / 8
-    let strip = (1...max(1, few)).last { depth($0) * span * width <= 1 << 14 } ?? 1
+    let strip = (1...max(1, few)).last { plan.stripPixels($0) * width <= 1 << 14 } ?? 1
     let strips = (plan.outHeight + strip - 1) / strip
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
@@ -141,7 +136,7 @@ extension Tensor {
         let (image, part) = index.quotientAndRemainder(dividingBy: strips)
         let rows = part * strip..<min(plan.outHeight, (part + 1) * strip)
         let taps = plan.kernelHeight * plan.kernelWidth
-        let scratch = Storage(count: (depth(rows.count) * span + taps + 1) * width)
+        let scratch = Storage(count: (plan.stripPixels(rows.count) + taps + 1) * width)
         let result = address + (image * plan.outHeight + rows.lowerBound) * row
         unsafe source.withElements { x in
           unsafe kernel.withElements { w in

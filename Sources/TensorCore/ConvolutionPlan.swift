@@ -56,6 +56,15 @@ struct ConvolutionPlan {
   /// Whether each channel has a kernel of its own.
   var isDepthwise: Bool { geometry.groups == channels && outChannels == channels && channels > 1 }
 
+  /// How many pixels, of the image and around it, a strip of rows of the result reads.
+  func stripPixels(_ rows: Int) -> Int {
+    let span = (outWidth - 1) * geometry.stride + (kernelWidth - 1) * geometry.dilation + 1
+    return span * ((rows - 1) * geometry.stride + (kernelHeight - 1) * geometry.dilation + 1)
+  }
+
+  /// Whether these fit a cache: far dilated taps read few of them, and are better gathered.
+  var hasSmallStrips: Bool { stripPixels(1) <= 1 << 15 }
+
   var groupIn: Int { channels / geometry.groups }
   var groupOut: Int { outChannels / geometry.groups }
   var paddedHeight: Int { height + 2 * geometry.padding }

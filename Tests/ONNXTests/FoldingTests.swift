@@ -90,6 +90,7 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
     ("relu", [node("Relu", ["a"], ["y"])]),
     ("leaky", [node("LeakyRelu", ["a"], ["y"], [float("alpha", 0.3)])]),
     ("steep", [node("LeakyRelu", ["a"], ["y"], [float("alpha", 1.5)])]),
+    ("falling", [node("LeakyRelu", ["a"], ["y"], [float("alpha", -0.5)])]),
   ]
 
   @Test(
@@ -173,6 +174,46 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
         nodes, inputs: [port("x", [nil, 2, 6])], outputs: ["y"],
         constants: [numbers("zero", [0]), numbers("rest", [3, 4])]),
       [2, 3, 2, 1, 4, 5, 6, 2].enumerated().map { random([$1, 2, 6], UInt64($0)) })
+  }
+
+  @Test("Weights that follow from the shape are made ready for each shape of its own")
+  func computedWeights() throws {
+    let nodes = [
+      node("Shape", ["x"], ["s"]), node("Gather", ["s", "zero"], ["n"]),
+      node(
+        "Cast", ["n"], ["f"], [.with { ($0.name, $0.type, $0.i) = ("to", .int, 1) }]),
+      constant("c", 0.5), node("Mul", ["f", "c"], ["m"]),
+      node("Expand", ["m", "shape"], ["w"]), node("Conv", ["x", "w"], ["y"]),
+    ]
+    try compare(
+      model(
+        nodes, inputs: [port("x", [nil, 2, 6, 6])], outputs: ["y"],
+        constants: [numbers("zero", [0]), numbers("shape", [4, 2, 3, 3])]),
+      [1, 1, 1, 3, 3, 3, 1, 2, 2].enumerated().map { random([$1, 2, 6, 6], UInt64($0)) })
+  }
+
+  @Test("Ranges, scales and depths that depend on numbers are each input's own")
+  func computedExtents() throws {
+    let toFloat: [Onnx_AttributeProto] = [
+      .with { ($0.name, $0.type, $0.i) = ("to", .int, 1) }
+    ]
+    let start = [
+      node("ReduceMax", ["x"], ["m"], [.with { ($0.name, $0.type, $0.i) = ("keepdims", .int, 0) }]),
+      constant("end", 9), constant("step", 1), node("Range", ["m", "end", "step"], ["r"]),
+      node("Shape", ["r"], ["s"]), node("Cast", ["s"], ["f"], toFloat),
+      node("Add", ["x", "f"], ["y"]),
+    ]
+    let same = [
+      node("Abs", ["x"], ["a"]), node("Ceil", ["a"], ["b"]), node("Resize", ["b", "", "b"], ["r"]),
+      node("Shape", ["r"], ["s"]), node("Cast", ["s"], ["f"], toFloat),
+      node("Add", ["x", "f"], ["y"]),
+    ]
+    try compare(
+      model(start, inputs: [port("x", [nil, 5])], outputs: ["y"]),
+      (0..<4).map { random([2, 5], UInt64($0)) * Tensor(Float(1 + $0)) })
+    try compare(
+      model(same, inputs: [port("x", [1])], outputs: ["y"]),
+      (0..<4).map { Tensor([Float(1 + $0)]) })
   }
 
   @Test("What depends on numbers is computed from each input's own")

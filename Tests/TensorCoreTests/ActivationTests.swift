@@ -36,6 +36,13 @@ import Testing
     #expect(odd[0].isNaN && odd[2].isNaN && odd[1].isFinite && odd[3].isFinite)
   }
 
+  @Test("A swish is nothing far below zero, and what it is given far above")
+  func farSwish() {
+    let y = Tensor([-3e38, -.infinity, -101, -50, 3e38, .infinity]).swish().elements
+    #expect(y[0] == 0 && y[1] == 0 && y[2] == 0 && abs(y[3]) < 1e-19)
+    #expect(y[4] == 3e38 && y[5] == .infinity)
+  }
+
   @Test("The error function is within 3 units in the last place")
   func errorFunction() {
     let numbers = (1...60_000).map { Float($0) / 10_000 }
@@ -56,6 +63,8 @@ import Testing
     (9, [1, 1, 5, 7], .init()), (9, [3, 3, 6, 40], .init(stride: 2, padding: 1)),
     (7, [3, 3, 16, 70], .init(padding: 1)), (30, [3, 3, 8, 9], .init(padding: 1)),
     (11, [5, 5, 1, 37], .init(padding: 2, groups: 37)),
+    // Far taps, which are gathered.
+    (9, [3, 3, 1, 5], .init(stride: 7, padding: 200, dilation: 200, groups: 5)),
   ]
 
   @Test(

@@ -29,7 +29,8 @@ CK_INLINE float CK(exponential)(float x) {
   y = y * v + 1.6666665459e-1f;
   y = y * v + 5.0000001201e-1f;
   y = y * v * v + v + 1;
-  const union { int32_t bits; float number; } power = {((int32_t)n + 127) << 23};
+  const int32_t exponent = n == n ? (int32_t)n : 0;
+  const union { uint32_t bits; float number; } power = {(uint32_t)(exponent + 127) << 23};
   return y * power.number;
 }
 
@@ -69,7 +70,8 @@ CK_BODY void CK(ck_unary)(ck_unary_op op, size_t n, const float *x, float *y) {
     CK_MAP(CK_LOG, logf(v))
     CK_MAP(CK_RELU, v > 0 ? v : (v != v ? v : 0))
     CK_MAP_IN_PLACE(CK_SIGMOID, 1 / (1 + CK(exponential)(-v)))
-    CK_MAP_IN_PLACE(CK_SWISH, v / (1 + CK(exponential)(-v)))
+    // Far below zero, where e^-v is no float any more, nothing.
+    CK_MAP_IN_PLACE(CK_SWISH, (v < -100 ? 0 : v) / (1 + CK(exponential)(-v)))
     CK_MAP_IN_PLACE(CK_ERF, CK(error_function)(v))
     CK_MAP_IN_PLACE(CK_GELU, 0.5f * v * (1 + CK(error_function)(v * 0.70710678f)))
     CK_MAP_IN_PLACE(CK_HARD_SWISH, v * CK_CLAMPED(v * (1 / 6.0f) + 0.5f, 0, 1))

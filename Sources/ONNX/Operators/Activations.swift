@@ -24,6 +24,10 @@ extension Operators {
     "Softplus": smooth { $0.softplus() },
     "LeakyRelu": map { call, x in
       let slope = call.number("alpha") ?? 0.01
+      // Infinity times nothing is no number.
+      guard slope < 0 || slope > 0 else {
+        return x.mapped({ $0 < 0 ? slope * $0 : $0 }, derivative: { $0 < 0 ? slope : 1 })
+      }
       return x.computed(
         { slope <= 1 ? .maximum($0, $0 * slope) : .minimum($0, $0 * slope) },
         derivative: { $0 < 0 ? slope : 1 })
