@@ -51,6 +51,11 @@ struct LoadedModel {
         "The model's data, of kind '\(type(of: own).kind)', have no upright images; name a folder of them."
       )
     }
+    if path == "test", (own as? FolderOptions)?.path.isEmpty == true {
+      throw CommandError(
+        "\(file.path) was wrapped, not trained: it has no data, and so no test part; name a folder."
+      )
+    }
     let data = isUpright ? own.upright ?? own : own
     let seed = UInt64(file.configuration.seed)
     if let source = path == "test" ? data : data.located(at: path) {

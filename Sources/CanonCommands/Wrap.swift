@@ -109,10 +109,13 @@ struct Wrap: ParsableCommand {
     common.apply()
     try refuse(out, overwriting: network, canonicalizer)
     if let shipped = ShippedModels.path(of: canonicalizer) { try refuse(out, overwriting: shipped) }
-    if FileManager.default.fileExists(atPath: out),
-      (try? ModelFile(path: out, catalog: Canon.catalog)) == nil
-    {
-      throw CommandError("\(out) is there already, and is no model; name another file.")
+    if FileManager.default.fileExists(atPath: out) {
+      guard let old = try? ModelFile(path: out, catalog: Canon.catalog) else {
+        throw CommandError("\(out) is there already, and is no model; name another file.")
+      }
+      guard old.figures.keys.allSatisfy({ $0 == Calibrate.figure }) else {
+        throw CommandError("\(out) is there already, and was trained; name another file.")
+      }
     }
     for input in [classes, check].compactMap({ $0 }) { try refuse(out, overwriting: input) }
     if isModel { try CanonicalizerChoice.requireKnown(canonicalizer) }
@@ -148,6 +151,7 @@ struct Wrap: ParsableCommand {
           mean: \(conventions.mean)
           deviation: \(conventions.deviation)
           colors: \(bgr ? "bgr" : "rgb")
+          pixels: \(task == RestorationTask.kind)
         """, source: "what is wrapped", catalog: Canon.catalog)
     var figures: [String: Double] = [:]
     if let file {
@@ -202,23 +206,30 @@ struct Wrap: ParsableCommand {
     if output.count == 1, output[0] > 1 { return ClassificationTask.kind }
     let side = network.images.size
     if output == [side, side, 1] { return SegmentationTask.kind }
+    let others = network.model.outputs.map(\.name)
+    let hint =
+      others.count > 1
+      ? " Or name another output with --output: \(others.joined(separator: ", "))." : ""
     if output.count == 3, output[..<2] == [side, side] {
       throw CommandError(
-        "\(self.network) gives \(output), \(output[2]) numbers for each pixel; masks of one class are supported, not yet of several."
+        "\(self.network) gives \(output), \(output[2]) numbers for each pixel: an image is --task restore; masks of one class are supported, not yet of several.\(hint)"
       )
     }
     throw CommandError(
-      "\(self.network) gives \(output) for an image; say with --task what that is (`canon components task`)."
+      "\(self.network) gives \(output) for an image; say with --task what that is (`canon components task`).\(hint)"
     )
   }
 
   private func classNames(
     _ task: String, _ output: [Int], _ imported: ImportedNetwork
   ) throws -> [String] {
-    guard task == ClassificationTask.kind else { return [] }
-    let count = output.reduce(1, *)
-    guard count > 1 else {
-      throw CommandError("\(network) gives \(output) for an image, and classes are two or more.")
+    guard task == ClassificationTask.kind || task == DetectionTask.kind else { return [] }
+    let count = output.reduce(1, *) - (task == DetectionTask.kind ? 4 : 0)
+    guard count > 1, output.count(where: { $0 > 1 }) == 1 else {
+      let wanted = task == DetectionTask.kind ? ", with four numbers for the box behind" : ""
+      throw CommandError(
+        "\(network) gives \(output) for an image, and '\(task)' takes a score for each of two or more classes\(wanted)."
+      )
     }
     // Canon's own export carries them.
     let own = imported.model.metadata["canon.classes"].flatMap {
@@ -259,8 +270,8 @@ struct Wrap: ParsableCommand {
     options.steps = steps.map { step in
       var step = step
       step.from = type(of: step.options).isLearned ? file.path : ""
-      // Nothing is taught here; one that a prior teaches may be taught further.
-      step.isFrozen = !step.from.isEmpty && step.options.prior == 0
+      // Nothing is taught here; one that has settings of how it is taught may be taught further.
+      step.isFrozen = !step.from.isEmpty && step.options.teaching.isEmpty
       // It sees images as it learned them; one that looks at parts, in the number of colors alone.
       if let own = file.images, step.seenSize == 0,
         let images = settings.data.domain as? ImageDomain, type(of: step.options).isLearned,

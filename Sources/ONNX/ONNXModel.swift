@@ -54,6 +54,11 @@ public struct ONNXModel: Sendable {
     graph.nodes.reduce(into: [:]) { $0[$1.operation, default: 0] += 1 }
   }
 
+  /// Whether an output is what an operation, `Softmax` over the last axis or `Sigmoid`, gives.
+  func ends(at index: Int, in operation: String) -> Bool {
+    graph.withScores(at: index, before: operation).outputs != graph.outputs
+  }
+
   /// The same with scores in place of probabilities where it ends in a softmax over the last axis, or in a sigmoid.
   func withScores(at index: Int, before operation: String) -> ONNXModel {
     var copy = self

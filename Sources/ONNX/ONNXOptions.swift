@@ -18,6 +18,8 @@ public struct ONNXOptions: BackboneOptions {
   public var mean: [Float] = [0]
   public var deviation: [Float] = [1]
   public var colors = "rgb"
+  /// Whether its images are of numbers from 0 to 1, not of their logits, where no sigmoid ends it.
+  public var pixels = false
   public var structure: [UInt8]?
   /// Whether scores of classes are wanted, how many the data say.
   private var tellsClasses = false
@@ -39,6 +41,7 @@ public struct ONNXOptions: BackboneOptions {
     try keys.read("mean", &mean, "taken from the numbers 0 to 1 of each channel, or of all")
     try keys.read("deviation", &deviation, "that they are divided by")
     try keys.read("colors", &colors, among: ["rgb", "bgr"], "the order of color channels")
+    try keys.read("pixels", &pixels, "its images are of numbers from 0 to 1, not of their logits")
     guard [mean, deviation].allSatisfy({ [1, images.channels].contains($0.count) }) else {
       throw keys.failure(
         "'mean' and 'deviation' are one number, or \(images.channels): one for each channel")
@@ -77,7 +80,8 @@ public struct ONNXOptions: BackboneOptions {
       guard layer.output.reduce(1, *) == wanted.reduce(1, *) else {
         throw ONNXError("\(path) gives \(layer.output), and the task wants \(wanted).")
       }
-      return layer
+      let index = model.outputs.firstIndex { $0.name == self.output } ?? 0
+      return pixels && !model.ends(at: index, in: "Sigmoid") ? PixelLogits(network: layer) : layer
     } catch {
       // A sentence without its full stop.
       throw SettingsError("backbone", line: nil, String(error.description.dropLast()))
