@@ -54,9 +54,19 @@ public struct Canon: ParsableCommand {
     adding components: [any Options.Type], _ arguments: [String]? = nil
   ) {
     known.withLock { $0 = $0.adding(components) }
+    let arguments = arguments ?? Array(CommandLine.arguments.dropFirst())
+    let commands =
+      configuration.subcommands.map {
+        $0.configuration.commandName ?? String(describing: $0).lowercased()
+      } + ["help"]
+    if let word = arguments.first, !word.hasPrefix("-"), !commands.contains(word) {
+      let question = nearest(word, in: commands).map { " Did you mean '\($0)'?" } ?? ""
+      exit(
+        withError: ValidationError("'\(word)' is no command of canon.\(question)"))
+    }
     // A file called -dash.png is no row of flags.
     main(
-      (arguments ?? Array(CommandLine.arguments.dropFirst())).map { word in
+      arguments.map { word in
         word.hasPrefix("-") && !word.hasPrefix("--") && word.utf8.count > 2
           && FileManager.default.fileExists(atPath: word) ? "./\(word)" : word
       })

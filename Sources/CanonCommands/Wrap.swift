@@ -196,7 +196,8 @@ struct Wrap: ParsableCommand {
       found.allSatisfy({ abs($0) < 1e6 && (name == "--mean" || $0 > 1e-6) })
     else {
       throw ValidationError(
-        "\(name) is '\(text)' but must be one number, or three like 0.485,0.456,0.406.")
+        "\(name) is '\(text)' but must be one number, or three like 0.485,0.456,0.406\(name == "--mean" ? "" : ", all positive")."
+      )
     }
     return found
   }
@@ -319,7 +320,8 @@ struct Wrap: ParsableCommand {
       throw CommandError(
         names.isEmpty
           ? "\(self.network) tells no classes, and --expect names one."
-          : "'\(expect)' is no class of \(self.network).\(question)")
+          : "'\(expect)' is no class of \(self.network).\(question)\(classes == nil && names.first == "0" ? " Its classes are numbers; --classes FILE names them." : "")"
+      )
     }
     let scores = layer.predict(try network.one(check)).reshaped([1, -1]).softmax()
     let best = scores.largestColumn()[0]

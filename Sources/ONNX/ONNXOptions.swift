@@ -78,7 +78,9 @@ public struct ONNXOptions: BackboneOptions {
         )
       }
       guard layer.output.reduce(1, *) == wanted.reduce(1, *) else {
-        throw ONNXError("\(path) gives \(layer.output), and the task wants \(wanted).")
+        let classes =
+          tellsClasses && wanted.count == 1 ? ", one for each class of the data" : ""
+        throw ONNXError("\(path) gives \(layer.output), and the task wants \(wanted)\(classes).")
       }
       let index = model.outputs.firstIndex { $0.name == self.output } ?? 0
       return pixels && !model.ends(at: index, in: "Sigmoid") ? PixelLogits(network: layer) : layer

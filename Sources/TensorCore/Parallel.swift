@@ -42,14 +42,17 @@ public enum Parallel {
     }
     if ThreadPool.shared.run(count, threads: threads, body) { return }
     let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
-      ck_set_worker(1)
-      defer { ck_set_worker(0) }
-      while true {
-        let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard index < count else { return }
-        body(index)
-      }
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in take(next, of: count, body) }
+  }
+
+  /// Does pieces on this thread until none is left.
+  static func take(_ next: borrowing Atomic<Int>, of count: Int, _ body: @Sendable (Int) -> Void) {
+    ck_set_worker(1)
+    defer { ck_set_worker(0) }
+    while true {
+      let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard index < count else { return }
+      body(index)
     }
   }
 

@@ -49,7 +49,7 @@ import Synchronization
       where worker.isAsleep.exchange(false, ordering: .sequentiallyConsistent) {
         worker.bell.signal()
       }
-      work(body, count)
+      Parallel.take(next, of: count, body)
       // Who has not come in by now stays outside: there is nothing left to do.
       open.store(0, ordering: .sequentiallyConsistent)
       var waited = 0
@@ -60,16 +60,6 @@ import Synchronization
       self.body = nil
     }
     return true
-  }
-
-  private func work(_ body: @Sendable (Int) -> Void, _ count: Int) {
-    ck_set_worker(1)
-    defer { ck_set_worker(0) }
-    while true {
-      let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-      guard index < count else { return }
-      body(index)
-    }
   }
 
   private func start() {
@@ -133,6 +123,6 @@ import Synchronization
     guard open.load(ordering: .sequentiallyConsistent) == loop, worker.index < threads - 1,
       let body
     else { return }
-    work(body, count)
+    Parallel.take(next, of: count, body)
   }
 }

@@ -68,7 +68,8 @@ public struct ModelFile: Sendable {
             + question)
     }
     let foreign = [
-      "onnx": "a network; `canon wrap` makes a model of one that canon did not export",
+      "onnx":
+        "a network: of one that canon exported, name the model; of another `canon wrap` makes one",
       "pt": pyTorch, "pth": pyTorch,
     ]
     if let ending = file.split(separator: ".").last, let what = foreign[ending.lowercased()] {

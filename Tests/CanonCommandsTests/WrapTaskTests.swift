@@ -85,6 +85,20 @@ private let image = root + "/Tests/CanonCommandsTests/Fixtures/seven.png"
     #expect(test.status == 1 && test.err.contains("no test part"))
   }
 
+  @Test("A mistyped command, class or deviation is told, with what it may have meant")
+  func mistyped() throws {
+    let command = try canon("predikt", "model", "images")
+    #expect(command.status == 64 && command.err.contains("Did you mean 'predict'?"))
+    #expect(try canon("help", "predict").status == 0)
+    let out = temporary("mistyped.safetensors")
+    let other = try wrap(network, out, "--check", image, "--expect", "seven")
+    #expect(other.status == 1 && other.err.contains("--classes FILE names them"))
+    let flat = try canon(
+      "wrap", network, "--canonicalizer", "identity", "--mean", "0", "--deviation", "0", "--out",
+      out)
+    #expect(flat.status == 64 && flat.err.contains("positive"))
+  }
+
   @Test("Of several outputs others are named")
   func severalOutputs() throws {
     let path = temporary("several.onnx")
