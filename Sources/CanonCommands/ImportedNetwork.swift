@@ -106,7 +106,8 @@ struct ImportedNetwork {
   /// What a network says of an image that is given to it in one of the usual ways.
   struct Reading: Encodable {
     let normalization, colors, `class`: String
-    let probability: Double
+    /// Nothing where the network gives no numbers.
+    let probability: Double?
   }
 
   /// The class of an image, however it may be that the network wants it.
@@ -129,10 +130,12 @@ struct ImportedNetwork {
         }
         let probabilities = layer.predict(image).reshaped([1, count]).softmax()
         let best = probabilities.largestColumn()[0]
+        let probability = Double(probabilities.elements[best])
+        let name = classNames.indices.contains(best) ? classNames[best] : "\(best)"
         return Reading(
           normalization: normalization.rawValue, colors: isBGR ? "bgr" : "rgb",
-          class: classNames.indices.contains(best) ? classNames[best] : "\(best)",
-          probability: Double(probabilities.elements[best]))
+          class: probability.isFinite ? name : "none: its scores are no numbers",
+          probability: probability.isFinite ? probability : nil)
       }
     }
   }

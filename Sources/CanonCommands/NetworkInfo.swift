@@ -36,7 +36,14 @@ extension Info {
     try emit(
       table(
         ["--normalization", "colors", "class", "probability"],
-        readings.map { [$0.normalization, $0.colors, $0.class, $0.probability.formatted(3)] }))
+        readings.map {
+          [$0.normalization, $0.colors, $0.class, $0.probability?.formatted(3) ?? "–"]
+        }))
+  }
+
+  /// As much as a line holds of a long text, such as the names of 1,000 classes; `--json` has all.
+  private static func shortened(_ text: String) -> String {
+    text.count <= 240 ? text : "\(text.prefix(240)) … (\(text.count) characters)"
   }
 
   private func text(of network: ONNXModel) -> String {
@@ -49,7 +56,7 @@ extension Info {
       lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : ", ") + "\(count) \(name)"
     }
     rows += lines.enumerated().map { ($0 == 0 ? "operators" : "", $1) }
-    rows += network.metadata.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    rows += network.metadata.sorted { $0.key < $1.key }.map { ($0.key, Self.shortened($0.value)) }
     let width = rows.map(\.0.visible.count).max() ?? 0
     return rows.map { name, value in
       name.visible + String(repeating: " ", count: width - name.visible.count + 2) + value.visible

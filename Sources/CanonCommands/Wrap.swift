@@ -330,10 +330,10 @@ struct Wrap: ParsableCommand {
     }
     guard names[best] != expect else { return }
     let right = try network.readings(of: check, classNames: names, output: output)
-      .filter { $0.class == expect && $0.probability.isFinite }
-      .sorted { $0.probability > $1.probability }
+      .filter { $0.class == expect && $0.probability != nil }
+      .sorted { $0.probability ?? 0 > $1.probability ?? 0 }
     let ways = right.map {
-      "--normalization \($0.normalization)\($0.colors == "bgr" ? " --bgr" : "") (\($0.probability.formatted(2)))"
+      "--normalization \($0.normalization)\($0.colors == "bgr" ? " --bgr" : "") (\($0.probability?.formatted(2) ?? "–"))"
     }
     throw CommandError(
       "\(self.network) takes \(check) for \(names[best]) (\(Double(scores.elements[best]).formatted(2))), not for \(expect); nothing is written. "

@@ -6,15 +6,74 @@ final class NodeCount {
   var count = 0
 }
 
-/// Values by name, and those of the graphs outside.
-struct Scope {
-  var values: [String: Value] = [:]
-  let done = NodeCount()
+/// The values of a graph that is being carried out, and through it those of the graphs outside.
+final class Scope {
+  /// By the places that the graph's wiring gives to names.
+  fileprivate var values: [Value?]
+  private let wiring: Wiring
+  private let outer: Scope?
+  fileprivate let done: NodeCount
+
+  fileprivate init(_ wiring: Wiring, in outer: Scope?) {
+    (self.wiring, self.outer) = (wiring, outer)
+    values = [Value?](repeating: nil, count: wiring.places.count)
+    done = outer?.done ?? NodeCount()
+  }
 
   /// What is there under a name.
   subscript(name: String) -> Value? {
-    get { values[name] }
-    set { values[name] = newValue }
+    wiring.places[name].flatMap { values[$0] } ?? outer?[name]
+  }
+}
+
+/// Where the values of a graph stand while it is carried out: names are looked up once for all runs.
+struct Wiring: Sendable {
+  struct Step: Sendable {
+    /// Nothing is where an input is left out.
+    let operands, results: [Int?]
+    /// What nothing needs afterwards.
+    let released: [Int]
+    /// What carries the node out, where it is supported.
+    let body: Operators.Body?
+  }
+
+  private(set) var places: [String: Int] = [:]
+  private(set) var inputs: [Int] = []
+  private(set) var constants: [(place: Int, constant: Constant)] = []
+  private(set) var steps: [Step] = []
+  /// What is made outside.
+  private(set) var outer: [(place: Int, name: String)] = []
+
+  init(
+    _ inputs: [String], _ outputs: [String], _ constants: [String: Constant], _ nodes: [Node]
+  ) {
+    self.inputs = inputs.map { place($0) }
+    self.constants = constants.map { (place($0), $1) }
+    var own = Set(inputs).union(constants.keys)
+    var (outside, last) = (Set<String>(), [String: Int]())
+    for (n, node) in nodes.enumerated() {
+      outside.formUnion(node.reads.filter { !own.contains($0) })
+      own.formUnion(node.outputs)
+      for name in node.reads + node.outputs { last[name] = n }
+    }
+    outside.formUnion(outputs.filter { !own.contains($0) })
+    outer = outside.subtracting([""]).map { (place($0), $0) }
+    var released = [[Int]](repeating: [], count: nodes.count)
+    for (name, n) in last where constants[name] == nil && !outputs.contains(name) {
+      released[n].append(place(name))
+    }
+    steps = nodes.enumerated().map { n, node in
+      Step(
+        operands: node.inputs.map { $0.isEmpty ? nil : place($0) },
+        results: node.outputs.map { $0.isEmpty ? nil : place($0) },
+        released: released[n], body: Operators.all[node.operation])
+    }
+  }
+
+  private mutating func place(_ name: String) -> Int {
+    if let place = places[name] { return place }
+    places[name] = places.count
+    return places.count - 1
   }
 }
 
@@ -30,31 +89,35 @@ extension Graph {
     _ given: [Value], on tape: Tape, in outer: Scope? = nil,
     _ note: ((Int, [Value?], [Value]) -> Void)? = nil
   ) throws -> [Value] {
-    var scope = outer ?? Scope()
-    for (name, constant) in constants {
-      scope[name] = outer == nil ? constant.value(on: tape) : constant.value
+    let scope = Scope(wiring, in: outer)
+    for (place, name) in wiring.outer { scope.values[place] = outer?[name] }
+    for (place, constant) in wiring.constants {
+      scope.values[place] = outer == nil ? constant.value(on: tape) : constant.value
     }
-    for (name, value) in zip(inputs, given) { scope[name] = value }
-    for (n, node) in nodes.enumerated() {
+    for (place, value) in zip(wiring.inputs, given) { scope.values[place] = value }
+    for (n, step) in wiring.steps.enumerated() {
+      let node = nodes[n]
       scope.done.count += 1
       guard scope.done.count <= NodeCount.limit else {
         throw ONNXError("\(node.text): more than \(NodeCount.limit) nodes are carried out.")
       }
-      let operands = try node.inputs.map { name -> Value? in
-        guard !name.isEmpty else { return nil }
-        guard let value = scope[name] else {
-          throw ONNXError("\(node.text): '\(name)' is not there.")
+      var operands: [Value?] = []
+      operands.reserveCapacity(step.operands.count)
+      for (i, place) in step.operands.enumerated() {
+        let value = place.flatMap { scope.values[$0] }
+        guard place == nil || value != nil else {
+          throw ONNXError("\(node.text): '\(node.inputs[i])' is not there.")
         }
-        return value
+        operands.append(value)
       }
-      guard let body = Operators.all[node.operation] else {
-        throw ONNXError("\(node.text) is not supported.")
-      }
+      guard let body = step.body else { throw ONNXError("\(node.text) is not supported.") }
       let results = try body(
         Call(node: node, inputs: operands, tape: tape, scope: scope, graph: self))
       note?(n, operands, results)
-      for (name, result) in zip(node.outputs, results) where !name.isEmpty { scope[name] = result }
-      for name in released[n] { scope.values[name] = nil }
+      for case (let place?, let result) in zip(step.results, results) {
+        scope.values[place] = result
+      }
+      for place in step.released { scope.values[place] = nil }
     }
     return try outputs.map { name in
       guard let value = scope[name] else { throw ONNXError("Nothing makes the output '\(name)'.") }

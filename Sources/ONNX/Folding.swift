@@ -15,19 +15,13 @@ extension Graph {
 
   private func withFoldedProducts() -> Graph {
     let (uses, numbers) = (uses, numbers)
-    var (result, taken) = (nodes, Set<Int>())
-    func follower(of n: Int) -> (node: Int, output: String)? {
-      guard let output = nodes[n].outputs.first, let users = uses[output], users.count == 1,
-        users[0] >= 0, nodes[users[0]].inputs.contains(output)
-      else { return nil }
-      return (users[0], output)
-    }
+    var (replaced, taken) = ([Int: Node](), Set<Int>())
     for (n, node) in nodes.enumerated() {
       guard ["MatMul", "Gemm"].contains(node.operation), node.inputs.count > 1,
         let columns = weights(node.inputs[1]), columns.count == 2
       else { continue }
       var (last, inputs, followers) = (n, node.inputs, Followers())
-      if node.operation == "MatMul", let next = follower(of: n),
+      if node.operation == "MatMul", let next = onlyReader(of: n, uses),
         nodes[next.node].operation == "Add",
         let bias = nodes[next.node].inputs.first(where: { $0 != next.output }),
         weights(bias) == [columns[1]]
@@ -35,63 +29,57 @@ extension Graph {
         taken.insert(last)
         (last, inputs) = (next.node, node.inputs + [bias])
       }
-      if let next = follower(of: last), nodes[next.node].inputs.first == next.output,
-        let activation = activation(nodes[next.node], numbers)
-      {
+      if let next = follower(of: last, uses), let activation = activation(nodes[next], numbers) {
         taken.insert(last)
-        (last, followers.activation) = (next.node, activation)
+        (last, followers.activation) = (next, activation)
       }
       if last != n {
-        result[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
+        replaced[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
       }
     }
-    return Graph(
-      inputs: inputs, outputs: outputs, constants: constants,
-      nodes: result.indices.filter { !taken.contains($0) }.map { result[$0] })
+    return without(taken, replaced)
   }
 
   private func withFoldedConvolutions() -> Graph {
     let (uses, numbers) = (uses, numbers)
-    /// The node that alone takes the result of another, as its first input.
-    func follower(of n: Int) -> Int? {
-      guard let output = nodes[n].outputs.first, nodes[n].outputs.dropFirst().allSatisfy(\.isEmpty),
-        let users = uses[output], users.count == 1, users[0] >= 0,
-        nodes[users[0]].inputs.first == output
-      else { return nil }
-      return users[0]
-    }
-    var (result, taken) = (nodes, Set<Int>())
+    var (replaced, taken) = ([Int: Node](), Set<Int>())
     for (n, node) in nodes.enumerated() where node.operation == "Conv" && canTakeIn(node) {
       var (last, followers) = (n, Followers())
       var inputs = node.inputs + (node.inputs.count == 2 ? [""] : [])
-      if let next = follower(of: last), nodes[next].operation == "BatchNormalization",
+      if let next = follower(of: last, uses), nodes[next].operation == "BatchNormalization",
         let epsilon = foldedEpsilon(nodes[next], channels: weights(node.inputs[1])?.first)
       {
         taken.insert(last)
         (last, followers.epsilon) = (next, epsilon)
         inputs += nodes[next].inputs[1...]
       }
-      if let next = follower(of: last), let activation = activation(nodes[next], numbers) {
+      if let next = follower(of: last, uses), let activation = activation(nodes[next], numbers) {
         taken.insert(last)
         (last, followers.activation) = (next, activation)
       }
       if last != n {
-        result[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
+        replaced[last] = node.taking(followers, inputs: inputs, outputs: [nodes[last].outputs[0]])
       }
     }
     // A normalization that stands before its convolution takes in the ReLU between them.
     for (n, node) in nodes.enumerated()
     where node.operation == "BatchNormalization" && !taken.contains(n) {
-      guard result[n].operation == node.operation, let next = follower(of: n),
+      guard replaced[n] == nil, let next = follower(of: n, uses),
         nodes[next].operation == "Relu"
       else { continue }
       taken.insert(n)
-      result[next] = node.taking(
+      replaced[next] = node.taking(
         Followers(activation: .relu), inputs: node.inputs, outputs: nodes[next].outputs)
     }
-    return Graph(
-      inputs: inputs, outputs: outputs, constants: constants,
-      nodes: result.indices.filter { !taken.contains($0) }.map { result[$0] })
+    return without(taken, replaced)
+  }
+
+  /// The node that alone reads what a node gives, as its first input.
+  private func follower(of n: Int, _ uses: [String: [Int]]) -> Int? {
+    guard let next = onlyReader(of: n, uses), nodes[next.node].inputs.first == next.output else {
+      return nil
+    }
+    return next.node
   }
 
   /// The extents of a value that is weights of the file.

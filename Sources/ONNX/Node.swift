@@ -66,20 +66,21 @@ final class Graph: Sendable {
   let outputs: [String]
   let constants: [String: Constant]
   let nodes: [Node]
-  /// The values that are not needed after each node.
-  let released: [[String]]
+  /// How it is carried out.
+  let wiring: Wiring
 
   init(inputs: [String], outputs: [String], constants: [String: Constant], nodes: [Node]) {
     (self.inputs, self.outputs) = (inputs, outputs)
     (self.constants, self.nodes) = (constants, nodes)
-    var last: [String: Int] = [:]
-    for (n, node) in nodes.enumerated() {
-      for name in node.reads + node.outputs { last[name] = n }
-    }
-    for name in outputs { last[name] = nil }
-    var released = [[String]](repeating: [], count: nodes.count)
-    for (name, n) in last where constants[name] == nil { released[n].append(name) }
-    self.released = released
+    wiring = Wiring(inputs, outputs, constants, nodes)
+  }
+
+  /// The same without some nodes, and others in the places of some.
+  func without(_ taken: Set<Int>, _ replaced: [Int: Node] = [:]) -> Graph {
+    guard !(taken.isEmpty && replaced.isEmpty) else { return self }
+    return Graph(
+      inputs: inputs, outputs: outputs, constants: constants,
+      nodes: nodes.indices.filter { !taken.contains($0) }.map { replaced[$0] ?? nodes[$0] })
   }
 
   /// The same with what goes into a last softmax or sigmoid in place of an output.
@@ -124,30 +125,21 @@ final class Graph: Sendable {
 
   /// Without what no output needs.
   func withoutDead() -> Graph {
-    var (needed, kept) = (Set(outputs), [Node]())
-    for node in nodes.reversed() where node.outputs.contains(where: needed.contains) {
-      kept.append(node)
-      needed.formUnion(node.reads)
+    var (needed, dead) = (Set(outputs), Set<Int>())
+    for (n, node) in nodes.enumerated().reversed() {
+      if node.outputs.contains(where: needed.contains) {
+        needed.formUnion(node.reads)
+      } else {
+        dead.insert(n)
+      }
     }
-    return Graph(
-      inputs: inputs, outputs: outputs, constants: constants, nodes: kept.reversed())
-  }
-
-  /// Names that it reads, and that are made outside.
-  var outerNames: Set<String> {
-    var own = Set(inputs).union(constants.keys)
-    var outer: Set<String> = []
-    for node in nodes {
-      outer.formUnion(node.reads.filter { !own.contains($0) })
-      own.formUnion(node.outputs)
-    }
-    return outer.union(outputs.filter { !own.contains($0) }).subtracting([""])
+    return without(dead)
   }
 }
 
 extension Attribute {
   /// What a graph in it reads from outside.
   var outerNames: [String] {
-    if case .graph(let graph) = self { Array(graph.outerNames) } else { [] }
+    if case .graph(let graph) = self { graph.wiring.outer.map(\.name) } else { [] }
   }
 }

@@ -14,6 +14,17 @@ extension Graph {
     return uses
   }
 
+  /// The node that alone reads the only result of a node, not from inside a graph of its own.
+  ///
+  /// - Parameter uses: See the property of this name.
+  func onlyReader(of n: Int, _ uses: [String: [Int]]) -> (node: Int, output: String)? {
+    guard let output = nodes[n].outputs.first, nodes[n].outputs.dropFirst().allSatisfy(\.isEmpty),
+      let readers = uses[output], readers.count == 1, readers[0] >= 0,
+      nodes[readers[0]].inputs.contains(output)
+    else { return nil }
+    return (readers[0], output)
+  }
+
   /// The numbers without axes that nodes `Constant` give: unlike those of the file they are not trained, and unlike lists
   /// of one they leave the rank of what they meet.
   var numbers: [String: Float] {
@@ -32,20 +43,20 @@ extension Graph {
   func withWholeActivations() -> Graph {
     let uses = uses
     let numbers = numbers
-    var (result, taken) = (nodes, Set<Int>())
+    var (replaced, taken) = ([Int: Node](), Set<Int>())
 
     /// The one node that reads a node's result, and what else that one reads.
     func next(_ n: Int, _ operation: String) -> (node: Int, other: String)? {
-      guard let output = nodes[n].outputs.first, let users = uses[output], users.count == 1,
-        let user = users.first, user >= 0, nodes[user].operation == operation,
-        nodes[user].inputs.count == 2
+      guard let reader = onlyReader(of: n, uses), nodes[reader.node].operation == operation,
+        nodes[reader.node].inputs.count == 2
       else { return nil }
-      return (user, nodes[user].inputs[nodes[user].inputs[0] == output ? 1 : 0])
+      let inputs = nodes[reader.node].inputs
+      return (reader.node, inputs[inputs[0] == reader.output ? 1 : 0])
     }
     func replace(_ parts: [Int], by operation: String, of input: String) {
       guard let last = parts.last else { return }
       taken.formUnion(parts.dropLast())
-      result[last] = Node(
+      replaced[last] = Node(
         name: nodes[last].name, operation: operation, opset: nodes[last].opset, inputs: [input],
         outputs: nodes[last].outputs, attributes: [:])
     }
@@ -64,8 +75,7 @@ extension Graph {
       case "Div":
         // x / √2 → Erf → + 1 → · x → · 1/2
         guard node.inputs.count == 2, let root = numbers[node.inputs[1]],
-          abs(root - 1.414_213_5) < 1e-6, let output = node.outputs.first,
-          uses[output]?.count == 1, let erf = uses[output]?[0], erf >= 0,
+          abs(root - 1.414_213_5) < 1e-6, let erf = onlyReader(of: n, uses)?.node,
           nodes[erf].operation == "Erf", let sum = next(erf, "Add"), numbers[sum.other] == 1,
           let product = next(sum.node, "Mul"), product.other == node.inputs[0],
           let half = next(product.node, "Mul"), numbers[half.other] == 0.5
@@ -74,10 +84,7 @@ extension Graph {
       default: continue
       }
     }
-    guard !taken.isEmpty else { return self }
-    return Graph(
-      inputs: inputs, outputs: outputs, constants: constants,
-      nodes: result.indices.filter { !taken.contains($0) }.map { result[$0] })
+    return without(taken, replaced)
   }
 
   /// What a node computes of each number alone, where it is known without carrying it out.

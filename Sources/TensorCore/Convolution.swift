@@ -89,7 +89,7 @@ extension Tensor {
                 unsafe gatherProduct(
                   rows: part.pixels.count, from: part.pixels.lowerBound, columns: columns.count,
                   a: source.pointer + group * plan.groupIn, rowOffsets: windows,
-                  depthOffsets: Array(taps[depth]),
+                  depthOffsets: taps, fromDepth: depth.lowerBound, depth: depth.count,
                   b: w + (isPanels ? first * taps.count : first) + depth.lowerBound * step,
                   bStride: plan.outChannels,
                   bPanel: isPanels ? taps.count * width : 0,

@@ -107,7 +107,7 @@ struct ConvolutionPlan {
       }
     }
     let work = count * taps * groupIn * outChannels
-    guard images == batch, work > 1 << 20 else {
+    guard images == batch, work > 1 << 18 else {
       return (parts.isEmpty ? [Part(pixels: 0..<count, taps: 0..<taps)] : parts, 1)
     }
     if parts.isEmpty {
@@ -198,11 +198,11 @@ struct ConvolutionPlan {
 /// What is called with a piece of a result: its index, its pixels' number and their place.
 typealias PieceObserver = @Sendable (_ piece: Int, _ pixels: Int, SendableAddress<Float>) -> Void
 
-/// Calls the kernel with offset tables from arrays, of whose rows some are done.
+/// Calls the kernel with offset tables from arrays, of whose rows and depth some are done.
 func gatherProduct(
   rows: Int, from first: Int = 0, columns: Int, a: UnsafePointer<Float>, rowOffsets: [Int],
   depthOffsets: [Int],
-  depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, bPanel: Int = 0,
+  fromDepth: Int = 0, depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, bPanel: Int = 0,
   c: UnsafeMutablePointer<Float>,
   cOffsets: [Int], bias: Tensor? = nil, biasStart: Int = 0, accumulate: Bool = false,
   relu: Bool = false
@@ -212,9 +212,9 @@ func gatherProduct(
       unsafe cOffsets.withUnsafeBufferPointer { cTable in
         func run(_ bias: UnsafePointer<Float>?) {
           var product = unsafe ck_gather_product_args(
-            rows: rows, columns: columns, depth: depth ?? depthTable.count, a: a,
+            rows: rows, columns: columns, depth: depth ?? depthTable.count - fromDepth, a: a,
             row_offsets: rowTable.baseAddress.map { unsafe $0 + first },
-            depth_offsets: depthTable.baseAddress, b: b,
+            depth_offsets: depthTable.baseAddress.map { unsafe $0 + fromDepth }, b: b,
             b_stride: bStride, b_panel: bPanel, c: c,
             c_offsets: cTable.baseAddress.map { unsafe $0 + first },
             bias: bias,

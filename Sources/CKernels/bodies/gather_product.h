@@ -17,7 +17,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
   const size_t remaining = p->columns - column;
   const size_t valid = remaining < (size_t)V * CK_WIDTH ? remaining : (size_t)V * CK_WIDTH;
   const float *a[CK_ROWS];
-  vec sum[CK_ROWS][2];
+  vec sum[CK_ROWS][4];
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; r++) {
     a[r] = p->a + p->row_offsets[row + r];
@@ -32,7 +32,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
   const ptrdiff_t *offsets = p->depth_offsets;
   for (size_t k = 0; k < p->depth; k++, b += p->b_stride) {
     const ptrdiff_t o = offsets[k];
-    vec bv[2];
+    vec bv[4];
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) bv[v] = *(const vec *)(b + v * CK_WIDTH);
 #pragma clang loop unroll(full)
@@ -45,7 +45,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
       }
     }
   }
-  float buffer[2 * CK_WIDTH];
+  float buffer[4 * CK_WIDTH];
   for (size_t j = 0; j < valid; j++) buffer[j] = p->bias ? p->bias[column + j] : 0;
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; r++) {
@@ -60,7 +60,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
         *(vec *)(c + v * CK_WIDTH) = y;
       }
     } else {
-      float part[2 * CK_WIDTH];
+      float part[4 * CK_WIDTH];
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; v++) *(vec *)(part + v * CK_WIDTH) = sum[r][v];
       for (size_t j = 0; j < valid; j++) {
@@ -83,6 +83,8 @@ CK_TILE(5) CK_TILE(6)
 CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13) CK_TILE(14)
 #endif
 #undef CK_TILE
+// A single row has too few sums for the time that one addition takes: a whole panel of them.
+CK_BODY static void CK(tile_1x4)(const ck_gather_product_args *p, size_t r, size_t c) { CK(tile)(p, r, c, 1, 4); }
 #undef CK_IN_ORDER
 
 #define CK_GATHERED 2048
@@ -119,6 +121,11 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
     } else if (p->b_panel) {
       part.b = p->b + column / CK_PANEL * p->b_panel + column % CK_PANEL - column;
       part.b_stride = CK_PANEL;
+    }
+    if (p->rows == 1 && p->b_panel && CK_PANEL == 4 * CK_WIDTH && p->columns - column > 2 * CK_WIDTH) {
+      CK(tile_1x4)(&part, row, column);
+      column += 4 * CK_WIDTH;
+      continue;
     }
     for (size_t t = 0; t < count; t++) {
       const size_t end = p->rows * (t + 1) / count;
