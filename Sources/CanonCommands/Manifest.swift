@@ -215,7 +215,9 @@ final class ManifestWriter {
 
   func finish() throws {
     try write(jsonLines(others))
-    guard (try? handle.close()) != nil, unsafe rename(temporary, path) == 0 else {
+    guard (try? handle.synchronize()) != nil, (try? handle.close()) != nil,
+      unsafe rename(temporary, path) == 0
+    else {
       throw CommandError("\(path) cannot be written; check the free space.")
     }
   }

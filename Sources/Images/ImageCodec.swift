@@ -328,7 +328,7 @@ extension Image {
   }
 
   private static func replace(_ path: String, by bytes: [UInt8]) throws(ImageError) {
-    try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
+    try Files.replace(path, isDurable: false, { ImageError.unwritable(path: path, reason: $0) }) {
       (temporary) throws(ImageError) in
       guard Files.write(bytes, to: temporary) else {
         throw .unwritable(path: path, reason: unsafe String(cString: strerror(errno)))
@@ -356,7 +356,7 @@ extension Image {
   private func replace(
     _ path: String, _ write: (String) throws(ImageError) -> Void
   ) throws(ImageError) {
-    try Files.replace(path, { ImageError.unwritable(path: path, reason: $0) }) {
+    try Files.replace(path, isDurable: false, { ImageError.unwritable(path: path, reason: $0) }) {
       (temporary) throws(ImageError) in
       do throws(ImageError) { try write(temporary) } catch {
         // The name that was asked for, not the temporary one.

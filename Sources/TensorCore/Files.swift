@@ -24,18 +24,24 @@ public enum Files {
   /// What is there already must be a regular file, or a link, which is replaced itself.
   ///
   /// - Parameters:
+  ///   - isDurable: Whether it is on the disk when this returns, so that it outlives a loss of power; a folder of pictures
+  ///     takes many times as long so.
   ///   - failure: Makes an error of a reason.
   ///   - write: Writes to a path.
   /// - Throws: The error of either; nothing is left then, and the file is as it was.
   public static func replace<Failure: Error>(
-    _ path: String, _ failure: (String) -> Failure, _ write: (String) throws(Failure) -> Void
+    _ path: String, isDurable: Bool = true, _ failure: (String) -> Failure,
+    _ write: (String) throws(Failure) -> Void
   ) throws(Failure) {
     guard [nil, S_IFREG].contains(kind(path)) else {
       throw failure("something is there that is no regular file")
     }
     let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
     let temporary = parent(of: path) + "/" + partialName("\(number)")
-    do { try write(temporary) } catch {
+    do throws(Failure) {
+      try write(temporary)
+      if isDurable, let reason = synchronize(temporary) { throw failure(reason) }
+    } catch {
       unsafe unlink(temporary)
       throw error
     }
@@ -44,6 +50,22 @@ public enum Files {
       unsafe unlink(temporary)
       throw failure(reason)
     }
+    // Where a file system cannot sync a folder, the file is there all the same.
+    if isDurable { _ = synchronize(parent(of: path)) }
+  }
+
+  /// Waits until a file, or a folder's names, are on the disk.
+  ///
+  /// - Returns: What went wrong, or `nil`.
+  public static func synchronize(_ path: String) -> String? {
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return unsafe String(cString: strerror(errno)) }
+    defer { close(file) }
+    // Some file systems know no syncing.
+    guard fsync(file) == 0 || errno == EINVAL || errno == ENOTSUP else {
+      return unsafe String(cString: strerror(errno))
+    }
+    return nil
   }
 
   /// A whole file, or `nil` where it cannot be read; `errno` says why.
