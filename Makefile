@@ -66,7 +66,7 @@ demo: build ## The main job on the shipped digits, with the shipped model: a tab
 	$(CANON) inspect $(RESTORER) demo/noisy --out demo-out/clean.png --images 4 --poses 4
 	@echo "Look at demo-out/sheet.png and demo-out/clean.png, and into demo-out/canonical and demo-out/restored."
 
-test: needs-swift packages ## All tests, in debug and in release; in release on every path of the CPU
+test: needs-swift packages ## All tests, in debug and in release; those that compute on every path of the CPU
 	./Tests/run debug
 	./Tests/run release
 
