@@ -220,6 +220,7 @@ final class ManifestWriter {
     else {
       throw CommandError("\(path) cannot be written; check the free space.")
     }
+    _ = Files.synchronize(Files.parent(of: path))
   }
 
   private func write(_ lines: [String]) throws {

@@ -58,8 +58,9 @@ struct Wiring: Sendable {
     }
     outside.formUnion(outputs.filter { !own.contains($0) })
     outer = outside.subtracting([""]).map { (place($0), $0) }
+    for name in outputs { last[name] = nil }
     var released = [[Int]](repeating: [], count: nodes.count)
-    for (name, n) in last where constants[name] == nil && !outputs.contains(name) {
+    for (name, n) in last where constants[name] == nil {
       released[n].append(place(name))
     }
     steps = nodes.enumerated().map { n, node in
