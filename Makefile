@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: bench-networks onnx-format onnx-table serve test-serve bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: bench-networks onnx-format onnx-table serve test-serve shards bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -95,6 +95,9 @@ fuzz: needs-swift packages ## INPUTS changed files of each kind, fed to the comm
 
 kills: build ## Kills folder jobs at random moments, and runs them again: the result of an uninterrupted one
 	Tests/kills
+
+shards: build ## Kills a job on archives three times: nothing twice, nothing missing, memory flat
+	Tests/shards
 
 faults: build ## Lets every call of the commands that concerns a file fail once: nothing half-written, nothing lost
 	Tests/faults

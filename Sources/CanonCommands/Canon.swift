@@ -33,8 +33,8 @@ public struct Canon: ParsableCommand {
       """,
     version: "0.2.0",
     subcommands: [
-      Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Evaluate.self,
-      Verify.self, Report.self,
+      Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Merge.self,
+      Evaluate.self, Verify.self, Report.self,
       Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Wrap.self, Export.self,
       Info.self,
       Components.self,

@@ -13,7 +13,8 @@ struct Canonicalize: ParsableCommand {
       The pose is found at the model's input size and applied to the original, once. Channels, bit depth, color \
       profile, resolution, texts and EXIF stay (its orientation is honored, then reset). By a quarter turn or flip \
       pixels are only moved, in a JPEG file without decoding it; by other angles the canvas grows (see --canvas). `canon restore` undoes it: bit for bit \
-      where the pose is a quarter turn or flip.
+      where the pose is a quarter turn or flip. A command that was stopped, or killed, goes on where it was when it is given again. Of a folder that holds \
+      its images in tar archives alone an archive is made of each.
 
       EXAMPLES
         canon canonicalize pages scans upright
@@ -21,6 +22,8 @@ struct Canonicalize: ParsableCommand {
         canon canonicalize pages scans upright --jpeg 90         # JPEG stays JPEG
         canon canonicalize photos pictures.tar upright.tar
         find scans -newer last -print0 | canon canonicalize pages - upright
+        canon canonicalize pages shards upright          # archives of images
+        canon canonicalize pages scans upright --shard 2/8   # of 8 processes one
         canon canonicalize runs/c8 my-images canonical
         canon canonicalize identity my-photos upright            # as EXIF says
         canon canonicalize pca-sign my-photos turned --group C4
@@ -36,7 +39,8 @@ struct Canonicalize: ParsableCommand {
 
   @Argument(
     help:
-      "A folder of images, a tar archive, or one file; or - for a list of files on standard input.")
+      "A folder of images, or of tar archives of them, one archive, or one file; or - for a list of files on standard input."
+  )
   var folder: String
 
   @Argument(help: "The folder, or tar archive, to write to.")
@@ -65,6 +69,8 @@ struct Canonicalize: ParsableCommand {
   @Flag(help: "Print the manifest's lines as JSON instead of a summary.")
   var json = false
 
+  @OptionGroup var shards: ShardOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -73,88 +79,61 @@ struct Canonicalize: ParsableCommand {
 
   func run() throws {
     common.apply()
+    if folder == "-" && ImageFolder.isStandardInputEmpty {
+      return CanonCommands.note("Standard input names no file: there is nothing to do.")
+    }
     let choice = try CanonicalizerChoice(canonicalizer, group: group)
-    let least = minMargin ?? choice.minMargin
-    let source = try choice.domain.open(folder)
-    guard let from = source.folder else {
-      throw CommandError(
-        "\(folder) holds \(choice.domain.noun.many), which have no files of their own: "
-          + "`canon predict` writes their canonical forms with --canonical.")
-    }
-    let place = try OutputFolder(out, apartFrom: folder, source)
-    let manifest = try ManifestWriter(
-      place, Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least),
-      of: source.names)
-    noteUnread(source, in: folder)
+    let shard = try shards.shard()
+    var job = CanonicalizeJob(
+      choice: choice, pictures: pictures, least: minMargin ?? choice.minMargin,
+      quarterTurns: quarterTurns, json: json, isQuiet: common.quiet)
     Interruption.watch()
-    var failures = Failures(choice.domain.noun)
-    var (converted, trimmed, lossy) = (0, 0, 0)
-    var unsure: [String] = []
-    var progress = Progress(
-      total: source.names.count, unit: choice.domain.noun.many, isQuiet: common.quiet)
-    try source.forEachLot { [pictures, quarterTurns] lot in
-      let found = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
-      let poses = quarterTurns ? found.map(\.ofQuarterTurns) : found
-      let written = try lot.writeCanonical(poses, pictures, least: least, from: from, to: place)
-      let names = Set(lot.names)
-      return (
-        entries: written.entries, converted: written.entries.count { !names.contains($0.file) },
-        trimmed: written.trimmed, lossy: written.lossy,
-        unsure: written.entries.filter { $0.isUnsure == true }.map(\.file),
-        errors: lot.errors + written.errors
-      )
-    } use: { lot in
-      failures.report(lot.errors)
-      try manifest.append(lot.entries)
-      converted += lot.converted
-      trimmed += lot.trimmed
-      lossy += lot.lossy
-      unsure += lot.unsure
-      if json && !lot.entries.isEmpty {
-        try emit(jsonLines(lot.entries).joined(separator: "\n"))
-      }
-      progress.update(manifest.count + failures.count)
-      try Interruption.check(
-        "\(manifest.count) of \(source.names.count) images are done, without a manifest; run it again for all."
-      )
+    let archives = out.lowercased().hasSuffix(".tar") ? [] : ImageFolder.archives(in: folder)
+    let total: Canonicalized
+    if archives.isEmpty {
+      total = try job.run(from: folder, to: out, shard: shard)
+    } else {
+      total = try job.run(archives, in: folder, to: out, shard: shard)
     }
-    try manifest.finish()
-    try place.finish()
-    if !json {
-      try emit(
-        "\(manifest.count - unsure.count) \(manifest.count - unsure.count == 1 ? "image" : "images") in canonical pose in \(out), \(manifest.ambiguous) with ties"
-          + (unsure.isEmpty ? "." : ", and \(unsure.count) as they were."))
+    if !json { try emit(total.summary(in: out)) }
+    if !common.quiet { note(of: total) }
+    try job.failures.finish()
+  }
+
+  /// Says what should be known of some images.
+  private func note(of total: Canonicalized) {
+    func pictures(_ count: Int, _ one: String = "picture") -> String {
+      count == 1 ? "\(count) \(one)" : "\(count) \(one)s"
     }
-    if !unsure.isEmpty && !common.quiet {
-      let (are, they) = unsure.count == 1 ? ("image is", "it was") : ("images are", "they were")
-      let more =
-        unsure.count > 20 ? ["and \(unsure.count - 20) more; the manifest has all margins"] : []
-      note(
+    if total.unsure > 0 {
+      let (are, they) = total.unsure == 1 ? ("is", "it was") : ("are", "they were")
+      let rest = total.unsure - total.firstUnsure.count
+      let more = rest > 0 ? ["and \(rest) more; the manifest has all margins"] : []
+      let least = String(format: "%.3g", total.least ?? 0)
+      CanonCommands.note(
         ([
-          "\(unsure.count) \(are) left as \(they), since the pose is unsure (margin below \(String(format: "%.3g", least ?? 0)); --min-margin):"
-        ] + unsure.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
+          "\(pictures(total.unsure, "image")) \(are) left as \(they), since the pose is unsure (margin below \(least); --min-margin):"
+        ] + total.firstUnsure.map(\.visible) + more).joined(separator: "\n  "))
     }
-    if !manifest.others.isEmpty && !common.quiet {
-      note("Note: the manifest has \(manifest.others.count) more, of earlier commands.")
+    if total.others > 0 {
+      CanonCommands.note("Note: the manifest has \(total.others) more, of earlier commands.")
     }
-    if converted > 0 && !common.quiet {
-      note(
-        "Note: \(converted) \(converted == 1 ? "picture is" : "pictures are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
+    if total.converted > 0 {
+      CanonCommands.note(
+        "Note: \(pictures(total.converted)) \(total.converted == 1 ? "is" : "are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
           + "turns and flips (see --quarter-turns) of whole blocks"
-          + (pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg."
+          + (self.pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg.")
+    }
+    if total.lossy > 0 {
+      CanonCommands.note(
+        "Note: \(pictures(total.lossy, "JPEG file")) \(total.lossy == 1 ? "is" : "are") written anew, with the loss of quality \(self.pictures.jpeg ?? 0) (--jpeg)."
       )
     }
-    if lossy > 0 && !common.quiet {
-      note(
-        "Note: \(lossy) JPEG \(lossy == 1 ? "file is" : "files are") written anew, with the loss of quality \(pictures.jpeg ?? 0) (--jpeg)."
-      )
-    }
-    if trimmed > 0 && !common.quiet {
-      note(
-        "Note: of \(trimmed) \(trimmed == 1 ? "picture" : "pictures") some pixels at the sides are cut off, less than a block, and `canon restore` "
+    if total.trimmed > 0 {
+      CanonCommands.note(
+        "Note: of \(pictures(total.trimmed)) some pixels at the sides are cut off, less than a block, and `canon restore` "
           + "brings back what is left.")
     }
-    try failures.finish()
   }
 }
 
@@ -163,17 +142,5 @@ extension Pose {
   func isSure(_ least: Double?) -> Bool {
     guard let least else { return true }
     return Double(margin) >= least
-  }
-}
-
-extension Pose<Motion> {
-  /// The same without what its angle is beside quarter turns, and without shifts and scalings.
-  fileprivate var ofQuarterTurns: Pose {
-    func nearest(_ motion: Motion) -> Motion {
-      let g = motion.planarIsometry
-      return Motion(
-        isometry: PlanarIsometry(quarterTurns: g.quarterTurns, isReflected: g.isReflected))
-    }
-    return Pose(nearest(element), margin: margin, ties: ties.map(nearest))
   }
 }

@@ -7,7 +7,7 @@ import TensorCore
 
 /// Images in canonical form, written, or why they could not be; of how many pixels at the sides are cut off, and how many are
 /// JPEG files that were written anew.
-typealias Written = (entries: [Manifest.Entry], errors: [any Error], trimmed: Int, lossy: Int)
+typealias Written = (items: [ManifestWriter.Item], errors: [any Error], trimmed: Int, lossy: Int)
 
 extension InputLot {
   /// Writes the images in canonical pose, under the same names.
@@ -64,15 +64,15 @@ extension InputLot {
       if case .color(let numbers) = action.background, !motion.isExact {
         color = numbers.map { Double($0) }
       }
-      written.entries.append(
-        Manifest.Entry(
-          file: file, width: original.width, height: original.height, checksum: moved.checksum,
-          quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
-          map: motion.map.map { $0.matrix + $0.translation },
-          degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
-          isExact: isKept && motion.isExact && original == (image.height, image.width),
-          background: color, pages: folder.pageCount(of: names[n]),
-          isUnsure: found[n].isSure(least) ? nil : true))
+      let entry = Manifest.Entry(
+        file: file, width: original.width, height: original.height, checksum: moved.checksum,
+        quarterTurns: g.quarterTurns, residual: g.residual, isReflected: g.isReflected,
+        map: motion.map.map { $0.matrix + $0.translation },
+        degrees: g.angle * 180 / .pi, margin: Double(poses[n].margin), ties: poses[n].ties.count,
+        isExact: isKept && motion.isExact && original == (image.height, image.width),
+        background: color, pages: folder.pageCount(of: names[n]),
+        isUnsure: found[n].isSure(least) ? nil : true)
+      written.items.append((names[n], entry))
     }
     return written
   }

@@ -17,6 +17,9 @@ struct Manifest {
     var background: String?
     /// Below which margin images were left as they were.
     var minMargin: Double?
+    /// Which part of a job it is of, and how many inputs the whole has, until `canon merge`.
+    var shard: Shard?
+    var inputs: Int?
 
     init(canonicalizer: String, _ options: PictureOptions, minMargin: Double? = nil) {
       (self.canonicalizer, self.minMargin) = (canonicalizer, minMargin)
@@ -93,7 +96,17 @@ struct Manifest {
   let header: Header
   let images: [Entry]
 
-  static func path(in folder: String) -> String { "\(folder)/manifest.jsonl" }
+  static func path(in folder: String, _ shard: Shard? = nil) -> String {
+    "\(folder)/\(shard.fileName("manifest", ".jsonl"))"
+  }
+
+  /// Reads its lines, and those of journals, in which numbers need not be finite.
+  static let decoder = {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return decoder
+  }()
 
   /// The files that the manifest of a folder lists, whatever else is wrong with it.
   static func files(in folder: String) -> [String] {
@@ -108,8 +121,9 @@ struct Manifest {
 
   /// Reads a manifest.
   ///
+  /// - Parameter mayBeEmpty: Whether one of no image will do.
   /// - Throws: `CommandError`, naming the line.
-  init(folder: String) throws {
+  init(folder: String, mayBeEmpty: Bool = false) throws {
     let path = Manifest.path(in: folder)
     let content =
       TarArchive.isArchive(folder)
@@ -123,11 +137,8 @@ struct Manifest {
     func failure(_ line: Int, _ reason: String) -> CommandError {
       CommandError("\(path), line \(line): \(reason); write it anew with `canon canonicalize`.")
     }
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     func decode<Value: Decodable>(_ line: Data, _ type: Value.Type) -> Value? {
-      try? decoder.decode(type, from: line.last == 0x0D ? line.dropLast() : line)
+      try? Manifest.decoder.decode(type, from: line.last == 0x0D ? line.dropLast() : line)
     }
     let lines = data.split(separator: 0x0A)
     guard let header = lines.first.flatMap({ decode($0, Header.self) }),
@@ -148,32 +159,40 @@ struct Manifest {
       }
       entries.append(entry)
     }
-    guard !entries.isEmpty else { throw failure(1, "it names no image") }
+    guard mayBeEmpty || !entries.isEmpty else { throw failure(1, "it names no image") }
     self.header = header
     images = entries
   }
 }
 
-/// Writes a manifest line by line, beside its final name.
+/// Writes a manifest when all is done, from the journal of what was.
 ///
-/// `finish` renames it, and without it nothing is left: a manifest never describes other images than those beside it. What an
-/// earlier one says of images that are not written now stays.
+/// Without `finish` there is none: a manifest never describes other images than those beside it. What an earlier one says of
+/// images that are not written now stays.
 final class ManifestWriter {
-  private let path, temporary: String
-  private let handle: FileHandle
-  private(set) var count = 0
-  private(set) var ambiguous = 0
+  /// One image that was written, and the input that it was made of.
+  typealias Item = (name: String, entry: Manifest.Entry)
+
+  private let path: String
+  private let header: Manifest.Header
+  private let journal: Journal
   /// Of an earlier run.
   let others: [Manifest.Entry]
 
-  /// - Parameter names: Of the inputs whose images are written.
+  /// - Parameters:
+  ///   - names: Of the inputs whose images are written.
+  ///   - inputs: Their folder.
+  ///   - job: What, beside the header, images follow from; `nil` where all is done from the beginning, whatever was done before.
   /// - Throws: `CommandError`, also where an earlier manifest moves images in another way.
-  init(_ folder: OutputFolder, _ header: Manifest.Header, of names: [String]) throws {
-    let path = Manifest.path(in: folder.path)
-    self.path = path
-    temporary = folder.path + "/" + Files.partialName("manifest")
+  init(
+    _ folder: OutputFolder, _ header: Manifest.Header, of names: [String], in inputs: String,
+    job: [String: String]? = nil
+  ) throws {
+    let path = Manifest.path(in: folder.path, folder.shard)
+    (self.path, self.header) = (path, header)
     let written = Set(names.flatMap(OutputFolder.fileNames).map { Array($0.utf8) })
-    let earlier = Files.isRegular(path) ? try? Manifest(folder: folder.path) : nil
+    let earlier =
+      folder.shard == nil && Files.isRegular(path) ? try? Manifest(folder: folder.path) : nil
     let others = (earlier?.images ?? []).filter { entry in
       let file = "\(folder.path)/\(entry.file)"
       return !written.contains(Array(entry.file.utf8))
@@ -189,44 +208,87 @@ final class ManifestWriter {
       throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
     }
     if let earlier, !others.isEmpty {
-      let text = ([earlier.header.jsonLine] + jsonLines(others)).map { $0 + "\n" }.joined()
-      try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") }) {
-        (temporary) throws(CommandError) in
-        guard Files.write(Array(text.utf8), to: temporary) else {
-          throw CommandError("\(path) cannot be written; check the free space.")
-        }
+      try Manifest.write(path) { put in
+        try put([earlier.header.jsonLine] + jsonLines(others))
       }
     }
-    guard FileManager.default.createFile(atPath: temporary, contents: nil),
-      let handle = FileHandle(forWritingAtPath: temporary)
-    else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
-    self.handle = handle
-    try write([header.jsonLine])
+    let about = job.map { $0.merging(["manifest": header.jsonLine]) { $1 } }
+    journal = try Journal(folder.path, about, inputs: inputs, names: names, shard: folder.shard)
   }
 
-  deinit { unsafe unlink(temporary) }
-
-  /// Writes the lines of some images.
-  func append(_ entries: [Manifest.Entry]) throws {
-    count += entries.count
-    ambiguous += entries.count { $0.ties > 0 }
-    try write(jsonLines(entries))
+  /// Which of the inputs are still to be done, by their places.
+  func left(of names: [String]) -> [Int] {
+    names.indices.filter { !journal.done.contains(Array(names[$0].utf8)) }
   }
 
-  func finish() throws {
-    try write(jsonLines(others))
-    guard (try? handle.synchronize()) != nil, (try? handle.close()) != nil,
-      unsafe rename(temporary, path) == 0
-    else {
-      throw CommandError("\(path) cannot be written; check the free space.")
+  /// Hands over what was done before, one by one.
+  func takeDone(_ use: (Manifest.Entry) throws -> Void) throws {
+    guard !journal.done.isEmpty else { return }
+    try journal.forEach { bytes in
+      guard let entry = try? Manifest.decoder.decode(Manifest.Entry.self, from: Data(bytes)) else {
+        return
+      }
+      try use(entry)
     }
-    _ = Files.synchronize(Files.parent(of: path))
   }
 
-  private func write(_ lines: [String]) throws {
-    let text = lines.map { $0 + "\n" }.joined()
-    do { try handle.write(contentsOf: Data(text.utf8)) } catch {
-      throw CommandError("\(path) cannot be written; check the free space.")
+  /// Writes down some images, which are there.
+  func append(_ items: [Item]) throws {
+    let lines = jsonLines(items.map(\.entry))
+    try journal.append(zip(items, lines).map { ($0.name, $0.entry.file, $1) })
+  }
+
+  /// Writes the manifest.
+  func finish() throws {
+    try Manifest.write(path) { put in
+      try put([header.jsonLine])
+      try journal.forEach { try put([String(decoding: $0, as: UTF8.self)]) }
+      try put(jsonLines(others))
+    }
+  }
+
+  /// Forgets how far the job came: all that it makes is at its place.
+  func close() { journal.remove() }
+}
+
+extension Manifest {
+  /// Hands on the lines of an archive's manifest, with the archive's name before each file's.
+  static func forEach(
+    inArchive path: String, named name: String, _ put: ([String]) throws -> Void
+  ) throws {
+    // What could not be read has none.
+    guard Files.isRegular(path) else { return }
+    for entry in try Manifest(folder: path, mayBeEmpty: true).images {
+      var entry = entry
+      entry.file = "\(name)/\(entry.file)"
+      try put([entry.jsonLine])
+    }
+  }
+
+  /// Replaces a manifest, or another file of lines, as a whole, line by line.
+  static func write(_ path: String, _ lines: (_ put: ([String]) throws -> Void) throws -> Void)
+    throws
+  {
+    try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") as any Error }) {
+      temporary in
+      guard FileManager.default.createFile(atPath: temporary, contents: nil),
+        let handle = FileHandle(forWritingAtPath: temporary)
+      else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
+      var text = ""
+      func flush() throws {
+        do { try handle.write(contentsOf: Data(text.utf8)) } catch {
+          throw CommandError("\(path) cannot be written; check the free space.")
+        }
+        text = ""
+      }
+      try lines { lines in
+        for line in lines { text += line + "\n" }
+        if text.utf8.count > 1 << 16 { try flush() }
+      }
+      try flush()
+      guard (try? handle.close()) != nil else {
+        throw CommandError("\(path) cannot be written; check the free space.")
+      }
     }
   }
 }

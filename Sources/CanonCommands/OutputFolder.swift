@@ -11,6 +11,8 @@ final class OutputFolder: Sendable {
   let path: String
   /// Where what was written is packed into at the end, where a tar archive was named.
   private let archive: String?
+  /// The part of a job that is written here, where other processes write the others.
+  let shard: Shard?
   private let place: Place
   private let lock: FolderLock
   private let prepared = Mutex<Set<[UInt8]>>([])
@@ -27,19 +29,24 @@ final class OutputFolder: Sendable {
   ///   - input: What the command was given: a folder, or a file.
   ///   - source: The inputs there.
   ///   - pages: Those of files of several pages, where the inputs themselves do not say it.
+  ///   - shard: The part of a job that the inputs are.
   /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
   init(
     _ name: String, apartFrom input: String, _ source: any InputSource,
-    pages: [[UInt8]: [String]]? = nil
+    pages: [[UInt8]: [String]]? = nil, shard: Shard? = nil
   ) throws {
     let isArchive = name.lowercased().hasSuffix(".tar") && !Files.isFolder(name)
+    guard !isArchive || shard == nil else {
+      throw CommandError(
+        "\(name) is one archive, and several processes cannot write it (--shard); name a folder.")
+    }
     guard isArchive || Files.isFolder(name) || !Self.isFileName(name) else {
       throw CommandError(
         "\(name) is the name of a file, and images are written to a folder, or to an archive that ends in .tar; name one of these."
       )
     }
     let path = isArchive ? "\(name).parts" : name
-    (self.path, archive) = (path, isArchive ? name : nil)
+    (self.path, archive, self.shard) = (path, isArchive ? name : nil, shard)
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
@@ -94,23 +101,44 @@ final class OutputFolder: Sendable {
     if isArchive {
       // What is packed, and removed, is what this command has made.
       try prepareFolder(Files.parent(of: path))
-      guard unsafe mkdir(path, 0o755) == 0 || errno != EEXIST else {
+      let isOwn = OutputLedger.isOne(Files.bytes(of: "\(path)/\(OutputLedger.fileName)"))
+      guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
         throw CommandError(
-          "\(path) is there, left by a command that was killed or put there by somebody; remove it, or name another archive."
-        )
+          "\(path) is there, and canon did not put it there; remove it, or name another archive.")
       }
       Files.removePartials(in: Files.parent(of: path))
     }
     try prepareFolder(path)
-    guard let lock = FolderLock(path) else {
+    lock = try Self.hold(path, shard)
+    self.pages = pages ?? Self.pages(of: source)
+    ledger = OutputLedger(folder: path, shard)
+    try claim(source)
+    try prepare(path)
+  }
+
+  /// Takes hold of a folder: alone, or beside the processes that do the other parts of the same job.
+  ///
+  /// - Throws: `CommandError` where somebody else does, or parts of another job are there.
+  static func hold(_ path: String, _ shard: Shard?) throws -> FolderLock {
+    guard let lock = FolderLock(path, isShared: shard != nil) else {
       throw CommandError(
         "\(path) is being written by another command; wait, or name another folder.")
     }
-    self.lock = lock
-    self.pages = pages ?? Self.pages(of: source)
-    ledger = OutputLedger(folder: path)
-    try claim(source)
-    try prepare(path)
+    let parts = Shard.written(in: path)
+    if let other = parts.first(where: { $0.count != shard?.count }) {
+      throw CommandError(
+        "\(path) holds parts of a job in \(other.count) (--shard), which are not joined; run `canon merge \(path)`, or name another folder."
+      )
+    }
+    if shard != nil {
+      for whole in [Manifest.path(in: path), Journal.path(in: path, nil)]
+      where FileManager.default.fileExists(atPath: whole) {
+        throw CommandError(
+          "\(path) holds what another command has written, which parts of a job (--shard) cannot join; name another folder."
+        )
+      }
+    }
+    return lock
   }
 
   /// Refuses to replace, or to mix with, what others put there, and begins to list what is written.
@@ -136,9 +164,9 @@ final class OutputFolder: Sendable {
     return Files.names(in: "\(path)/\(name)")?.contains { ledger.owns("\(name)/\($0)") } == true
   }
 
-  /// Of an archive that was not finished nothing is left.
+  /// Of an archive that was not begun nothing is left.
   deinit {
-    if archive != nil { try? FileManager.default.removeItem(atPath: path) }
+    if archive != nil && ledger.isEmpty { try? FileManager.default.removeItem(atPath: path) }
   }
 
   /// Makes files of several pages out of pages, and packs what was written, where an archive was named: the manifest first, then
@@ -154,7 +182,11 @@ final class OutputFolder: Sendable {
     while let folder = folders.popLast() {
       for name in Files.names(in: "\(path)/\(folder)") ?? [] {
         let file = folder.isEmpty ? name : "\(folder)/\(name)"
-        if Files.isFolder("\(path)/\(file)") { folders.append(file) } else { names.append(file) }
+        if Files.isFolder("\(path)/\(file)") {
+          folders.append(file)
+        } else if "\(path)/\(file)" != Journal.path(in: path, nil) {
+          names.append(file)
+        }
       }
     }
     let first = ["manifest.jsonl", OutputLedger.fileName].filter(names.contains)
@@ -171,6 +203,7 @@ final class OutputFolder: Sendable {
         )
       }
     }
+    try? FileManager.default.removeItem(atPath: path)
   }
 
   /// The files of several pages that inputs are of.

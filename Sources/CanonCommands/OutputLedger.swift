@@ -13,8 +13,11 @@ final class OutputLedger: Sendable {
   private static let markOfAll = "Images here are written, and replaced, by canon.\n"
 
   private let folder: String
+  private let path: String
   /// The names that earlier commands have written.
   let earlier: Set<[UInt8]>
+  /// Of these, the ones that this ledger lists, and not that of another part of the job.
+  private let own: Set<[UInt8]>
   /// Whether an earlier version wrote here, which did not say what.
   private let ownsAll: Bool
   private let added = Mutex<(names: Set<[UInt8]>, file: Int32)>(([], -1))
@@ -25,17 +28,34 @@ final class OutputLedger: Sendable {
     return bytes.starts(with: mark.utf8) || bytes.elementsEqual(markOfAll.utf8)
   }
 
-  init(folder: String) {
-    self.folder = folder
-    let path = "\(folder)/\(Self.fileName)"
-    let bytes = Files.isRegular(path) ? Files.bytes(of: path) : nil
-    if let bytes, bytes.starts(with: Self.mark.utf8) {
-      (earlier, ownsAll) = (Set(Self.names(in: bytes)), false)
-    } else {
-      earlier = Set(Manifest.files(in: folder).map { Array($0.utf8) })
-      ownsAll = bytes != nil || !earlier.isEmpty
+  init(folder: String, _ shard: Shard? = nil) {
+    (self.folder, path) = (folder, Self.path(in: folder, shard))
+    let paths =
+      [Self.path(in: folder, nil)]
+      + Shard.written(in: folder).map {
+        Self.path(in: folder, $0)
+      }
+    let listed = paths.map { path -> Set<[UInt8]>? in
+      let bytes = Files.isRegular(path) ? Files.bytes(of: path) : nil
+      return bytes.flatMap { $0.starts(with: Self.mark.utf8) ? Set(Self.names(in: $0)) : nil }
     }
+    let whole = paths.firstIndex(of: path).flatMap { listed[$0] }
+    let all = listed.compactMap { $0 }
+    if all.isEmpty {
+      earlier = Set(Manifest.files(in: folder).map { Array($0.utf8) })
+      ownsAll = FileManager.default.fileExists(atPath: paths[0]) || !earlier.isEmpty
+    } else {
+      (earlier, ownsAll) = (all.reduce(into: []) { $0.formUnion($1) }, false)
+    }
+    own = whole ?? (shard == nil ? earlier : [])
   }
+
+  static func path(in folder: String, _ shard: Shard?) -> String {
+    "\(folder)/\(shard.fileName(fileName, ""))"
+  }
+
+  /// Whether nothing is listed.
+  var isEmpty: Bool { earlier.isEmpty && added.withLock { $0.names.isEmpty } }
 
   deinit { added.withLock { if $0.file >= 0 { close($0.file) } } }
 
@@ -51,10 +71,9 @@ final class OutputLedger: Sendable {
   /// Begins to list what is written; where that cannot be, the first image says why.
   func open() {
     added.withLock { state in
-      let names = earlier.map { String(decoding: $0, as: UTF8.self) }.sortedByBytes()
+      let names = own.map { String(decoding: $0, as: UTF8.self) }.sortedByBytes()
       guard write(names) else { return }
-      state.file = unsafe Glibc.open(
-        "\(folder)/\(Self.fileName)", O_WRONLY | O_APPEND | O_CLOEXEC)
+      state.file = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
     }
   }
 
@@ -70,14 +89,13 @@ final class OutputLedger: Sendable {
   /// Lists in order what is there.
   func finish() {
     added.withLock { state in
-      let names = earlier.union(state.names).map { String(decoding: $0, as: UTF8.self) }
+      let names = own.union(state.names).map { String(decoding: $0, as: UTF8.self) }
       _ = write(names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes())
     }
   }
 
   private func write(_ names: [String]) -> Bool {
     let text = Self.mark + names.map { $0.jsonLine + "\n" }.joined()
-    let path = "\(folder)/\(Self.fileName)"
     return
       (try? Files.replace(path, { CommandError($0) }) { (temporary) throws(CommandError) in
         guard Files.write(Array(text.utf8), to: temporary) else { throw CommandError(path) }

@@ -31,6 +31,8 @@ struct Predict: ParsableCommand {
         canon predict runs/restore noisy-digits --out clean-digits
         canon predict runs/particles systems.safetensors --out later.safetensors
         canon predict runs/class-pose my-images --reference upright-images
+        find photos -name '*.jpg' | canon predict runs/c8 - --json > classes.jsonl
+        canon predict runs/c8 my-images --json --shard 2/8 > classes-2.jsonl
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, csv, json }
@@ -41,7 +43,10 @@ struct Predict: ParsableCommand {
   )
   var model: String
 
-  @Argument(help: "A folder of images, or one file; or a .safetensors file; or the word test.")
+  @Argument(
+    help:
+      "A folder of images, or of tar archives of them, one archive, or one file; or - for a list of files on standard input; or a .safetensors file; or the word test."
+  )
   var data: String
 
   @Option(help: "How results are printed.")
@@ -62,6 +67,8 @@ struct Predict: ParsableCommand {
   @Option(help: "How many of the nearest of --reference are asked (default: 20).")
   var neighbors: Int?
 
+  @OptionGroup var shards: ShardOptions
+
   @OptionGroup(title: "How --canonical writes images") var pictures: PictureOptions
 
   @OptionGroup var common: CommonOptions
@@ -78,7 +85,7 @@ struct Predict: ParsableCommand {
     var count: Int
     var names: [String]
     var rows: [String]
-    var entries: [Manifest.Entry]
+    var items: [ManifestWriter.Item]
     /// Results and forms that are kept to be written at the end.
     var numbers, forms: Tensor?
     var errors, unformed: [any Error]
@@ -88,6 +95,9 @@ struct Predict: ParsableCommand {
 
   func run() throws {
     common.apply()
+    if data == "-" && ImageFolder.isStandardInputEmpty {
+      return note("Standard input names no file: there is nothing to do.")
+    }
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()
     if let model = made as? OrbitModel { return try predict(model) }
@@ -98,7 +108,9 @@ struct Predict: ParsableCommand {
     }
     let loaded = try LoadedModel(file, made)
     let (model, domain) = (loaded.model, loaded.domain)
-    let source = try loaded.source(data)
+    let whole = try loaded.source(data)
+    let shard = try shards.shard()
+    let source = shard.map { whole.selecting($0.places(in: whole.names)) } ?? whole
     let presentation = model.task.presentation
     if !presentation.isPrinted && out == nil {
       let place = presentation == .images ? "folder" : ".safetensors file"
@@ -125,20 +137,21 @@ struct Predict: ParsableCommand {
       }
     }
     let results =
-      presentation == .images ? try out.map { try OutputFolder($0, apartFrom: data, source) } : nil
+      presentation == .images
+      ? try out.map { try OutputFolder($0, apartFrom: data, source, shard: shard) } : nil
     let forms =
       source.folder == nil
-      ? nil : try canonical.map { try OutputFolder($0, apartFrom: data, source) }
+      ? nil : try canonical.map { try OutputFolder($0, apartFrom: data, source, shard: shard) }
     let least = file.figures[Calibrate.figure]
-    let manifest = try forms.map {
-      try ManifestWriter(
-        $0, Manifest.Header(canonicalizer: self.model, pictures, minMargin: least),
-        of: source.names)
-    }
+    var header = Manifest.Header(canonicalizer: self.model, pictures, minMargin: least)
+    (header.shard, header.inputs) = (shard, shard == nil ? nil : whole.names.count)
+    let inputs = source.folder ?? data
+    let manifest = try forms.map { try ManifestWriter($0, header, of: source.names, in: inputs) }
     let format = json ? Format.json : self.format
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
     let example = Row(
-      source.names.max { $0.count < $1.count } ?? "", Pose(Motion()), output: model.noOutput,
+      source.names.map(source.label).max { $0.count < $1.count } ?? "", Pose(Motion()),
+      output: model.noOutput,
       of: model, domain, least: least)
     let columns = Columns(
       widths: example.columns.compactMap(\.shown).map { shown in
@@ -152,8 +165,9 @@ struct Predict: ParsableCommand {
     case .table: try emit(columns.line(columns.header))
     case .json: break
     }
-    noteUnread(source, in: data)
     var failures = Failures(domain.noun)
+    if shard.isFirst { noteUnread(whole, in: data) }
+    if shard?.index == 1 { failures.report(whole.errors) }
     var unformed = Failures(("canonical form", "canonical forms", "file"))
     var noNumbers = 0
     var progress = Progress(
@@ -161,7 +175,6 @@ struct Predict: ParsableCommand {
     var (done, numbers, moved): (Int, [Tensor], [Tensor]) = (0, [], [])
     var names: [String] = []
     Interruption.watch()
-    let inputs = source.folder ?? data
     try source.forEachLot { [canonical, pictures] lot in
       let prediction = model.predict(lot.inputs)
       let written = model.task.written(prediction.output, for: lot.inputs)
@@ -175,13 +188,22 @@ struct Predict: ParsableCommand {
       }
       let rows = lot.names.indices.map { n in
         Row(
-          lot.names[n], prediction.poses[n],
+          source.label(of: lot.names[n]), prediction.poses[n],
           output: presentation == .classes ? prediction.output[n] : nil, of: model, domain,
           least: least)
       }
       let lines =
         switch format {
-        case .json: jsonLines(rows.map(\.json))
+        case .json:
+          jsonLines(rows.map(\.json))
+            + jsonLines(
+              lot.errors.map { error in
+                let isBelow = error.path.hasPrefix("\(inputs)/")
+                let name =
+                  isBelow
+                  ? source.label(of: String(error.path.dropFirst(inputs.count + 1))) : error.path
+                return [domain.noun.name: name, "error": "\(error)"]
+              })
         case .csv: rows.map(\.csv)
         case .table: rows.map { columns.line($0.shown) }
         }
@@ -193,7 +215,7 @@ struct Predict: ParsableCommand {
       if case .numbers = presentation { isNumbers = true }
       return Made(
         count: lot.names.count + lot.errors.count, names: lot.names, rows: lines,
-        entries: canonicals?.entries ?? [], numbers: isNumbers ? written : nil,
+        items: canonicals?.items ?? [], numbers: isNumbers ? written : nil,
         forms: canonical != nil && forms == nil ? prediction.forms : nil,
         errors: lot.errors + unwritten,
         // What a result was written of is done; its form alone is not.
@@ -206,7 +228,7 @@ struct Predict: ParsableCommand {
       unformed.report(lot.unformed)
       if !lot.rows.isEmpty { try emit(lot.rows.joined(separator: "\n")) }
       noNumbers += lot.noNumbers
-      try manifest?.append(lot.entries)
+      try manifest?.append(lot.items)
       if let part = lot.numbers, !lot.names.isEmpty {
         numbers.append(part)
         names += lot.names
@@ -219,6 +241,7 @@ struct Predict: ParsableCommand {
     }
     try manifest?.finish()
     try forms?.finish()
+    manifest?.close()
     try results?.finish()
     if case .numbers(let name) = presentation, let out, !numbers.isEmpty {
       try Safetensors(

@@ -11,76 +11,157 @@ struct Restore: ParsableCommand {
     discussion: """
       Reads the manifest that `canon canonicalize` wrote. Bit for bit where the pose is a quarter \
       turn or flip; other angles are interpolated, and what a canvas of crop or keep has cut off stays away. An image \
-      that is not the one that the manifest describes is named, and left out.
+      that is not the one that the manifest describes is named, and left out. A command that was stopped, or killed, goes on where \
+      it was when it is given again.
 
-      EXAMPLE
+      EXAMPLES
         canon restore canonical back
+        canon restore upright.tar back.tar
+        canon restore shards-upright shards-back    # archives of images
       """)
 
-  @Argument(help: "The folder, or tar archive, that `canon canonicalize` wrote.")
+  @Argument(help: "The folder, archive, or folder of archives that `canon canonicalize` wrote.")
   var folder: String
 
   @Argument(help: "The folder, or tar archive, to write to.")
   var out: String
 
+  @OptionGroup var shards: ShardOptions
+
   @OptionGroup var common: CommonOptions
 
   func run() throws {
     common.apply()
+    let shard = try shards.shard()
+    var failures = Failures(ImageDomain().noun)
+    Interruption.watch()
+    let archives = out.lowercased().hasSuffix(".tar") ? [] : ImageFolder.archives(in: folder)
+    let total: Restored
+    if archives.isEmpty {
+      total = try restore(folder, to: out, shard: shard, &failures)
+    } else {
+      var job = try ArchiveJob<Restored>(
+        archives, in: folder, to: out, Restore.job(on: folder), shard: shard)
+      let errors = try job.run(isQuiet: common.quiet) { input, output, report in
+        try restore(input, to: output, &failures, report: report)
+      }
+      failures.report(errors)
+      if errors.isEmpty { job.finish() }
+      total = job.total
+    }
+    try emit(
+      "\(total.count) \(total.count == 1 ? "image" : "images") restored in \(out), \(total.exact) of them bit for bit."
+    )
+    try failures.finish()
+  }
+
+  private struct Restored: Tally {
+    var count = 0
+    /// How many are what they were, bit for bit.
+    var exact = 0
+
+    mutating func add(_ other: Restored) {
+      count += other.count
+      exact += other.exact
+    }
+  }
+
+  /// What outputs follow from.
+  private static func job(on folder: String) -> [String: String] {
+    let manifest =
+      TarArchive.isArchive(folder) ? folder : Manifest.path(in: folder)
+    return [
+      "command": "restore", "version": Canon.configuration.version,
+      "inputs": Files.real(folder) ?? folder,
+      "manifest": FileStamp(of: manifest)?.jsonLine ?? "",
+    ]
+  }
+
+  /// Restores the images of one folder or archive, those that are not done yet.
+  ///
+  /// - Parameter report: Told how many of how many are done; a bar of its own by default.
+  private func restore(
+    _ folder: String, to out: String, shard: Shard? = nil, _ failures: inout Failures,
+    report: ((Int, Int) -> Void)? = nil
+  ) throws -> Restored {
     let manifest = try Manifest(folder: folder)
+    let all = manifest.images.map(\.file)
+    let names = shard.map { shard in shard.places(in: all).map { all[$0] } } ?? all
     let images = ImageDomain()
-    let files = ImageFolder(path: folder, files: manifest.images.map(\.file))
     let place = try OutputFolder(
-      out, apartFrom: folder, images.source(files), pages: manifest.pages)
+      out, apartFrom: folder, images.source(ImageFolder(path: folder, files: names)),
+      pages: manifest.pages(among: names), shard: shard)
     let entries = Dictionary(
       uniqueKeysWithValues: manifest.images.map { (Array($0.file.utf8), $0) })
-    Interruption.watch()
-    var failures = Failures(images.noun)
-    var progress = Progress(total: files.files.count, unit: "images", isQuiet: common.quiet)
-    var (done, exact) = (0, 0)
-    try files.forEachLot { items in
-      var (isExact, errors): ([Bool], [any Error]) = ([], [])
+    let journal = try Journal(
+      place.path, Restore.job(on: folder), inputs: folder, names: names, shard: shard)
+    var made = Restored()
+    try journal.forEach { isExact in
+      made.add(Restored(count: 1, exact: isExact.elementsEqual("true".utf8) ? 1 : 0))
+    }
+    if made.count > 0 && !common.quiet && report == nil {
+      note(
+        "\(out): going on with a job that was stopped; \(made.count) of \(names.count) images are done."
+      )
+    }
+    let failed = failures.count
+    var progress = Progress(
+      total: names.count, unit: "images", from: made.count,
+      isQuiet: common.quiet || report != nil)
+    let left = names.filter { !journal.done.contains(Array($0.utf8)) }
+    try ImageFolder(path: folder, files: left).forEachLot { items in
+      var (done, errors): ([(name: String, file: String, isExact: Bool)], [any Error]) = ([], [])
       for item in items {
         do {
           guard let entry = entries[Array(item.file.utf8)] else { continue }
           let image = try item.image.get()
           try manifest.check(image, is: entry)
-          if entry.isUnsure == true, try place.copy("\(folder)/\(item.file)", to: item.file) {
-            isExact.append(true)
+          let source = "\(folder)/\(item.file)"
+          if entry.isUnsure == true, try place.copy(source, to: item.file) {
+            done.append((item.file, item.file, true))
             continue
           }
           let restored = try manifest.restored(image, entry)
           let isTurned = try Rearrangement(entry.motion).map {
-            try place.turn(
-              "\(folder)/\(item.file)", by: $0, trims: false, to: item.file, like: restored) != nil
+            try place.turn(source, by: $0, trims: false, to: item.file, like: restored) != nil
           }
-          if isTurned != true { try place.write(restored, to: item.file) }
-          isExact.append(entry.motion.isExact && entry.isExact)
+          let isKept = isTurned == true
+          if !isKept { try place.write(restored, to: item.file) }
+          done.append(
+            (
+              item.file, isKept ? item.file : OutputFolder.fileName(item.file),
+              entry.motion.isExact && entry.isExact
+            ))
         } catch let error as ImageError {
           guard error.isOfOne else { throw error }
           errors.append(error)
         }
       }
-      return (isExact, errors)
+      return (done, errors)
     } use: { lot in
       failures.report(lot.1)
-      done += lot.0.count
-      exact += lot.0.count { $0 }
-      progress.update(done + failures.count)
+      try journal.append(lot.0.map { ($0.name, $0.file, "\($0.isExact)") })
+      made.add(Restored(count: lot.0.count, exact: lot.0.count { $0.isExact }))
+      let done = made.count + failures.count - failed
+      if let report { report(done, names.count) } else { progress.update(done) }
       try Interruption.check(
-        "\(done) of \(files.files.count) images are restored; run it again for all.")
+        "\(made.count) of \(names.count) images are restored; run it again for the others.")
     }
     try place.finish()
-    try emit(
-      "\(done) \(done == 1 ? "image" : "images") restored in \(out), \(exact) of them bit for bit.")
-    try failures.finish()
+    journal.remove()
+    return made
   }
 }
 
 extension Manifest {
   /// The files of several pages of which all are here, by name, with the names of these.
-  fileprivate var pages: [[UInt8]: [String]] {
-    let pages = images.filter { $0.pages != nil && $0.file.contains("/") }
+  ///
+  /// - Parameter names: The files that are looked at.
+  fileprivate func pages(among names: [String]) -> [[UInt8]: [String]] {
+    let names = Set(names.map { Array($0.utf8) })
+    let pages = images.filter {
+      $0.pages != nil && $0.file.contains("/") && names.contains(Array($0.file.utf8))
+    }
     return Dictionary(grouping: pages) { Array(Files.parent(of: $0.file).utf8) }
       .filter { $0.value.count == $0.value[0].pages }.mapValues { $0.map(\.file) }
   }

@@ -12,10 +12,26 @@ public struct ImageFolder: Sendable {
   public let errors: [ImageError]
   /// The files that are pictures by their endings, of formats that are not read.
   public let unread: [String]
+  /// How a list of files named them, where it was one, by the bytes of their paths below the folder.
+  private var given: [[UInt8]: String] = [:]
 
   /// Names files of a folder without looking.
   public init(path: String, files: [String]) {
     (self.path, self.files, errors, unread) = (path, files, [], [])
+  }
+
+  /// Some of the files, without what is wrong with others.
+  func selecting(_ places: [Int]) -> ImageFolder {
+    var some = ImageFolder(path: path, files: places.map { files[$0] })
+    some.given = given
+    return some
+  }
+
+  /// What a file is called: as the list named it that it is of, else by its path below the folder.
+  func label(of file: String) -> String {
+    if let name = given[Array(file.utf8)] { return name }
+    let parent = given[Array(Files.parent(of: file).utf8)]
+    return parent.map { "\($0)/\(Files.name(of: file))" } ?? file
   }
 
   /// Finds the files with the ending of an image (`.png`, `.jpg`, of any case), in subfolders too, each page of one on its own; or in a tar archive; or, of the path
@@ -27,7 +43,10 @@ public struct ImageFolder: Sendable {
   /// - Throws: `DatasetError` for a folder that is missing, not a folder, or has none.
   public init(path: String) throws(DatasetError) {
     if path == "-" {
-      self = try ImageFolder.standardInput.get()
+      self = ImageFolder.standardInput
+      guard !files.isEmpty else {
+        throw .malformed(path: "standard input", reason: "it names no file")
+      }
       return
     }
     var status = stat()
@@ -35,24 +54,13 @@ public struct ImageFolder: Sendable {
       throw .unreadable(path: path, reason: unsafe String(cString: strerror(errno)))
     }
     if TarArchive.isArchive(path) {
-      let archive: TarArchive
-      do { archive = try TarArchive(path: path) } catch {
-        throw .unreadable(path: path, reason: error.reason)
-      }
-      let names = archive.names
-      files = names.filter(ImageCodecs.isImage).flatMap(archive.pages).sortedByBytes()
-      guard !files.isEmpty else {
+      let found = try ImageFolder.found(inArchive: path)
+      guard !found.files.isEmpty else {
         throw .malformed(
           path: path,
-          reason:
-            "none of the \(names.count + archive.skipped.count) files in it is an image that can be read"
-        )
+          reason: "none of the \(found.count) files in it is an image that can be read")
       }
-      self.path = path
-      errors = archive.skipped.filter { ImageCodecs.isImage($0.name) }.map {
-        .unreadable(path: "\(path)/\($0.name)", reason: $0.reason)
-      }
-      unread = names.filter(Walk.isOtherPicture).sortedByBytes()
+      (self.path, files, errors, unread) = (path, found.files, found.errors, found.unread)
       return
     }
     if !Files.isFolder(path) {
@@ -73,6 +81,23 @@ public struct ImageFolder: Sendable {
       throw .malformed(path: path, reason: "no image can be read: \(error)")
     }
     guard !walk.files.isEmpty else {
+      let archives = walk.archives
+      if !archives.isEmpty {
+        var (files, errors, unread): ([String], [ImageError], [String]) = ([], [], [])
+        for name in archives {
+          let archive = "\(path)/\(name)"
+          do throws(DatasetError) {
+            let found = try ImageFolder.found(inArchive: archive)
+            files += found.files.map { "\(name)/\($0)" }
+            unread += found.unread.map { "\(name)/\($0)" }
+            errors += found.errors
+          } catch { errors.append(.unreadable(path: archive, reason: "\(error)")) }
+        }
+        if !files.isEmpty {
+          (self.path, self.files, self.errors, self.unread) = (path, files, errors, unread)
+          return
+        }
+      }
       let others =
         walk.others == 0
         ? "it holds no image" : "none of the \(walk.others) files in it is an image"
@@ -87,11 +112,39 @@ public struct ImageFolder: Sendable {
     unread = walk.unread.sortedByBytes()
   }
 
-  /// The files that standard input names, below the deepest folder that holds them all.
+  /// The images of an archive, and how many files it holds.
+  private static func found(
+    inArchive path: String
+  ) throws(DatasetError) -> (files: [String], errors: [ImageError], unread: [String], count: Int) {
+    let archive: TarArchive
+    do { archive = try TarArchive(path: path) } catch {
+      throw .unreadable(path: path, reason: error.reason)
+    }
+    let names = archive.names
+    return (
+      names.filter(ImageCodecs.isImage).flatMap(archive.pages).sortedByBytes(),
+      archive.skipped.filter { ImageCodecs.isImage($0.name) }.map {
+        .unreadable(path: "\(path)/\($0.name)", reason: $0.reason)
+      }, names.filter(Walk.isOtherPicture).sortedByBytes(), names.count + archive.skipped.count
+    )
+  }
+
+  /// The tar archives of a folder that holds its images in archives alone, as large data sets do; none of any other path.
+  public static func archives(in path: String) -> [String] {
+    guard Files.isFolder(path) else { return [] }
+    var walk = Walk(root: path)
+    guard !walk.archives.isEmpty else { return [] }
+    walk.run()
+    return walk.files.isEmpty ? walk.archives : []
+  }
+
+  /// Whether standard input, read to its end, names no file.
+  public static var isStandardInputEmpty: Bool { standardInput.files.isEmpty }
+
+  /// The files that standard input names, in its order, below the deepest folder that holds them all.
   ///
   /// It can be read once.
-  private static let standardInput = Result<ImageFolder, DatasetError> {
-    () throws(DatasetError) -> ImageFolder in
+  private static let standardInput: ImageFolder = {
     var bytes: [UInt8] = []
     var part = [UInt8](repeating: 0, count: 1 << 16)
     while case let count = unsafe read(STDIN_FILENO, &part, part.count), count > 0 {
@@ -101,25 +154,27 @@ public struct ImageFolder: Sendable {
     let names = bytes.split(separator: end).map { line in
       String(decoding: line.last == 0x0D && end != 0 ? line.dropLast() : line, as: UTF8.self)
     }.filter { !$0.isEmpty }
-    guard !names.isEmpty else {
-      throw .malformed(path: "standard input", reason: "it names no file")
-    }
     // Each once, by where it leads.
-    var (seen, places): (Set<[UInt8]>, [[Substring]]) = ([], [])
+    var (seen, places): (Set<[UInt8]>, [(parts: [Substring], name: String)]) = ([], [])
     for name in names {
-      let place = located(name)
-      if seen.insert(Array(place.joined(separator: "/").utf8)).inserted { places.append(place) }
+      let parts = located(name)
+      if seen.insert(Array(parts.joined(separator: "/").utf8)).inserted {
+        places.append((parts, name))
+      }
     }
-    var common = Array(places[0].dropLast())
-    for place in places {
-      let same = zip(common, place.dropLast()).prefix { $0.0.isSameName(as: $0.1) }.count
+    guard let first = places.first else { return ImageFolder(path: ".", files: []) }
+    var common = Array(first.parts.dropLast())
+    for (parts, _) in places {
+      let same = zip(common, parts.dropLast()).prefix { $0.0.isSameName(as: $0.1) }.count
       common = Array(common.prefix(same))
     }
     let folder = "/" + common.joined(separator: "/")
-    let files = places.map { $0.dropFirst(common.count).joined(separator: "/") }
-    return ImageFolder(
-      path: folder, files: files.flatMap { ImageCodecs.pages(of: $0, in: folder) }.sortedByBytes())
-  }
+    let files = places.map { $0.parts.dropFirst(common.count).joined(separator: "/") }
+    var list = ImageFolder(
+      path: folder, files: files.flatMap { ImageCodecs.pages(of: $0, in: folder) })
+    for (file, place) in zip(files, places) { list.given[Array(file.utf8)] = place.name }
+    return list
+  }()
 
   /// The parts of a path, links followed as far as it leads: what is in an archive, or is missing, has none.
   private static func located(_ name: String) -> [Substring] {
@@ -143,9 +198,15 @@ public struct ImageFolder: Sendable {
 
   /// The name of the first folder on the way to a file: its class, in a folder with one subfolder a
   /// class; `nil` for a file at the top, and for a page of one.
+  ///
+  /// An archive of several is no folder on the way.
   public static func className(of file: String) -> String? {
-    file.utf8.firstIndex(of: UInt8(ascii: "/")).map { String(file[..<$0]) }
-      .flatMap { ImageCodecs.isImage($0) ? nil : $0 }
+    guard let slash = file.utf8.firstIndex(of: UInt8(ascii: "/")) else { return nil }
+    let name = String(file[..<slash])
+    if name.lowercased().hasSuffix(".tar") {
+      return className(of: String(file[file.utf8.index(after: slash)...]))
+    }
+    return ImageCodecs.isImage(name) ? nil : name
   }
 
   /// The classes of files, in order, with how many files each has.
@@ -174,6 +235,11 @@ private struct Walk {
   private var links: [String] = []
 
   init(root: String) { self.root = root }
+
+  /// The archives in the folder itself, by their bytes.
+  var archives: [String] {
+    (Files.names(in: root) ?? []).filter { TarArchive.isArchive("\(root)/\($0)") }
+  }
 
   /// Whether a name is that of a picture of a format that is not read.
   static func isOtherPicture(_ name: String) -> Bool {

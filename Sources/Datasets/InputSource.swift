@@ -30,7 +30,13 @@ public protocol InputSource: Sendable {
   /// The pictures that lie there in formats that are not read.
   var unread: [String] { get }
 
-  /// Some of the inputs.
+  /// What looks like an input and is none, which is of no lot but the first one of all inputs.
+  var errors: [ImageError] { get }
+
+  /// What an input is called where people or programs read of it: by its name, or as a list named it.
+  func label(of name: String) -> String
+
+  /// Some of the inputs, without the errors of others.
   func selecting(_ places: [Int]) -> any InputSource
 
   /// Works on several lots at once, and hands the results over in order.
@@ -41,6 +47,8 @@ public protocol InputSource: Sendable {
 
 extension InputSource {
   public var unread: [String] { [] }
+  public var errors: [ImageError] { [] }
+  public func label(of name: String) -> String { name }
 }
 
 /// A domain whose inputs are read from files, and shown.
@@ -132,10 +140,12 @@ private struct ImageSource: InputSource {
   var names: [String] { files.files }
   var folder: String? { files.path }
   var unread: [String] { files.unread }
+  var errors: [ImageError] { files.errors }
+
+  func label(of name: String) -> String { files.label(of: name) }
 
   func selecting(_ places: [Int]) -> any InputSource {
-    ImageSource(
-      folder: ImageFolder(path: files.path, files: places.map { files.files[$0] }), domain: domain)
+    ImageSource(folder: files.selecting(places), domain: domain)
   }
 
   func forEachLot<Made: Sendable>(

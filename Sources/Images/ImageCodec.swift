@@ -26,6 +26,15 @@ public enum ImageError: Error, CustomStringConvertible {
 }
 
 extension ImageError {
+  /// The file that it is about.
+  public var path: String {
+    switch self {
+    case .unreadable(let path, _), .tooLarge(let path, _, _), .unwritable(let path, _),
+      .unmoved(let path):
+      path
+    }
+  }
+
   /// The same of a file that its user knows by another name.
   func named(_ path: String) -> ImageError {
     switch self {

@@ -157,6 +157,8 @@ public struct TarArchive: Sendable {
       let archive = opened.withLock { opened in
         if let known = opened[file] { return known as TarArchive? }
         let new = try? TarArchive(path: file)
+        // A job of many archives reads one after the other.
+        if opened.count >= 4 { opened.removeAll() }
         opened[file] = new
         return new
       }

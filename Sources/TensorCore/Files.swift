@@ -96,17 +96,39 @@ public enum Files {
     return unsafe fclose(file) == 0 && count == bytes.count
   }
 
+  /// The host's name in eight digits: several hosts may write to one folder.
+  private static let host: String = {
+    var name = [CChar](repeating: 0, count: 256)
+    unsafe gethostname(&name, name.count - 1)
+    let sum = name.prefix { $0 != 0 }.reduce(UInt32(2_166_136_261)) {
+      ($0 ^ UInt32(UInt8(bitPattern: $1))) &* 16_777_619
+    }
+    let digits = String(sum, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }()
+
   /// A name, in a folder, for what this program is about to write there.
   public static func partialName(_ word: String) -> String {
-    "\(prefix)\(getpid())-\(word)\(suffix)"
+    "\(prefix)\(host)-\(getpid())-\(word)\(suffix)"
   }
 
-  /// Removes what programs that have ended left half-written in a folder.
+  /// Removes what programs that have ended left half-written in a folder; what those of another host did when a day has passed.
   public static func removePartials(in folder: String) {
     for name in names(in: folder) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
-      let number = name.dropFirst(prefix.count).prefix { $0.isNumber }
-      guard let process = pid_t(number), kill(process, 0) != 0, errno == ESRCH else { continue }
       let path = "\(folder)/\(name)"
+      let parts = name.dropFirst(prefix.count).split(separator: "-")
+      // Earlier versions named no host.
+      let isHere = parts.count < 3 || parts[0] == host
+      let number = parts.count < 3 ? parts.first : parts[1]
+      if isHere {
+        guard let process = number.flatMap({ pid_t($0) }), kill(process, 0) != 0, errno == ESRCH
+        else { continue }
+      } else {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0, time(nil) - status.st_mtim.tv_sec > 86_400 else {
+          continue
+        }
+      }
       if unsafe unlink(path) != 0, errno == EISDIR {
         for part in names(in: path) ?? [] { unsafe unlink("\(path)/\(part)") }
         unsafe rmdir(path)
@@ -167,17 +189,20 @@ public enum MemoryLimit {
   }
 }
 
-/// A folder held by one program alone, until it lets go or ends, however it ends: the system releases it.
+/// A folder held by one program alone, or shared by those that only share it, until it lets go or ends, however it ends: the system
+/// releases it.
 public final class FolderLock: Sendable {
   private let descriptor: Int32
 
   /// Holds a folder.
   ///
+  /// - Parameter isShared: Whether others may share it.
   /// - Returns: `nil` where another program, or another part of this one, holds it. Where the file system knows no
   ///   locks, the folder counts as held.
-  public init?(_ folder: String) {
+  public init?(_ folder: String, isShared: Bool = false) {
     descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor < 0 || flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+    let kind = isShared ? LOCK_SH : LOCK_EX
+    guard descriptor < 0 || flock(descriptor, kind | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
       close(descriptor)
       return nil
     }

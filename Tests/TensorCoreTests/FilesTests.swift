@@ -57,4 +57,54 @@ import Testing
     #expect(Files.synchronize(folder) == nil)
     #expect(Files.synchronize("\(folder)/none") == "No such file or directory")
   }
+
+  @Test("Lines come one by one, the last whole or not")
+  func lines() throws {
+    let path = "\(folder)/lines"
+    #expect(Files.write(Array("a\n\nbc\nd".utf8), to: path))
+    let lines = try #require(Lines(of: path))
+    #expect(lines.next() == Array("a".utf8) && lines.offset == 2)
+    #expect(lines.next() == [] && lines.next() == Array("bc".utf8))
+    #expect(lines.isWhole && lines.offset == 6)
+    #expect(lines.next() == Array("d".utf8) && !lines.isWhole)
+    #expect(lines.next() == nil && Lines(of: folder + "/none") == nil)
+  }
+
+  @Test("A stamp is of the file as it is, or of the one that a path goes on behind")
+  func stamps() throws {
+    let path = "\(folder)/a.tar"
+    #expect(Files.write([1, 2], to: path))
+    let stamp = try #require(FileStamp(of: path))
+    #expect(FileStamp(of: path) == stamp && FileStamp(of: path + "/b/c.png") == stamp)
+    #expect(
+      try JSONDecoder().decode(FileStamp.self, from: JSONEncoder().encode(stamp)) == stamp)
+    // Another file of the same size, with the dates of the first.
+    #expect(Files.write([3, 4], to: "\(folder)/b"))
+    let dates = try FileManager.default.attributesOfItem(atPath: path)
+    try FileManager.default.setAttributes(
+      [.modificationDate: try #require(dates[.modificationDate])], ofItemAtPath: "\(folder)/b")
+    #expect(unsafe rename("\(folder)/b", path) == 0)
+    #expect(FileStamp(of: path) != stamp && FileStamp(of: "\(folder)/none") == nil)
+  }
+
+  @Test("What another host is writing is left to it for a day")
+  func hosts() throws {
+    let own = Files.partialName("1")
+    let dead = own.replacing("-\(getpid())-", with: "-999999999-")
+    let foreign = ".canon-00000000-999999999-1.partial"
+    let old = ".canon-00000001-999999999-1.partial"
+    for name in [own, dead, foreign, old] { #expect(Files.write([1], to: "\(folder)/\(name)")) }
+    try FileManager.default.setAttributes(
+      [.modificationDate: Date(timeIntervalSinceNow: -90_000)], ofItemAtPath: "\(folder)/\(old)")
+    Files.removePartials(in: folder)
+    #expect(Set(names) == [own, foreign])
+  }
+
+  @Test("A folder is shared by those that share it, and not by one that holds it alone")
+  func shared() throws {
+    let first = try #require(FolderLock(folder, isShared: true))
+    let second = try #require(FolderLock(folder, isShared: true))
+    #expect(FolderLock(folder) == nil)
+    withExtendedLifetime((first, second)) {}
+  }
 }

@@ -1,6 +1,6 @@
 // The register-tiled product behind every convolution: see ck_gather_product_args in ckernels.h.
 //
-// A tile is `R` gathered rows by `V` vectors of columns. Per step of the depth it loads V vectors of
+// A tile is `R` gathered rows by `V` vectors of columns; `b` of its arguments begins at these. Per step of the depth it loads V vectors of
 // b and broadcasts R floats of a; the products go to R x V accumulators that never leave registers.
 
 // Keeps the compiler from hoisting all R broadcasts before the first product, which would spill the
@@ -28,7 +28,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) sum[r][v] = (vec){0};
   }
-  const float *b = p->b + column;
+  const float *b = p->b;
   const ptrdiff_t *offsets = p->depth_offsets;
   for (size_t k = 0; k < p->depth; k++, b += p->b_stride) {
     const ptrdiff_t o = offsets[k];
@@ -111,15 +111,16 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
     const int wide = p->columns - column > CK_WIDTH;
     size_t row = 0;
     ck_gather_product_args part = *p;
+    part.b = p->b + column;
     if (gathers) {
       for (size_t k = 0; k < p->depth; k++)
         for (int v = 0; v < 1 + wide; v++)
           *(CK(vec) *)(gathered + k * CK_PANEL + (size_t)v * CK_WIDTH) =
               *(const CK(vec) *)(p->b + k * p->b_stride + column + (size_t)v * CK_WIDTH);
-      part.b = gathered - column;
+      part.b = gathered;
       part.b_stride = CK_PANEL;
     } else if (p->b_panel) {
-      part.b = p->b + column / CK_PANEL * p->b_panel + column % CK_PANEL - column;
+      part.b = p->b + column / CK_PANEL * p->b_panel + column % CK_PANEL;
       part.b_stride = CK_PANEL;
     }
     if (p->rows == 1 && p->b_panel && CK_PANEL == 4 * CK_WIDTH && p->columns - column > 2 * CK_WIDTH) {

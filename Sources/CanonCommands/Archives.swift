@@ -1,0 +1,86 @@
+import Datasets
+import Foundation
+import Images
+import TensorCore
+
+/// What a job on a folder of archives has done: how many images, and what else it counts.
+protocol Tally: Codable {
+  init()
+  /// How many images are done.
+  var count: Int { get }
+  mutating func add(_ other: Self)
+}
+
+/// A job on a folder whose images lie in tar archives, as those of large data sets do: an archive is made of each, one after the
+/// other, so that memory does not grow with the number of archives.
+///
+/// An archive appears when all of its images are done. A job that was stopped goes on with the archives that are not there, and
+/// within the one that it was at.
+struct ArchiveJob<Total: Tally> {
+  let folder, out: String
+  /// The archives of this job, or of this part of it.
+  let names: [String]
+  private let shard: Shard?
+  private let lock: FolderLock
+  private let journal: Journal
+  private(set) var total = Total()
+
+  /// - Parameters:
+  ///   - archives: Their names in the folder.
+  ///   - job: What outputs follow from, inputs aside.
+  /// - Throws: `CommandError` where inputs and outputs would mix, or somebody else writes there.
+  init(
+    _ archives: [String], in folder: String, to out: String, _ job: [String: String],
+    shard: Shard?
+  ) throws {
+    guard !Place(out).overlaps(Place(folder)) else {
+      throw CommandError(
+        "\(out) and the folder of the inputs, \(folder), lie one in the other; name a folder elsewhere."
+      )
+    }
+    try prepareFolder(out)
+    (self.folder, self.out, self.shard) = (folder, out, shard)
+    lock = try OutputFolder.hold(out, shard)
+    names = shard?.some(of: archives) ?? archives
+    journal = try Journal(out, job, inputs: folder, names: names, shard: shard)
+    Files.removePartials(in: out)
+  }
+
+  /// Does each archive that is not done yet.
+  ///
+  /// - Parameters:
+  ///   - each: Makes one archive of another; its third argument is told how many images of how many are done.
+  /// - Returns: Why some archives could not be read.
+  mutating func run(
+    isQuiet: Bool,
+    _ each: (_ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void) throws ->
+      Total
+  ) throws -> [any Error] {
+    try journal.forEach { bytes in
+      if let done = try? JSONDecoder().decode(Total.self, from: Data(bytes)) { total.add(done) }
+    }
+    var (errors, done): ([any Error], Int) = ([], journal.done.count)
+    if done > 0 && !isQuiet {
+      note(
+        "\(out): going on with a job that was stopped; \(done) of \(names.count) archives are done."
+      )
+    }
+    var progress = Progress(
+      total: names.count, unit: "archives", from: done, isQuiet: isQuiet)
+    for name in names where !journal.done.contains(Array(name.utf8)) {
+      do {
+        let made = try each("\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
+          progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")
+        }
+        total.add(made)
+        try journal.append([(name, name, made.jsonLine)])
+      } catch let error as DatasetError { errors.append(error) }
+      done += 1
+      progress.update(done, "\(total.count) images")
+    }
+    return errors
+  }
+
+  /// Removes the journal: all is at its place.
+  func finish() { journal.remove() }
+}

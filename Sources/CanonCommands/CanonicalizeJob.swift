@@ -1,0 +1,198 @@
+import ArgumentParser
+import Canonicalization
+import Datasets
+import Foundation
+import Images
+import Symmetry
+import TensorCore
+import Training
+
+/// What has come of images that were brought into canonical pose.
+struct Canonicalized: Tally {
+  var count = 0
+  /// How many have poses that are as good.
+  var ambiguous = 0
+  /// How many are written as PNG, lost pixels at their sides, are JPEG files written anew.
+  var converted = 0
+  var trimmed = 0
+  var lossy = 0
+  /// How many were left as they were, and the first of them.
+  var unsure = 0
+  var firstUnsure: [String] = []
+  /// Below which margin.
+  var least: Double?
+  /// How many the manifest has of earlier commands.
+  var others = 0
+  /// How many archives they are in.
+  var archives = 0
+
+  mutating func add(_ other: Canonicalized) {
+    count += other.count
+    ambiguous += other.ambiguous
+    converted += other.converted
+    trimmed += other.trimmed
+    lossy += other.lossy
+    others += other.others
+    archives += other.archives
+    least = other.least ?? least
+    unsure += other.unsure
+    firstUnsure += other.firstUnsure.prefix(20 - firstUnsure.count)
+  }
+
+  mutating func add(_ entries: [Manifest.Entry]) {
+    count += entries.count
+    ambiguous += entries.count { $0.ties > 0 }
+    let left = entries.filter { $0.isUnsure == true }
+    unsure += left.count
+    firstUnsure += left.prefix(20 - firstUnsure.count).map(\.file)
+  }
+
+  func summary(in out: String) -> String {
+    let done = count - unsure
+    return
+      "\(done) \(done == 1 ? "image" : "images") in canonical pose in \(out), \(ambiguous) with ties"
+      + (unsure == 0 ? "" : ", and \(unsure) as \(unsure == 1 ? "it was" : "they were")")
+      + (archives == 0 ? "." : ", in \(archives) \(archives == 1 ? "archive" : "archives").")
+  }
+}
+
+/// Brings images of a folder, an archive, or many archives into canonical pose.
+struct CanonicalizeJob {
+  let choice: CanonicalizerChoice
+  let pictures: PictureOptions
+  /// Below which margin images are left as they are.
+  let least: Double?
+  let quarterTurns: Bool
+  let json: Bool
+  let isQuiet: Bool
+  var failures: Failures
+
+  init(
+    choice: CanonicalizerChoice, pictures: PictureOptions, least: Double?, quarterTurns: Bool,
+    json: Bool, isQuiet: Bool
+  ) {
+    (self.choice, self.pictures, self.least) = (choice, pictures, least)
+    (self.quarterTurns, self.json, self.isQuiet) = (quarterTurns, json, isQuiet)
+    failures = Failures(choice.domain.noun)
+  }
+
+  private var header: Manifest.Header {
+    Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least)
+  }
+
+  /// What outputs follow from, inputs and the manifest's header aside.
+  private func job(on folder: String) -> [String: String] {
+    [
+      "command": "canonicalize", "version": Canon.configuration.version,
+      "inputs": Files.real(folder) ?? folder,
+      "model": choice.loaded.flatMap { FileStamp(of: $0.file.path)?.jsonLine } ?? "",
+      "quarterTurns": "\(quarterTurns)", "trim": "\(pictures.trim)",
+      "jpeg": pictures.jpeg.map { "\($0)" } ?? "",
+    ]
+  }
+
+  /// Brings the images at a path into canonical pose, those that are not done yet.
+  ///
+  /// - Parameter report: Told how many of how many are done; a bar of its own by default.
+  mutating func run(
+    from input: String, to out: String, shard: Shard? = nil,
+    report: ((Int, Int) -> Void)? = nil
+  ) throws -> Canonicalized {
+    let whole = try choice.domain.open(input)
+    guard let from = whole.folder else {
+      throw CommandError(
+        "\(input) holds \(choice.domain.noun.many), which have no files of their own: "
+          + "`canon predict` writes their canonical forms with --canonical.")
+    }
+    let source = shard.map { whole.selecting($0.places(in: whole.names)) } ?? whole
+    let place = try OutputFolder(out, apartFrom: input, source, shard: shard)
+    var head = header
+    (head.shard, head.inputs) = (shard, shard == nil ? nil : whole.names.count)
+    let manifest = try ManifestWriter(
+      place, head, of: source.names, in: from, job: job(on: from))
+    if shard.isFirst {
+      noteUnread(whole, in: input)
+      failures.report(whole.errors)
+    }
+    var made = Canonicalized()
+    (made.least, made.others) = (least, manifest.others.count)
+    try manifest.takeDone { entry in
+      made.add([entry])
+      if json { try emit(entry.jsonLine) }
+    }
+    let left = source.selecting(manifest.left(of: source.names))
+    let total = source.names.count
+    if made.count > 0 && !isQuiet && report == nil {
+      note(
+        "\(out): going on with a job that was stopped; \(made.count) of \(total) images are done.")
+    }
+    let failed = failures.count
+    var progress = Progress(
+      total: total, unit: choice.domain.noun.many, from: made.count,
+      isQuiet: isQuiet || report != nil)
+    try left.forEachLot { [choice, pictures, quarterTurns, least] lot in
+      let found = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
+      let poses = quarterTurns ? found.map(\.ofQuarterTurns) : found
+      let written = try lot.writeCanonical(poses, pictures, least: least, from: from, to: place)
+      var part = Canonicalized()
+      part.add(written.items.map(\.entry))
+      part.converted = written.items.count { !$0.name.isSameName(as: $0.entry.file) }
+      (part.trimmed, part.lossy) = (written.trimmed, written.lossy)
+      return (items: written.items, part: part, errors: lot.errors + written.errors)
+    } use: { lot in
+      failures.report(lot.errors)
+      try manifest.append(lot.items)
+      made.add(lot.part)
+      if json && !lot.items.isEmpty {
+        try emit(jsonLines(lot.items.map(\.entry)).joined(separator: "\n"))
+      }
+      let done = made.count + failures.count - failed
+      if let report { report(done, total) } else { progress.update(done) }
+      try Interruption.check(
+        "\(made.count) of \(total) images are done; run it again for the others.")
+    }
+    try manifest.finish()
+    try place.finish()
+    manifest.close()
+    return made
+  }
+
+  /// Makes an archive of each archive of a folder, and one manifest of all.
+  mutating func run(
+    _ archives: [String], in folder: String, to out: String, shard: Shard?
+  ) throws -> Canonicalized {
+    var about = job(on: folder)
+    about["manifest"] = header.jsonLine
+    var job = try ArchiveJob<Canonicalized>(archives, in: folder, to: out, about, shard: shard)
+    let path = Manifest.path(in: out, shard)
+    guard unsafe unlink(path) == 0 || errno == ENOENT else {
+      throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
+    }
+    let errors = try job.run(isQuiet: isQuiet) { input, output, report in
+      var made = try run(from: input, to: output, report: report)
+      made.archives = 1
+      return made
+    }
+    failures.report(errors)
+    var head = header
+    (head.shard, head.inputs) = (shard, shard == nil ? nil : archives.count)
+    try Manifest.write(path) { put in
+      try put([head.jsonLine])
+      for name in job.names { try Manifest.forEach(inArchive: "\(out)/\(name)", named: name, put) }
+    }
+    if errors.isEmpty { job.finish() }
+    return job.total
+  }
+}
+
+extension Pose<Motion> {
+  /// The same without what its angle is beside quarter turns, and without shifts and scalings.
+  fileprivate var ofQuarterTurns: Pose {
+    func nearest(_ motion: Motion) -> Motion {
+      let g = motion.planarIsometry
+      return Motion(
+        isometry: PlanarIsometry(quarterTurns: g.quarterTurns, isReflected: g.isReflected))
+    }
+    return Pose(nearest(element), margin: margin, ties: ties.map(nearest))
+  }
+}

@@ -1,0 +1,36 @@
+import Glibc
+
+/// The lines of a file, one at a time: a file of any length takes the memory of its longest line.
+///
+///     for line in try Lines(of: path) ?? … { … }
+@safe public final class Lines: Sequence, IteratorProtocol {
+  private let file: UnsafeMutablePointer<FILE>
+  private var buffer: UnsafeMutablePointer<CChar>?
+  private var capacity = 0
+  /// How many bytes the lines so far take, their ends with them.
+  public private(set) var offset = 0
+  /// Whether the line before ended: the last one of a file that somebody was writing may not have.
+  public private(set) var isWhole = true
+
+  /// Opens a file; `nil` where it cannot be, and `errno` says why.
+  public init?(of path: String) {
+    guard let file = unsafe fopen(path, "re") else { return nil }
+    unsafe self.file = file
+  }
+
+  deinit {
+    unsafe fclose(file)
+    unsafe free(buffer)
+  }
+
+  /// The bytes of the next line, without its end; `nil` after the last, or where reading fails.
+  public func next() -> [UInt8]? {
+    let count = unsafe getline(&buffer, &capacity, file)
+    guard count > 0, let start = unsafe buffer else { return nil }
+    offset += count
+    var bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)[...]
+    isWhole = unsafe bytes.last == 0x0A
+    if isWhole { unsafe bytes.removeLast() }
+    return unsafe Array(bytes)
+  }
+}
