@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: bench-networks onnx-format onnx-table serve test-serve shards bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -93,7 +93,11 @@ fuzz: needs-swift packages ## INPUTS changed files of each kind, fed to the comm
 	swift build -c release --package-path Fuzz --scratch-path .build-fuzz
 	env -u OPENBLAS_CORETYPE .build-fuzz/release/Fuzz --inputs $(INPUTS)
 
-kills: build ## Kills folder jobs at random moments, and runs them again: the result of an uninterrupted one
+sanitize: needs-swift packages ## The tests under the address, undefined-behavior and thread sanitizers: half an hour
+	Tests/sanitize address
+	Tests/sanitize thread
+
+kills: build ## Kills folder jobs and training at random moments, and runs them again: the result of an uninterrupted one
 	Tests/kills
 
 shards: build ## Kills a job on archives three times: nothing twice, nothing missing, memory flat
