@@ -46,14 +46,19 @@ struct ArchiveJob<Total: Tally> {
     Files.removePartials(in: out)
   }
 
+  /// The archives that were done before.
+  var done: [String] { names.filter { journal.done.contains(Array($0.utf8)) } }
+
   /// Does each archive that is not done yet.
   ///
   /// - Parameters:
-  ///   - each: Makes one archive of another; its third argument is told how many images of how many are done.
+  ///   - each: Makes one archive of another, of a name; its last argument is told how many images of how many are done.
   /// - Returns: Why some archives could not be read.
   mutating func run(
     isQuiet: Bool,
-    _ each: (_ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void) throws ->
+    _ each: (
+      _ name: String, _ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void
+    ) throws ->
       Total
   ) throws -> [any Error] {
     try journal.forEach { bytes in
@@ -69,7 +74,7 @@ struct ArchiveJob<Total: Tally> {
       total: names.count, unit: "archives", from: done, isQuiet: isQuiet)
     for name in names where !journal.done.contains(Array(name.utf8)) {
       do {
-        let made = try each("\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
+        let made = try each(name, "\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
           progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")
         }
         total.add(made)

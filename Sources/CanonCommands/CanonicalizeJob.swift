@@ -114,11 +114,13 @@ struct CanonicalizeJob {
       noteUnread(whole, in: input)
       failures.report(whole.errors)
     }
+    // Those of an archive among others are printed with its name.
+    let printsRows = json && report == nil
     var made = Canonicalized()
     (made.least, made.others) = (least, manifest.others.count)
     try manifest.takeDone { entry in
       made.add([entry])
-      if json { try emit(entry.jsonLine) }
+      if printsRows { try emit(entry.jsonLine) }
     }
     let left = source.selecting(manifest.left(of: source.names))
     let total = source.names.count
@@ -143,7 +145,7 @@ struct CanonicalizeJob {
       failures.report(lot.errors)
       try manifest.append(lot.items)
       made.add(lot.part)
-      if json && !lot.items.isEmpty {
+      if printsRows && !lot.items.isEmpty {
         try emit(jsonLines(lot.items.map(\.entry)).joined(separator: "\n"))
       }
       let done = made.count + failures.count - failed
@@ -168,9 +170,17 @@ struct CanonicalizeJob {
     guard unsafe unlink(path) == 0 || errno == ENOENT else {
       throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
     }
-    let errors = try job.run(isQuiet: isQuiet) { input, output, report in
+    func rows(of name: String, _ put: ([String]) throws -> Void) throws {
+      try Manifest.forEach(inArchive: "\(out)/\(name)", named: name, put)
+    }
+    func print(_ name: String) throws {
+      if json { try rows(of: name) { try emit($0[0]) } }
+    }
+    for name in job.done { try print(name) }
+    let errors = try job.run(isQuiet: isQuiet) { name, input, output, report in
       var made = try run(from: input, to: output, report: report)
       made.archives = 1
+      try print(name)
       return made
     }
     failures.report(errors)
@@ -178,7 +188,7 @@ struct CanonicalizeJob {
     (head.shard, head.inputs) = (shard, shard == nil ? nil : archives.count)
     try Manifest.write(path) { put in
       try put([head.jsonLine])
-      for name in job.names { try Manifest.forEach(inArchive: "\(out)/\(name)", named: name, put) }
+      for name in job.names { try rows(of: name, put) }
     }
     if errors.isEmpty { job.finish() }
     return job.total

@@ -121,9 +121,8 @@ struct Manifest {
 
   /// Reads a manifest.
   ///
-  /// - Parameter mayBeEmpty: Whether one of no image will do.
   /// - Throws: `CommandError`, naming the line.
-  init(folder: String, mayBeEmpty: Bool = false) throws {
+  init(folder: String) throws {
     let path = Manifest.path(in: folder)
     let content =
       TarArchive.isArchive(folder)
@@ -159,7 +158,7 @@ struct Manifest {
       }
       entries.append(entry)
     }
-    guard mayBeEmpty || !entries.isEmpty else { throw failure(1, "it names no image") }
+    guard !entries.isEmpty else { throw failure(1, "it names no image") }
     self.header = header
     images = entries
   }
@@ -257,11 +256,18 @@ extension Manifest {
     inArchive path: String, named name: String, _ put: ([String]) throws -> Void
   ) throws {
     // What could not be read has none.
-    guard Files.isRegular(path) else { return }
-    for entry in try Manifest(folder: path, mayBeEmpty: true).images {
-      var entry = entry
-      entry.file = "\(name)/\(entry.file)"
-      try put([entry.jsonLine])
+    guard let bytes = (try? TarArchive(path: path))?.bytes(of: "manifest.jsonl") else { return }
+    // Within a text of JSON quotes are spelled otherwise.
+    let (key, above) = (
+      Array("\"file\":\"".utf8), Array("\(name)/".jsonLine.utf8.dropFirst().dropLast())
+    )
+    for line in bytes.split(separator: 0x0A).dropFirst() {
+      guard let start = line.indices.first(where: { line[$0...].starts(with: key) }) else {
+        throw CommandError(
+          "\(path): its manifest has a line without a file; remove it, and run it again.")
+      }
+      let place = start + key.count
+      try put([String(decoding: line[..<place] + above + line[place...], as: UTF8.self)])
     }
   }
 

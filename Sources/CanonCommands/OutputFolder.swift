@@ -101,7 +101,10 @@ final class OutputFolder: Sendable {
     if isArchive {
       // What is packed, and removed, is what this command has made.
       try prepareFolder(Files.parent(of: path))
-      let isOwn = OutputLedger.isOne(Files.bytes(of: "\(path)/\(OutputLedger.fileName)"))
+      // A command that was killed may have left it before its list of files.
+      let isOwn =
+        OutputLedger.isOne(Files.bytes(of: "\(path)/\(OutputLedger.fileName)"))
+        || Files.names(in: path)?.allSatisfy { $0.hasPrefix(OutputLedger.fileName) } == true
       guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
         throw CommandError(
           "\(path) is there, and canon did not put it there; remove it, or name another archive.")

@@ -42,7 +42,7 @@ struct Restore: ParsableCommand {
     } else {
       var job = try ArchiveJob<Restored>(
         archives, in: folder, to: out, Restore.job(on: folder), shard: shard)
-      let errors = try job.run(isQuiet: common.quiet) { input, output, report in
+      let errors = try job.run(isQuiet: common.quiet) { _, input, output, report in
         try restore(input, to: output, &failures, report: report)
       }
       failures.report(errors)

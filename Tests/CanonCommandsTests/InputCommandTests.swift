@@ -1,5 +1,6 @@
 import Foundation
 import Images
+import TensorCore
 import Testing
 
 private let model =
@@ -87,6 +88,11 @@ private func canon(
     let refused = try canon("canonicalize", "pca-sign", digits, out, "--group", "C4")
     #expect(refused.status == 1 && refused.err.contains(".parts is there"))
     #expect(manager.fileExists(atPath: out + ".parts/thesis.txt"))
+    // Of one that was killed right at its beginning nothing stays.
+    try manager.removeItem(atPath: out + ".parts/thesis.txt")
+    #expect(Files.write([], to: out + ".parts/.canon-999999999-1.partial"))
+    #expect(try canon("canonicalize", "pca-sign", digits, out, "--group", "C4").status == 0)
+    #expect(!manager.fileExists(atPath: out + ".parts"))
     #expect(try Data(contentsOf: URL(fileURLWithPath: out)) == first)
     // An archive with a manifest of somebody else's.
     let folder = temporary("foreign")

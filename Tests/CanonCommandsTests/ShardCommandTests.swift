@@ -239,6 +239,9 @@ private func tar(_ folder: String, _ archive: String) throws {
     let lines = try String(contentsOfFile: "\(out)/manifest.jsonl", encoding: .utf8)
       .split(separator: "\n")
     #expect(lines.count == 271 && lines[1].contains("\"file\":\"0.tar/0/sub"))
+    #expect(
+      try canon(job + ["--json"]).out.split(separator: "\n").map(String.init).sorted()
+        == lines.dropFirst().map(String.init).sorted())
     // By two processes the same, and the same manifest.
     let parts = temporary("tars-parts")
     for index in 1...2 {
