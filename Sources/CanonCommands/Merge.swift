@@ -56,7 +56,7 @@ struct Merge: ParsableCommand {
     if json { return try emit(["images": images ?? 0, "parts": count].jsonLine) }
     try emit(
       images.map { "\($0) \($0 == 1 ? "image" : "images") of \(count) parts in \(path)." }
-        ?? "The \(count) parts in \(folder) are complete.")
+        ?? "\(folder) is complete, in \(count) \(count == 1 ? "part" : "parts").")
   }
 
   /// - Returns: How many images the parts' manifests have; `nil` where they have none.
@@ -123,7 +123,11 @@ struct Merge: ParsableCommand {
 
   private func mergeLedgers(_ shards: [Shard]) throws {
     let paths = ([nil] + shards.map { $0 as Shard? }).map { OutputLedger.path(in: folder, $0) }
-    let parts = try paths.filter(Files.isRegular).map { try SortedLines($0) { $0 } }
+    let parts = try paths.filter(Files.isRegular).map { path in
+      try SortedLines(path) { line in
+        (try? JSONDecoder().decode(String.self, from: Data(line))).map { Array($0.utf8) }
+      }
+    }
     try Manifest.write(paths[0]) { put in
       if let mark = parts.first?.first { try put([String(decoding: mark, as: UTF8.self)]) }
       try SortedLines.merge(parts) { line, _ in try put([String(decoding: line, as: UTF8.self)]) }
