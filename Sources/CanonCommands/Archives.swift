@@ -20,10 +20,14 @@ struct ArchiveJob<Total: Tally> {
   let folder, out: String
   /// The archives of this job, or of this part of it.
   let names: [String]
-  private let shard: Shard?
   private let lock: FolderLock
   private let journal: Journal
   private(set) var total = Total()
+
+  /// The names of the archives that such a job is on; none where it is one on a folder of images, or makes one archive.
+  static func archives(in folder: String, to out: String) -> [String] {
+    out.lowercased().hasSuffix(".tar") ? [] : ImageFolder.archives(in: folder)
+  }
 
   /// - Parameters:
   ///   - archives: Their names in the folder.
@@ -39,7 +43,7 @@ struct ArchiveJob<Total: Tally> {
       )
     }
     try prepareFolder(out)
-    (self.folder, self.out, self.shard) = (folder, out, shard)
+    (self.folder, self.out) = (folder, out)
     lock = try OutputFolder.hold(out, shard)
     names = shard?.some(of: archives) ?? archives
     journal = try Journal(out, job, inputs: folder, names: names, shard: shard)
@@ -47,7 +51,7 @@ struct ArchiveJob<Total: Tally> {
   }
 
   /// The archives that were done before.
-  var done: [String] { names.filter { journal.done.contains(Array($0.utf8)) } }
+  var done: [String] { names.filter(journal.isDone) }
 
   /// Does each archive that is not done yet.
   ///
@@ -58,21 +62,15 @@ struct ArchiveJob<Total: Tally> {
     isQuiet: Bool,
     _ each: (
       _ name: String, _ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void
-    ) throws ->
-      Total
+    ) throws -> Total
   ) throws -> [any Error] {
     try journal.forEach { bytes in
       if let done = try? JSONDecoder().decode(Total.self, from: Data(bytes)) { total.add(done) }
     }
-    var (errors, done): ([any Error], Int) = ([], journal.done.count)
-    if done > 0 && !isQuiet {
-      note(
-        "\(out): going on with a job that was stopped; \(done) of \(names.count) archives are done."
-      )
-    }
+    var (errors, done): ([any Error], Int) = ([], journal.doneCount)
     var progress = Progress(
-      total: names.count, unit: "archives", from: done, isQuiet: isQuiet)
-    for name in names where !journal.done.contains(Array(name.utf8)) {
+      total: names.count, unit: "archives", goingOnAt: done, in: out, isQuiet: isQuiet)
+    for name in names where !journal.isDone(name) {
       do {
         let made = try each(name, "\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
           progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")

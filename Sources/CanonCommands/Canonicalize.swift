@@ -79,16 +79,15 @@ struct Canonicalize: ParsableCommand {
 
   func run() throws {
     common.apply()
-    if folder == "-" && ImageFolder.isStandardInputEmpty {
-      return CanonCommands.note("Standard input names no file: there is nothing to do.")
-    }
+    if namesNothing(folder) { return }
     let choice = try CanonicalizerChoice(canonicalizer, group: group)
     let shard = try shards.shard()
     var job = CanonicalizeJob(
       choice: choice, pictures: pictures, least: minMargin ?? choice.minMargin,
-      quarterTurns: quarterTurns, json: json, isQuiet: common.quiet)
+      quarterTurns: quarterTurns, json: json, isQuiet: common.quiet,
+      failures: Failures(choice.domain.noun))
     Interruption.watch()
-    let archives = out.lowercased().hasSuffix(".tar") ? [] : ImageFolder.archives(in: folder)
+    let archives = ArchiveJob<Canonicalized>.archives(in: folder, to: out)
     let total: Canonicalized
     if archives.isEmpty {
       total = try job.run(from: folder, to: out, shard: shard)
@@ -96,42 +95,42 @@ struct Canonicalize: ParsableCommand {
       total = try job.run(archives, in: folder, to: out, shard: shard)
     }
     if !json { try emit(total.summary(in: out)) }
-    if !common.quiet { note(of: total) }
+    if !common.quiet { tell(of: total, least: job.least) }
     try job.failures.finish()
   }
 
   /// Says what should be known of some images.
-  private func note(of total: Canonicalized) {
-    func pictures(_ count: Int, _ one: String = "picture") -> String {
+  private func tell(of total: Canonicalized, least: Double?) {
+    func counted(_ count: Int, _ one: String = "picture") -> String {
       count == 1 ? "\(count) \(one)" : "\(count) \(one)s"
     }
     if total.unsure > 0 {
       let (are, they) = total.unsure == 1 ? ("is", "it was") : ("are", "they were")
       let rest = total.unsure - total.firstUnsure.count
       let more = rest > 0 ? ["and \(rest) more; the manifest has all margins"] : []
-      let least = String(format: "%.3g", total.least ?? 0)
-      CanonCommands.note(
+      let least = String(format: "%.3g", least ?? 0)
+      note(
         ([
-          "\(pictures(total.unsure, "image")) \(are) left as \(they), since the pose is unsure (margin below \(least); --min-margin):"
+          "\(counted(total.unsure, "image")) \(are) left as \(they), since the pose is unsure (margin below \(least); --min-margin):"
         ] + total.firstUnsure.map(\.visible) + more).joined(separator: "\n  "))
     }
     if total.others > 0 {
-      CanonCommands.note("Note: the manifest has \(total.others) more, of earlier commands.")
+      note("Note: the manifest has \(total.others) more, of earlier commands.")
     }
     if total.converted > 0 {
-      CanonCommands.note(
-        "Note: \(pictures(total.converted)) \(total.converted == 1 ? "is" : "are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
+      note(
+        "Note: \(counted(total.converted)) \(total.converted == 1 ? "is" : "are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
           + "turns and flips (see --quarter-turns) of whole blocks"
-          + (self.pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg.")
+          + (pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg.")
     }
     if total.lossy > 0 {
-      CanonCommands.note(
-        "Note: \(pictures(total.lossy, "JPEG file")) \(total.lossy == 1 ? "is" : "are") written anew, with the loss of quality \(self.pictures.jpeg ?? 0) (--jpeg)."
+      note(
+        "Note: \(counted(total.lossy, "JPEG file")) \(total.lossy == 1 ? "is" : "are") written anew, with the loss of quality \(pictures.jpeg ?? 0) (--jpeg)."
       )
     }
     if total.trimmed > 0 {
-      CanonCommands.note(
-        "Note: of \(pictures(total.trimmed)) some pixels at the sides are cut off, less than a block, and `canon restore` "
+      note(
+        "Note: of \(counted(total.trimmed)) some pixels at the sides are cut off, less than a block, and `canon restore` "
           + "brings back what is left.")
     }
   }

@@ -19,8 +19,6 @@ struct Canonicalized: Tally {
   /// How many were left as they were, and the first of them.
   var unsure = 0
   var firstUnsure: [String] = []
-  /// Below which margin.
-  var least: Double?
   /// How many the manifest has of earlier commands.
   var others = 0
   /// How many archives they are in.
@@ -34,7 +32,6 @@ struct Canonicalized: Tally {
     lossy += other.lossy
     others += other.others
     archives += other.archives
-    least = other.least ?? least
     unsure += other.unsure
     firstUnsure += other.firstUnsure.prefix(20 - firstUnsure.count)
   }
@@ -67,15 +64,6 @@ struct CanonicalizeJob {
   let isQuiet: Bool
   var failures: Failures
 
-  init(
-    choice: CanonicalizerChoice, pictures: PictureOptions, least: Double?, quarterTurns: Bool,
-    json: Bool, isQuiet: Bool
-  ) {
-    (self.choice, self.pictures, self.least) = (choice, pictures, least)
-    (self.quarterTurns, self.json, self.isQuiet) = (quarterTurns, json, isQuiet)
-    failures = Failures(choice.domain.noun)
-  }
-
   private var header: Manifest.Header {
     Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least)
   }
@@ -106,10 +94,9 @@ struct CanonicalizeJob {
     }
     let source = shard.map { whole.selecting($0.places(in: whole.names)) } ?? whole
     let place = try OutputFolder(out, apartFrom: input, source, shard: shard)
-    var head = header
-    (head.shard, head.inputs) = (shard, shard == nil ? nil : whole.names.count)
     let manifest = try ManifestWriter(
-      place, head, of: source.names, in: from, job: job(on: from))
+      place, header.part(shard, of: whole.names.count), of: source.names, in: from,
+      job: job(on: from))
     if shard.isFirst {
       noteUnread(whole, in: input)
       failures.report(whole.errors)
@@ -117,20 +104,16 @@ struct CanonicalizeJob {
     // Those of an archive among others are printed with its name.
     let printsRows = json && report == nil
     var made = Canonicalized()
-    (made.least, made.others) = (least, manifest.others.count)
+    made.others = manifest.others.count
     try manifest.takeDone { entry in
       made.add([entry])
       if printsRows { try emit(entry.jsonLine) }
     }
     let left = source.selecting(manifest.left(of: source.names))
     let total = source.names.count
-    if made.count > 0 && !isQuiet && report == nil {
-      note(
-        "\(out): going on with a job that was stopped; \(made.count) of \(total) images are done.")
-    }
     let failed = failures.count
     var progress = Progress(
-      total: total, unit: choice.domain.noun.many, from: made.count,
+      total: total, unit: choice.domain.noun.many, goingOnAt: made.count, in: out,
       isQuiet: isQuiet || report != nil)
     try left.forEachLot { [choice, pictures, quarterTurns, least] lot in
       let found = lot.names.isEmpty ? [] : choice.poses(lot.inputs)
@@ -167,9 +150,7 @@ struct CanonicalizeJob {
     about["manifest"] = header.jsonLine
     var job = try ArchiveJob<Canonicalized>(archives, in: folder, to: out, about, shard: shard)
     let path = Manifest.path(in: out, shard)
-    guard unsafe unlink(path) == 0 || errno == ENOENT else {
-      throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
-    }
+    try Manifest.remove(path)
     func rows(of name: String, _ put: ([String]) throws -> Void) throws {
       try Manifest.forEach(inArchive: "\(out)/\(name)", named: name, put)
     }
@@ -184,10 +165,8 @@ struct CanonicalizeJob {
       return made
     }
     failures.report(errors)
-    var head = header
-    (head.shard, head.inputs) = (shard, shard == nil ? nil : archives.count)
-    try Manifest.write(path) { put in
-      try put([head.jsonLine])
+    try writeLines(to: path) { put in
+      try put([header.part(shard, of: archives.count).jsonLine])
       for name in job.names { try rows(of: name, put) }
     }
     if errors.isEmpty { job.finish() }

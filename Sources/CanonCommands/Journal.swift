@@ -22,12 +22,10 @@ final class Journal {
   private let inputs: String?
   private let outputs: String
   private let handle: FileHandle
-  /// The inputs that were done before, by their bytes.
-  private(set) var done: Set<[UInt8]> = []
-  /// The inputs that earlier lines speak of, and that have changed since, or are none any more.
-  private var stale: Set<[UInt8]> = []
-  /// Of these, the ones that are not done again yet.
-  private var pending: Set<[UInt8]> = []
+  /// The inputs that were done before, by their bytes, with the places of their lines.
+  private var lines: [[UInt8]: Int] = [:]
+  /// The places of lines that no longer hold: of inputs, or outputs, that have changed since or are none any more.
+  private var stale: Set<Int> = []
 
   static func path(in folder: String, _ shard: Shard?) -> String {
     "\(folder)/\(shard.fileName(".canon-journal", ".jsonl"))"
@@ -74,30 +72,38 @@ final class Journal {
     let names = Set(names.map { Array($0.utf8) })
     guard let lines = Lines(of: path), lines.next() == head, lines.isWhole else { return nil }
     var length = lines.offset
-    while let bytes = lines.next(), lines.isWhole, let (line, _) = Journal.parts(bytes) {
+    while let bytes = lines.next(), lines.isWhole, let line = Journal.line(bytes) {
+      let (place, name) = (length, Array(line.name.utf8))
       length = lines.offset
-      let name = Array(line.name.utf8)
+      // Of several lines of one input the last one counts.
+      if let before = self.lines.removeValue(forKey: name) { stale.insert(before) }
       if names.contains(name), let input = line.input, input == stamp(line.name),
         let output = line.output, output == FileStamp(of: "\(outputs)/\(line.file)")
       {
-        done.insert(name)
+        self.lines[name] = place
       } else {
-        done.remove(name)
-        stale.insert(name)
+        stale.insert(place)
       }
     }
-    pending = stale.subtracting(done)
     return length
   }
 
+  /// How many inputs were done before.
+  var doneCount: Int { lines.count }
+
+  /// Whether an input was done before.
+  func isDone(_ name: String) -> Bool { lines[Array(name.utf8)] != nil }
+
   private func stamp(_ name: String) -> FileStamp? { FileStamp(of: "\(inputs ?? ".")/\(name)") }
 
-  private static func parts(_ bytes: [UInt8]) -> (line: Line, entry: [UInt8])? {
-    guard let tab = bytes.firstIndex(of: 0x09),
-      let line = try? JSONDecoder().decode(Line.self, from: Data(bytes[..<tab]))
-    else { return nil }
-    return (line, Array(bytes[(tab + 1)...]))
+  private static func line(_ bytes: [UInt8]) -> Line? {
+    bytes.firstIndex(of: tab).flatMap {
+      try? JSONDecoder().decode(Line.self, from: Data(bytes[..<$0]))
+    }
   }
+
+  /// What stands between the two parts of a line: within JSON it is spelled otherwise.
+  private static let tab: UInt8 = 0x09
 
   /// Writes down that inputs are done: of each its name, what was made of it, and what is said of it, in a line of JSON.
   func append(_ items: [(name: String, file: String, entry: String)]) throws {
@@ -108,7 +114,6 @@ final class Journal {
           output: FileStamp(of: "\(outputs)/\($0.file)"))
       })
     try write(zip(lines, items).map { "\($0)\t\($1.entry)" })
-    if !pending.isEmpty { pending.subtract(items.map { Array($0.name.utf8) }) }
   }
 
   private func write(_ lines: [String]) throws {
@@ -118,24 +123,12 @@ final class Journal {
 
   /// Looks at what is said of each input that is done, in the order in which they were; nothing of it is kept.
   func forEach(_ body: ([UInt8]) throws -> Void) throws {
-    // Of the inputs that several lines speak of, how many are still to come.
-    var left: [[UInt8]: Int] = [:]
-    func lines(_ use: ([UInt8]) throws -> Void) throws {
-      guard let lines = Lines(of: path) else { throw failure }
-      for bytes in lines.dropFirst() { try use(bytes) }
-    }
-    func name(_ bytes: [UInt8]) -> [UInt8]? {
-      stale.isEmpty ? nil : Journal.parts(bytes).map { Array($0.line.name.utf8) }
-    }
-    if !stale.isEmpty {
-      try lines { if let name = name($0), stale.contains(name) { left[name, default: 0] += 1 } }
-    }
-    try lines { bytes in
-      if let name = name(bytes), let count = left[name] {
-        left[name] = count - 1
-        guard count == 1 && !pending.contains(name) else { return }
-      }
-      guard let tab = bytes.firstIndex(of: 0x09) else { throw failure }
+    guard let lines = Lines(of: path), lines.next() != nil else { throw failure }
+    var place = lines.offset
+    while let bytes = lines.next() {
+      defer { place = lines.offset }
+      guard !stale.contains(place) else { continue }
+      guard let tab = bytes.firstIndex(of: Journal.tab) else { throw failure }
       try body(Array(bytes[(tab + 1)...]))
     }
   }

@@ -28,6 +28,13 @@ struct Manifest {
       background = options.background
     }
 
+    /// The same of a part of a job on so many inputs; as it is where the job is in one part.
+    func part(_ shard: Shard?, of inputs: Int) -> Header {
+      var header = self
+      (header.shard, header.inputs) = (shard, shard == nil ? nil : inputs)
+      return header
+    }
+
     /// Whether images are moved in the same way.
     func moves(as other: Header) -> Bool {
       (interpolation, canvas, background) == (other.interpolation, other.canvas, other.background)
@@ -110,13 +117,16 @@ struct Manifest {
 
   /// The files that the manifest of a folder lists, whatever else is wrong with it.
   static func files(in folder: String) -> [String] {
-    struct Line: Decodable { var file: String }
     guard Files.isRegular(path(in: folder)),
       let data = FileManager.default.contents(atPath: path(in: folder))
     else { return [] }
-    return data.split(separator: 0x0A).compactMap {
-      try? JSONDecoder().decode(Line.self, from: $0).file
-    }
+    return data.split(separator: 0x0A).compactMap(fileName)
+  }
+
+  /// The file that a line is about, whatever else is wrong with it.
+  static func fileName(of line: Data) -> String? {
+    struct Line: Decodable { var file: String }
+    return try? JSONDecoder().decode(Line.self, from: line).file
   }
 
   /// Reads a manifest.
@@ -203,11 +213,9 @@ final class ManifestWriter {
         "\(folder.path) holds \(others.count) other \(others.count == 1 ? "image" : "images") of a command with another canvas, background or "
           + "interpolation, and one manifest has one of each; name another folder.")
     }
-    guard unsafe unlink(path) == 0 || errno == ENOENT else {
-      throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
-    }
+    try Manifest.remove(path)
     if let earlier, !others.isEmpty {
-      try Manifest.write(path) { put in
+      try writeLines(to: path) { put in
         try put([earlier.header.jsonLine] + jsonLines(others))
       }
     }
@@ -217,12 +225,11 @@ final class ManifestWriter {
 
   /// Which of the inputs are still to be done, by their places.
   func left(of names: [String]) -> [Int] {
-    names.indices.filter { !journal.done.contains(Array(names[$0].utf8)) }
+    names.indices.filter { !journal.isDone(names[$0]) }
   }
 
   /// Hands over what was done before, one by one.
   func takeDone(_ use: (Manifest.Entry) throws -> Void) throws {
-    guard !journal.done.isEmpty else { return }
     try journal.forEach { bytes in
       guard let entry = try? Manifest.decoder.decode(Manifest.Entry.self, from: Data(bytes)) else {
         return
@@ -239,7 +246,7 @@ final class ManifestWriter {
 
   /// Writes the manifest.
   func finish() throws {
-    try Manifest.write(path) { put in
+    try writeLines(to: path) { put in
       try put([header.jsonLine])
       try journal.forEach { try put([String(decoding: $0, as: UTF8.self)]) }
       try put(jsonLines(others))
@@ -251,6 +258,13 @@ final class ManifestWriter {
 }
 
 extension Manifest {
+  /// Removes the manifest of an earlier run, if one is there.
+  static func remove(_ path: String) throws(CommandError) {
+    guard unsafe unlink(path) == 0 || errno == ENOENT else {
+      throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
+    }
+  }
+
   /// Hands on the lines of an archive's manifest, with the archive's name before each file's.
   static func forEach(
     inArchive path: String, named name: String, _ put: ([String]) throws -> Void
@@ -262,39 +276,11 @@ extension Manifest {
       Array("\"file\":\"".utf8), Array("\(name)/".jsonLine.utf8.dropFirst().dropLast())
     )
     for line in bytes.split(separator: 0x0A).dropFirst() {
-      guard let start = line.indices.first(where: { line[$0...].starts(with: key) }) else {
+      guard let place = line.firstRange(of: key)?.upperBound else {
         throw CommandError(
           "\(path): its manifest has a line without a file; remove it, and run it again.")
       }
-      let place = start + key.count
       try put([String(decoding: line[..<place] + above + line[place...], as: UTF8.self)])
-    }
-  }
-
-  /// Replaces a manifest, or another file of lines, as a whole, line by line.
-  static func write(_ path: String, _ lines: (_ put: ([String]) throws -> Void) throws -> Void)
-    throws
-  {
-    try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") as any Error }) {
-      temporary in
-      guard FileManager.default.createFile(atPath: temporary, contents: nil),
-        let handle = FileHandle(forWritingAtPath: temporary)
-      else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
-      var text = ""
-      func flush() throws {
-        do { try handle.write(contentsOf: Data(text.utf8)) } catch {
-          throw CommandError("\(path) cannot be written; check the free space.")
-        }
-        text = ""
-      }
-      try lines { lines in
-        for line in lines { text += line + "\n" }
-        if text.utf8.count > 1 << 16 { try flush() }
-      }
-      try flush()
-      guard (try? handle.close()) != nil else {
-        throw CommandError("\(path) cannot be written; check the free space.")
-      }
     }
   }
 }

@@ -80,7 +80,11 @@ struct Merge: ParsableCommand {
       )
     }
     guard !withManifest.isEmpty else { return nil }
-    let parts = try shards.map { try SortedLines(Manifest.path(in: folder, $0), Merge.fileName) }
+    let parts = try shards.map { shard in
+      try SortedLines(Manifest.path(in: folder, shard)) { line in
+        Manifest.fileName(of: Data(line)).map { Array($0.utf8) }
+      }
+    }
     let headers = try parts.map { part in
       guard let first = part.first,
         let header = try? Manifest.decoder.decode(Manifest.Header.self, from: Data(first))
@@ -89,24 +93,21 @@ struct Merge: ParsableCommand {
       }
       return header
     }
-    var head = headers[0]
-    (head.shard, head.inputs) = (nil, nil)
+    let head = headers[0].part(nil, of: 0)
     for (part, header) in zip(parts, headers) {
-      var other = header
-      guard other.inputs == headers[0].inputs else {
+      guard header.inputs == headers[0].inputs else {
         throw CommandError(
-          "\(part.path): of a job with other inputs (\(other.inputs ?? 0) of them, and \(headers[0].inputs ?? 0) of the first part); do the parts again on the same inputs."
+          "\(part.path): of a job with other inputs (\(header.inputs ?? 0) of them, and \(headers[0].inputs ?? 0) of the first part); do the parts again on the same inputs."
         )
       }
-      (other.shard, other.inputs) = (nil, nil)
-      guard other.jsonLine == head.jsonLine else {
+      guard header.part(nil, of: 0).jsonLine == head.jsonLine else {
         throw CommandError(
           "\(part.path): made by another canonicalizer, or moved in another way, than the first part."
         )
       }
     }
     var images = 0
-    try Manifest.write(path) { put in
+    try writeLines(to: path) { put in
       try put([head.jsonLine])
       var last: [UInt8]?
       try SortedLines.merge(parts) { line, name in
@@ -128,16 +129,10 @@ struct Merge: ParsableCommand {
         (try? JSONDecoder().decode(String.self, from: Data(line))).map { Array($0.utf8) }
       }
     }
-    try Manifest.write(paths[0]) { put in
+    try writeLines(to: paths[0]) { put in
       if let mark = parts.first?.first { try put([String(decoding: mark, as: UTF8.self)]) }
       try SortedLines.merge(parts) { line, _ in try put([String(decoding: line, as: UTF8.self)]) }
     }
-  }
-
-  /// The name of the file that a line of a manifest is about.
-  private static func fileName(_ line: [UInt8]) -> [UInt8]? {
-    struct Entry: Decodable { var file: String }
-    return (try? JSONDecoder().decode(Entry.self, from: Data(line))).map { Array($0.file.utf8) }
   }
 }
 

@@ -114,6 +114,33 @@ func prepareFolder(_ path: String) throws {
   }
 }
 
+/// Replaces a file of lines as a whole, which are written as they come.
+func writeLines(
+  to path: String, _ lines: (_ put: ([String]) throws -> Void) throws -> Void
+) throws {
+  try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") as any Error }) {
+    temporary in
+    guard FileManager.default.createFile(atPath: temporary, contents: nil),
+      let handle = FileHandle(forWritingAtPath: temporary)
+    else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
+    var text = ""
+    func flush() throws {
+      do { try handle.write(contentsOf: Data(text.utf8)) } catch {
+        throw CommandError("\(path) cannot be written; check the free space.")
+      }
+      text = ""
+    }
+    try lines { lines in
+      for line in lines { text += line + "\n" }
+      if text.utf8.count > 1 << 16 { try flush() }
+    }
+    try flush()
+    guard (try? handle.close()) != nil else {
+      throw CommandError("\(path) cannot be written; check the free space.")
+    }
+  }
+}
+
 /// Ctrl-C and a request to end, which commands answer between two images.
 enum Interruption {
   private static let signal = Atomic<Int32>(0)

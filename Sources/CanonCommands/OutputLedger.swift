@@ -30,11 +30,9 @@ final class OutputLedger: Sendable {
 
   init(folder: String, _ shard: Shard? = nil) {
     (self.folder, path) = (folder, Self.path(in: folder, shard))
-    let paths =
-      [Self.path(in: folder, nil)]
-      + Shard.written(in: folder).map {
-        Self.path(in: folder, $0)
-      }
+    // Whoever holds a folder alone has no parts beside.
+    let parts = shard == nil ? [] : Shard.written(in: folder)
+    let paths = ([nil] + parts.map { $0 as Shard? }).map { Self.path(in: folder, $0) }
     let listed = paths.map { path -> Set<[UInt8]>? in
       let bytes = Files.isRegular(path) ? Files.bytes(of: path) : nil
       return bytes.flatMap { $0.starts(with: Self.mark.utf8) ? Set(Self.names(in: $0)) : nil }

@@ -95,9 +95,7 @@ struct Predict: ParsableCommand {
 
   func run() throws {
     common.apply()
-    if data == "-" && ImageFolder.isStandardInputEmpty {
-      return note("Standard input names no file: there is nothing to do.")
-    }
+    if namesNothing(data) { return }
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()
     if let model = made as? OrbitModel { return try predict(model) }
@@ -143,8 +141,8 @@ struct Predict: ParsableCommand {
       source.folder == nil
       ? nil : try canonical.map { try OutputFolder($0, apartFrom: data, source, shard: shard) }
     let least = file.figures[Calibrate.figure]
-    var header = Manifest.Header(canonicalizer: self.model, pictures, minMargin: least)
-    (header.shard, header.inputs) = (shard, shard == nil ? nil : whole.names.count)
+    let header = Manifest.Header(canonicalizer: self.model, pictures, minMargin: least)
+      .part(shard, of: whole.names.count)
     let inputs = source.folder ?? data
     let manifest = try forms.map { try ManifestWriter($0, header, of: source.names, in: inputs) }
     let format = json ? Format.json : self.format

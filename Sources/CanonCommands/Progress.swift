@@ -19,6 +19,16 @@ struct Progress {
     self.isQuiet = isQuiet
   }
 
+  /// Of a job that goes on where it was stopped, which is said.
+  ///
+  /// `out`: Where its outputs are.
+  init(total: Int, unit: String, goingOnAt done: Int, in out: String, isQuiet: Bool) {
+    if done > 0 && !isQuiet {
+      note("\(out): going on with a job that was stopped; \(done) of \(total) \(unit) are done.")
+    }
+    self.init(total: total, unit: unit, from: done, isQuiet: isQuiet)
+  }
+
   /// Shows that `done` of the total are done, not more often than is useful.
   mutating func update(_ done: Int, _ remark: String = "") {
     guard !isQuiet else { return }

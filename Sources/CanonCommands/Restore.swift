@@ -35,7 +35,7 @@ struct Restore: ParsableCommand {
     let shard = try shards.shard()
     var failures = Failures(ImageDomain().noun)
     Interruption.watch()
-    let archives = out.lowercased().hasSuffix(".tar") ? [] : ImageFolder.archives(in: folder)
+    let archives = ArchiveJob<Restored>.archives(in: folder, to: out)
     let total: Restored
     if archives.isEmpty {
       total = try restore(folder, to: out, shard: shard, &failures)
@@ -99,16 +99,11 @@ struct Restore: ParsableCommand {
     try journal.forEach { isExact in
       made.add(Restored(count: 1, exact: isExact.elementsEqual("true".utf8) ? 1 : 0))
     }
-    if made.count > 0 && !common.quiet && report == nil {
-      note(
-        "\(out): going on with a job that was stopped; \(made.count) of \(names.count) images are done."
-      )
-    }
     let failed = failures.count
     var progress = Progress(
-      total: names.count, unit: "images", from: made.count,
+      total: names.count, unit: "images", goingOnAt: made.count, in: out,
       isQuiet: common.quiet || report != nil)
-    let left = names.filter { !journal.done.contains(Array($0.utf8)) }
+    let left = names.filter { !journal.isDone($0) }
     try ImageFolder(path: folder, files: left).forEachLot { items in
       var (done, errors): ([(name: String, file: String, isExact: Bool)], [any Error]) = ([], [])
       for item in items {

@@ -20,6 +20,13 @@ func noteUnread(_ source: any InputSource, in path: String) {
       + names.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
 }
 
+/// Whether a path stands for a list on standard input that names no file, which is no error, and said.
+func namesNothing(_ path: String) -> Bool {
+  guard path == "-" && ImageFolder.isStandardInputEmpty else { return false }
+  note("Standard input names no file: there is nothing to do.")
+  return true
+}
+
 /// Flags that every command has.
 struct CommonOptions: ParsableArguments {
   @Option(help: "How many threads to use; results do not depend on it.")
