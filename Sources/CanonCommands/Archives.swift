@@ -18,8 +18,11 @@ protocol Tally: Codable {
 /// within the one that it was at.
 struct ArchiveJob<Total: Tally> {
   let folder, out: String
-  /// The archives of this job, or of this part of it.
-  let names: [String]
+  /// The part of a job that this is.
+  let part: JobPart?
+  /// The archives of it, and where they stand among those of the whole job.
+  private let names: [String]
+  private let places: [Int]
   private let lock: FolderLock
   private let journal: Journal
   private(set) var total = Total()
@@ -31,10 +34,9 @@ struct ArchiveJob<Total: Tally> {
 
   /// - Parameters:
   ///   - archives: Their names in the folder.
-  ///   - job: What outputs follow from, inputs aside.
   /// - Throws: `CommandError` where inputs and outputs would mix, or somebody else writes there.
   init(
-    _ archives: [String], in folder: String, to out: String, _ job: [String: String],
+    _ archives: [String], in folder: String, to out: String, _ job: JobDescription,
     shard: Shard?
   ) throws {
     guard !Place(out).overlaps(Place(folder)) else {
@@ -44,14 +46,18 @@ struct ArchiveJob<Total: Tally> {
     }
     try prepareFolder(out)
     (self.folder, self.out) = (folder, out)
-    lock = try OutputFolder.hold(out, shard)
-    names = shard?.some(of: archives) ?? archives
+    lock = try OwnFile.hold(out, shard)
+    places = shard?.places(in: archives) ?? Array(archives.indices)
+    names = places.map { archives[$0] }
+    part = shard.map { JobPart($0, of: archives, job) }
     journal = try Journal(out, job, inputs: folder, names: names, shard: shard)
     Files.removePartials(in: out)
   }
 
-  /// The archives that were done before.
-  var done: [String] { names.filter(journal.isDone) }
+  /// Names each archive that is done, with its place among those of the whole job.
+  func forEachDone(_ body: (_ place: Int, _ name: String) throws -> Void) throws {
+    try journal.forEach { n, _ in try body(places[n], names[n]) }
+  }
 
   /// Does each archive that is not done yet.
   ///
@@ -64,26 +70,40 @@ struct ArchiveJob<Total: Tally> {
       _ name: String, _ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void
     ) throws -> Total
   ) throws -> [any Error] {
-    try journal.forEach { bytes in
+    try journal.forEach { _, bytes in
       if let done = try? JSONDecoder().decode(Total.self, from: Data(bytes)) { total.add(done) }
     }
     var (errors, done): ([any Error], Int) = ([], journal.doneCount)
     var progress = Progress(
       total: names.count, unit: "archives", goingOnAt: done, in: out, isQuiet: isQuiet)
-    for name in names where !journal.isDone(name) {
+    for name in journal.left.map({ names[$0] }) {
       do {
         let made = try each(name, "\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
           progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")
         }
         total.add(made)
         try journal.append([(name, name, made.jsonLine)])
-      } catch let error as DatasetError { errors.append(error) }
+      } catch let error as DatasetError {
+        errors.append(error)
+        if FileManager.default.fileExists(atPath: "\(out)/\(name)") {
+          note("Note: \(out)/\(name) is of an earlier run; it stays, and is not counted.")
+        }
+      }
       done += 1
       progress.update(done, "\(total.count) images")
     }
     return errors
   }
 
-  /// Removes the journal: all is at its place.
-  func finish() { journal.remove() }
+  /// Writes the list by which `merge` knows a part that has no manifest.
+  func list() {
+    guard let part else { return }
+    let ledger = OutputLedger(folder: out, part.shard)
+    ledger.finish(part)
+  }
+
+  /// Removes the journal where all is at its place; where some archives could not be read the next run does these alone.
+  func finish(isComplete: Bool) {
+    if isComplete { journal.remove() }
+  }
 }

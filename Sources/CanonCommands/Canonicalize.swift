@@ -83,9 +83,8 @@ struct Canonicalize: ParsableCommand {
     let choice = try CanonicalizerChoice(canonicalizer, group: group)
     let shard = try shards.shard()
     var job = CanonicalizeJob(
-      choice: choice, pictures: pictures, least: minMargin ?? choice.minMargin,
-      quarterTurns: quarterTurns, json: json, isQuiet: common.quiet,
-      failures: Failures(choice.domain.noun))
+      choice, pictures, least: minMargin ?? choice.minMargin, quarterTurns: quarterTurns,
+      json: json, isQuiet: common.quiet)
     Interruption.watch()
     let archives = ArchiveJob<Canonicalized>.archives(in: folder, to: out)
     let total: Canonicalized

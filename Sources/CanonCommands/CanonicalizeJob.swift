@@ -64,19 +64,23 @@ struct CanonicalizeJob {
   let isQuiet: Bool
   var failures: Failures
 
-  private var header: Manifest.Header {
-    Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least)
-  }
+  private let header: Manifest.Header
 
-  /// What outputs follow from, inputs and the manifest's header aside.
-  private func job(on folder: String) -> [String: String] {
-    [
-      "command": "canonicalize", "version": Canon.configuration.version,
-      "inputs": Files.real(folder) ?? folder,
-      "model": choice.loaded.flatMap { FileStamp(of: $0.file.path)?.jsonLine } ?? "",
-      "quarterTurns": "\(quarterTurns)", "trim": "\(pictures.trim)",
-      "jpeg": pictures.jpeg.map { "\($0)" } ?? "",
-    ]
+  /// What outputs follow from.
+  private let description: JobDescription
+
+  init(
+    _ choice: CanonicalizerChoice, _ pictures: PictureOptions, least: Double?, quarterTurns: Bool,
+    json: Bool, isQuiet: Bool
+  ) {
+    (self.choice, self.pictures, self.least) = (choice, pictures, least)
+    (self.quarterTurns, self.json, self.isQuiet) = (quarterTurns, json, isQuiet)
+    failures = Failures(choice.domain.noun)
+    let header = Manifest.Header(canonicalizer: choice.name, pictures, minMargin: least)
+    description = JobDescription(
+      "canonicalize", header, pictures, model: choice.loaded?.file.path,
+      ["quarterTurns": "\(quarterTurns)"])
+    self.header = header
   }
 
   /// Brings the images at a path into canonical pose, those that are not done yet.
@@ -92,11 +96,12 @@ struct CanonicalizeJob {
         "\(input) holds \(choice.domain.noun.many), which have no files of their own: "
           + "`canon predict` writes their canonical forms with --canonical.")
     }
-    let source = shard.map { whole.selecting($0.places(in: whole.names)) } ?? whole
-    let place = try OutputFolder(out, apartFrom: input, source, shard: shard)
-    let manifest = try ManifestWriter(
-      place, header.part(shard, of: whole.names.count), of: source.names, in: from,
-      job: job(on: from))
+    let places = shard?.places(in: whole.names)
+    let source = places.map(whole.selecting) ?? whole
+    let place = try OutputFolder(
+      out, apartFrom: input, source, description,
+      part: shard.map { JobPart($0, of: whole.names, description) })
+    let manifest = try ManifestWriter(place, header, of: source.names, places)
     if shard.isFirst {
       noteUnread(whole, in: input)
       failures.report(whole.errors)
@@ -109,7 +114,7 @@ struct CanonicalizeJob {
       made.add([entry])
       if printsRows { try emit(entry.jsonLine) }
     }
-    let left = source.selecting(manifest.left(of: source.names))
+    let left = source.selecting(place.journal.left)
     let total = source.names.count
     let failed = failures.count
     var progress = Progress(
@@ -136,9 +141,7 @@ struct CanonicalizeJob {
       try Interruption.check(
         "\(made.count) of \(total) images are done; run it again for the others.")
     }
-    try manifest.finish()
-    try place.finish()
-    manifest.close()
+    try place.finish(manifest.finish)
     return made
   }
 
@@ -146,18 +149,17 @@ struct CanonicalizeJob {
   mutating func run(
     _ archives: [String], in folder: String, to out: String, shard: Shard?
   ) throws -> Canonicalized {
-    var about = job(on: folder)
-    about["manifest"] = header.jsonLine
-    var job = try ArchiveJob<Canonicalized>(archives, in: folder, to: out, about, shard: shard)
-    let path = Manifest.path(in: out, shard)
+    var job = try ArchiveJob<Canonicalized>(
+      archives, in: folder, to: out, description, shard: shard)
+    let path = OwnFile.manifest.path(in: out, shard)
     try Manifest.remove(path)
-    func rows(of name: String, _ put: ([String]) throws -> Void) throws {
+    func rows(of name: String, _ put: (String) throws -> Void) throws {
       try Manifest.forEach(inArchive: "\(out)/\(name)", named: name, put)
     }
     func print(_ name: String) throws {
-      if json { try rows(of: name) { try emit($0[0]) } }
+      if json { try rows(of: name, emit) }
     }
-    for name in job.done { try print(name) }
+    try job.forEachDone { _, name in try print(name) }
     let errors = try job.run(isQuiet: isQuiet) { name, input, output, report in
       var made = try run(from: input, to: output, report: report)
       made.archives = 1
@@ -166,10 +168,12 @@ struct CanonicalizeJob {
     }
     failures.report(errors)
     try writeLines(to: path) { put in
-      try put([header.part(shard, of: archives.count).jsonLine])
-      for name in job.names { try rows(of: name, put) }
+      try put([header.of(job.part).jsonLine])
+      try job.forEachDone { place, name in
+        try rows(of: name) { try put([PartRow.line(of: $0, at: shard == nil ? nil : place)]) }
+      }
     }
-    if errors.isEmpty { job.finish() }
+    job.finish(isComplete: errors.isEmpty)
     return job.total
   }
 }

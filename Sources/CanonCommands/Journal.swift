@@ -1,4 +1,6 @@
+import Datasets
 import Foundation
+import Synchronization
 import TensorCore
 
 /// What a job has done so far, kept beside its outputs: a job that was stopped, in whatever way, goes on where it was.
@@ -6,9 +8,9 @@ import TensorCore
 /// First a line that says what the job is, then one for each input that is done, written when its output has its name: of which
 /// files, and, behind a tab, what is said of it, both in JSON. An input counts as done while it and its output are the files that
 /// they were. The journal is removed when the job is at its end.
-final class Journal {
+final class Journal: Sendable {
   /// An input that is done.
-  struct Line: Codable {
+  private struct Line: Codable {
     /// The name of the input.
     let name: String
     /// Missing where it was gone when its output was there.
@@ -18,83 +20,105 @@ final class Journal {
     let output: FileStamp?
   }
 
-  private let path: String
-  private let inputs: String?
-  private let outputs: String
-  private let handle: FileHandle
-  /// The inputs that were done before, by their bytes, with the places of their lines.
-  private var lines: [[UInt8]: Int] = [:]
-  /// The places of lines that no longer hold: of inputs, or outputs, that have changed since or are none any more.
-  private var stale: Set<Int> = []
-
-  static func path(in folder: String, _ shard: Shard?) -> String {
-    "\(folder)/\(shard.fileName(".canon-journal", ".jsonl"))"
+  private struct State {
+    /// Where the line of each input begins, in bytes; `nil` of what is not done.
+    var places: [Int?]
+    var doneCount = 0
+    /// The input that may be done next: inputs are done in their order.
+    var next = 0
+    var length = 0
   }
+
+  /// What each journal begins with.
+  private static let mark = "canon journal 1: "
+  /// What stands between the two parts of a line: within JSON it is spelled otherwise.
+  private static let tab: UInt8 = 0x09
+
+  private let path: String
+  private let inputs: String
+  private let outputs: String
+  private let names: [String]
+  private let handle: FileHandle
+  private let state: Mutex<State>
+  /// The outputs of what was done before, by the bytes of their names.
+  let files: Set<[UInt8]>
+  /// Whether the job goes on, and does not begin anew.
+  let goesOn: Bool
 
   /// Opens the journal of a folder's job, or begins it anew where it is of another one.
   ///
   /// - Parameters:
   ///   - folder: The folder of outputs, held by this command.
-  ///   - job: What outputs follow from, inputs aside; `nil` for a job that is always done from the beginning.
   ///   - inputs: The folder of inputs.
   ///   - names: The inputs there.
-  /// - Throws: `CommandError` where it cannot be written, or another command does this shard.
+  /// - Throws: `CommandError` where it cannot be written, another command does this part, or something else has its name.
   init(
-    _ folder: String, _ job: [String: String]?, inputs: String?, names: [String], shard: Shard?
+    _ folder: String, _ job: JobDescription, inputs: String, names: [String], shard: Shard?
   ) throws {
-    path = Journal.path(in: folder, shard)
-    (self.inputs, outputs) = (inputs, folder)
-    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    path = OwnFile.journal.path(in: folder, shard)
+    (self.inputs, outputs, self.names) = (inputs, folder, names)
+    // What a link leads to is not written, and a FIFO not waited for.
+    let descriptor = unsafe open(
+      path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else {
-      throw CommandError("\(path) cannot be written; check the folder's permission.")
+      throw [ELOOP, EISDIR, ENXIO].contains(errno)
+        ? Journal.foreign(path)
+        : CommandError("\(path) cannot be written; check the folder's permission.")
     }
     handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      throw Journal.foreign(path)
+    }
+    let (mark, begin) = (Array(Journal.mark.utf8), Files.prefix(of: path, Journal.mark.utf8.count))
+    guard mark.starts(with: begin) else { throw Journal.foreign(path) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
       throw CommandError(
         "\(folder): this part of it is being written by another command; wait, or name another.")
     }
-    let head = job.map { Array($0.jsonLine.utf8) }
-    let length = head.flatMap { known($0, names) } ?? 0
-    guard ftruncate(descriptor, length) == 0, (try? handle.seekToEnd()) != nil else {
-      throw failure
-    }
-    if length == 0 { try write([head.map { String(decoding: $0, as: UTF8.self) } ?? "{}"]) }
+    let head = Journal.mark + job.text
+    let known =
+      job.goesOn
+      ? Journal.known(path, head, names: names, inputs: inputs, outputs: folder) : nil
+    (files, goesOn) = (known?.files ?? [], known != nil)
+    state = Mutex(known?.state ?? State(places: Array(repeating: nil, count: names.count)))
+    guard ftruncate(descriptor, known?.state.length ?? 0) == 0, (try? handle.seekToEnd()) != nil
+    else { throw failure }
+    if !goesOn { try state.withLock { try write([head], &$0) } }
+  }
+
+  private static func foreign(_ path: String) -> CommandError {
+    CommandError("\(path) is there, and canon did not write it; remove it, or name another folder.")
   }
 
   private var failure: CommandError {
     CommandError("\(path) cannot be written; check the free space.")
   }
 
-  /// Reads what is done.
-  ///
-  /// - Returns: How much of the journal is whole; `nil` where it is none of this job.
-  private func known(_ head: [UInt8], _ names: [String]) -> Int? {
-    let names = Set(names.map { Array($0.utf8) })
-    guard let lines = Lines(of: path), lines.next() == head, lines.isWhole else { return nil }
-    var length = lines.offset
-    while let bytes = lines.next(), lines.isWhole, let line = Journal.line(bytes) {
-      let (place, name) = (length, Array(line.name.utf8))
-      length = lines.offset
-      // Of several lines of one input the last one counts.
-      if let before = self.lines.removeValue(forKey: name) { stale.insert(before) }
-      if names.contains(name), let input = line.input, input == stamp(line.name),
-        let output = line.output, output == FileStamp(of: "\(outputs)/\(line.file)")
-      {
-        self.lines[name] = place
-      } else {
-        stale.insert(place)
-      }
+  /// Reads what is done; `nil` where the journal is none of this job.
+  private static func known(
+    _ path: String, _ head: String, names: [String], inputs: String, outputs: String
+  ) -> (state: State, files: Set<[UInt8]>)? {
+    guard let lines = Lines(of: path), lines.next() == Array(head.utf8), lines.isWhole else {
+      return nil
     }
-    return length
+    let numbers = Dictionary(
+      names.enumerated().map { (Array($1.utf8), $0) }, uniquingKeysWith: { first, _ in first })
+    var state = State(places: Array(repeating: nil, count: names.count), length: lines.offset)
+    var files: [Int: String] = [:]
+    while let bytes = lines.next(), lines.isWhole, let line = line(bytes) {
+      defer { state.length = lines.offset }
+      guard let n = numbers[Array(line.name.utf8)] else { continue }
+      // Of several lines of one input the last one counts.
+      let isDone =
+        line.input != nil && line.input == FileStamp(of: "\(inputs)/\(line.name)")
+        && line.output != nil && line.output == FileStamp(of: "\(outputs)/\(line.file)")
+      state.places[n] = isDone ? state.length : nil
+      files[n] = isDone ? line.file : nil
+    }
+    state.doneCount = files.count
+    return (state, Set(files.values.map { Array($0.utf8) }))
   }
-
-  /// How many inputs were done before.
-  var doneCount: Int { lines.count }
-
-  /// Whether an input was done before.
-  func isDone(_ name: String) -> Bool { lines[Array(name.utf8)] != nil }
-
-  private func stamp(_ name: String) -> FileStamp? { FileStamp(of: "\(inputs ?? ".")/\(name)") }
 
   private static func line(_ bytes: [UInt8]) -> Line? {
     bytes.firstIndex(of: tab).flatMap {
@@ -102,34 +126,53 @@ final class Journal {
     }
   }
 
-  /// What stands between the two parts of a line: within JSON it is spelled otherwise.
-  private static let tab: UInt8 = 0x09
+  /// How many inputs are done.
+  var doneCount: Int { state.withLock(\.doneCount) }
 
-  /// Writes down that inputs are done: of each its name, what was made of it, and what is said of it, in a line of JSON.
+  /// The inputs that are not done, by their places.
+  var left: [Int] { state.withLock { state in names.indices.filter { state.places[$0] == nil } } }
+
+  /// Writes down that inputs are done, in their order: of each its name, what was made of it, and what is said of it, in a
+  /// line of JSON.
   func append(_ items: [(name: String, file: String, entry: String)]) throws {
     let lines = jsonLines(
       items.map {
         Line(
-          name: $0.name, input: stamp($0.name), file: $0.file,
+          name: $0.name, input: FileStamp(of: "\(inputs)/\($0.name)"), file: $0.file,
           output: FileStamp(of: "\(outputs)/\($0.file)"))
       })
-    try write(zip(lines, items).map { "\($0)\t\($1.entry)" })
+    try state.withLock { state in
+      var length = state.length
+      let texts = zip(lines, items).map { "\($0)\t\($1.entry)" }
+      for (text, item) in zip(texts, items) {
+        let place = (state.next..<names.count).first {
+          state.places[$0] == nil && names[$0].isSameName(as: item.name)
+        }
+        guard let place else { preconditionFailure("\(item.name) is no input that comes next") }
+        (state.next, state.places[place]) = (place, length)
+        length += text.utf8.count + 1
+      }
+      state.doneCount += items.count
+      try write(texts, &state)
+    }
   }
 
-  private func write(_ lines: [String]) throws {
-    let text = lines.map { $0 + "\n" }.joined()
-    do { try handle.write(contentsOf: Data(text.utf8)) } catch { throw failure }
+  private func write(_ lines: [String], _ state: inout State) throws {
+    let text = Data(lines.map { $0 + "\n" }.joined().utf8)
+    do { try handle.write(contentsOf: text) } catch { throw failure }
+    state.length += text.count
   }
 
-  /// Looks at what is said of each input that is done, in the order in which they were; nothing of it is kept.
-  func forEach(_ body: ([UInt8]) throws -> Void) throws {
-    guard let lines = Lines(of: path), lines.next() != nil else { throw failure }
-    var place = lines.offset
-    while let bytes = lines.next() {
-      defer { place = lines.offset }
-      guard !stale.contains(place) else { continue }
-      guard let tab = bytes.firstIndex(of: Journal.tab) else { throw failure }
-      try body(Array(bytes[(tab + 1)...]))
+  /// Looks at what is said of each input that is done, in their order; nothing of it is kept.
+  func forEach(_ body: (_ input: Int, _ entry: [UInt8]) throws -> Void) throws {
+    guard let lines = Lines(of: path) else { throw failure }
+    for (n, place) in state.withLock(\.places).enumerated() {
+      guard let place else { continue }
+      lines.seek(to: place)
+      guard let bytes = lines.next(), let tab = bytes.firstIndex(of: Journal.tab) else {
+        throw failure
+      }
+      try body(n, Array(bytes[(tab + 1)...]))
     }
   }
 

@@ -1,4 +1,5 @@
 import Canonicalization
+import Datasets
 import Foundation
 import Images
 import Symmetry
@@ -17,9 +18,8 @@ struct Manifest {
     var background: String?
     /// Below which margin images were left as they were.
     var minMargin: Double?
-    /// Which part of a job it is of, and how many inputs the whole has, until `canon merge`.
-    var shard: Shard?
-    var inputs: Int?
+    /// Which part of which job it is of, until `canon merge`.
+    var part: JobPart?
 
     init(canonicalizer: String, _ options: PictureOptions, minMargin: Double? = nil) {
       (self.canonicalizer, self.minMargin) = (canonicalizer, minMargin)
@@ -28,10 +28,10 @@ struct Manifest {
       background = options.background
     }
 
-    /// The same of a part of a job on so many inputs; as it is where the job is in one part.
-    func part(_ shard: Shard?, of inputs: Int) -> Header {
+    /// The same of a part of a job; of a whole where there is none.
+    func of(_ part: JobPart?) -> Header {
       var header = self
-      (header.shard, header.inputs) = (shard, shard == nil ? nil : inputs)
+      header.part = part
       return header
     }
 
@@ -102,10 +102,8 @@ struct Manifest {
 
   let header: Header
   let images: [Entry]
-
-  static func path(in folder: String, _ shard: Shard? = nil) -> String {
-    "\(folder)/\(shard.fileName("manifest", ".jsonl"))"
-  }
+  /// Of what it was read from.
+  let fingerprint: String
 
   /// Reads its lines, and those of journals, in which numbers need not be finite.
   static let decoder = {
@@ -117,34 +115,44 @@ struct Manifest {
 
   /// The files that the manifest of a folder lists, whatever else is wrong with it.
   static func files(in folder: String) -> [String] {
-    guard Files.isRegular(path(in: folder)),
-      let data = FileManager.default.contents(atPath: path(in: folder))
-    else { return [] }
-    return data.split(separator: 0x0A).compactMap(fileName)
+    let path = OwnFile.manifest.path(in: folder)
+    guard Files.isRegular(path), let data = FileManager.default.contents(atPath: path) else {
+      return []
+    }
+    struct Line: Decodable { var file: String }
+    return data.split(separator: 0x0A).compactMap {
+      try? JSONDecoder().decode(Line.self, from: $0).file
+    }
   }
 
-  /// The file that a line is about, whatever else is wrong with it.
-  static func fileName(of line: Data) -> String? {
-    struct Line: Decodable { var file: String }
-    return try? JSONDecoder().decode(Line.self, from: line).file
+  /// Whether canon has written what is at a path, or nothing is there.
+  static func isOne(_ path: String) -> Bool {
+    guard Files.isRegular(path) else { return !FileManager.default.fileExists(atPath: path) }
+    struct Line: Decodable { var format: String }
+    let line = Lines(of: path)?.next().flatMap {
+      try? JSONDecoder().decode(Line.self, from: Data($0))
+    }
+    return line?.format.hasPrefix("canon manifest") == true
   }
 
   /// Reads a manifest.
   ///
-  /// - Throws: `CommandError`, naming the line.
-  init(folder: String) throws {
-    let path = Manifest.path(in: folder)
+  /// - Throws: `DatasetError`, naming the line.
+  init(folder: String) throws(DatasetError) {
+    let path = OwnFile.manifest.path(in: folder)
     let content =
       TarArchive.isArchive(folder)
-      ? (try? TarArchive(path: folder))?.bytes(of: "manifest.jsonl").map { Data($0) }
+      ? (try? TarArchive(path: folder))?.bytes(of: OwnFile.manifest.name()).map { Data($0) }
       : Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
     guard let data = content else {
-      throw CommandError(
-        "\(path) cannot be read; give a folder or archive that `canon canonicalize` has written to its end."
-      )
+      throw .unreadable(
+        path: path,
+        reason: "a folder, or archive, that `canon canonicalize` has written to its end has one")
     }
-    func failure(_ line: Int, _ reason: String) -> CommandError {
-      CommandError("\(path), line \(line): \(reason); write it anew with `canon canonicalize`.")
+    func failure(_ line: Int, _ reason: String) -> DatasetError {
+      .malformed(
+        path: "\(path), line \(line),",
+        reason: "\(reason); write it anew with `canon canonicalize`")
     }
     func decode<Value: Decodable>(_ line: Data, _ type: Value.Type) -> Value? {
       try? Manifest.decoder.decode(type, from: line.last == 0x0D ? line.dropLast() : line)
@@ -169,118 +177,8 @@ struct Manifest {
       entries.append(entry)
     }
     guard !entries.isEmpty else { throw failure(1, "it names no image") }
-    self.header = header
-    images = entries
-  }
-}
-
-/// Writes a manifest when all is done, from the journal of what was.
-///
-/// Without `finish` there is none: a manifest never describes other images than those beside it. What an earlier one says of
-/// images that are not written now stays.
-final class ManifestWriter {
-  /// One image that was written, and the input that it was made of.
-  typealias Item = (name: String, entry: Manifest.Entry)
-
-  private let path: String
-  private let header: Manifest.Header
-  private let journal: Journal
-  /// Of an earlier run.
-  let others: [Manifest.Entry]
-
-  /// - Parameters:
-  ///   - names: Of the inputs whose images are written.
-  ///   - inputs: Their folder.
-  ///   - job: What, beside the header, images follow from; `nil` where all is done from the beginning, whatever was done before.
-  /// - Throws: `CommandError`, also where an earlier manifest moves images in another way.
-  init(
-    _ folder: OutputFolder, _ header: Manifest.Header, of names: [String], in inputs: String,
-    job: [String: String]? = nil
-  ) throws {
-    let path = Manifest.path(in: folder.path, folder.shard)
-    (self.path, self.header) = (path, header)
-    let written = Set(names.flatMap(OutputFolder.fileNames).map { Array($0.utf8) })
-    let earlier =
-      folder.shard == nil && Files.isRegular(path) ? try? Manifest(folder: folder.path) : nil
-    let others = (earlier?.images ?? []).filter { entry in
-      let file = "\(folder.path)/\(entry.file)"
-      return !written.contains(Array(entry.file.utf8))
-        && (Files.isRegular(file) || entry.pages != nil && Files.isRegular(Files.parent(of: file)))
-    }
-    self.others = others
-    if let earlier, !others.isEmpty, !earlier.header.moves(as: header) {
-      throw CommandError(
-        "\(folder.path) holds \(others.count) other \(others.count == 1 ? "image" : "images") of a command with another canvas, background or "
-          + "interpolation, and one manifest has one of each; name another folder.")
-    }
-    try Manifest.remove(path)
-    if let earlier, !others.isEmpty {
-      try writeLines(to: path) { put in
-        try put([earlier.header.jsonLine] + jsonLines(others))
-      }
-    }
-    let about = job.map { $0.merging(["manifest": header.jsonLine]) { $1 } }
-    journal = try Journal(folder.path, about, inputs: inputs, names: names, shard: folder.shard)
-  }
-
-  /// Which of the inputs are still to be done, by their places.
-  func left(of names: [String]) -> [Int] {
-    names.indices.filter { !journal.isDone(names[$0]) }
-  }
-
-  /// Hands over what was done before, one by one.
-  func takeDone(_ use: (Manifest.Entry) throws -> Void) throws {
-    try journal.forEach { bytes in
-      guard let entry = try? Manifest.decoder.decode(Manifest.Entry.self, from: Data(bytes)) else {
-        return
-      }
-      try use(entry)
-    }
-  }
-
-  /// Writes down some images, which are there.
-  func append(_ items: [Item]) throws {
-    let lines = jsonLines(items.map(\.entry))
-    try journal.append(zip(items, lines).map { ($0.name, $0.entry.file, $1) })
-  }
-
-  /// Writes the manifest.
-  func finish() throws {
-    try writeLines(to: path) { put in
-      try put([header.jsonLine])
-      try journal.forEach { try put([String(decoding: $0, as: UTF8.self)]) }
-      try put(jsonLines(others))
-    }
-  }
-
-  /// Forgets how far the job came: all that it makes is at its place.
-  func close() { journal.remove() }
-}
-
-extension Manifest {
-  /// Removes the manifest of an earlier run, if one is there.
-  static func remove(_ path: String) throws(CommandError) {
-    guard unsafe unlink(path) == 0 || errno == ENOENT else {
-      throw CommandError("\(path), of an earlier run, cannot be removed; check its permission.")
-    }
-  }
-
-  /// Hands on the lines of an archive's manifest, with the archive's name before each file's.
-  static func forEach(
-    inArchive path: String, named name: String, _ put: ([String]) throws -> Void
-  ) throws {
-    // What could not be read has none.
-    guard let bytes = (try? TarArchive(path: path))?.bytes(of: "manifest.jsonl") else { return }
-    // Within a text of JSON quotes are spelled otherwise.
-    let (key, above) = (
-      Array("\"file\":\"".utf8), Array("\(name)/".jsonLine.utf8.dropFirst().dropLast())
-    )
-    for line in bytes.split(separator: 0x0A).dropFirst() {
-      guard let place = line.firstRange(of: key)?.upperBound else {
-        throw CommandError(
-          "\(path): its manifest has a line without a file; remove it, and run it again.")
-      }
-      try put([String(decoding: line[..<place] + above + line[place...], as: UTF8.self)])
-    }
+    var print = Fingerprint()
+    print.add(data)
+    (self.header, images, fingerprint) = (header, entries, print.text)
   }
 }

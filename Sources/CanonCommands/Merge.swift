@@ -34,151 +34,149 @@ struct Merge: ParsableCommand {
       throw CommandError("\(folder) is being written by another command; wait for it.")
     }
     defer { withExtendedLifetime(lock) {} }
-    let shards = Shard.written(in: folder).sorted { $0.index < $1.index }
-    let path = Manifest.path(in: folder)
-    guard let count = shards.first?.count else {
-      throw CommandError(
-        FileManager.default.fileExists(atPath: path)
-          ? "\(folder) has one manifest already."
-          : "\(folder) holds no part of a job (--shard).")
-    }
-    // A merge that was stopped has its manifest, and only removes what is left.
-    var images: Int?
-    if !FileManager.default.fileExists(atPath: path) {
-      images = try merge(shards, count, to: path)
-      try mergeLedgers(shards)
-    }
-    for shard in shards {
-      for path in [Manifest.path(in: folder, shard), OutputLedger.path(in: folder, shard)] {
-        unsafe unlink(path)
+    let (path, merged) = (OwnFile.manifest.path(in: folder), "\(folder)/\(OwnFile.merged)")
+    let shards = OwnFile.shards(in: folder)
+    if !FileManager.default.fileExists(atPath: merged) {
+      guard !shards.isEmpty else {
+        throw CommandError(
+          FileManager.default.fileExists(atPath: path)
+            ? "\(folder) has one manifest already."
+            : "\(folder) holds no part of a job (--shard).")
       }
+      guard !FileManager.default.fileExists(atPath: path) else {
+        throw CommandError(
+          "\(path) is there beside the parts, and is none of them; move it, or copy the parts into a folder of their own."
+        )
+      }
+      try merge(shards, to: merged)
     }
-    if json { return try emit(["images": images ?? 0, "parts": count].jsonLine) }
+    // From here on nothing is lost, wherever it is stopped: what has been joined is there, and is only put in order.
+    try mergeLedgers(shards)
+    for shard in shards {
+      for file in OwnFile.allCases { unsafe unlink(file.path(in: folder, shard)) }
+    }
+    let (images, count) = (try end(merged, as: path), shards.first?.count)
+    if json { return try emit(Summary(images: images ?? 0, parts: count).jsonLine) }
+    let parts = count.map { "\($0) \($0 == 1 ? "part" : "parts")" } ?? "all parts"
     try emit(
-      images.map { "\($0) \($0 == 1 ? "image" : "images") of \(count) parts in \(path)." }
-        ?? "\(folder) is complete, in \(count) \(count == 1 ? "part" : "parts").")
+      images.map { "\($0) \($0 == 1 ? "image" : "images") of \(parts) in \(path)." }
+        ?? "\(folder) is complete, in \(parts).")
   }
 
-  /// - Returns: How many images the parts' manifests have; `nil` where they have none.
-  private func merge(_ shards: [Shard], _ count: Int, to path: String) throws -> Int? {
-    func list(_ shards: [String]) -> String {
-      shards.prefix(20).joined(separator: ", ") + (shards.count > 20 ? ", …" : "")
+  private struct Summary: Encodable {
+    let images: Int
+    /// Missing where an earlier merge was stopped at its end.
+    let parts: Int?
+  }
+
+  /// Joins the parts' manifests.
+  ///
+  /// - Parameter merged: Where the manifest of all is written to; nothing where they have none.
+  private func merge(_ shards: [Shard], to merged: String) throws {
+    let manifests = shards.map { OwnFile.manifest.path(in: folder, $0) }.filter(Files.isRegular)
+    let paths =
+      manifests.isEmpty ? shards.map { OwnFile.ledger.path(in: folder, $0) } : manifests
+    var (headers, parts): ([Manifest.Header], [(path: String, part: JobPart)]) = ([], [])
+    for path in paths {
+      if manifests.isEmpty {
+        if let part = OutputLedger.part(at: path) { parts.append((path, part)) }
+        continue
+      }
+      let line = Lines(of: path)?.next() ?? []
+      guard let header = try? Manifest.decoder.decode(Manifest.Header.self, from: Data(line)),
+        let part = header.part
+      else { throw CommandError("\(path), line 1: it begins no part's manifest; do it again.") }
+      headers.append(header.of(nil))
+      parts.append((path, part))
     }
+    let count = shards[0].count
     guard shards.allSatisfy({ $0.count == count }) else {
       throw CommandError("\(folder) holds parts of two jobs, in \(count) and in other numbers.")
     }
-    let undone = shards.filter {
-      FileManager.default.fileExists(atPath: Journal.path(in: folder, $0))
+    for (path, part) in parts {
+      guard (part.job, part.inputs) == (parts[0].part.job, parts[0].part.inputs) else {
+        throw CommandError(
+          "\(path): of another job than \(parts[0].path): on other inputs, with another model, or other flags; do the parts again alike."
+        )
+      }
     }
-    let withManifest = shards.filter { Files.isRegular(Manifest.path(in: folder, $0)) }
-    let there = Set((withManifest.isEmpty ? shards : withManifest).map(\.index))
-      .subtracting(undone.map(\.index))
-    let missing = (1...count).filter { !there.contains($0) }
+    let there = Set(parts.map(\.part.shard.index))
+    let missing = (1...count).filter { !there.contains($0) }.map { "\($0)/\(count)" }
     guard missing.isEmpty else {
+      let list = missing.prefix(20).joined(separator: ", ") + (missing.count > 20 ? ", …" : "")
       throw CommandError(
-        "\(folder): not done are the parts \(list(missing.map { "\($0)/\(count)" })); run the command again with --shard and each of them."
+        "\(folder): not done are the parts \(list); run the command again with --shard and each of them."
       )
     }
-    guard !withManifest.isEmpty else { return nil }
-    let parts = try shards.map { shard in
-      try SortedLines(Manifest.path(in: folder, shard)) { line in
-        Manifest.fileName(of: Data(line)).map { Array($0.utf8) }
+    try writeLines(to: merged) { put in
+      guard let header = headers.first else { return }
+      try put([header.jsonLine])
+      let rows = SortedLines<Int>(
+        key: { line, path in
+          guard let (place, _) = PartRow.row(of: line) else {
+            throw CommandError("\(path) has a line that is no row of a part; do that part again.")
+          }
+          return place
+        },
+        refuse: {
+          throw CommandError("\(folder): some images are in two of the parts; do these again.")
+        })
+      try rows.merge(paths, in: folder) { line in
+        if let (_, row) = PartRow.row(of: line) { try put([String(decoding: row, as: UTF8.self)]) }
       }
     }
-    let headers = try parts.map { part in
-      guard let first = part.first,
-        let header = try? Manifest.decoder.decode(Manifest.Header.self, from: Data(first))
-      else {
-        throw CommandError("\(part.path), line 1: it begins no manifest; do that part again.")
-      }
-      return header
-    }
-    let head = headers[0].part(nil, of: 0)
-    for (part, header) in zip(parts, headers) {
-      guard header.inputs == headers[0].inputs else {
-        throw CommandError(
-          "\(part.path): of a job with other inputs (\(header.inputs ?? 0) of them, and \(headers[0].inputs ?? 0) of the first part); do the parts again on the same inputs."
-        )
-      }
-      guard header.part(nil, of: 0).jsonLine == head.jsonLine else {
-        throw CommandError(
-          "\(part.path): made by another canonicalizer, or moved in another way, than the first part."
-        )
-      }
-    }
-    var images = 0
-    try writeLines(to: path) { put in
-      try put([head.jsonLine])
-      var last: [UInt8]?
-      try SortedLines.merge(parts) { line, name in
-        guard name != last else {
-          throw CommandError(
-            "\(folder): \(String(decoding: name, as: UTF8.self)) is in two of the parts.")
-        }
-        try put([String(decoding: line, as: UTF8.self)])
-        (last, images) = (name, images + 1)
-      }
-    }
-    return images
   }
 
+  /// Joins the parts' lists of files with that of all, as often as it is done.
   private func mergeLedgers(_ shards: [Shard]) throws {
-    let paths = ([nil] + shards.map { $0 as Shard? }).map { OutputLedger.path(in: folder, $0) }
-    let parts = try paths.filter(Files.isRegular).map { path in
-      try SortedLines(path) { line in
-        (try? JSONDecoder().decode(String.self, from: Data(line))).map { Array($0.utf8) }
+    let whole = OwnFile.ledger.path(in: folder)
+    let paths = [whole] + shards.map { OwnFile.ledger.path(in: folder, $0) }
+    let there = paths.filter(Files.isRegular)
+    guard let mark = there.first.flatMap({ Lines(of: $0)?.next() }) else { return }
+    let names = SortedLines<ByteName>(
+      key: { line, _ in OutputLedger.name(in: line).map(ByteName.init) }, refuse: {})
+    let merged = "\(folder)/\(Files.partialName("ledger"))"
+    defer { unsafe unlink(merged) }
+    var isEmpty = true
+    try writeLines(to: merged) { put in
+      try put([String(decoding: mark, as: UTF8.self)])
+      try names.merge(there, in: folder) { line in
+        isEmpty = false
+        try put([String(decoding: line, as: UTF8.self)])
       }
     }
-    try writeLines(to: paths[0]) { put in
-      if let mark = parts.first?.first { try put([String(decoding: mark, as: UTF8.self)]) }
-      try SortedLines.merge(parts) { line, _ in try put([String(decoding: line, as: UTF8.self)]) }
+    // Of parts that list nothing one process would have left no list.
+    guard !isEmpty || there.contains(whole) else { return }
+    guard unsafe rename(merged, whole) == 0 else {
+      throw CommandError("\(whole) cannot be written; check the folder's permission.")
     }
+  }
+
+  /// Gives the manifest of all its name.
+  ///
+  /// - Returns: How many images it has; `nil` where the parts had no manifests.
+  private func end(_ merged: String, as path: String) throws -> Int? {
+    guard let lines = Lines(of: merged) else {
+      throw CommandError("\(merged) cannot be read; check its permission.")
+    }
+    guard lines.next() != nil else {
+      unsafe unlink(merged)
+      return nil
+    }
+    var count = 0
+    while lines.next() != nil { count += 1 }
+    guard unsafe rename(merged, path) == 0 else {
+      throw CommandError("\(path) cannot be written; check the folder's permission.")
+    }
+    return count
   }
 }
 
-/// The lines of a file behind its first one, which stand in the order of their keys.
-private final class SortedLines {
-  let path: String
-  let first: [UInt8]?
-  private let lines: Lines
-  private let key: ([UInt8]) -> [UInt8]?
-  private var number = 1
-  private var next: (line: [UInt8], key: [UInt8])?
+/// A name, in the order of names' bytes.
+private struct ByteName: Comparable {
+  let bytes: [UInt8]
 
-  init(_ path: String, _ key: @escaping ([UInt8]) -> [UInt8]?) throws {
-    guard let lines = Lines(of: path) else { throw CommandError("\(path) cannot be read.") }
-    (self.path, self.lines, self.key) = (path, lines, key)
-    first = lines.next()
-    try advance()
-  }
-
-  private func advance() throws {
-    number += 1
-    next = try lines.next().map { line in
-      guard let key = key(line) else {
-        throw CommandError("\(path), line \(number): it is no entry; do that part again.")
-      }
-      return (line, key)
-    }
-  }
-
-  /// Hands on the lines of several, those of the smallest key first.
-  ///
-  /// - Complexity: O(lines · files), in memory for a line of each.
-  static func merge(
-    _ parts: [SortedLines], _ use: (_ line: [UInt8], _ key: [UInt8]) throws -> Void
-  ) throws {
-    while true {
-      var least: (part: SortedLines, line: [UInt8], key: [UInt8])?
-      for part in parts {
-        guard let (line, key) = part.next else { continue }
-        if least.map({ key.lexicographicallyPrecedes($0.key) }) ?? true {
-          least = (part, line, key)
-        }
-      }
-      guard let least else { return }
-      try use(least.line, least.key)
-      try least.part.advance()
-    }
+  static func < (one: ByteName, other: ByteName) -> Bool {
+    one.bytes.lexicographicallyPrecedes(other.bytes)
   }
 }

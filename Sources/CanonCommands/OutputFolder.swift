@@ -12,15 +12,17 @@ final class OutputFolder: Sendable {
   /// Where what was written is packed into at the end, where a tar archive was named.
   private let archive: String?
   /// The part of a job that is written here, where other processes write the others.
-  let shard: Shard?
+  let part: JobPart?
+  /// What is done.
+  let journal: Journal
   private let place: Place
   private let lock: FolderLock
   private let prepared = Mutex<Set<[UInt8]>>([])
   private let ledger: OutputLedger
   /// The names of files of several pages, each with those of its pages, which are written one by one.
   private let pages: [[UInt8]: [String]]
-  /// Whether one file is made of them at the end: an archive has them one by one.
-  private var joins: Bool { archive == nil }
+  /// Whether an archive is made of what is written.
+  var isPacked: Bool { archive != nil }
 
   /// Takes hold of a folder, and creates it if need be.
   ///
@@ -29,14 +31,15 @@ final class OutputFolder: Sendable {
   ///   - input: What the command was given: a folder, or a file.
   ///   - source: The inputs there.
   ///   - pages: Those of files of several pages, where the inputs themselves do not say it.
-  ///   - shard: The part of a job that the inputs are.
+  ///   - job: What is made of them.
+  ///   - part: Which part of it.
   /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
   init(
     _ name: String, apartFrom input: String, _ source: any InputSource,
-    pages: [[UInt8]: [String]]? = nil, shard: Shard? = nil
+    pages: [[UInt8]: [String]]? = nil, _ job: JobDescription, part: JobPart?
   ) throws {
     let isArchive = name.lowercased().hasSuffix(".tar") && !Files.isFolder(name)
-    guard !isArchive || shard == nil else {
+    guard !isArchive || part == nil else {
       throw CommandError(
         "\(name) is one archive, and several processes cannot write it (--shard); name a folder.")
     }
@@ -46,11 +49,11 @@ final class OutputFolder: Sendable {
       )
     }
     let path = isArchive ? "\(name).parts" : name
-    (self.path, archive, self.shard) = (path, isArchive ? name : nil, shard)
+    (self.path, archive, self.part) = (path, isArchive ? name : nil, part)
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
-      let own = (try? TarArchive(path: name))?.bytes(of: OutputLedger.fileName)
+      let own = (try? TarArchive(path: name))?.bytes(of: OwnFile.ledger.name())
       guard OutputLedger.isOne(own) || !FileManager.default.fileExists(atPath: name) else {
         throw CommandError(
           "\(name) is there, and canon did not write it; name another archive.")
@@ -69,9 +72,7 @@ final class OutputFolder: Sendable {
             + "inputs; name a folder elsewhere.")
       }
     }
-    if let name = source.names.first(where: { name in
-      ["manifest.jsonl", OutputLedger.fileName].contains { name == $0 || name.hasPrefix($0 + "/") }
-    }) {
+    if let name = source.names.first(where: OwnFile.isReserved) {
       throw CommandError(
         "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
     }
@@ -103,8 +104,8 @@ final class OutputFolder: Sendable {
       try prepareFolder(Files.parent(of: path))
       // A command that was killed may have left it before its list of files.
       let isOwn =
-        OutputLedger.isOne(Files.bytes(of: "\(path)/\(OutputLedger.fileName)"))
-        || Files.names(in: path)?.allSatisfy { $0.hasPrefix(OutputLedger.fileName) } == true
+        OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: path)))
+        || Files.names(in: path)?.allSatisfy { $0.hasPrefix(OwnFile.ledger.name()) } == true
       guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
         throw CommandError(
           "\(path) is there, and canon did not put it there; remove it, or name another archive.")
@@ -112,88 +113,75 @@ final class OutputFolder: Sendable {
       Files.removePartials(in: Files.parent(of: path))
     }
     try prepareFolder(path)
-    lock = try Self.hold(path, shard)
+    lock = try OwnFile.hold(path, part?.shard)
     self.pages = pages ?? Self.pages(of: source)
-    ledger = OutputLedger(folder: path, shard)
-    try claim(source)
+    ledger = OutputLedger(folder: path, part?.shard)
+    try Self.refuseOthers(
+      in: place, path, ledger, source.names,
+      joined: isArchive ? [] : self.pages.values.map { $0[0] })
+    journal = try Journal(
+      path, job, inputs: source.folder ?? ".", names: source.names, shard: part?.shard)
+    do { try OwnFile.refuseOthers(in: path, than: part?.shard) } catch {
+      // Begun at the same moment as another one.
+      journal.remove()
+      throw error
+    }
+    if isArchive && !journal.goesOn {
+      // Of another job, which was stopped: what is packed would be of both.
+      for name in Files.names(in: path) ?? [] where name != OwnFile.journal.name() {
+        try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
+      }
+    }
+    ledger.open()
     try prepare(path)
   }
 
-  /// Takes hold of a folder: alone, or beside the processes that do the other parts of the same job.
-  ///
-  /// - Throws: `CommandError` where somebody else does, or parts of another job are there.
-  static func hold(_ path: String, _ shard: Shard?) throws -> FolderLock {
-    guard let lock = FolderLock(path, isShared: shard != nil) else {
-      throw CommandError(
-        "\(path) is being written by another command; wait, or name another folder.")
-    }
-    let parts = Shard.written(in: path)
-    if let other = parts.first(where: { $0.count != shard?.count }) {
-      throw CommandError(
-        "\(path) holds parts of a job in \(other.count) (--shard), which are not joined; run `canon merge \(path)`, or name another folder."
-      )
-    }
-    if shard != nil {
-      for whole in [Manifest.path(in: path), Journal.path(in: path, nil)]
-      where FileManager.default.fileExists(atPath: whole) {
-        throw CommandError(
-          "\(path) holds what another command has written, which parts of a job (--shard) cannot join; name another folder."
-        )
-      }
-    }
-    return lock
-  }
-
-  /// Refuses to replace, or to mix with, what others put there, and begins to list what is written.
-  private func claim(_ source: any InputSource) throws {
-    let joined = joins ? pages.values.map { Files.parent(of: $0[0]) } : []
+  /// Refuses to replace, or to mix with, what others put there.
+  private static func refuseOthers(
+    in place: Place, _ path: String, _ ledger: OutputLedger, _ names: [String], joined: [String]
+  ) throws {
     // What a link below leads to is refused where it is met.
-    let taken = (joined + source.names.flatMap(Self.takenNames)).first { name in
+    let taken = (joined.map(Files.parent) + names.flatMap(takenNames)).first { name in
       let file = "\(path)/\(name)"
       return !ledger.owns(name) && FileManager.default.fileExists(atPath: file)
-        && place.contains(Place(Files.parent(of: file))) && !isOwnFolder(name)
+        && place.contains(Place(Files.parent(of: file))) && !isOwnFolder(name, in: path, ledger)
     }
     if let taken {
       throw CommandError(
         "\(path) holds a \(taken) that canon did not write, and that would be lost, or be mixed up; name another folder."
       )
     }
-    ledger.open()
   }
 
   /// Whether a name is that of a folder of pages which earlier commands have written.
-  private func isOwnFolder(_ name: String) -> Bool {
+  private static func isOwnFolder(_ name: String, in path: String, _ ledger: OutputLedger) -> Bool {
     guard ImageCodecs.isImage(name), Files.isFolder("\(path)/\(name)") else { return false }
     return Files.names(in: "\(path)/\(name)")?.contains { ledger.owns("\(name)/\($0)") } == true
   }
 
-  /// Of an archive that was not begun nothing is left.
+  /// Of a job of which nothing is done no journal is left, of an archive that was not begun nothing at all.
   deinit {
+    if journal.doneCount == 0 { journal.remove() }
     if archive != nil && ledger.isEmpty { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  /// Makes files of several pages out of pages, and packs what was written, where an archive was named: the manifest first, then
-  /// everything else in the order of names.
+  /// Makes files of several pages out of pages, lists what there is, and packs it, where an archive was named: the manifest first,
+  /// then everything else in the order of names.
   ///
+  /// - Parameter manifest: Writes it, when all that it tells of is there.
   /// - Throws: `CommandError`; an archive that was there stays then.
-  func finish() throws {
-    if joins { for pages in pages.values { try join(pages) } }
-    ledger.finish()
-    guard let archive else { return }
-    var names: [String] = []
-    var folders = [""]
-    while let folder = folders.popLast() {
-      for name in Files.names(in: "\(path)/\(folder)") ?? [] {
-        let file = folder.isEmpty ? name : "\(folder)/\(name)"
-        if Files.isFolder("\(path)/\(file)") {
-          folders.append(file)
-        } else if "\(path)/\(file)" != Journal.path(in: path, nil) {
-          names.append(file)
-        }
-      }
-    }
-    let first = ["manifest.jsonl", OutputLedger.fileName].filter(names.contains)
-    let ordered = first + names.filter { !first.contains($0) }.sortedByBytes()
+  func finish(_ manifest: () throws -> Void = {}) throws {
+    if !isPacked { for pages in pages.values { try join(pages) } }
+    ledger.finish(part)
+    try manifest()
+    if let archive { try pack(archive) }
+    journal.remove()
+  }
+
+  private func pack(_ archive: String) throws {
+    let own = [OwnFile.manifest.name(), OwnFile.ledger.name()]
+    let made = journal.files.union(ledger.names).map { String(decoding: $0, as: UTF8.self) }
+    let ordered = (own + made.sortedByBytes()).filter { Files.isRegular("\(path)/\($0)") }
     try Files.replace(archive, { CommandError("\(archive) cannot be written (\($0)).") }) {
       (temporary) throws(CommandError) in
       do throws(ArchiveError) {
@@ -248,32 +236,6 @@ final class OutputFolder: Sendable {
     try? FileManager.default.removeItem(atPath: apart)
   }
 
-  /// Whether nobody would give a name to a folder.
-  private static func isFileName(_ name: String) -> Bool {
-    let others = [
-      "zip", "gz", "tgz", "bz2", "xz", "zst", "7z", "rar", "pdf", "json", "jsonl", "csv", "html",
-      "safetensors", "gif", "bmp", "jp2", "heic", "avif", "svg", "txt",
-    ]
-    let parts = Files.name(of: name).split(separator: ".")
-    let ending = name.hasSuffix("/") || parts.count < 2 ? nil : parts.last
-    return ImageCodecs.isImage(name) || ending.map { others.contains($0.lowercased()) } == true
-  }
-
-  /// The name under which what is made of an input is written: samples stay as they are, so that `photo.jpg` becomes
-  /// `photo.jpg.png`.
-  static func fileName(_ name: String) -> String { ImageCodecs.losslessName(name) }
-
-  /// The names that what is made of an input can have: its own too where a file is turned without loss.
-  static func fileNames(_ name: String) -> [String] {
-    fileName(name) == name ? [name] : [fileName(name), name]
-  }
-
-  /// The names that it must not have in a folder of others: restored, `photo.jpg.png` would lie beside `photo.jpg`.
-  private static func takenNames(_ name: String) -> [String] {
-    let plain = name.hasSuffix(".png") ? String(name.dropLast(4)) : ""
-    return fileNames(name) + (fileName(plain) != plain ? [plain] : [])
-  }
-
   /// Writes a file that stays as it is again, byte for byte, under its own name.
   ///
   /// - Returns: Whether it was written: a page of several is no file.
@@ -310,16 +272,19 @@ final class OutputFolder: Sendable {
     return (try Image(path: file), name, false)
   }
 
-  /// Removes what an earlier run wrote under a name that the image has no longer; what others put there stays.
+  /// Removes what an earlier run wrote under a name that the image has no longer; what is done, and what others put there, stays.
   func removeEarlier(_ name: String) {
-    if ledger.earlier.contains(Array(name.utf8)) { unsafe unlink("\(path)/\(name)") }
+    let bytes = Array(name.utf8)
+    if ledger.earlier.contains(bytes) && !journal.files.contains(bytes) {
+      unsafe unlink("\(path)/\(name)")
+    }
   }
 
   /// The path of a file below, whose folder is there.
   func prepared(for name: String) throws -> String {
     let file = "\(path)/\(name)"
     try prepare(Files.parent(of: file))
-    if isOwnFolder(name) {
+    if Self.isOwnFolder(name, in: path, ledger) {
       // Of an earlier run, when it had several pages, of which one could not be read.
       removeEarlierPages(name)
       unsafe rmdir(file)
@@ -348,7 +313,7 @@ final class OutputFolder: Sendable {
       // A member of an archive may have the name of a folder of others.
       var above = folder
       while above.utf8.count > path.utf8.count {
-        if joins, pages[name(below: above)] != nil, Files.isRegular(above) {
+        if !isPacked, pages[name(below: above)] != nil, Files.isRegular(above) {
           // An earlier run made it of its pages.
           unsafe unlink(above)
         }

@@ -7,7 +7,6 @@ import TensorCore
 ///
 /// A name is added before its file is written, and `finish` puts them in order.
 final class OutputLedger: Sendable {
-  static let fileName = ".canon"
   private static let mark = "The files that are listed here are written, and replaced, by canon.\n"
   /// Of versions before, which listed nothing.
   private static let markOfAll = "Images here are written, and replaced, by canon.\n"
@@ -29,10 +28,10 @@ final class OutputLedger: Sendable {
   }
 
   init(folder: String, _ shard: Shard? = nil) {
-    (self.folder, path) = (folder, Self.path(in: folder, shard))
+    (self.folder, path) = (folder, OwnFile.ledger.path(in: folder, shard))
     // Whoever holds a folder alone has no parts beside.
-    let parts = shard == nil ? [] : Shard.written(in: folder)
-    let paths = ([nil] + parts.map { $0 as Shard? }).map { Self.path(in: folder, $0) }
+    let parts = shard == nil ? [] : OwnFile.shards(in: folder)
+    let paths = ([nil] + parts.map { $0 as Shard? }).map { OwnFile.ledger.path(in: folder, $0) }
     let listed = paths.map { path -> Set<[UInt8]>? in
       let bytes = Files.isRegular(path) ? Files.bytes(of: path) : nil
       return bytes.flatMap { $0.starts(with: Self.mark.utf8) ? Set(Self.names(in: $0)) : nil }
@@ -48,19 +47,26 @@ final class OutputLedger: Sendable {
     own = whole ?? (shard == nil ? earlier : [])
   }
 
-  static func path(in folder: String, _ shard: Shard?) -> String {
-    "\(folder)/\(shard.fileName(fileName, ""))"
-  }
-
   /// Whether nothing is listed.
   var isEmpty: Bool { earlier.isEmpty && added.withLock { $0.names.isEmpty } }
 
   deinit { added.withLock { if $0.file >= 0 { close($0.file) } } }
 
   private static func names(in bytes: [UInt8]) -> [[UInt8]] {
-    bytes.split(separator: 0x0A).dropFirst().compactMap {
-      (try? JSONDecoder().decode(String.self, from: Data($0))).map { Array($0.utf8) }
-    }
+    bytes.split(separator: 0x0A).dropFirst().compactMap { name(in: Array($0)) }
+  }
+
+  /// The name that a line lists; `nil` of the line that says of which job it is.
+  static func name(in line: [UInt8]) -> [UInt8]? {
+    (try? JSONDecoder().decode(String.self, from: Data(line))).map { Array($0.utf8) }
+  }
+
+  /// The part of a job whose list is at a path; `nil` where it is not at its end.
+  static func part(at path: String) -> JobPart? {
+    guard Files.isRegular(path), let lines = Lines(of: path), lines.next() != nil,
+      let line = lines.next()
+    else { return nil }
+    return try? JSONDecoder().decode(JobPart.self, from: Data(line))
   }
 
   /// Whether a file of this name may be replaced.
@@ -71,9 +77,12 @@ final class OutputLedger: Sendable {
     added.withLock { state in
       let names = own.map { String(decoding: $0, as: UTF8.self) }.sortedByBytes()
       guard write(names) else { return }
-      state.file = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+      state.file = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
     }
   }
+
+  /// What was added.
+  var names: Set<[UInt8]> { added.withLock(\.names) }
 
   /// Adds a name, once.
   func add(_ name: String) {
@@ -84,16 +93,19 @@ final class OutputLedger: Sendable {
     }
   }
 
-  /// Lists in order what is there.
-  func finish() {
+  /// Lists in order what is there, and, of a part of a job, which one it is.
+  func finish(_ part: JobPart?) {
     added.withLock { state in
       let names = own.union(state.names).map { String(decoding: $0, as: UTF8.self) }
-      _ = write(names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes())
+      _ = write(names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes(), part)
     }
   }
 
-  private func write(_ names: [String]) -> Bool {
-    let text = Self.mark + names.map { $0.jsonLine + "\n" }.joined()
+  private func write(_ names: [String], _ part: JobPart? = nil) -> Bool {
+    let text =
+      Self.mark
+      + ([part.map(\.jsonLine)].compactMap { $0 } + names.map(\.jsonLine))
+      .map { $0 + "\n" }.joined()
     return
       (try? Files.replace(path, { CommandError($0) }) { (temporary) throws(CommandError) in
         guard Files.write(Array(text.utf8), to: temporary) else { throw CommandError(path) }

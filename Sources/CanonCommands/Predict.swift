@@ -108,7 +108,8 @@ struct Predict: ParsableCommand {
     let (model, domain) = (loaded.model, loaded.domain)
     let whole = try loaded.source(data)
     let shard = try shards.shard()
-    let source = shard.map { whole.selecting($0.places(in: whole.names)) } ?? whole
+    let places = shard?.places(in: whole.names)
+    let source = places.map(whole.selecting) ?? whole
     let presentation = model.task.presentation
     if !presentation.isPrinted && out == nil {
       let place = presentation == .images ? "folder" : ".safetensors file"
@@ -134,17 +135,17 @@ struct Predict: ParsableCommand {
         throw CommandError("\(out) and \(canonical) lie one in the other; name folders apart.")
       }
     }
-    let results =
-      presentation == .images
-      ? try out.map { try OutputFolder($0, apartFrom: data, source, shard: shard) } : nil
-    let forms =
-      source.folder == nil
-      ? nil : try canonical.map { try OutputFolder($0, apartFrom: data, source, shard: shard) }
     let least = file.figures[Calibrate.figure]
     let header = Manifest.Header(canonicalizer: self.model, pictures, minMargin: least)
-      .part(shard, of: whole.names.count)
+    let job = JobDescription("predict", goesOn: false, header, pictures, model: file.path)
+    let part = shard.map { JobPart($0, of: whole.names, job) }
+    func folder(_ path: String) throws -> OutputFolder {
+      try OutputFolder(path, apartFrom: data, source, job, part: part)
+    }
+    let results = presentation == .images ? try out.map(folder) : nil
+    let forms = source.folder == nil ? nil : try canonical.map(folder)
     let inputs = source.folder ?? data
-    let manifest = try forms.map { try ManifestWriter($0, header, of: source.names, in: inputs) }
+    let manifest = try forms.map { try ManifestWriter($0, header, of: source.names, places) }
     let format = json ? Format.json : self.format
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
     let example = Row(
@@ -237,9 +238,7 @@ struct Predict: ParsableCommand {
       try Interruption.check(
         "\(done) of \(source.names.count) \(domain.noun.many) are done; run it again for all.")
     }
-    try manifest?.finish()
-    try forms?.finish()
-    manifest?.close()
+    try forms?.finish { try manifest?.finish() }
     try results?.finish()
     if case .numbers(let name) = presentation, let out, !numbers.isEmpty {
       try Safetensors(

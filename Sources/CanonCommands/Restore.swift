@@ -41,12 +41,13 @@ struct Restore: ParsableCommand {
       total = try restore(folder, to: out, shard: shard, &failures)
     } else {
       var job = try ArchiveJob<Restored>(
-        archives, in: folder, to: out, Restore.job(on: folder), shard: shard)
+        archives, in: folder, to: out, JobDescription("restore", [:]), shard: shard)
       let errors = try job.run(isQuiet: common.quiet) { _, input, output, report in
         try restore(input, to: output, &failures, report: report)
       }
       failures.report(errors)
-      if errors.isEmpty { job.finish() }
+      job.list()
+      job.finish(isComplete: errors.isEmpty)
       total = job.total
     }
     try emit(
@@ -66,17 +67,6 @@ struct Restore: ParsableCommand {
     }
   }
 
-  /// What outputs follow from.
-  private static func job(on folder: String) -> [String: String] {
-    let manifest =
-      TarArchive.isArchive(folder) ? folder : Manifest.path(in: folder)
-    return [
-      "command": "restore", "version": Canon.configuration.version,
-      "inputs": Files.real(folder) ?? folder,
-      "manifest": FileStamp(of: manifest)?.jsonLine ?? "",
-    ]
-  }
-
   /// Restores the images of one folder or archive, those that are not done yet.
   ///
   /// - Parameter report: Told how many of how many are done; a bar of its own by default.
@@ -88,22 +78,21 @@ struct Restore: ParsableCommand {
     let all = manifest.images.map(\.file)
     let names = shard.map { shard in shard.places(in: all).map { all[$0] } } ?? all
     let images = ImageDomain()
+    let job = JobDescription("restore", ["manifest": manifest.fingerprint])
     let place = try OutputFolder(
       out, apartFrom: folder, images.source(ImageFolder(path: folder, files: names)),
-      pages: manifest.pages(among: names), shard: shard)
+      pages: manifest.pages(among: names), job, part: shard.map { JobPart($0, of: all, job) })
     let entries = Dictionary(
       uniqueKeysWithValues: manifest.images.map { (Array($0.file.utf8), $0) })
-    let journal = try Journal(
-      place.path, Restore.job(on: folder), inputs: folder, names: names, shard: shard)
     var made = Restored()
-    try journal.forEach { isExact in
+    try place.journal.forEach { _, isExact in
       made.add(Restored(count: 1, exact: isExact.elementsEqual("true".utf8) ? 1 : 0))
     }
     let failed = failures.count
     var progress = Progress(
       total: names.count, unit: "images", goingOnAt: made.count, in: out,
       isQuiet: common.quiet || report != nil)
-    let left = names.filter { !journal.isDone($0) }
+    let left = place.journal.left.map { names[$0] }
     try ImageFolder(path: folder, files: left).forEachLot { items in
       var (done, errors): ([(name: String, file: String, isExact: Bool)], [any Error]) = ([], [])
       for item in items {
@@ -135,7 +124,7 @@ struct Restore: ParsableCommand {
       return (done, errors)
     } use: { lot in
       failures.report(lot.1)
-      try journal.append(lot.0.map { ($0.name, $0.file, "\($0.isExact)") })
+      try place.journal.append(lot.0.map { ($0.name, $0.file, "\($0.isExact)") })
       made.add(Restored(count: lot.0.count, exact: lot.0.count { $0.isExact }))
       let done = made.count + failures.count - failed
       if let report { report(done, names.count) } else { progress.update(done) }
@@ -143,7 +132,6 @@ struct Restore: ParsableCommand {
         "\(made.count) of \(names.count) images are restored; run it again for the others.")
     }
     try place.finish()
-    journal.remove()
     return made
   }
 }

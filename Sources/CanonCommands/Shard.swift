@@ -5,7 +5,7 @@ import Images
 import TensorCore
 
 /// One of several equal parts of a job, which one process of several does.
-struct Shard: Codable, Equatable {
+struct Shard: Codable, Hashable {
   /// From 1.
   let index: Int
   let count: Int
@@ -14,21 +14,22 @@ struct Shard: Codable, Equatable {
   init?(_ text: some StringProtocol) {
     let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
     guard numbers.count == 2, let index = numbers[0], let count = numbers[1],
-      (1...1_000_000).contains(count), (1...count).contains(index)
+      index > 0
     else { return nil }
-    (self.index, self.count) = (index, count)
+    self.init(index - 1, of: count)
   }
 
   /// The part that is this process's among those that MPI or Slurm has started; `nil` where neither has.
   ///
   /// Of Slurm the steps of `srun` and the tasks of an array count, of both together each step of each task. The script of a batch job is no step: it runs once.
   init?(environment: [String: String]) {
-    func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
+    // Of what no scheduler counts to nothing is computed.
+    func number(_ name: String) -> Int? {
+      environment[name].flatMap { Int32($0) }.flatMap { $0 < 0 ? nil : Int($0) }
+    }
     for prefix in ["OMPI_COMM_WORLD", "PMI"] {
-      if let rank = number("\(prefix)_RANK"), let count = number("\(prefix)_SIZE"),
-        (0..<max(0, count)).contains(rank)
-      {
-        (index, self.count) = (rank + 1, count)
+      if let rank = number("\(prefix)_RANK"), let count = number("\(prefix)_SIZE") {
+        self.init(rank, of: count)
         return
       }
     }
@@ -38,21 +39,26 @@ struct Shard: Codable, Equatable {
       place = (id - (number("SLURM_ARRAY_TASK_MIN") ?? 0)) / step
       (count, isFound) = (tasks, true)
     }
-    if let rank = number("SLURM_PROCID"), let steps = number("SLURM_STEP_NUM_TASKS") {
+    if let steps = number("SLURM_STEP_NUM_TASKS"), environment["SLURM_PROCID"] != nil {
+      guard let rank = number("SLURM_PROCID"), rank < steps else { return nil }
       (place, count, isFound) = (place * steps + rank, count * steps, true)
     }
-    guard isFound, (0..<max(0, count)).contains(place) else { return nil }
+    guard isFound else { return nil }
+    self.init(place, of: count)
+  }
+
+  /// - Parameter place: From 0.
+  private init?(_ place: Int, of count: Int) {
+    guard (1...Shard.largestCount).contains(count), (0..<count).contains(place) else { return nil }
     (index, self.count) = (place + 1, count)
   }
 
+  /// In how many parts a job can be.
+  private static let largestCount = 1_000_000
+
   var text: String { "\(index)/\(count)" }
 
-  /// The elements that are of this shard, which are dealt out in turn.
-  func some<Element>(of all: [Element]) -> [Element] {
-    stride(from: index - 1, to: all.count, by: count).map { all[$0] }
-  }
-
-  /// The places of the inputs that are of this shard: all pages of a file are of one.
+  /// The places of the inputs that are of this shard, which are dealt out in turn: all pages of a file are of one.
   func places(in names: [String]) -> [Int] {
     var (file, last): (Int, String?) = (-1, nil)
     return names.indices.filter { n in
@@ -65,30 +71,9 @@ struct Shard: Codable, Equatable {
   }
 }
 
-extension Shard {
-  /// The parts of jobs of which something is in a folder of outputs: a manifest, a list of files, or a journal of what is done.
-  static func written(in folder: String) -> [Shard] {
-    let shards = (Files.names(in: folder) ?? []).compactMap { name -> Shard? in
-      for (start, ending) in [
-        ("manifest-", ".jsonl"), (".canon-journal-", ".jsonl"), (".canon-", ""),
-      ] where name.hasPrefix(start) && name.hasSuffix(ending) {
-        let numbers = name.dropFirst(start.count).dropLast(ending.count)
-        if let shard = Shard(numbers.replacing("-of-", with: "/")) { return shard }
-      }
-      return nil
-    }
-    return shards.reduce(into: []) { all, shard in if !all.contains(shard) { all.append(shard) } }
-  }
-}
-
 extension Shard? {
   /// Whether it says what is to be said once.
   var isFirst: Bool { self == nil || self?.index == 1 }
-
-  /// The name of a file that each shard has one of: `manifest.jsonl`, or `manifest-2-of-8.jsonl`.
-  func fileName(_ name: String, _ ending: String) -> String {
-    name + (map { "-\($0.index)-of-\($0.count)" } ?? "") + ending
-  }
 }
 
 /// The flag by which a command does one part of several.

@@ -100,11 +100,9 @@ public enum Files {
   private static let host: String = {
     var name = [CChar](repeating: 0, count: 256)
     unsafe gethostname(&name, name.count - 1)
-    let sum = name.prefix { $0 != 0 }.reduce(UInt32(2_166_136_261)) {
-      ($0 ^ UInt32(UInt8(bitPattern: $1))) &* 16_777_619
-    }
-    let digits = String(sum, radix: 16)
-    return String(repeating: "0", count: 8 - digits.count) + digits
+    var print = Fingerprint()
+    print.add(name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) })
+    return String(print.text.suffix(8))
   }()
 
   /// A name, in a folder, for what this program is about to write there.

@@ -7,7 +7,7 @@ import Glibc
   private let file: UnsafeMutablePointer<FILE>
   private var buffer: UnsafeMutablePointer<CChar>?
   private var capacity = 0
-  /// How many bytes the lines so far take, their ends with them.
+  /// Where the next line begins, in bytes.
   public private(set) var offset = 0
   /// Whether the line before ended: the last one of a file that somebody was writing may not have.
   public private(set) var isWhole = true
@@ -21,6 +21,13 @@ import Glibc
   deinit {
     unsafe fclose(file)
     unsafe free(buffer)
+  }
+
+  /// Goes to a place where a line begins.
+  public func seek(to offset: Int) {
+    guard offset != self.offset else { return }
+    unsafe fseeko(file, offset, SEEK_SET)
+    self.offset = offset
   }
 
   /// The bytes of the next line, without its end; `nil` after the last, or where reading fails.

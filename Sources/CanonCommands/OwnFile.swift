@@ -1,0 +1,93 @@
+import Foundation
+import TensorCore
+
+/// The files of its own that canon puts into a folder of outputs: one of a kind, or one for each part of a job.
+enum OwnFile: CaseIterable {
+  /// The poses of the images there.
+  case manifest
+  /// What canon has written there.
+  case ledger
+  /// How far a job came that is not at its end.
+  case journal
+
+  /// The manifest of all parts, while `merge` removes what it is made of.
+  static let merged = ".canon-merged.jsonl"
+
+  private var spelling: (name: String, ending: String) {
+    switch self {
+    case .manifest: ("manifest", ".jsonl")
+    case .ledger: (".canon", "")
+    case .journal: (".canon-journal", ".jsonl")
+    }
+  }
+
+  /// Its name, as `manifest.jsonl`, or, of a part of a job, `manifest-2-of-8.jsonl`.
+  func name(_ shard: Shard? = nil) -> String {
+    spelling.name + (shard.map { "-\($0.index)-of-\($0.count)" } ?? "") + spelling.ending
+  }
+
+  func path(in folder: String, _ shard: Shard? = nil) -> String { "\(folder)/\(name(shard))" }
+
+  /// Whether an input's name is, or begins with, one that canon gives to a file of its own.
+  static func isReserved(_ name: String) -> Bool {
+    let first = String(name.prefix { $0 != "/" })
+    return first == merged
+      || allCases.contains { $0.name() == first || $0.shard(of: first) != nil }
+  }
+
+  /// The part of a job that has a file of this name.
+  private func shard(of name: String) -> Shard? {
+    let (start, ending) = (spelling.name + "-", spelling.ending)
+    guard name.hasPrefix(start), name.hasSuffix(ending),
+      name.utf8.count > start.utf8.count + ending.utf8.count
+    else { return nil }
+    let numbers = name.dropFirst(start.count).dropLast(ending.count)
+    return Shard(numbers.replacing("-of-", with: "/")).flatMap { self.name($0) == name ? $0 : nil }
+  }
+
+  /// The parts of jobs of which something is in a folder.
+  static func shards(in folder: String) -> [Shard] {
+    let found = (Files.names(in: folder) ?? []).compactMap { name in
+      allCases.lazy.compactMap { $0.shard(of: name) }.first
+    }
+    return Set(found).sorted { ($0.count, $0.index) < ($1.count, $1.index) }
+  }
+
+  /// Takes hold of a folder: alone, or beside the processes that do the other parts of the same job.
+  ///
+  /// - Throws: `CommandError` where somebody else does, parts of another job are there, or a manifest of somebody else's.
+  static func hold(_ folder: String, _ shard: Shard?) throws -> FolderLock {
+    guard let lock = FolderLock(folder, isShared: shard != nil) else {
+      throw CommandError(
+        "\(folder) is being written by another command; wait, or name another folder.")
+    }
+    if FileManager.default.fileExists(atPath: "\(folder)/\(merged)") {
+      throw CommandError(
+        "\(folder) holds parts of a job that were being joined; run `canon merge \(folder)`, or name another folder."
+      )
+    }
+    try refuseOthers(in: folder, than: shard)
+    let path = manifest.path(in: folder, shard)
+    guard Manifest.isOne(path) else {
+      throw CommandError(
+        "\(path) is there, and canon did not write it; name another folder, or remove it.")
+    }
+    return lock
+  }
+
+  /// - Throws: `CommandError` where a folder holds parts of a job in another number, or, for a part, a whole job.
+  static func refuseOthers(in folder: String, than shard: Shard?) throws {
+    if let other = shards(in: folder).first(where: { $0.count != shard?.count }) {
+      throw CommandError(
+        "\(folder) holds parts of a job in \(other.count) (--shard), which are not joined; run `canon merge \(folder)`, or name another folder."
+      )
+    }
+    guard shard != nil else { return }
+    for whole in [manifest.path(in: folder), journal.path(in: folder)]
+    where FileManager.default.fileExists(atPath: whole) {
+      throw CommandError(
+        "\(folder) holds what another command has written, which parts of a job (--shard) cannot join; name another folder."
+      )
+    }
+  }
+}

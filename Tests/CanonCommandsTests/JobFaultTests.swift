@@ -1,0 +1,254 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Images
+import TensorCore
+import Testing
+
+@testable import CanonCommands
+
+private let manager = FileManager.default
+private let names = (100..<190).map { "\($0).png" }
+
+/// Arguments of a job that writes images without moving them.
+private func job(_ folder: String, _ out: String, _ more: String...) -> [String] {
+  ["canonicalize", "identity", folder, out] + more
+}
+
+private func journal(_ folder: String) -> String { OwnFile.journal.path(in: folder) }
+
+/// What a job must not lose, mix or follow, whatever it finds in its folder.
+@Suite struct JobFaultTests {
+  @Test("Pages that were done before a kill stay, and restoring goes on as well")
+  func pagesStay() throws {
+    let folder = try pictures("pages-stay", (0..<90).map { "parts/\($0 + 100).tif" })
+    let parts = (0..<90).map { "\(folder)/parts/\($0 + 100).tif" }
+    try #require(try ImageCodecs.join(parts, to: folder + "/scan.tif"))
+    try manager.removeItem(atPath: folder + "/parts")
+    let (out, back) = (temporary("pages-stay-out"), temporary("pages-stay-back"))
+    try kill(job(folder, out, "--threads", "1"), when: journal(out), has: 10)
+    try #require(manager.fileExists(atPath: journal(out)))
+    // Of a page that was written and listed, and is none of those that are done.
+    let ledger = try #require(FileHandle(forWritingAtPath: OwnFile.ledger.path(in: out)))
+    try ledger.seekToEnd()
+    try ledger.write(contentsOf: Data("\"scan.tif/91.tif\"\n".utf8))
+    try ledger.close()
+    try Data("none".utf8).write(to: URL(filePath: out + "/scan.tif/91.tif"))
+    let again = try canon(job(folder, out))
+    #expect(again.status == 0 && again.err.contains("going on"))
+    #expect(ImageCodecs.pages(of: "scan.tif", in: out).count == 90)
+    try kill(["restore", out, back, "--threads", "1"], when: journal(back), has: 10)
+    try #require(manager.fileExists(atPath: journal(back)))
+    #expect(try canon("restore", out, back).out.contains("90 images restored"))
+    for page in [1, 2, 45, 90] {
+      let name = "scan.tif/\(page).tif"
+      #expect(try Image(path: "\(back)/\(name)") == Image(path: "\(folder)/\(name)"))
+    }
+  }
+
+  @Test("An archive has the images of its own job alone, whichever was killed before")
+  func ownImages() throws {
+    let (first, other) = (
+      try pictures("own-first", names), try pictures("own-other", ["z.png", "100.png"])
+    )
+    let archive = temporary("own.tar")
+    try kill(job(first, archive, "--threads", "1"), when: journal(archive + ".parts"), has: 10)
+    try #require(manager.fileExists(atPath: journal(archive + ".parts")))
+    #expect(try canon(job(other, archive)).status == 0)
+    #expect(
+      try TarArchive(path: archive).names.filter(ImageCodecs.isImage) == ["100.png", "z.png"])
+    #expect(!manager.fileExists(atPath: archive + ".parts"))
+    // And of a job that goes on without an input that it had.
+    let rest = temporary("own-rest.tar")
+    try kill(job(first, rest, "--threads", "1"), when: journal(rest + ".parts"), has: 10)
+    try manager.removeItem(atPath: "\(first)/\(names[0])")
+    let again = try canon(job(first, rest))
+    #expect(again.status == 0 && again.err.contains("going on"))
+    #expect(
+      try TarArchive(path: rest).names.filter(ImageCodecs.isImage) == Array(names.dropFirst()))
+  }
+
+  @Test("Parts beside a manifest are not joined, and stay")
+  func foreignManifest() throws {
+    let folder = try pictures("foreign", ["a.png", "b.png"])
+    let (whole, parts) = (temporary("foreign-whole"), temporary("foreign-parts"))
+    #expect(try canon(job(folder, whole)).status == 0)
+    for index in 1...2 {
+      #expect(try canon(job(folder, parts, "--shard", "\(index)/2")).status == 0)
+    }
+    try manager.copyItem(atPath: whole + "/manifest.jsonl", toPath: parts + "/manifest.jsonl")
+    let before = try manager.contentsOfDirectory(atPath: parts).sorted()
+    let refused = try canon("merge", parts)
+    #expect(refused.status == 1 && refused.err.contains("beside the parts"))
+    #expect(try manager.contentsOfDirectory(atPath: parts).sorted() == before)
+    try manager.removeItem(atPath: parts + "/manifest.jsonl")
+    #expect(try canon("merge", parts).status == 0)
+    #expect(try files(parts) == files(whole))
+  }
+
+  @Test("A merge that was stopped anywhere is completed by the next one", arguments: 0...5)
+  func stoppedMerge(removed: Int) throws {
+    let folder = try pictures("stopped-\(removed)", ["a.png", "b.png", "c.png"])
+    let (whole, parts) = (
+      temporary("stopped-whole-\(removed)"), temporary("stopped-parts-\(removed)")
+    )
+    // An older list stands there already.
+    for out in [whole, parts] {
+      #expect(try canon(job(try pictures("stopped-old-\(removed)", ["old.png"]), out)).status == 0)
+      try manager.removeItem(atPath: out + "/manifest.jsonl")
+    }
+    #expect(try canon(job(folder, whole)).status == 0)
+    for index in 1...3 {
+      #expect(try canon(job(folder, parts, "--shard", "\(index)/3")).status == 0)
+    }
+    // As it is left by a merge that was killed when it had removed so many files.
+    let copy = temporary("stopped-copy-\(removed)")
+    try? manager.removeItem(atPath: copy)
+    try manager.copyItem(atPath: parts, toPath: copy)
+    #expect(try canon("merge", copy).status == 0)
+    try manager.copyItem(atPath: copy + "/manifest.jsonl", toPath: "\(parts)/\(OwnFile.merged)")
+    if removed > 0 {
+      try manager.removeItem(atPath: parts + "/.canon")
+      try manager.copyItem(atPath: copy + "/.canon", toPath: parts + "/.canon")
+    }
+    let own = (1...3).flatMap { n in [OwnFile.manifest, .ledger].map { $0.name(Shard("\(n)/3")) } }
+    for name in own.prefix(removed) { try manager.removeItem(atPath: "\(parts)/\(name)") }
+    for other in [job(folder, parts), job(folder, parts, "--shard", "1/3")] {
+      #expect(try canon(other).err.contains("were being joined"))
+    }
+    let merged = try canon("merge", parts)
+    #expect(merged.status == 0 && merged.out.hasPrefix("3 images"))
+    #expect(try files(parts) == files(whole))
+    #expect(try contents(parts + "/.canon") == contents(whole + "/.canon"))
+  }
+
+  @Test("Of an archive that cannot be read any more the manifest has no rows")
+  func staleArchive() throws {
+    let (inputs, out) = (temporary("stale"), temporary("stale-out"))
+    try manager.createDirectory(atPath: inputs, withIntermediateDirectories: true)
+    for n in 0..<2 { try tar(try pictures("stale-\(n)", ["x.png"]), "\(inputs)/\(n).tar") }
+    #expect(try canon(job(inputs, out)).status == 0)
+    try Data("none".utf8).write(to: URL(filePath: inputs + "/0.tar"))
+    let some = try canon(job(inputs, out, "--jpeg", "80"))
+    #expect(some.status == 2 && some.err.contains("0.tar is of an earlier run"))
+    let text = try String(contentsOfFile: out + "/manifest.jsonl", encoding: .utf8)
+    #expect(text.contains("1.tar/x.png") && !text.contains("0.tar"))
+    // And restoring names one that cannot be read, and does the others.
+    try Data("none".utf8).write(to: URL(filePath: out + "/0.tar"))
+    let back = try canon("restore", out, temporary("stale-back"))
+    #expect(back.status == 2 && back.err.contains("0.tar") && back.out.hasPrefix("1 image"))
+  }
+
+  @Test("Nothing that is not canon's own is followed, waited for, emptied or removed")
+  func notOwn() throws {
+    let folder = try pictures("not-own", ["a.png"])
+    let secret = temporary("not-own-secret")
+    try Data("keep".utf8).write(to: URL(filePath: secret))
+    for (n, name) in [OwnFile.journal.name(), OwnFile.manifest.name()].enumerated() {
+      func out(_ word: String) throws -> String {
+        let out = temporary("not-own-\(n)-\(word)")
+        try manager.createDirectory(atPath: out, withIntermediateDirectories: true)
+        return out
+      }
+      let (linked, waiting, filled) = (try out("link"), try out("fifo"), try out("file"))
+      try manager.createSymbolicLink(atPath: "\(linked)/\(name)", withDestinationPath: secret)
+      #expect(unsafe mkfifo("\(waiting)/\(name)", 0o600) == 0)
+      try Data("{\"format\":\"mine\"}\n".utf8).write(to: URL(filePath: "\(filled)/\(name)"))
+      for out in [linked, waiting, filled] {
+        let refused = try canon(job(folder, out))
+        #expect(refused.status == 1 && refused.err.contains("canon did not write it"))
+        #expect(try manager.contentsOfDirectory(atPath: out) == [name])
+      }
+      #expect(try contents("\(filled)/\(name)").count == 18)
+    }
+    #expect(try contents(secret) == Data("keep".utf8))
+  }
+
+  @Test("Parts of other inputs, flags or models are not joined, if as many")
+  func otherJobs() throws {
+    let (folder, other) = (
+      try pictures("other-a", ["a.png", "b.png"]), try pictures("other-b", ["a.png", "c.png"])
+    )
+    let second = ["--shard", "2/2"]
+    let changed = [
+      job(other, "OUT"), job(folder, "OUT", "--quarter-turns"), job(folder, "OUT", "--trim"),
+      job(folder, "OUT", "--jpeg", "90"), job(folder, "OUT", "--min-margin", "0.5"),
+      job(folder, "OUT", "--canvas", "keep"),
+    ]
+    for (n, arguments) in changed.enumerated() {
+      let out = temporary("other-out-\(n)")
+      #expect(try canon(job(folder, out, "--shard", "1/2")).status == 0)
+      #expect(try canon(arguments.map { $0 == "OUT" ? out : $0 } + second).status == 0)
+      let refused = try canon("merge", out)
+      #expect(refused.status == 1 && refused.err.contains("of another job than"), "\(arguments)")
+    }
+    // Of restoring too, which leaves no manifest.
+    let back = temporary("other-back")
+    for (n, images) in [folder, other].enumerated() {
+      let out = temporary("other-whole-\(n)")
+      #expect(try canon(job(images, out)).status == 0)
+      #expect(try canon("restore", out, back, "--shard", "\(n + 1)/2").status == 0)
+    }
+    #expect(try canon("merge", back).err.contains("of another job than"))
+  }
+
+  @Test("Merged rows stand in the order of the inputs, whatever outputs are called")
+  func order() throws {
+    let folder = try pictures("order", ["a.jpg-b.png", "b.png", "c.png"])
+    for name in ["a.jpg", "b.jpg"] {
+      try noise(12, 9, seed: 5).writeJPEG(to: "\(folder)/\(name)", quality: 90)
+    }
+    let (whole, parts) = (temporary("order-whole"), temporary("order-parts"))
+    let turned = ["--group", "C4"]
+    func run(_ input: String, _ out: String, _ list: String, _ more: [String] = []) throws {
+      let result = try canon(
+        ["canonicalize", "pca-sign", input, out] + turned + more, input: list)
+      #expect(result.status == 0)
+    }
+    let list = ["c.png", "a.jpg", "b.png", "a.jpg-b.png"].map { "\(folder)/\($0)" }
+    for (n, (input, text)) in [(folder, ""), ("-", list.joined(separator: "\n"))].enumerated() {
+      try run(input, "\(whole)-\(n)", text)
+      for index in 1...2 { try run(input, "\(parts)-\(n)", text, ["--shard", "\(index)/2"]) }
+      #expect(try canon("merge", "\(parts)-\(n)").status == 0)
+      #expect(try files("\(parts)-\(n)") == files("\(whole)-\(n)"))
+    }
+  }
+
+  @Test("More parts than files may be open are joined")
+  func manyParts() throws {
+    let out = temporary("many-parts")
+    try manager.createDirectory(atPath: out, withIntermediateDirectories: true)
+    let names = (0..<3000).map { "\($0).png" }
+    let header = Manifest.Header(canonicalizer: "identity", try PictureOptions.parse([]))
+    let description = JobDescription("test", [:])
+    for index in 1...300 {
+      let shard = try #require(Shard("\(index)/300"))
+      let lines =
+        [header.of(JobPart(shard, of: names, description)).jsonLine]
+        + shard.places(in: names).map { PartRow.line(of: "{\"file\":\"\(names[$0])\"}", at: $0) }
+      try Data(lines.joined(separator: "\n").utf8)
+        .write(to: URL(filePath: OwnFile.manifest.path(in: out, shard)))
+    }
+    #expect(try canon("merge", out, "--json").out == "{\"images\":3000,\"parts\":300}\n")
+    #expect(
+      try String(contentsOfFile: out + "/manifest.jsonl", encoding: .utf8)
+        == ([header.jsonLine] + names.map { "{\"file\":\"\($0)\"}" }).map { $0 + "\n" }.joined())
+    #expect(try manager.contentsOfDirectory(atPath: out) == ["manifest.jsonl"])
+  }
+
+  @Test("Inputs do not take the names of canon's own files")
+  func reserved() throws {
+    for (n, name) in [
+      "manifest-1-of-2.jsonl", ".canon-journal.jsonl", ".canon-journal-2-of-3.jsonl",
+      ".canon-1-of-2", ".canon", OwnFile.merged,
+    ].enumerated() {
+      let (folder, out) = (try pictures("reserved-\(n)", ["\(name)/a.png"]), temporary("r-\(n)"))
+      let refused = try canon(job(folder, out))
+      #expect(refused.status == 1 && refused.err.contains("rename it"))
+      #expect(!manager.fileExists(atPath: out))
+    }
+    for name in ["manifest-01-of-2.jsonl", ".canon-1-of-2.png", "manifest.json", "x.canon"] {
+      #expect(!OwnFile.isReserved(name))
+    }
+  }
+}
