@@ -81,6 +81,7 @@ let package = Package(
         "TensorCore", "Settings", "Symmetry", "Autodiff", "Layers", "ONNXFormat",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ]),
+    library("MessagePassing", []),
     library("Optimizers", ["TensorCore", "Autodiff", "CKernels"]),
     library(
       "Datasets", ["TensorCore", "Settings", "Images", "Symmetry", "CZlib"],
@@ -90,18 +91,18 @@ let package = Package(
       "Training",
       [
         "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "ONNX", "Optimizers",
-        "Datasets", "Canonicalization", "Settings", "Charts",
+        "Datasets", "Canonicalization", "Settings", "Charts", "MessagePassing",
       ]),
     library(
       "Canon",
       [
         "TensorCore", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "ONNX",
-        "Optimizers", "Datasets", "Canonicalization", "Training",
+        "Optimizers", "Datasets", "Canonicalization", "Training", "MessagePassing",
       ]),
     library(
       "CanonCommands",
       [
-        "TensorCore", "Settings", "Images", "Symmetry", "Layers", "ONNX", "Datasets",
+        "MessagePassing", "TensorCore", "Settings", "Images", "Symmetry", "Layers", "ONNX", "Datasets",
         "Canonicalization", "Training", "Charts", argumentParser,
       ]),
     .executableTarget(

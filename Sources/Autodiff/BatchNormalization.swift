@@ -7,13 +7,15 @@ extension Variable {
   /// One pass for the moments (none where a convolution took them), one for the value, two for the gradient (Ioffe & Szegedy 2015,
   /// arXiv 1502.03167).
   ///
-  /// `moments` are those of this batch, where they are known already.
+  /// `moments` are those of this batch, where they are known already; where it is in pieces, those of this one.
   ///
-  /// - Returns: The result, and the moments.
+  /// - Returns: The result, the moments of the whole batch, and of how many rows these are.
   public func batchNormalized(
-    weight: Variable, bias: Variable, epsilon: Float, relu: Bool, moments: ChannelMoments? = nil
-  ) -> (result: Variable, moments: ChannelMoments) {
-    let moments = moments ?? value.channelMoments()
+    weight: Variable, bias: Variable, epsilon: Float, relu: Bool, moments: ChannelMoments? = nil,
+    piece: (any BatchPiece)? = nil
+  ) -> (result: Variable, moments: ChannelMoments, rows: Int) {
+    let own = (moments: moments ?? value.channelMoments(), rows: shape.count / shape[-1])
+    let (moments, rows) = piece.map { own.moments.combined(over: $0, rows: own.rows) } ?? own
     let (mean, variance) = (moments.mean, moments.variance)
     let scale = zip(weight.value.elements, variance).map {
       Float(Double($0) / ($1 + Double(epsilon)).squareRoot())
@@ -26,9 +28,17 @@ extension Variable {
     let result = Variable(y, inputs: [self, weight, bias]) { [x = value] dy in
       let gradients = dy.batchNormGradients(
         input: x, mean: mean, variance: variance, epsilon: epsilon, scale: scale, shift: shift,
-        relu: relu)
+        relu: relu
+      ) { sum, product in
+        guard let piece else { return (sum, product, rows) }
+        let parts = piece.gather(sum + product)
+        let sums = parts.dropFirst().reduce(into: parts[0]) { sums, part in
+          for n in sums.indices { sums[n] += part[n] }
+        }
+        return (Array(sums[..<sum.count]), Array(sums[sum.count...]), rows)
+      }
       return [gradients.input, gradients.weight, gradients.bias]
     }
-    return (result, moments)
+    return (result, moments, rows)
   }
 }

@@ -68,12 +68,14 @@ public final class Derived<Value: Sendable>: Sendable {
 public final class Tape {
   /// Whether layers behave as in training: batch statistics, dropout.
   public let isTraining: Bool
+  /// Which piece of its batch the pass is of; `nil` where the batch is in one.
+  public let piece: (any BatchPiece)?
   private var leaves: [ObjectIdentifier: Variable] = [:]
   private var random: RandomStream
 
   /// A pass that learns; `random` feeds dropout.
-  public static func training(random: RandomStream) -> Tape {
-    Tape(isTraining: true, random: random)
+  public static func training(random: RandomStream, piece: (any BatchPiece)? = nil) -> Tape {
+    Tape(isTraining: true, random: random, piece)
   }
 
   /// A pass that only predicts.
@@ -81,7 +83,8 @@ public final class Tape {
     Tape(isTraining: false, random: RandomStream(seed: 0, name: "inference"))
   }
 
-  private init(isTraining: Bool, random: RandomStream) {
+  private init(isTraining: Bool, random: RandomStream, _ piece: (any BatchPiece)? = nil) {
+    self.piece = piece
     self.isTraining = isTraining
     self.random = random
   }

@@ -100,29 +100,49 @@ public struct Gradients {
 
   /// Computes the gradients of a scalar.
   ///
+  /// - Parameter whenKnown: Called with each leaf as soon as nothing more is added to its gradient.
   /// - Precondition: `result` has one element.
   /// - Complexity: About twice the work of computing `result`; each recorded operation runs once.
-  public init(of result: Variable) {
+  public init(
+    of result: Variable, whenKnown: ((_ leaf: Variable, _ gradient: Tensor) -> Void)? = nil
+  ) {
     require(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
-    self.init(of: result, weights: .ones(result.shape))
+    self.init(of: result, weights: .ones(result.shape), whenKnown: whenKnown)
   }
 
   /// Computes the gradients of Σ `weights` · `result`.
   ///
   /// - Precondition: The shapes are equal.
-  public init(of result: Variable, weights: Tensor) {
+  public init(
+    of result: Variable, weights: Tensor,
+    whenKnown: ((_ leaf: Variable, _ gradient: Tensor) -> Void)? = nil
+  ) {
     require(weights.shape == result.shape, "weights \(weights.shape) of \(result.shape)")
     guard result.requiresGradient else { return }
     byVariable[ObjectIdentifier(result)] = weights
     var pending = Gradients.order(from: result)
+    // How many operations each leaf is still an input of.
+    var uses: [ObjectIdentifier: Int] = [:]
+    if whenKnown != nil {
+      for input in pending.lazy.flatMap(\.inputs) where input.pullback == nil {
+        uses[ObjectIdentifier(input), default: 0] += 1
+      }
+    }
     while let node = pending.popLast() {
-      guard let (inputs, pullback) = node.takeRecord(),
-        let gradient = byVariable.removeValue(forKey: ObjectIdentifier(node))
-      else { continue }
-      for (input, contribution) in zip(inputs, pullback(gradient)) {
-        guard input.requiresGradient, let contribution else { continue }
-        assert(contribution.shape == input.shape, "\(contribution.shape) for \(input.shape)")
-        byVariable[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)
+      guard let (inputs, pullback) = node.takeRecord() else { continue }
+      if let gradient = byVariable.removeValue(forKey: ObjectIdentifier(node)) {
+        for (input, contribution) in zip(inputs, pullback(gradient)) {
+          guard input.requiresGradient, let contribution else { continue }
+          assert(contribution.shape == input.shape, "\(contribution.shape) for \(input.shape)")
+          byVariable[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)
+        }
+      }
+      guard let whenKnown else { continue }
+      for input in inputs {
+        let id = ObjectIdentifier(input)
+        guard let left = uses[id] else { continue }
+        uses[id] = left - 1
+        if left == 1, let gradient = byVariable[id] { whenKnown(input, gradient) }
       }
     }
   }

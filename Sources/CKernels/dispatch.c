@@ -1,7 +1,10 @@
 // Chooses one body per machine, once, when the library is loaded.
+#define _GNU_SOURCE
 #include "ckernels.h"
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
   const char *path;
@@ -58,6 +61,13 @@ __attribute__((constructor)) static void ck_choose(void) {
 static _Thread_local int worker;
 int ck_is_worker(void) { return worker; }
 void ck_set_worker(int on) { worker = on; }
+
+int ck_processor_count(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+  const long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? (int)count : 1;
+}
 
 void ck_pause(void) {
 #if defined(__x86_64__)

@@ -4,6 +4,7 @@
 @_exported public import Datasets
 @_exported public import Images
 @_exported public import Layers
+@_exported public import MessagePassing
 @_exported public import ONNX
 @_exported public import Optimizers
 @_exported public import Settings

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Datasets
+import Foundation
+import MessagePassing
 import Settings
 import TensorCore
 import Training
@@ -13,7 +15,9 @@ struct Train: ParsableCommand {
       checkpoint.safetensors, configuration.yaml (with every default filled in), \
       metrics.jsonl (one line an epoch), its curves as a picture, curves.svg, and for \
       TensorBoard, events.out.tfevents.… (`tensorboard --logdir runs`). Ctrl-C saves a checkpoint and ends; --resume goes on \
-      bit for bit as if never stopped.
+      bit for bit as if never stopped. With training.pieces, equal pieces of a batch, as many processes as divide them \
+      train together (mpirun, srun): the model is the one that a single process comes to, bit for bit, and --resume takes any \
+      such number.
 
       EXAMPLES
         canon train my.yaml
@@ -21,6 +25,7 @@ struct Train: ParsableCommand {
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1 --resume
         canon train configs/rotated-mnist-c8.yaml --profile
+        mpirun -n 4 canon train my.yaml --set training.pieces=4
       """)
 
   @Argument(help: "The run's configuration, a YAML file.")
@@ -63,6 +68,30 @@ struct Train: ParsableCommand {
 
   func run() throws {
     common.apply()
+    guard !profile, MPI.isUsed(in: ProcessInfo.processInfo.environment) else { return try run(nil) }
+    Interruption.watch()
+    let processes = try MPI(isLost: { Interruption.caught != 0 })
+    do { try run(processes) } catch let error as TrainingError where processes.rank > 0 {
+      // What all meet the first one says.
+      if !error.isOfAll { note("Error: process \(processes.rank): \(error)") }
+      sleep(1)
+      throw ExitCode(1)
+    }
+    processes.finish()
+  }
+
+  /// - Parameter processes: Those that train together, if there are several.
+  private func run(_ processes: (any Communicator)?) throws {
+    var run = try agreed(among: processes) { try prepared(processes) }
+    if profile {
+      let profile = try TrainingProfile(run.trainer, steps: 20)
+      try emit(json ? profile.jsonLine : profile.text)
+      return
+    }
+    try train(&run, isQuiet: common.quiet || processes.map { $0.rank > 0 } == true)
+  }
+
+  private func prepared(_ processes: (any Communicator)?) throws -> TrainingRun {
     var settings = try RunConfiguration(
       path: config, catalog: Canon.catalog, changes: changes)
     if seed != nil || epochs != nil {
@@ -81,37 +110,43 @@ struct Train: ParsableCommand {
         try refuse("\(folder)/model.safetensors", amongInputs: data)
       }
     }
-    var run = try TrainingRun(settings, folder: folder, resuming: resume, isKept: !profile)
-    if profile {
-      let profile = try TrainingProfile(run.trainer, steps: 20)
-      try emit(json ? profile.jsonLine : profile.text)
-      return
-    }
-    let trainer = run.trainer
-    if !common.quiet {
+    return try TrainingRun(
+      settings, folder: folder, resuming: resume, isKept: !profile, among: processes)
+  }
+
+  private func train(_ run: inout TrainingRun, isQuiet: Bool) throws {
+    let (trainer, folder) = (run.trainer, run.folder)
+    if !isQuiet {
       note(
-        "\(settings.name): \(trainer.data.trainCount) examples, "
+        "\(run.configuration.name): \(trainer.data.trainCount) examples, "
           + "\(trainer.model.trainableCount("backbone.")) parameters in the backbone, "
           + "\(trainer.totalSteps) \(trainer.totalSteps == 1 ? "step" : "steps"), to \(folder)")
     }
-    if trainer.isFinished && !common.quiet {
+    if trainer.isFinished && !isQuiet {
       note("The run in \(folder) has ended already; for a longer one name another --out.")
-    } else if let advice = run.advice, !common.quiet {
+    } else if let advice = run.advice, !isQuiet {
       note("Note: \(advice)")
     }
     var failures = Failures(("example", "examples", "file"))
-    failures.report(trainer.data.errors)
+    if run.isWriter { failures.report(trainer.data.errors) }
     Interruption.watch()
     var progress = Progress(
-      total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: common.quiet)
-    let isDone = try run.train(until: { Interruption.caught != 0 }) { trainer, line in
+      total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: isQuiet)
+    let isDone = try run.train(
+      until: { Interruption.caught != 0 },
+      whenLost: {
+        note("\nOther processes of the run are gone; add --resume to go on.")
+        Foundation.exit(1)
+      }
+    ) { trainer, line in
       progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
     }
     guard isDone else {
-      note("\nStopped at step \(run.trainer.step); add --resume to go on.")
+      if run.isWriter { note("\nStopped at step \(run.trainer.step); add --resume to go on.") }
       throw ExitCode(128 + Interruption.caught)
     }
-    if run.trainer.hasEndedEarly && !common.quiet {
+    guard run.isWriter else { return }
+    if run.trainer.hasEndedEarly && !isQuiet {
       note(
         "Ended after epoch \(run.trainer.epoch): nothing became better for \(run.configuration.training.patience)."
       )
@@ -142,4 +177,25 @@ struct Train: ParsableCommand {
       ? "start \(line.start + 1), epoch \(line.epoch)" : "epoch \(line.epoch)"
     return "\(place), loss \(line.loss.formatted(4))\(valid ?? "")"
   }
+}
+
+/// What all processes prepare; where one of them cannot, the first one says so, and all end.
+private func agreed<Value>(
+  among processes: (any Communicator)?, _ body: () throws -> Value
+) throws -> Value {
+  guard let processes else { return try body() }
+  let result = Result { try body() }
+  var text = ""
+  if case .failure(let error) = result { text = "\(error)" }
+  let size = 2048
+  let bytes = Array(text.utf8.prefix(size))
+  let all = processes.gather(bytes + Array(repeating: 0, count: size - bytes.count))
+  let texts = all.map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  guard let failed = texts.firstIndex(where: { !$0.isEmpty }) else { return try result.get() }
+  if processes.rank == 0 {
+    let isOfAll = texts.allSatisfy { $0 == texts[0] }
+    note("Error: " + (isOfAll ? "" : "process \(failed): ") + texts[failed])
+  }
+  processes.finish()
+  throw ExitCode(1)
 }

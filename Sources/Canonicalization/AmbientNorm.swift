@@ -50,11 +50,15 @@ public struct AmbientNorm: Layer {
   }
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
+    var center = runningMean.value
     if tape.isTraining {
-      let mean = input.value.mean([0])
-      runningMean.update { $0 = $0 * (1 - momentum) + mean * momentum }
+      // Read before the pieces of a batch meet, and changed afterwards, by one of them.
+      let known = center
+      let mean = Variable(input.value.mean([0])).mean(overPiecesOf: tape).value
+      center = known * (1 - momentum) + mean * momentum
+      if tape.piece?.isFirst ?? true { runningMean.value = center }
     }
-    let centered = input - Variable(runningMean.value)
+    let centered = input - Variable(center)
     let known = runningProducts.value.elements
     var (start, place): (Int, Int) = (0, 0)
     var (results, seen): ([Variable], [Float]) = ([], [])
@@ -62,7 +66,7 @@ public struct AmbientNorm: Layer {
     func product(_ a: Variable, _ b: Variable) -> Variable {
       defer { place += 1 }
       guard tape.isTraining else { return Variable(Tensor(known[place])) }
-      let mean = (a * b).mean()
+      let mean = (a * b).mean().mean(overPiecesOf: tape)
       seen.append(mean.value.scalar)
       return mean
     }
@@ -77,7 +81,7 @@ public struct AmbientNorm: Layer {
       }
       results += own
     }
-    if tape.isTraining {
+    if tape.isTraining && tape.piece?.isFirst ?? true {
       let new = Tensor(seen)
       runningProducts.update { $0 = $0 * (1 - momentum) + new * momentum }
     }

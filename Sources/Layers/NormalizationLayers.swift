@@ -4,7 +4,8 @@ import TensorCore
 /// Batch normalization per channel, the last axis, optionally followed by a ReLU in the same pass
 /// (Ioffe & Szegedy 2015, arXiv 1502.03167).
 ///
-/// In training by the batch's moments, which also move the running ones; in inference by these.
+/// In training by the batch's moments, which also move the running ones; in inference by these. Of a batch in pieces the moments are
+/// those of all (`BatchPiece`).
 ///
 /// **Shapes.** `[…, channels]` → the same.
 public struct BatchNorm: Layer {
@@ -51,9 +52,11 @@ public struct BatchNorm: Layer {
       return Variable(
         input.value.scaled(by: scale.elements, shift: shift.elements, relu: relu))
     }
-    let (result, moments) = input.batchNormalized(
-      weight: tape(weight), bias: tape(bias), epsilon: epsilon, relu: relu, moments: moments)
-    let rows = Double(input.shape.count / input.shape[-1])
+    let (result, moments, count) = input.batchNormalized(
+      weight: tape(weight), bias: tape(bias), epsilon: epsilon, relu: relu, moments: moments,
+      piece: tape.piece)
+    guard tape.piece?.isFirst ?? true else { return result }
+    let rows = Double(count)
     let unbiased = rows > 1 ? rows / (rows - 1) : 1
     let (newMean, newVariance) = (
       Tensor(moments.mean.map { Float($0) }),

@@ -9,7 +9,7 @@ public import TensorCore
 ///       let loss = myLoss(network(Variable(inputs), on: tape))
 ///       learner.step(down: loss, on: tape, rate: 1e-3)
 ///     }
-public struct Learner {
+public struct Learner: Sendable {
   public let parameters: [Parameter]
   public let rule: any Optimizer
   /// The largest norm of the gradient, 0 for any.
@@ -33,14 +33,25 @@ public struct Learner {
   ///
   /// - Precondition: The loss is a scalar, computed on `tape`.
   public mutating func step(down loss: Variable, on tape: Tape, rate: Float) {
-    let gradients = Gradients(of: loss)
+    let (gradients, leaves) = (Gradients(of: loss), leaves(on: tape))
+    step(by: leaves.map { $0.flatMap { gradients[$0] } }, rate: rate)
+  }
+
+  /// What the parameters became on a tape, `nil` for those that were not read.
+  public func leaves(on tape: Tape) -> [Variable?] {
     let leaves = parameters.map { tape.leaf(of: $0) }
     require(
       leaves.count { $0 != nil } >= tape.leafCount,
       "the loss was computed from \(tape.leafCount) parameters, of which only "
         + "\(leaves.count { $0 != nil }) are among those to learn: a layer does not list all of its parameters"
     )
-    var found = leaves.map { $0.flatMap { gradients[$0] } }
+    return leaves
+  }
+
+  /// Changes the parameters by gradients that are known, one for each, or `nil`.
+  public mutating func step(by gradients: [Tensor?], rate: Float) {
+    require(gradients.count == parameters.count, "\(gradients.count) gradients")
+    var found = gradients
     if clip > 0 { _ = Optimizers.clip(&found, toNorm: clip) }
     step += 1
     for (index, parameter) in parameters.enumerated() {

@@ -3,6 +3,8 @@ import CKernels
 /// The mean and the (biased) variance of each channel.
 public struct ChannelMoments: Sendable {
   public let mean, variance: [Double]
+
+  public init(mean: [Double], variance: [Double]) { (self.mean, self.variance) = (mean, variance) }
 }
 
 /// Moments of blocks of rows, each about its own first row, so that a mean that is large beside the

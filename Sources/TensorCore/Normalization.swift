@@ -80,16 +80,20 @@ extension Tensor {
   /// The gradients of batch normalization (and its clamp) for the gradient `self` by its output.
   ///
   /// `input` is what was normalized, by `scale` and `shift` as `scaled(by:shift:relu:)` takes them;
-  /// where the clamp let nothing through follows from them.
+  /// where the clamp let nothing through follows from them. Of a batch in pieces the gradients by weight and bias are those of this
+  /// piece, and `whole` gives, for its two sums per channel, those of all, and of how many rows.
   ///
   /// - Returns: The gradients by the input, by the weight and by the bias.
   public func batchNormGradients(
     input: Tensor, mean: [Double], variance: [Double], epsilon: Float, scale: [Float],
-    shift: [Float], relu: Bool
+    shift: [Float], relu: Bool,
+    whole: (
+      (_ sum: [Double], _ product: [Double]) -> (sum: [Double], product: [Double], rows: Int)
+    )? =
+      nil
   ) -> (input: Tensor, weight: Tensor, bias: Tensor) {
     Profiler.count("batch norm gradient", arithmetic: 8 * shape.count, elements: 5 * shape.count) {
       let columns = shape[-1]
-      let rows = Double(shape.count / columns)
       let center = mean.map { Float($0) }
       let (x, dy, clamp) = (input.contiguous, contiguous, Int32(relu ? 1 : 0))
       let (sum, product) = unsafe columnSums { range, sum, product in
@@ -102,11 +106,13 @@ extension Tensor {
           }
         }
       }
+      let all = whole?(sum, product) ?? (sum: sum, product: product, rows: shape.count / columns)
+      let rows = Double(all.rows)
       let inverse = variance.map { 1 / ($0 + Double(epsilon)) }
       let slope = (0..<columns).map {
-        Float(-Double(scale[$0]) * inverse[$0] * product[$0] / rows)
+        Float(-Double(scale[$0]) * inverse[$0] * all.product[$0] / rows)
       }
-      let offset = (0..<columns).map { Float(-Double(scale[$0]) * sum[$0] / rows) }
+      let offset = (0..<columns).map { Float(-Double(scale[$0]) * all.sum[$0] / rows) }
       let gradient = unsafe Tensor(shape) { target in
         let address = unsafe SendableAddress(target)
         Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in

@@ -28,7 +28,7 @@ public enum Parallel {
   /// `CANON_THREADS` stands for what the machine has, where it is set.
   private static let availableThreads =
     unsafe getenv("CANON_THREADS").flatMap { unsafe Int(String(cString: $0)) }.map { max(1, $0) }
-    ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    ?? Int(ck_processor_count())
 
   /// Runs `body` for each index in `0..<count`, on several threads where `count` exceeds 1.
   ///
@@ -74,5 +74,54 @@ extension Parallel {
       results.withLock { $0[index] = output }
     }
     return results.withLock { $0.compactMap { $0 } }
+  }
+}
+
+extension Parallel {
+  /// Runs `body` for each index in `0..<count` at the same time, each on a thread of its own: they may wait for one another.
+  ///
+  /// Where they are as many as threads may be used, loops inside of each run on its thread alone.
+  ///
+  /// - Parameter other: What is done at the same time, and is not counted: it mostly waits.
+  public static func together(
+    _ count: Int, beside other: (@Sendable () -> Void)? = nil,
+    _ body: @escaping @Sendable (Int) -> Void
+  ) {
+    let isWhole = count >= threadCount && count > 1
+    let run: @Sendable (Int) -> Void = { index in
+      let before = ck_is_worker()
+      if isWhole { ck_set_worker(1) }
+      body(index)
+      ck_set_worker(before)
+    }
+    let group = DispatchGroup()
+    let errands = (1..<max(1, count)).map { index in { @Sendable in run(index) } }
+    for errand in errands + [other].compactMap({ $0 }) {
+      group.enter()
+      let entry = unsafe Unmanaged.passRetained(
+        Errand {
+          errand()
+          group.leave()
+        })
+      var thread = pthread_t()
+      let failed = unsafe pthread_create(
+        &thread, nil,
+        { argument in
+          if let argument = unsafe argument {
+            unsafe Unmanaged<Errand>.fromOpaque(argument).takeRetainedValue().body()
+          }
+          return nil
+        }, unsafe entry.toOpaque())
+      require(failed == 0, "no thread can be started beside \(count)")
+      pthread_detach(thread)
+    }
+    if count > 0 { run(0) }
+    group.wait()
+  }
+
+  /// What a thread does.
+  private final class Errand: Sendable {
+    let body: @Sendable () -> Void
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
 }

@@ -2,14 +2,19 @@ import Autodiff
 public import Datasets
 import Foundation
 import Layers
+public import MessagePassing
 import Optimizers
 public import TensorCore
 
 /// What can stop a training run, in a sentence that says what to do.
 public struct TrainingError: Error, CustomStringConvertible {
   public let description: String
+  /// Whether every process of a run meets it.
+  public let isOfAll: Bool
 
-  public init(_ description: String) { self.description = description }
+  public init(_ description: String, isOfAll: Bool = false) {
+    (self.description, self.isOfAll) = (description, isOfAll)
+  }
 
   static func unwritable(_ path: String) -> TrainingError {
     TrainingError("\(path) cannot be written; check its permission and the free space.")
@@ -39,6 +44,8 @@ public struct Trainer {
   /// After which epoch that was.
   private var bestEpoch = 0
   private var learner: Learner
+  /// The pieces of a batch, where there are several.
+  private let pieces: BatchPieces?
   private var bestTensors: [String: Tensor]
   /// The order of the running epoch, which follows from its number.
   private var order: (epoch: Int, indices: [Int]) = (-1, [])
@@ -52,15 +59,21 @@ public struct Trainer {
   ///
   /// `fresh`: Makes the model of another of several starts.
   /// `metadata`: Texts that checkpoints and models carry.
+  /// `processes`: Those that do its steps together, all with the same arguments; their number divides that of the pieces.
+  /// - Precondition: A batch can be cut into as many equal pieces.
   /// - Throws: `DatasetError` where the data have not what the model needs.
   public init(
     _ model: any TrainableModel, data: Dataset, settings: TrainingOptions = TrainingOptions(),
-    seed: Int = 0, metadata: [String: String] = [:],
+    seed: Int = 0, metadata: [String: String] = [:], among processes: (any Communicator)? = nil,
     fresh: (@Sendable (Int) throws -> any TrainableModel)? = nil
   ) throws(DatasetError) {
     require(data.train.count > 0, "nothing to train on: \(data.train.inputs.shape)")
     let settings = settings.resolved(for: data.trainCount)
     (self.model, self.settings, self.seed) = (model, settings, seed)
+    let batch = min(settings.batch, data.trainCount)
+    require(batch % settings.pieces == 0, "a batch of \(batch) in \(settings.pieces) pieces")
+    pieces =
+      settings.pieces > 1 || processes != nil ? BatchPieces(settings.pieces, among: processes) : nil
     var train = try model.prepared(data.train)
     if settings.classWeights == .balanced {
       guard data.stream == nil else {
@@ -83,7 +96,9 @@ public struct Trainer {
   /// A run of a configuration's model.
   ///
   /// - Throws: `DatasetError`, `WeightsError`, `SettingsError`; `TrainingError` where a batch is more than there is.
-  public init(_ configuration: RunConfiguration, data: Dataset) throws {
+  public init(
+    _ configuration: RunConfiguration, data: Dataset, among processes: (any Communicator)? = nil
+  ) throws {
     let configuration = try configuration.resolved(for: data.trainCount).validated()
     let batch = configuration.training.batch
     guard data.trainCount >= max(2, batch) else {
@@ -96,10 +111,22 @@ public struct Trainer {
             + " for a batch of \(batch); set 'training.batch' to \(max(2, data.trainCount / 8)) or leave it away."
       )
     }
+    let count = configuration.training.pieces
+    guard batch % count == 0 else {
+      throw TrainingError(
+        "a batch of \(batch) cannot be cut into \(count) equal pieces; set 'training.batch' to a multiple of 'training.pieces'."
+      )
+    }
+    if let processes, count % processes.count != 0 {
+      throw TrainingError(
+        "\(processes.count) processes cannot share \(count == 1 ? "one piece" : "\(count) pieces") of a batch alike; set 'training.pieces' to a multiple of \(processes.count)."
+      )
+    }
     let model = try configuration.makeModel(classNames: data.classNames)
     try self.init(
       model, data: data, settings: configuration.training, seed: configuration.seed,
-      metadata: model.safetensors(configuration, classNames: data.classNames).metadata
+      metadata: model.safetensors(configuration, classNames: data.classNames).metadata,
+      among: processes
     ) { try configuration.makeModel(classNames: data.classNames, start: $0) }
   }
 
@@ -138,33 +165,57 @@ public struct Trainer {
   /// - Throws: `TrainingError` where the loss is not a number: the parameters are those before.
   @discardableResult
   public mutating func advance() throws(TrainingError) -> Float {
-    let seed = UInt64(seed)
     let (batch, place) = (min(settings.batch, data.trainCount), step % stepsPerEpoch)
     if place == 0 { epochLoss = 0 }
     if order.epoch != epoch {
-      var shuffle = RandomStream(seed: seed, name: "order/\(epoch)")
+      var shuffle = RandomStream(seed: UInt64(seed), name: "order/\(epoch)")
       order = (epoch, Array(0..<data.trainCount).shuffled(using: &shuffle))
     }
     let chosen = Array(order.indices[place * batch..<(place + 1) * batch])
-    let tape = Tape.training(random: RandomStream(seed: seed, name: "step/\(step)"))
-    let examples: Examples
+    let rate = settings.rate * settings.decline.factor(step: step, total: stepsPerRun)
+    let loss: Float
+    if let pieces {
+      loss = try advance(by: chosen, in: pieces, rate: rate)
+    } else {
+      let tape = Tape.training(random: RandomStream(seed: UInt64(seed), name: "step/\(step)"))
+      let result = model.loss(try examples(chosen), on: tape)
+      loss = try checked(result.value.scalar)
+      learner.step(down: result, on: tape, rate: rate)
+    }
+    epochLoss += Double(loss)
+    return loss
+  }
+
+  private func examples(_ chosen: [Int]) throws(TrainingError) -> Examples {
     do {
-      examples =
-        try data.stream.map { stream throws(DatasetError) in
-          try model.prepared(stream(chosen, epoch: epoch))
-        } ?? data.train.gathered(chosen)
+      return try data.stream.map { stream throws(DatasetError) in
+        try model.prepared(stream(chosen, epoch: epoch))
+      } ?? data.train.gathered(chosen)
     } catch { throw TrainingError("at step \(step + 1): \(error)") }
-    let loss = model.loss(examples, on: tape)
-    guard loss.value.scalar.isFinite else {
+  }
+
+  private func checked(_ loss: Float) throws(TrainingError) -> Float {
+    guard loss.isFinite else {
       throw TrainingError(
         "the loss at step \(step + 1) is not a number; lower 'rate' or set 'clip', "
-          + "and begin anew.")
+          + "and begin anew.", isOfAll: true)
     }
-    learner.step(
-      down: loss, on: tape,
-      rate: settings.rate * settings.decline.factor(step: step, total: stepsPerRun))
-    epochLoss += Double(loss.value.scalar)
-    return loss.value.scalar
+    return loss
+  }
+
+  /// A step whose batch is computed in pieces, each on a thread of its own.
+  private mutating func advance(
+    by chosen: [Int], in pieces: BatchPieces, rate: Float
+  ) throws(TrainingError) -> Float {
+    let size = chosen.count / pieces.count
+    var parts: [Examples] = []
+    for n in pieces.own { parts.append(try examples(Array(chosen[n * size..<(n + 1) * size]))) }
+    let (losses, gradients) = pieces.gradients(of: model, on: parts, learner) { [seed, step] in
+      RandomStream(seed: UInt64(seed), name: "step/\(step)/\($0)")
+    }
+    let loss = try checked(Float(losses.reduce(0, +) / Double(losses.count)))
+    learner.step(by: gradients, rate: rate)
+    return loss
   }
 
   /// Measures the model on the validation part, and remembers it if it is the best so far.

@@ -20,6 +20,9 @@ public struct TrainingOptions: Sendable, Equatable {
   public var validEvery = 1
   /// How many examples a step sees; 0 for an eighth of what there is, from 4 to 128.
   public var batch = 0
+  /// In how many equal pieces a batch is computed, each with random numbers of its own; as many processes as divide them do it
+  /// together, and come to the same numbers.
+  public var pieces = 1
   public var optimizer = Rule.adamw
   public var rate: Float = 1e-3
   public var weightDecay: Float = 0.01
@@ -63,6 +66,12 @@ public struct TrainingOptions: Sendable, Equatable {
       "batch", &batch, in: 0...65_536,
       "examples of a step; 0: an eighth of all as a power of two, 4 to 128")
     if batch == 1 { throw keys.failure("'batch' is 1 but must be 2 or more, or 0") }
+    try keys.read(
+      "pieces", &pieces, in: 1...1024,
+      "equal pieces of a batch, for several threads, or processes (mpirun)")
+    if batch > 0 && batch % pieces != 0 {
+      throw keys.failure("'batch' is \(batch), which cannot be cut into \(pieces) equal pieces")
+    }
     try keys.read("optimizer", &optimizer, "the rule of a step")
     try keys.read("rate", &rate, in: 1e-8...100, "the learning rate")
     if optimizer != .adam {

@@ -1,5 +1,6 @@
 public import Datasets
 import Foundation
+public import MessagePassing
 import Settings
 import TensorCore
 
@@ -21,6 +22,10 @@ public struct TrainingRun {
   private var curves: TrainingCurves
   /// The folder is written by this run alone.
   private var lock: FolderLock?
+  /// The processes that do its steps together; the first one writes.
+  private let processes: (any Communicator)?
+  /// Whether this process writes, of several the first.
+  public var isWriter: Bool { (processes?.rank ?? 0) == 0 }
 
   /// A line of metrics.jsonl.
   public struct Line: Codable, Sendable {
@@ -37,18 +42,23 @@ public struct TrainingRun {
   /// A run goes on with the configuration that it began with: defaults that have changed since do not matter,
   /// and keys that are given must say the same.
   ///
-  /// `isKept`: Whether anything is written to the folder.
+  /// - Parameters:
+  ///   - isKept: Whether anything is written to the folder.
+  ///   - processes: Those that do its steps together, all with the same arguments: the model is the same, bit for bit, as that of one
+  ///     process, and the first one writes.
   /// - Throws: What stands against it, in a sentence; nothing is written then.
   public init(
-    _ configuration: RunConfiguration, folder: String, resuming: Bool = false, isKept: Bool = true
+    _ configuration: RunConfiguration, folder: String, resuming: Bool = false, isKept: Bool = true,
+    among processes: (any Communicator)? = nil
   ) throws {
+    let isKept = isKept && (processes?.rank ?? 0) == 0
     let path = "\(folder)/checkpoint.safetensors"
-    self.folder = folder
+    (self.folder, self.processes) = (folder, processes)
     guard resuming else {
       if isKept { try TrainingRun.refuseOther(folder) }
       let data = try configuration.loadData()
       self.configuration = configuration.resolved(for: data.trainCount)
-      trainer = try Trainer(self.configuration, data: data)
+      trainer = try Trainer(self.configuration, data: data, among: processes)
       curves = TrainingCurves(folder: folder, lines: [])
       if isKept { try prepare() }
       return
@@ -83,7 +93,7 @@ public struct TrainingRun {
           + "go on with that one, or name another --out.")
     }
     self.configuration = begun
-    trainer = try Trainer(begun, data: try begun.loadData())
+    trainer = try Trainer(begun, data: try begun.loadData(), among: processes)
     var present = file
     present.metadata["configuration"] = begun.yaml
     try trainer.resume(from: present, path: path)
@@ -157,23 +167,35 @@ public struct TrainingRun {
   /// - Parameters:
   ///   - shouldStop: Asked after each step.
   ///   - report: Called after each step, with the line of an epoch that has just ended.
+  ///   - ending: Ends the program where the other processes of the run are gone, after a checkpoint; with status 1 by default.
   /// - Returns: Whether the run is at its end.
   /// - Throws: `TrainingError` where numbers are none any more, after saving the last good state; `WeightsError`
   ///   where a checkpoint cannot be written.
   @discardableResult
   public mutating func train(
     until shouldStop: () -> Bool = { false },
+    whenLost ending: (@Sendable () -> Never)? = nil,
     report: (_ trainer: Trainer, _ line: Line?) -> Void = { _, _ in }
   ) throws -> Bool {
+    try requireSameState()
+    defer { processes?.whenLost(nil) }
     while !trainer.isFinished {
-      if shouldStop() {
-        try trainer.checkpoint.write(to: checkpoint)
+      if shouldAllStop(shouldStop()) {
+        if isWriter { try trainer.checkpoint.write(to: checkpoint) }
         lock = nil
         return false
       }
+      if isWriter, let processes {
+        let state = trainer.checkpoint
+        processes.whenLost { [checkpoint] in
+          try? state.write(to: checkpoint)
+          ending?()
+          exit(1)
+        }
+      }
       do { try trainer.advance() } catch {
         let file = trainer.checkpoint
-        if file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) {
+        if isWriter, file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) {
           try file.write(to: checkpoint)
         }
         throw error
@@ -184,6 +206,7 @@ public struct TrainingRun {
       }
       let (start, epoch, step) = (trainer.start, trainer.epoch, trainer.step)
       let quality = trainer.isValidationDue ? try trainer.validate() : nil
+      guard isWriter else { continue }
       let line = Line(
         start: start, epoch: epoch, step: step,
         loss: trainer.epochLoss / Double(trainer.stepsPerEpoch), valid: quality)
@@ -198,12 +221,38 @@ public struct TrainingRun {
     return true
   }
 
-  /// Writes the best model, and gives its figures.
+  /// - Throws: `TrainingError` where processes do not begin with the same.
+  private func requireSameState() throws(TrainingError) {
+    guard let processes else { return }
+    let file = trainer.checkpoint
+    var print = Fingerprint()
+    for (name, tensor) in file.tensors.sorted(by: { $0.key < $1.key }) {
+      print.add(name.utf8)
+      print.add(bytes(of: tensor.elements))
+    }
+    for (name, text) in file.metadata.sorted(by: { $0.key < $1.key }) {
+      print.add((name + text).utf8)
+    }
+    print.add(TensorCoreStatistics.instructionSet.utf8)
+    let all = processes.gather(Array(print.text.utf8))
+    guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
+    throw TrainingError(
+      "process \(other) of \(processes.count) has another configuration, checkpoint, data, version or instruction set than process 0; give all the same (CANON_CPU=avx2 sets the last).",
+      isOfAll: true)
+  }
+
+  /// Whether any of the processes is to stop.
+  private func shouldAllStop(_ own: Bool) -> Bool {
+    processes.map { $0.gather([own ? 1 : 0]).contains([1]) } ?? own
+  }
+
+  /// Writes the best model, and gives its figures; none on processes beside the first.
   ///
   /// - Parameter test: Examples that nothing was selected on, to measure it once.
   /// - Throws: `WeightsError` where the model cannot be written, `DatasetError` for a test part of another kind.
   public mutating func finish(test: Examples? = nil) throws -> [String: Double] {
     var figures: [String: Double] = [:]
+    guard isWriter else { return figures }
     if let best = trainer.best {
       figures["valid loss"] = best.loss
       figures["valid error"] = best.error

@@ -17,6 +17,9 @@ int ck_width(void);
 /// Whether this thread runs a piece of a parallel loop; see Parallel in TensorCore.
 int ck_is_worker(void);
 void ck_set_worker(int on);
+
+/* How many processors this process may run on, at least 1: mpirun, taskset and containers hold it to some. */
+int ck_processor_count(void);
 /// Waits for some cycles, as a loop does that looks for a change.
 void ck_pause(void);
 
