@@ -102,7 +102,8 @@ let package = Package(
     library(
       "CanonCommands",
       [
-        "MessagePassing", "TensorCore", "Settings", "Images", "Symmetry", "Layers", "ONNX", "Datasets",
+        "MessagePassing", "TensorCore", "Settings", "Images", "Symmetry", "Layers", "ONNX",
+        "Datasets",
         "Canonicalization", "Training", "Charts", argumentParser,
       ]),
     .executableTarget(
@@ -132,7 +133,7 @@ let package = Package(
       "Training",
       [
         "Training", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "ONNX", "Optimizers",
-        "Datasets",
+        "Datasets", "MessagePassing",
         "Canonicalization", "TensorCore",
       ], settings: plain),
     tests(

@@ -8,6 +8,8 @@ protocol Tally: Codable {
   init()
   /// How many images are done.
   var count: Int { get }
+  /// How many images of archives could not be used.
+  var failed: Int { get set }
   mutating func add(_ other: Self)
 }
 
@@ -52,6 +54,9 @@ struct ArchiveJob<Total: Tally> {
     part = shard.map { JobPart($0, of: archives, job) }
     journal = try Journal(out, job, inputs: folder, names: names, shard: shard)
     Files.removePartials(in: out)
+    // What an earlier run has said of the whole holds no longer.
+    try Manifest.remove(OwnFile.manifest.path(in: out, shard))
+    if shard != nil { unsafe unlink(OwnFile.ledger.path(in: out, shard)) }
   }
 
   /// Names each archive that is done, with its place among those of the whole job.
@@ -63,28 +68,32 @@ struct ArchiveJob<Total: Tally> {
   ///
   /// - Parameters:
   ///   - each: Makes one archive of another, of a name; its last argument is told how many images of how many are done.
-  /// - Returns: Why some archives could not be read.
+  /// - Parameter failures: Told why some archives could not be read, and how many images of those that are done.
   mutating func run(
-    isQuiet: Bool,
+    isQuiet: Bool, _ failures: inout Failures,
     _ each: (
       _ name: String, _ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void
     ) throws -> Total
-  ) throws -> [any Error] {
+  ) throws {
     try journal.forEach { _, bytes in
       if let done = try? JSONDecoder().decode(Total.self, from: Data(bytes)) { total.add(done) }
     }
-    var (errors, done): ([any Error], Int) = ([], journal.doneCount)
+    failures.add(total.failed, in: out)
+    var done = journal.doneCount
     var progress = Progress(
       total: names.count, unit: "archives", goingOnAt: done, in: out, isQuiet: isQuiet)
     for name in journal.left.map({ names[$0] }) {
       do {
+        guard !Files.isFolder("\(out)/\(name)") else {
+          throw Refusal("\(out)/\(name) is a folder, and no archive; name another folder.")
+        }
         let made = try each(name, "\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
           progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")
         }
         total.add(made)
         try journal.append([(name, name, made.jsonLine)])
-      } catch let error as DatasetError {
-        errors.append(error)
+      } catch  where error is DatasetError || error is Refusal {
+        failures.report([error])
         if FileManager.default.fileExists(atPath: "\(out)/\(name)") {
           note("Note: \(out)/\(name) is of an earlier run; it stays, and is not counted.")
         }
@@ -92,18 +101,28 @@ struct ArchiveJob<Total: Tally> {
       done += 1
       progress.update(done, "\(total.count) images")
     }
-    return errors
   }
 
-  /// Writes the list by which `merge` knows a part that has no manifest.
-  func list() {
-    guard let part else { return }
-    let ledger = OutputLedger(folder: out, part.shard)
-    ledger.finish(part)
+  /// Ends the job. Where some archives could not be read the journal stays, and the next run does these alone; a part leaves it for
+  /// `merge`, with the list by which that knows it.
+  func finish() throws {
+    if var part {
+      part.left = journal.left.count
+      try OutputLedger(folder: out, part.shard).finish(part)
+    } else if journal.left.isEmpty {
+      journal.remove()
+    }
   }
+}
 
-  /// Removes the journal where all is at its place; where some archives could not be read the next run does these alone.
-  func finish(isComplete: Bool) {
-    if isComplete { journal.remove() }
+/// Why nothing can be written for one archive of several.
+struct Refusal: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+
+  /// What stands against an output before anything is written.
+  static func of<Value>(_ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch let error as CommandError { throw Refusal(error.description) }
   }
 }

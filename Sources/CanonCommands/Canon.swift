@@ -54,6 +54,8 @@ public struct Canon: ParsableCommand {
     adding components: [any Options.Type], _ arguments: [String]? = nil
   ) {
     known.withLock { $0 = $0.adding(components) }
+    // A limit of files' sizes (ulimit -f) is an error of the write, as a full disk is.
+    signal(SIGXFSZ, SIG_IGN)
     let arguments = arguments ?? Array(CommandLine.arguments.dropFirst())
     let commands =
       configuration.subcommands.map {

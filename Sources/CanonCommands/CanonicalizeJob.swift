@@ -21,8 +21,9 @@ struct Canonicalized: Tally {
   var firstUnsure: [String] = []
   /// How many the manifest has of earlier commands.
   var others = 0
-  /// How many archives they are in.
+  /// How many archives they are in, and how many images of these could not be used.
   var archives = 0
+  var failed = 0
 
   mutating func add(_ other: Canonicalized) {
     count += other.count
@@ -32,6 +33,7 @@ struct Canonicalized: Tally {
     lossy += other.lossy
     others += other.others
     archives += other.archives
+    failed += other.failed
     unsure += other.unsure
     firstUnsure += other.firstUnsure.prefix(20 - firstUnsure.count)
   }
@@ -98,9 +100,10 @@ struct CanonicalizeJob {
     }
     let places = shard?.places(in: whole.names)
     let source = places.map(whole.selecting) ?? whole
-    let place = try OutputFolder(
-      out, apartFrom: input, source, description,
-      part: shard.map { JobPart($0, of: whole.names, description) })
+    let place = try Refusal.of {
+      try OutputFolder(
+        out, apartFrom: input, source, description, shard: shard, of: whole.names)
+    }
     let manifest = try ManifestWriter(place, header, of: source.names, places)
     if shard.isFirst {
       noteUnread(whole, in: input)
@@ -151,8 +154,6 @@ struct CanonicalizeJob {
   ) throws -> Canonicalized {
     var job = try ArchiveJob<Canonicalized>(
       archives, in: folder, to: out, description, shard: shard)
-    let path = OwnFile.manifest.path(in: out, shard)
-    try Manifest.remove(path)
     func rows(of name: String, _ put: (String) throws -> Void) throws {
       try Manifest.forEach(inArchive: "\(out)/\(name)", named: name, put)
     }
@@ -160,20 +161,22 @@ struct CanonicalizeJob {
       if json { try rows(of: name, emit) }
     }
     try job.forEachDone { _, name in try print(name) }
-    let errors = try job.run(isQuiet: isQuiet) { name, input, output, report in
+    var failures = Failures(choice.domain.noun)
+    try job.run(isQuiet: isQuiet, &failures) { name, input, output, report in
+      let failed = self.failures.count
       var made = try run(from: input, to: output, report: report)
-      made.archives = 1
+      (made.archives, made.failed) = (1, self.failures.count - failed)
       try print(name)
       return made
     }
-    failures.report(errors)
-    try writeLines(to: path) { put in
+    self.failures.add(failures)
+    try writeLines(to: OwnFile.manifest.path(in: out, shard)) { put in
       try put([header.of(job.part).jsonLine])
       try job.forEachDone { place, name in
         try rows(of: name) { try put([PartRow.line(of: $0, at: shard == nil ? nil : place)]) }
       }
     }
-    job.finish(isComplete: errors.isEmpty)
+    try job.finish()
     return job.total
   }
 }

@@ -35,6 +35,8 @@ struct JobPart: Codable, Equatable {
   let shard: Shard
   /// How many inputs the whole has.
   let inputs: Int
+  /// How many of the part's archives could not be read.
+  var left = 0
   /// A fingerprint of the job and of the inputs' names, in their order.
   let job: String
 

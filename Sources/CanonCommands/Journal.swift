@@ -62,19 +62,27 @@ final class Journal: Sendable {
       path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else {
       throw [ELOOP, EISDIR, ENXIO].contains(errno)
-        ? Journal.foreign(path)
+        ? OwnFile.foreign(path)
         : CommandError("\(path) cannot be written; check the folder's permission.")
     }
     handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      throw Journal.foreign(path)
+      throw OwnFile.foreign(path)
     }
     let (mark, begin) = (Array(Journal.mark.utf8), Files.prefix(of: path, Journal.mark.utf8.count))
-    guard mark.starts(with: begin) else { throw Journal.foreign(path) }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+    guard mark.starts(with: begin) else { throw OwnFile.foreign(path) }
+    // One that has ended meanwhile has removed it.
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
+      unsafe fstat(descriptor, &status) == 0, status.st_nlink > 0
+    else {
       throw CommandError(
         "\(folder): this part of it is being written by another command; wait, or name another.")
+    }
+    do { try OwnFile.refuseOthers(in: folder, than: shard) } catch {
+      // Begun at the same moment as another one.
+      if status.st_size == 0 { unsafe unlink(path) }
+      throw error
     }
     let head = Journal.mark + job.text
     let known =
@@ -85,10 +93,6 @@ final class Journal: Sendable {
     guard ftruncate(descriptor, known?.state.length ?? 0) == 0, (try? handle.seekToEnd()) != nil
     else { throw failure }
     if !goesOn { try state.withLock { try write([head], &$0) } }
-  }
-
-  private static func foreign(_ path: String) -> CommandError {
-    CommandError("\(path) is there, and canon did not write it; remove it, or name another folder.")
   }
 
   private var failure: CommandError {
@@ -173,6 +177,17 @@ final class Journal: Sendable {
         throw failure
       }
       try body(n, Array(bytes[(tab + 1)...]))
+    }
+  }
+
+  /// Joins the journals that parts have left to that of the whole: a job goes on from there.
+  static func join(_ shards: [Shard], in folder: String) throws {
+    let files = shards.compactMap { Lines(of: OwnFile.journal.path(in: folder, $0)) }
+    let heads = files.compactMap { $0.next() }
+    try writeLines(to: OwnFile.journal.path(in: folder)) { put in
+      for line in heads.prefix(1) + files.joined() {
+        try put([String(decoding: line, as: UTF8.self)])
+      }
     }
   }
 

@@ -34,6 +34,7 @@ struct Merge: ParsableCommand {
       throw CommandError("\(folder) is being written by another command; wait for it.")
     }
     defer { withExtendedLifetime(lock) {} }
+    Files.removePartials(in: folder)
     let (path, merged) = (OwnFile.manifest.path(in: folder), "\(folder)/\(OwnFile.merged)")
     let shards = OwnFile.shards(in: folder)
     if !FileManager.default.fileExists(atPath: merged) {
@@ -50,18 +51,32 @@ struct Merge: ParsableCommand {
       }
       try merge(shards, to: merged)
     }
+    guard Files.isRegular(merged), !Files.isLink(merged),
+      Manifest.isOne(merged) || Lines(of: merged)?.next() == Array(Self.noManifest.utf8)
+    else { throw OwnFile.foreign(merged) }
     // From here on nothing is lost, wherever it is stopped: what has been joined is there, and is only put in order.
     try mergeLedgers(shards)
-    for shard in shards {
-      for file in OwnFile.allCases { unsafe unlink(file.path(in: folder, shard)) }
+    for path in shards.flatMap({ shard in OwnFile.allCases.map { $0.path(in: folder, shard) } }) {
+      guard unsafe unlink(path) == 0 || errno == ENOENT else {
+        throw CommandError(
+          "\(path) cannot be removed; check the folder's permission, and merge again.")
+      }
     }
     let (images, count) = (try end(merged, as: path), shards.first?.count)
+    if FileManager.default.fileExists(atPath: OwnFile.journal.path(in: folder)) {
+      note(
+        "Note: some archives could not be read; the command given again, without --shard, does these alone."
+      )
+    }
     if json { return try emit(Summary(images: images ?? 0, parts: count).jsonLine) }
     let parts = count.map { "\($0) \($0 == 1 ? "part" : "parts")" } ?? "all parts"
     try emit(
       images.map { "\($0) \($0 == 1 ? "image" : "images") of \(parts) in \(path)." }
         ?? "\(folder) is complete, in \(parts).")
   }
+
+  /// What stands in the place of a manifest where the parts have none.
+  private static let noManifest = "parts without manifests, joined by canon"
 
   private struct Summary: Encodable {
     let images: Int
@@ -73,21 +88,9 @@ struct Merge: ParsableCommand {
   ///
   /// - Parameter merged: Where the manifest of all is written to; nothing where they have none.
   private func merge(_ shards: [Shard], to merged: String) throws {
-    let manifests = shards.map { OwnFile.manifest.path(in: folder, $0) }.filter(Files.isRegular)
-    let paths =
-      manifests.isEmpty ? shards.map { OwnFile.ledger.path(in: folder, $0) } : manifests
-    var (headers, parts): ([Manifest.Header], [(path: String, part: JobPart)]) = ([], [])
-    for path in paths {
-      if manifests.isEmpty {
-        if let part = OutputLedger.part(at: path) { parts.append((path, part)) }
-        continue
-      }
-      let line = Lines(of: path)?.next() ?? []
-      guard let header = try? Manifest.decoder.decode(Manifest.Header.self, from: Data(line)),
-        let part = header.part
-      else { throw CommandError("\(path), line 1: it begins no part's manifest; do it again.") }
-      headers.append(header.of(nil))
-      parts.append((path, part))
+    var parts: [(path: String, part: JobPart)] = []
+    for path in shards.map({ OwnFile.ledger.path(in: folder, $0) }) {
+      if let part = OutputLedger.part(at: path) { parts.append((path, part)) }
     }
     let count = shards[0].count
     guard shards.allSatisfy({ $0.count == count }) else {
@@ -108,8 +111,22 @@ struct Merge: ParsableCommand {
         "\(folder): not done are the parts \(list); run the command again with --shard and each of them."
       )
     }
+    // What was done has a manifest of each part, or of none.
+    let paths = parts.map { OwnFile.manifest.path(in: folder, $0.part.shard) }
+    let headers = try paths.filter(Files.isRegular).map { path in
+      let line = Lines(of: path)?.next() ?? []
+      guard let header = try? Manifest.decoder.decode(Manifest.Header.self, from: Data(line)),
+        header.part?.job == parts[0].part.job
+      else { throw CommandError("\(path), line 1: it begins no manifest of the job; do it again.") }
+      return header.of(nil)
+    }
+    guard headers.isEmpty || headers.count == paths.count else {
+      throw CommandError(
+        "\(folder): \(paths.count - headers.count) of the parts have no manifest; do these again.")
+    }
+    if parts.contains(where: { $0.part.left > 0 }) { try Journal.join(shards, in: folder) }
     try writeLines(to: merged) { put in
-      guard let header = headers.first else { return }
+      guard let header = headers.first else { return try put([Self.noManifest]) }
       try put([header.jsonLine])
       let rows = SortedLines<Int>(
         key: { line, path in
@@ -159,7 +176,7 @@ struct Merge: ParsableCommand {
     guard let lines = Lines(of: merged) else {
       throw CommandError("\(merged) cannot be read; check its permission.")
     }
-    guard lines.next() != nil else {
+    guard lines.next() != Array(Self.noManifest.utf8) else {
       unsafe unlink(merged)
       return nil
     }

@@ -120,7 +120,7 @@ func writeLines(
 ) throws {
   try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") as any Error }) {
     temporary in
-    guard FileManager.default.createFile(atPath: temporary, contents: nil),
+    guard Files.write([], to: temporary),
       let handle = FileHandle(forWritingAtPath: temporary)
     else { throw CommandError("\(path) cannot be written; check the folder's permission.") }
     var text = ""

@@ -32,12 +32,15 @@ final class OutputFolder: Sendable {
   ///   - source: The inputs there.
   ///   - pages: Those of files of several pages, where the inputs themselves do not say it.
   ///   - job: What is made of them.
-  ///   - part: Which part of it.
+  ///   - shard: The part of it that the inputs are.
+  ///   - whole: The names of the inputs of all parts, in order.
   /// - Throws: `CommandError` where outputs and inputs would mix, or somebody else writes there.
   init(
     _ name: String, apartFrom input: String, _ source: any InputSource,
-    pages: [[UInt8]: [String]]? = nil, _ job: JobDescription, part: JobPart?
+    pages: [[UInt8]: [String]]? = nil, _ job: JobDescription, shard: Shard?,
+    of whole: [String]
   ) throws {
+    let part = shard.map { JobPart($0, of: whole, job) }
     let isArchive = name.lowercased().hasSuffix(".tar") && !Files.isFolder(name)
     guard !isArchive || part == nil else {
       throw CommandError(
@@ -72,7 +75,7 @@ final class OutputFolder: Sendable {
             + "inputs; name a folder elsewhere.")
       }
     }
-    if let name = source.names.first(where: OwnFile.isReserved) {
+    if let name = whole.first(where: OwnFile.isReserved) {
       throw CommandError(
         "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
     }
@@ -87,10 +90,10 @@ final class OutputFolder: Sendable {
           "\(name) of \(input) would be overwritten; name another folder than \(path).")
       }
     }
-    let mayChange = source.names.contains { Self.fileName($0) != $0 }
+    let mayChange = whole.contains { Self.fileName($0) != $0 }
     if mayChange {
-      let names = Set(source.names.map { Array($0.utf8) })
-      if let twice = source.names.first(where: { name in
+      let names = Set(whole.map { Array($0.utf8) })
+      if let twice = whole.first(where: { name in
         let file = Self.fileName(name)
         return file != name && names.contains(Array(file.utf8))
       }) {
@@ -102,10 +105,11 @@ final class OutputFolder: Sendable {
     if isArchive {
       // What is packed, and removed, is what this command has made.
       try prepareFolder(Files.parent(of: path))
-      // A command that was killed may have left it before its list of files.
+      // A command that was killed may have left it before its list of files, or behind it.
       let isOwn =
-        OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: path)))
-        || Files.names(in: path)?.allSatisfy { $0.hasPrefix(OwnFile.ledger.name()) } == true
+        OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: path))) && !Files.isLink(path)
+        || Files.names(in: path)?.allSatisfy { OwnFile.isReserved($0) || Files.isPartial($0) }
+          == true
       guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
         throw CommandError(
           "\(path) is there, and canon did not put it there; remove it, or name another archive.")
@@ -121,16 +125,16 @@ final class OutputFolder: Sendable {
       joined: isArchive ? [] : self.pages.values.map { $0[0] })
     journal = try Journal(
       path, job, inputs: source.folder ?? ".", names: source.names, shard: part?.shard)
-    do { try OwnFile.refuseOthers(in: path, than: part?.shard) } catch {
-      // Begun at the same moment as another one.
-      journal.remove()
-      throw error
-    }
+    // Of another job, which was stopped: what is packed would be of both.
     if isArchive && !journal.goesOn {
-      // Of another job, which was stopped: what is packed would be of both.
-      for name in Files.names(in: path) ?? [] where name != OwnFile.journal.name() {
-        try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
-      }
+      clear(except: [OwnFile.journal.name(), OwnFile.ledger.name()])
+    }
+    if journal.goesOn {
+      // Folders in which nothing is left to do are not looked at again.
+      let folders =
+        source.names.map(Files.parent)
+        + self.pages.values.map { Files.parent(of: Files.parent(of: $0[0])) }
+      for folder in Set(folders) { Files.removePartials(in: "\(path)/\(folder)") }
     }
     ledger.open()
     try prepare(path)
@@ -156,7 +160,9 @@ final class OutputFolder: Sendable {
   /// Whether a name is that of a folder of pages which earlier commands have written.
   private static func isOwnFolder(_ name: String, in path: String, _ ledger: OutputLedger) -> Bool {
     guard ImageCodecs.isImage(name), Files.isFolder("\(path)/\(name)") else { return false }
-    return Files.names(in: "\(path)/\(name)")?.contains { ledger.owns("\(name)/\($0)") } == true
+    guard let pages = Files.names(in: "\(path)/\(name)") else { return false }
+    // A command that was killed may not have come to the first one.
+    return pages.contains { ledger.owns("\(name)/\($0)") } || pages.allSatisfy(Files.isPartial)
   }
 
   /// Of a job of which nothing is done no journal is left, of an archive that was not begun nothing at all.
@@ -172,16 +178,18 @@ final class OutputFolder: Sendable {
   /// - Throws: `CommandError`; an archive that was there stays then.
   func finish(_ manifest: () throws -> Void = {}) throws {
     if !isPacked { for pages in pages.values { try join(pages) } }
-    ledger.finish(part)
     try manifest()
-    if let archive { try pack(archive) }
+    // Last: of a part it says that all is done.
+    let made = journal.files.union(ledger.names)
+    try ledger.finish(part, only: isPacked ? made : nil)
+    if let archive { try pack(made, into: archive) }
     journal.remove()
   }
 
-  private func pack(_ archive: String) throws {
+  private func pack(_ made: Set<[UInt8]>, into archive: String) throws {
     let own = [OwnFile.manifest.name(), OwnFile.ledger.name()]
-    let made = journal.files.union(ledger.names).map { String(decoding: $0, as: UTF8.self) }
-    let ordered = (own + made.sortedByBytes()).filter { Files.isRegular("\(path)/\($0)") }
+    let names = made.map { String(decoding: $0, as: UTF8.self) }.sortedByBytes()
+    let ordered = (own + names).filter { Files.isRegular("\(path)/\($0)") }
     try Files.replace(archive, { CommandError("\(archive) cannot be written (\($0)).") }) {
       (temporary) throws(CommandError) in
       do throws(ArchiveError) {
@@ -194,7 +202,15 @@ final class OutputFolder: Sendable {
         )
       }
     }
+    // By its list it is known to be canon's, to the last.
+    clear(except: [OwnFile.ledger.name()])
     try? FileManager.default.removeItem(atPath: path)
+  }
+
+  private func clear(except kept: [String]) {
+    for name in Files.names(in: path) ?? [] where !kept.contains(name) {
+      try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
+    }
   }
 
   /// The files of several pages that inputs are of.

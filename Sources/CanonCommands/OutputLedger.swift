@@ -40,7 +40,8 @@ final class OutputLedger: Sendable {
     let all = listed.compactMap { $0 }
     if all.isEmpty {
       earlier = Set(Manifest.files(in: folder).map { Array($0.utf8) })
-      ownsAll = FileManager.default.fileExists(atPath: paths[0]) || !earlier.isEmpty
+      ownsAll =
+        !earlier.isEmpty || Files.bytes(of: paths[0])?.elementsEqual(Self.markOfAll.utf8) == true
     } else {
       (earlier, ownsAll) = (all.reduce(into: []) { $0.formUnion($1) }, false)
     }
@@ -93,11 +94,16 @@ final class OutputLedger: Sendable {
     }
   }
 
-  /// Lists in order what is there, and, of a part of a job, which one it is.
-  func finish(_ part: JobPart?) {
-    added.withLock { state in
-      let names = own.union(state.names).map { String(decoding: $0, as: UTF8.self) }
-      _ = write(names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes(), part)
+  /// Lists in order what is there, of some names alone or of all, and, of a part of a job, which one it is.
+  ///
+  /// - Throws: `CommandError` where it cannot be written, and `merge` would wait for it.
+  func finish(_ part: JobPart?, only: Set<[UInt8]>? = nil) throws {
+    try added.withLock { state in
+      let names = (only ?? own.union(state.names)).map { String(decoding: $0, as: UTF8.self) }
+      let there = names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes()
+      guard write(there, part) || part == nil else {
+        throw CommandError("\(path) cannot be written; check the free space.")
+      }
     }
   }
 

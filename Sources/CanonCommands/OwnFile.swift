@@ -67,12 +67,17 @@ enum OwnFile: CaseIterable {
       )
     }
     try refuseOthers(in: folder, than: shard)
-    let path = manifest.path(in: folder, shard)
-    guard Manifest.isOne(path) else {
-      throw CommandError(
-        "\(path) is there, and canon did not write it; name another folder, or remove it.")
+    let (rows, list) = (manifest.path(in: folder, shard), ledger.path(in: folder, shard))
+    guard Manifest.isOne(rows) else { throw foreign(rows) }
+    let isListed = FileManager.default.fileExists(atPath: list)
+    guard !isListed || Files.isRegular(list) && OutputLedger.isOne(Files.bytes(of: list)) else {
+      throw foreign(list)
     }
     return lock
+  }
+
+  static func foreign(_ path: String) -> CommandError {
+    CommandError("\(path) is there, and canon did not write it; name another folder, or remove it.")
   }
 
   /// - Throws: `CommandError` where a folder holds parts of a job in another number, or, for a part, a whole job.

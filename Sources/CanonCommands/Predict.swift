@@ -121,6 +121,9 @@ struct Predict: ParsableCommand {
         "\(self.model) tells \(presentation == .poses ? "poses" : "classes"), which are printed: leave --out away."
       )
     }
+    // Of files each part has one of its own.
+    let out = presentation == .images ? out : out.map { shard.file($0) }
+    let canonical = source.folder != nil ? canonical : canonical.map { shard.file($0) }
     for path in [out, canonical].compactMap({ $0 }) {
       try refuse(path, overwriting: data, self.model)
     }
@@ -138,9 +141,8 @@ struct Predict: ParsableCommand {
     let least = file.figures[Calibrate.figure]
     let header = Manifest.Header(canonicalizer: self.model, pictures, minMargin: least)
     let job = JobDescription("predict", goesOn: false, header, pictures, model: file.path)
-    let part = shard.map { JobPart($0, of: whole.names, job) }
     func folder(_ path: String) throws -> OutputFolder {
-      try OutputFolder(path, apartFrom: data, source, job, part: part)
+      try OutputFolder(path, apartFrom: data, source, job, shard: shard, of: whole.names)
     }
     let results = presentation == .images ? try out.map(folder) : nil
     let forms = source.folder == nil ? nil : try canonical.map(folder)

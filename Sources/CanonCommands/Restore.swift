@@ -42,12 +42,15 @@ struct Restore: ParsableCommand {
     } else {
       var job = try ArchiveJob<Restored>(
         archives, in: folder, to: out, JobDescription("restore", [:]), shard: shard)
-      let errors = try job.run(isQuiet: common.quiet) { _, input, output, report in
-        try restore(input, to: output, &failures, report: report)
+      var unread = Failures(ImageDomain().noun)
+      try job.run(isQuiet: common.quiet, &unread) { _, input, output, report in
+        let failed = failures.count
+        var made = try restore(input, to: output, &failures, report: report)
+        made.failed = failures.count - failed
+        return made
       }
-      failures.report(errors)
-      job.list()
-      job.finish(isComplete: errors.isEmpty)
+      failures.add(unread)
+      try job.finish()
       total = job.total
     }
     try emit(
@@ -60,8 +63,10 @@ struct Restore: ParsableCommand {
     var count = 0
     /// How many are what they were, bit for bit.
     var exact = 0
+    var failed = 0
 
     mutating func add(_ other: Restored) {
+      failed += other.failed
       count += other.count
       exact += other.exact
     }
@@ -79,9 +84,11 @@ struct Restore: ParsableCommand {
     let names = shard.map { shard in shard.places(in: all).map { all[$0] } } ?? all
     let images = ImageDomain()
     let job = JobDescription("restore", ["manifest": manifest.fingerprint])
-    let place = try OutputFolder(
-      out, apartFrom: folder, images.source(ImageFolder(path: folder, files: names)),
-      pages: manifest.pages(among: names), job, part: shard.map { JobPart($0, of: all, job) })
+    let place = try Refusal.of {
+      try OutputFolder(
+        out, apartFrom: folder, images.source(ImageFolder(path: folder, files: names)),
+        pages: manifest.pages(among: names), job, shard: shard, of: all)
+    }
     let entries = Dictionary(
       uniqueKeysWithValues: manifest.images.map { (Array($0.file.utf8), $0) })
     var made = Restored()

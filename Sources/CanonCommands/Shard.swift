@@ -74,6 +74,14 @@ struct Shard: Codable, Hashable {
 extension Shard? {
   /// Whether it says what is to be said once.
   var isFirst: Bool { self == nil || self?.index == 1 }
+
+  /// The file of a part, as `later-2-of-8.safetensors`; of no part the file itself.
+  func file(_ path: String) -> String {
+    guard let shard = self else { return path }
+    let name = Files.name(of: path)
+    let ending = name.contains(".") ? "." + (name.split(separator: ".").last ?? "") : ""
+    return "\(path.dropLast(ending.count))-\(shard.index)-of-\(shard.count)\(ending)"
+  }
 }
 
 /// The flag by which a command does one part of several.

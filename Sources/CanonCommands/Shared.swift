@@ -86,6 +86,17 @@ struct Failures {
     count += errors.count
   }
 
+  /// Counts those of another count, which were named.
+  mutating func add(_ others: Failures) { count += others.count }
+
+  /// Counts what an earlier run has named.
+  mutating func add(_ count: Int, in folder: String) {
+    guard count > 0 else { return }
+    note(
+      "\(folder): \(count) \(count == 1 ? noun.one : noun.many) of what is done could not be used.")
+    self.count += count
+  }
+
   /// Says what could not be written of inputs that were used, before others are counted.
   ///
   /// - Throws: Exit status 2 where these were all.

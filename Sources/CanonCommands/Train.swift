@@ -134,13 +134,13 @@ struct Train: ParsableCommand {
       total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: isQuiet)
     let isDone = try run.train(
       until: { Interruption.caught != 0 },
+      report: { trainer, line in
+        progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
+      },
       whenLost: {
         note("\nOther processes of the run are gone; add --resume to go on.")
         Foundation.exit(1)
-      }
-    ) { trainer, line in
-      progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
-    }
+      })
     guard isDone else {
       if run.isWriter { note("\nStopped at step \(run.trainer.step); add --resume to go on.") }
       throw ExitCode(128 + Interruption.caught)

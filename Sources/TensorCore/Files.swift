@@ -9,6 +9,12 @@ public enum Files {
   /// Whether a path leads, links followed, to a folder.
   public static func isFolder(_ path: String) -> Bool { kind(path) == S_IFDIR }
 
+  /// Whether a path is a link itself.
+  public static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
   /// The kind of file that a path leads to, or `nil` where nothing is there.
   private static func kind(_ path: String) -> mode_t? {
     var status = stat()
@@ -96,12 +102,15 @@ public enum Files {
     return unsafe fclose(file) == 0 && count == bytes.count
   }
 
-  /// The host's name in eight digits: several hosts may write to one folder.
+  /// The host's name, and the space in which processes are numbered, in eight digits: several hosts, and several containers of one,
+  /// may write to one folder.
   private static let host: String = {
     var name = [CChar](repeating: 0, count: 256)
     unsafe gethostname(&name, name.count - 1)
     var print = Fingerprint()
     print.add(name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) })
+    var space = stat()
+    if unsafe stat("/proc/self/ns/pid", &space) == 0 { print.add("\(space.st_ino)".utf8) }
     return String(print.text.suffix(8))
   }()
 
@@ -110,9 +119,14 @@ public enum Files {
     "\(prefix)\(host)-\(getpid())-\(word)\(suffix)"
   }
 
+  /// Whether a name is one for what is being written.
+  public static func isPartial(_ name: String) -> Bool {
+    name.hasPrefix(prefix) && name.hasSuffix(suffix)
+  }
+
   /// Removes what programs that have ended left half-written in a folder; what those of another host did when a day has passed.
   public static func removePartials(in folder: String) {
-    for name in names(in: folder) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
+    for name in names(in: folder) ?? [] where isPartial(name) {
       let path = "\(folder)/\(name)"
       let parts = name.dropFirst(prefix.count).split(separator: "-")
       // Earlier versions named no host.

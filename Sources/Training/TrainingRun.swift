@@ -174,8 +174,8 @@ public struct TrainingRun {
   @discardableResult
   public mutating func train(
     until shouldStop: () -> Bool = { false },
-    whenLost ending: (@Sendable () -> Never)? = nil,
-    report: (_ trainer: Trainer, _ line: Line?) -> Void = { _, _ in }
+    report: (_ trainer: Trainer, _ line: Line?) -> Void = { _, _ in },
+    whenLost ending: (@Sendable () -> Never)? = nil
   ) throws -> Bool {
     try requireSameState()
     defer { processes?.whenLost(nil) }

@@ -228,6 +228,7 @@ private func journal(_ folder: String) -> String { OwnFile.journal.path(in: fold
         + shard.places(in: names).map { PartRow.line(of: "{\"file\":\"\(names[$0])\"}", at: $0) }
       try Data(lines.joined(separator: "\n").utf8)
         .write(to: URL(filePath: OwnFile.manifest.path(in: out, shard)))
+      try OutputLedger(folder: out, shard).finish(JobPart(shard, of: names, description))
     }
     #expect(try canon("merge", out, "--json").out == "{\"images\":3000,\"parts\":300}\n")
     #expect(
@@ -250,5 +251,165 @@ private func journal(_ folder: String) -> String { OwnFile.journal.path(in: fold
     for name in ["manifest-01-of-2.jsonl", ".canon-1-of-2.png", "manifest.json", "x.canon"] {
       #expect(!OwnFile.isReserved(name))
     }
+  }
+
+  @Test("A part is done when its list says so, whatever else is there")
+  func halfDone() throws {
+    let folder = try pictures("half", ["a.png", "b.png"])
+    let out = temporary("half-out")
+    for index in 1...2 {
+      #expect(try canon(job(folder, out, "--shard", "\(index)/2")).status == 0)
+    }
+    // Killed between manifest and list: as while it was running.
+    let list = OwnFile.ledger.path(in: out, Shard("2/2"))
+    let lines = try String(contentsOfFile: list, encoding: .utf8).split(separator: "\n")
+    let running = lines.filter { !$0.hasPrefix("{") }.map { $0 + "\n" }.joined()
+    try Data(running.utf8).write(to: URL(filePath: list))
+    #expect(try canon("merge", out).err.contains("not done are the parts 2/2"))
+    // And without any manifest nothing is complete.
+    for index in 1...2 {
+      try manager.removeItem(atPath: OwnFile.manifest.path(in: out, Shard("\(index)/2")))
+    }
+    #expect(try canon("merge", out).status == 1)
+    #expect(try canon(job(folder, out, "--shard", "2/2")).status == 0)
+    let part = try canon("merge", out)
+    #expect(part.status == 1 && part.err.contains("have no manifest"))
+    #expect(try canon(job(folder, out, "--shard", "1/2")).status == 0)
+    #expect(try canon("merge", out).status == 0)
+  }
+
+  @Test("Inputs whose outputs would have one name are refused in parts too")
+  func collision() throws {
+    let folder = try pictures("collision", ["a.jpg.png"])
+    try noise(12, 9).writeJPEG(to: folder + "/a.jpg", quality: 90)
+    for shard in ["1/2", "2/2"] {
+      let out = temporary("collision-out-\(shard.prefix(1))")
+      let refused = try canon(job(folder, out, "--shard", shard))
+      #expect(refused.status == 1 && refused.err.contains("the name of another input"))
+    }
+  }
+
+  @Test("A list that canon did not write makes nothing canon's", arguments: ["", "mine\n"])
+  func foreignLedger(text: String) throws {
+    let folder = try pictures("foreign-list", ["a.png"])
+    let out = try pictures("foreign-list-out-\(text.count)", ["a.png"])
+    let before = try contents(out + "/a.png")
+    try Data(text.utf8).write(to: URL(filePath: out + "/.canon"))
+    for more in [[], ["--shard", "1/2"]] {
+      let refused = try canon(job(folder, out) + more)
+      #expect(refused.status == 1)
+    }
+    #expect(try contents(out + "/a.png") == before)
+  }
+
+  @Test("A folder of pages without one yet, and a folder that was being removed, are taken again")
+  func halfMade() throws {
+    let folder = try pictures("half-made", ["parts/1.tif", "parts/2.tif"])
+    let parts = (1...2).map { "\(folder)/parts/\($0).tif" }
+    try #require(try ImageCodecs.join(parts, to: folder + "/scan.tif"))
+    try manager.removeItem(atPath: folder + "/parts")
+    for (n, name) in [nil, Files.partialName("1").replacing("-\(getpid())-", with: "-999999999-")]
+      .enumerated()
+    {
+      let out = temporary("half-made-out-\(n)")
+      try manager.createDirectory(
+        atPath: out + "/scan.tif", withIntermediateDirectories: true)
+      if let name { try Data("x".utf8).write(to: URL(filePath: "\(out)/scan.tif/\(name)")) }
+      #expect(try canon(job(folder, out)).status == 0)
+      #expect(ImageCodecs.pages(of: "scan.tif", in: out).count == 2)
+    }
+    // Of an archive's parts first the list was gone, or all but it.
+    for (n, name) in [OwnFile.journal.name(), OwnFile.ledger.name(), nil].enumerated() {
+      let archive = temporary("half-removed-\(n).tar")
+      #expect(try canon(job(folder, archive)).status == 0)
+      let beside = archive + ".parts"
+      try manager.createDirectory(atPath: beside, withIntermediateDirectories: true)
+      if name == OwnFile.ledger.name() {
+        let list = try #require(TarArchive(path: archive).bytes(of: ".canon"))
+        #expect(Files.write(list, to: "\(beside)/.canon"))
+      } else if let name {
+        try Data("canon journal 1: {}\n".utf8).write(to: URL(filePath: "\(beside)/\(name)"))
+      }
+      #expect(try canon(job(folder, archive)).status == 0)
+      #expect(!manager.fileExists(atPath: beside))
+    }
+    // And what is the user's is not.
+    let archive = temporary("half-foreign.tar")
+    try manager.createDirectory(atPath: archive + ".parts", withIntermediateDirectories: true)
+    try Data("x".utf8).write(to: URL(filePath: archive + ".parts/.canonical-notes"))
+    #expect(try canon(job(folder, archive)).status == 1)
+    #expect(manager.fileExists(atPath: archive + ".parts/.canonical-notes"))
+  }
+
+  @Test("Archives that could not be read are left to do when parts are joined")
+  func unreadableArchive() throws {
+    let (inputs, out) = (temporary("unread"), temporary("unread-out"))
+    try manager.createDirectory(atPath: inputs, withIntermediateDirectories: true)
+    for n in 0..<3 {
+      let folder = try pictures("unread-\(n)", ["x.png", "y.png"])
+      if n == 0 { try Data("none".utf8).write(to: URL(filePath: folder + "/z.png")) }
+      try tar(folder, "\(inputs)/\(n).tar")
+    }
+    let whole = try contents("\(inputs)/1.tar")
+    try Data("none".utf8).write(to: URL(filePath: inputs + "/1.tar"))
+    for index in 1...2 {
+      let part = try canon(job(inputs, out, "--shard", "\(index)/2"))
+      #expect(part.status == 2)
+    }
+    let merged = try canon("merge", out)
+    #expect(merged.status == 0 && merged.out.hasPrefix("4 images"))
+    #expect(merged.err.contains("given again, without --shard"))
+    let before = [0, 2].map { FileStamp(of: "\(out)/\($0).tar") }
+    try whole.write(to: URL(filePath: inputs + "/1.tar"))
+    let rest = try canon(job(inputs, out))
+    #expect(rest.err.contains("2 of 3 archives are done") && rest.out.hasPrefix("6 images"))
+    // An image of what was done before could not be used, and still cannot.
+    #expect(rest.status == 2 && rest.err.contains("1 image of what is done"))
+    #expect([0, 2].map { FileStamp(of: "\(out)/\($0).tar") } == before)
+    // A part of restoring that begins anew is not done, whatever it was before.
+    let back = temporary("unread-back")
+    for index in 1...2 {
+      #expect(try canon("restore", out, back, "--shard", "\(index)/2").status == 0)
+    }
+    try Data("none".utf8).write(to: URL(filePath: out + "/0.tar"))
+    try manager.removeItem(atPath: back + "/2.tar")
+    try manager.createDirectory(atPath: back + "/2.tar", withIntermediateDirectories: true)
+    let again = try canon("restore", out, back, "--shard", "1/2")
+    #expect(again.status == 2 && again.err.contains("0.tar") && again.err.contains("is a folder"))
+    #expect(try canon("merge", back).err.contains("given again, without --shard"))
+  }
+
+  @Test("A foreign file of the name of a merge is not taken for one")
+  func foreignMerge() throws {
+    let folder = try pictures("foreign-merge", ["a.png", "b.png"])
+    let secret = temporary("foreign-merge-secret")
+    try Data("keep".utf8).write(to: URL(filePath: secret))
+    for kind in ["text", "link", "folder", "fifo"] {
+      let out = temporary("foreign-merge-\(kind)")
+      for index in 1...2 {
+        #expect(try canon(job(folder, out, "--shard", "\(index)/2")).status == 0)
+      }
+      let path = "\(out)/\(OwnFile.merged)"
+      switch kind {
+      case "text": try Data("mine".utf8).write(to: URL(filePath: path))
+      case "link": try manager.createSymbolicLink(atPath: path, withDestinationPath: secret)
+      case "folder": try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
+      default: #expect(unsafe mkfifo(path, 0o600) == 0)
+      }
+      let refused = try canon("merge", out)
+      #expect(refused.status == 1 && refused.err.contains("canon did not write it"), "\(kind)")
+      unsafe unlink(path)
+      unsafe rmdir(path)
+      #expect(try canon("merge", out).out.hasPrefix("2 images"), "\(kind)")
+    }
+    #expect(try contents(secret) == Data("keep".utf8))
+  }
+
+  @Test("Numbers of parts go to files of their own")
+  func numbers() {
+    let shard = Shard("2/8")
+    #expect(shard.file("a/x.safetensors") == "a/x-2-of-8.safetensors")
+    #expect(shard.file("a.b/x") == "a.b/x-2-of-8")
+    #expect((nil as Shard?).file("x.safetensors") == "x.safetensors")
   }
 }

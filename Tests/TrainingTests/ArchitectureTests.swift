@@ -10,7 +10,8 @@ private let sources =
   private let order = [
     "CKernels", "COpenBLAS", "CZlib", "CPNG", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings",
     "Charts", "Images", "Symmetry", "Autodiff", "Layers", "ONNXFormat", "ONNX",
-    "MessagePassing", "Optimizers", "Datasets", "Canonicalization", "Training", "Canon", "CanonCommands", "canon",
+    "MessagePassing", "Optimizers", "Datasets", "Canonicalization", "Training", "Canon",
+    "CanonCommands", "canon",
   ]
 
   @Test("Every module imports only modules below it, and is in the list") func downward() throws {
