@@ -103,8 +103,10 @@ struct ArchiveJob<Total: Tally> {
     }
   }
 
-  /// Ends the job. Where some archives could not be read the journal stays, and the next run does these alone; a part leaves it for
-  /// `merge`, with the list by which that knows it.
+  /// Ends the job.
+  ///
+  /// Where some archives could not be read the journal stays, and the next run does these alone; a part leaves it for `merge`, with
+  /// the list by which that knows it.
   func finish() throws {
     if var part {
       part.left = journal.left.count
