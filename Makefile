@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -92,6 +92,15 @@ INPUTS ?= 100000
 fuzz: needs-swift packages ## INPUTS changed files of each kind, fed to the commands: no trap, none over a second
 	swift build -c release --package-path Fuzz --scratch-path .build-fuzz
 	env -u OPENBLAS_CORETYPE .build-fuzz/release/Fuzz --inputs $(INPUTS)
+
+SECONDS = 60
+KINDS = png jpeg tiff webp tar safetensors idx yaml manifest journal checkpoint onnx
+
+fuzz-guided: needs-swift packages ## libFuzzer for SECONDS on each kind of file, guided by what inputs reach
+	swift build -c release --package-path Fuzz --scratch-path .build-guided --sanitize fuzzer \
+	  -Xlinker -u -Xlinker LLVMFuzzerRunDriver -Xlinker -u -Xlinker LLVMFuzzerMutate -Xlinker --export-dynamic
+	for kind in $(KINDS); do echo $$kind; SWIFT_BACKTRACE=enable=no .build-guided/release/Fuzz --guided $$kind --seconds $(SECONDS) 2>&1 \
+	  | grep -E 'DONE|stat::|ERROR|SUMMARY' ; done
 
 sanitize: needs-swift packages ## The tests under the address, undefined-behavior and thread sanitizers: half an hour
 	Tests/sanitize address

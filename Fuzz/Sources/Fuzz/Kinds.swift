@@ -104,154 +104,157 @@ private func mutatedTensors(_ seed: Bytes, _ other: Bytes, _ dice: inout Dice) -
   return withLength(header: header, body: body)
 }
 
-let kinds: [Kind] = [
-  Kind(
-    name: "png",
-    seeds: { folder in
-      try FileManager.default.createDirectory(
-        atPath: "\(folder)/in", withIntermediateDirectories: true)
-      var all: [Bytes] = []
-      for (channels, depth) in [(1, 8), (2, 8), (3, 8), (4, 8), (1, 16), (4, 16)] {
-        var image = picture(9, channels, depth: depth, seed: UInt64(channels))
-        // An orientation, a resolution and a text.
-        func chunk(_ type: String, _ data: Bytes) -> Bytes {
-          let body = Bytes(type.utf8) + data
-          func big(_ n: UInt32) -> Bytes {
-            (0..<4).map { UInt8(truncatingIfNeeded: n >> (24 - 8 * UInt32($0))) }
+let kinds: [Kind] =
+  [
+    Kind(
+      name: "png",
+      seeds: { folder in
+        try FileManager.default.createDirectory(
+          atPath: "\(folder)/in", withIntermediateDirectories: true)
+        var all: [Bytes] = []
+        for (channels, depth) in [(1, 8), (2, 8), (3, 8), (4, 8), (1, 16), (4, 16)] {
+          var image = picture(9, channels, depth: depth, seed: UInt64(channels))
+          // An orientation, a resolution and a text.
+          func chunk(_ type: String, _ data: Bytes) -> Bytes {
+            let body = Bytes(type.utf8) + data
+            func big(_ n: UInt32) -> Bytes {
+              (0..<4).map { UInt8(truncatingIfNeeded: n >> (24 - 8 * UInt32($0))) }
+            }
+            return big(UInt32(data.count)) + body + big(checksum(body))
           }
-          return big(UInt32(data.count)) + body + big(checksum(body))
+          let exif: Bytes =
+            Bytes("MM".utf8) + [
+              0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, UInt8(1 + channels), 0, 0, 0, 0,
+              0,
+              0,
+            ]
+          image.metadata = Metadata(
+            chunks: chunk("pHYs", [0, 0, 11, 19, 0, 0, 11, 19, 1]) + chunk("eXIf", exif)
+              + chunk("tEXt", Bytes("Title".utf8) + [0] + Bytes("fuzz".utf8)))
+          try image.write(to: "\(folder)/seed.png")
+          all.append(try bytes("\(folder)/seed.png"))
         }
-        let exif: Bytes =
-          Bytes("MM".utf8) + [
-            0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, UInt8(1 + channels), 0, 0, 0, 0, 0,
-            0,
-          ]
-        image.metadata = Metadata(
-          chunks: chunk("pHYs", [0, 0, 11, 19, 0, 0, 11, 19, 1]) + chunk("eXIf", exif)
-            + chunk("tEXt", Bytes("Title".utf8) + [0] + Bytes("fuzz".utf8)))
-        try image.write(to: "\(folder)/seed.png")
-        all.append(try bytes("\(folder)/seed.png"))
-      }
-      // A palette with transparency, interlaced.
-      return all
-    },
-    mutate: { seed, other, dice in
-      // Half of them keep the pixels, and change what stands before them.
-      let pixels =
-        dice.roll(2) == 0
-        ? nil : seed.indices.first { seed[$0...].starts(with: Bytes("IDAT".utf8)) }
-      let start = pixels.map { $0 - 4 } ?? seed.count
-      let changed = mutated(Bytes(seed[..<start]), with: other, &dice) + seed[start...]
-      return dice.roll(4) > 0 ? withChecksums(changed) : changed
-    },
-    use: { input, folder, n in
-      try put(input, "\(folder)/in/x.png")
-      canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
-    }),
-  Kind(
-    name: "jpeg",
-    seeds: { folder in
-      try FileManager.default.createDirectory(
-        atPath: "\(folder)/in", withIntermediateDirectories: true)
-      return try [1, 3].map { channels in
-        var image = picture(19, channels, seed: UInt64(channels))
-        image.metadata.append("tEXt", Bytes("Comment\0fuzz".utf8))
-        image.metadata.append(
-          "eXIf",
-          Bytes("MM".utf8) + [
-            0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,
-          ])
-        image.metadata.profile = Bytes(repeating: 7, count: 200)
-        try image.write(to: "\(folder)/seed.jpg")
-        return try bytes("\(folder)/seed.jpg")
-      }
-    },
-    mutate: { seed, other, dice in mutated(seed, with: other, &dice) },
-    use: { input, folder, n in
-      try put(input, "\(folder)/in/x.jpg")
-      canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
-    }),
-  Kind(
-    name: "safetensors", seeds: models, mutate: mutatedTensors,
-    use: { input, folder, n in
-      try put(input, "\(folder)/model.safetensors")
-      switch n % 4 {
-      case 0: canon("info", "\(folder)/model.safetensors")
-      case 1: canon("verify", "\(folder)/model.safetensors", "\(folder)/data", "--limit", "1")
-      default: canon("predict", "\(folder)/model.safetensors", "\(folder)/data/0/0.png")
-      }
-    }),
-  Kind(
-    name: "idx",
-    seeds: { folder in
-      try models(folder).first.map { try put($0, "\(folder)/model.safetensors") }
-      try put([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 1], "\(folder)/labels-idx1-ubyte")
-      let plain: Bytes =
-        [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 8] + (0..<216).map { UInt8($0) }
-      return [plain, packed(plain)]
-    },
-    mutate: { seed, other, dice in
-      guard seed.starts(with: [0x1F, 0x8B]) else { return mutated(seed, with: other, &dice) }
-      // What is packed, or the packing.
-      return dice.roll(2) == 0
-        ? mutated(seed, with: other, &dice)
-        : packed(mutated(Bytes(seed[15..<seed.count - 8]), with: other, &dice))
-    },
-    use: { input, folder, n in
-      if n % 3 == 0 {
-        // As labels.
+        // A palette with transparency, interlaced.
+        return all
+      },
+      mutate: { seed, other, dice in
+        // Half of them keep the pixels, and change what stands before them.
+        let pixels =
+          dice.roll(2) == 0
+          ? nil : seed.indices.first { seed[$0...].starts(with: Bytes("IDAT".utf8)) }
+        let start = pixels.map { $0 - 4 } ?? seed.count
+        let changed = mutated(Bytes(seed[..<start]), with: other, &dice) + seed[start...]
+        return dice.roll(4) > 0 ? withChecksums(changed) : changed
+      },
+      use: { input, folder, n in
+        try put(input, "\(folder)/in/x.png")
+        canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
+      }),
+    Kind(
+      name: "jpeg",
+      seeds: { folder in
+        try FileManager.default.createDirectory(
+          atPath: "\(folder)/in", withIntermediateDirectories: true)
+        return try [1, 3].map { channels in
+          var image = picture(19, channels, seed: UInt64(channels))
+          image.metadata.append("tEXt", Bytes("Comment\0fuzz".utf8))
+          image.metadata.append(
+            "eXIf",
+            Bytes("MM".utf8) + [
+              0, 42, 0, 0, 0, 8, 0, 1, 1, 18, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0,
+            ])
+          image.metadata.profile = Bytes(repeating: 7, count: 200)
+          try image.write(to: "\(folder)/seed.jpg")
+          return try bytes("\(folder)/seed.jpg")
+        }
+      },
+      mutate: { seed, other, dice in mutated(seed, with: other, &dice) },
+      use: { input, folder, n in
+        try put(input, "\(folder)/in/x.jpg")
+        canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
+      }),
+    Kind(
+      name: "safetensors", seeds: models, mutate: mutatedTensors,
+      use: { input, folder, n in
+        try put(input, "\(folder)/model.safetensors")
+        switch n % 4 {
+        case 0: canon("info", "\(folder)/model.safetensors")
+        case 1: canon("verify", "\(folder)/model.safetensors", "\(folder)/data", "--limit", "1")
+        default: canon("predict", "\(folder)/model.safetensors", "\(folder)/data/0/0.png")
+        }
+      }),
+    Kind(
+      name: "idx",
+      seeds: { folder in
+        try models(folder).first.map { try put($0, "\(folder)/model.safetensors") }
+        try put([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 1], "\(folder)/labels-idx1-ubyte")
         let plain: Bytes =
           [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 8] + (0..<216).map { UInt8($0) }
-        try put(plain, "\(folder)/images-idx3-ubyte")
-        try put(input, "\(folder)/labels")
-        canon("train", "\(folder)/idx.yaml", "--out", "\(folder)/run", "--profile")
-      } else {
-        try put(input, "\(folder)/images-idx3-ubyte")
-        canon(
-          n % 3 == 1 ? "predict" : "evaluate", "\(folder)/model.safetensors",
-          "\(folder)/images-idx3-ubyte")
-      }
-    }),
-  Kind(
-    name: "manifest",
-    seeds: { folder in
-      try FileManager.default.createDirectory(
-        atPath: "\(folder)/in/a", withIntermediateDirectories: true)
-      for n in 0..<2 { try picture(9, 4, seed: UInt64(n)).write(to: "\(folder)/in/a/\(n).png") }
-      return try ["pca-sign", "center", "scale", "pca-sign"].enumerated().map { n, kind in
-        try? FileManager.default.removeItem(atPath: "\(folder)/canonical")
-        canon(
-          "canonicalize", kind, "\(folder)/in", "\(folder)/canonical", "--canvas",
-          n == 3 ? "crop" : "grow")
-        return try bytes("\(folder)/canonical/manifest.jsonl")
-      }
-    },
-    mutate: { seed, other, dice in
-      // Half of them change numbers alone.
-      guard dice.roll(2) == 0 else { return mutated(seed, with: other, &dice) }
-      var text = seed
-      let digits = text.indices.filter { (0x31...0x39).contains(text[$0]) }
-      for _ in 0..<(1 + dice.roll(3)) {
-        text[digits[dice.roll(digits.count)]] = UInt8(0x30 + dice.roll(10))
-      }
-      return text
-    },
-    use: { input, folder, _ in
-      try put(input, "\(folder)/canonical/manifest.jsonl")
-      canon("restore", "\(folder)/canonical", "\(folder)/back")
-    }),
-  Kind(
-    name: "checkpoint",
-    seeds: { folder in
-      let configuration = try prepareRun(folder, canonicalizers[0])
-      try configuration.yaml.write(toFile: "\(folder)/run.yaml", atomically: false, encoding: .utf8)
-      var run = try TrainingRun(configuration, folder: "\(folder)/run")
-      try run.train()
-      return [try bytes("\(folder)/run/checkpoint.safetensors")]
-    }, mutate: mutatedTensors,
-    use: { input, folder, _ in
-      try put(input, "\(folder)/run/checkpoint.safetensors")
-      canon("train", "\(folder)/run.yaml", "--out", "\(folder)/run", "--resume")
-    }),
-  networks,
-]
+        return [plain, packed(plain)]
+      },
+      mutate: { seed, other, dice in
+        guard seed.starts(with: [0x1F, 0x8B]) else { return mutated(seed, with: other, &dice) }
+        // What is packed, or the packing.
+        return dice.roll(2) == 0
+          ? mutated(seed, with: other, &dice)
+          : packed(mutated(Bytes(seed[15..<seed.count - 8]), with: other, &dice))
+      },
+      use: { input, folder, n in
+        if n % 3 == 0 {
+          // As labels.
+          let plain: Bytes =
+            [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 8] + (0..<216).map { UInt8($0) }
+          try put(plain, "\(folder)/images-idx3-ubyte")
+          try put(input, "\(folder)/labels")
+          canon("train", "\(folder)/idx.yaml", "--out", "\(folder)/run", "--profile")
+        } else {
+          try put(input, "\(folder)/images-idx3-ubyte")
+          canon(
+            n % 3 == 1 ? "predict" : "evaluate", "\(folder)/model.safetensors",
+            "\(folder)/images-idx3-ubyte")
+        }
+      }),
+    Kind(
+      name: "manifest",
+      seeds: { folder in
+        try FileManager.default.createDirectory(
+          atPath: "\(folder)/in/a", withIntermediateDirectories: true)
+        for n in 0..<2 { try picture(9, 4, seed: UInt64(n)).write(to: "\(folder)/in/a/\(n).png") }
+        return try ["pca-sign", "center", "scale", "pca-sign"].enumerated().map { n, kind in
+          try? FileManager.default.removeItem(atPath: "\(folder)/canonical")
+          canon(
+            "canonicalize", kind, "\(folder)/in", "\(folder)/canonical", "--canvas",
+            n == 3 ? "crop" : "grow")
+          return try bytes("\(folder)/canonical/manifest.jsonl")
+        }
+      },
+      mutate: { seed, other, dice in
+        // Half of them change numbers alone.
+        guard dice.roll(2) == 0 else { return mutated(seed, with: other, &dice) }
+        var text = seed
+        let digits = text.indices.filter { (0x31...0x39).contains(text[$0]) }
+        for _ in 0..<(1 + dice.roll(3)) {
+          text[digits[dice.roll(digits.count)]] = UInt8(0x30 + dice.roll(10))
+        }
+        return text
+      },
+      use: { input, folder, _ in
+        try put(input, "\(folder)/canonical/manifest.jsonl")
+        canon("restore", "\(folder)/canonical", "\(folder)/back")
+      }),
+    Kind(
+      name: "checkpoint",
+      seeds: { folder in
+        let configuration = try prepareRun(folder, canonicalizers[0])
+        try configuration.yaml.write(
+          toFile: "\(folder)/run.yaml", atomically: false, encoding: .utf8)
+        var run = try TrainingRun(configuration, folder: "\(folder)/run")
+        try run.train()
+        return [try bytes("\(folder)/run/checkpoint.safetensors")]
+      }, mutate: mutatedTensors,
+      use: { input, folder, _ in
+        try put(input, "\(folder)/run/checkpoint.safetensors")
+        canon("train", "\(folder)/run.yaml", "--out", "\(folder)/run", "--resume")
+      }),
+    networks,
+  ] + moreKinds

@@ -2,6 +2,7 @@
 // over a second, memory within the limit.
 //
 //     Fuzz [--inputs 100000] [--seed 0] [--kinds png,manifest] [--crashes FOLDER]
+//     Fuzz --guided png [--seconds 60] [--crashes FOLDER]    # built with --sanitize fuzzer
 
 import Foundation
 
@@ -20,6 +21,18 @@ func input(_ kind: Kind, _ seeds: [Bytes], _ n: Int) -> Bytes {
   return kind.mutate(seeds[dice.roll(seeds.count)], seeds[dice.roll(seeds.count)], &dice)
 }
 
+/// What a kind needs beside its seeds.
+func prepare(_ kind: Kind, in folder: String) throws {
+  guard kind.name == "idx" else { return }
+  try """
+  data: {kind: idx, path: \(folder)/images-idx3-ubyte, targets: \(folder)/labels}
+  input: {size: 8}
+  canonicalizer: pca
+  backbone: {kind: mlp, width: 2}
+  training: {batch: 2, epochs: 1}
+  """.write(toFile: "\(folder)/idx.yaml", atomically: true, encoding: .utf8)
+}
+
 func number(_ path: String) -> Int {
   (try? String(contentsOfFile: path, encoding: .utf8)).flatMap { Int($0.prefix { $0 != " " }) }
     ?? -1
@@ -30,6 +43,16 @@ func processSeconds() -> Double {
   var time = timespec()
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
   return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
+if let kind = kinds.first(where: { $0.name == option("guided", "") }) {
+  let folder =
+    FileManager.default.temporaryDirectory.path + "/canon-guided-\(getpid())-\(kind.name)"
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  try prepare(kind, in: folder)
+  try Guided.run(
+    kind, seconds: Int(option("seconds", "60")) ?? 60, in: folder,
+    crashes: option("crashes", "fuzz-crashes"))
 }
 
 // The child: all inputs from a place on.
@@ -72,15 +95,7 @@ let crashes = option("crashes", "fuzz-crashes")
 for kind in kinds where option("kinds", kind.name).split(separator: ",").contains(kind.name[...]) {
   let folder = FileManager.default.temporaryDirectory.path + "/canon-fuzz-\(getpid())-\(kind.name)"
   try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-  if kind.name == "idx" {
-    try """
-    data: {kind: idx, path: \(folder)/images-idx3-ubyte, targets: \(folder)/labels}
-    input: {size: 8}
-    canonicalizer: pca
-    backbone: {kind: mlp, width: 2}
-    training: {batch: 2, epochs: 1}
-    """.write(toFile: "\(folder)/idx.yaml", atomically: true, encoding: .utf8)
-  }
+  try prepare(kind, in: folder)
   let start = Date()
   var (from, traps, hangs) = (0, 0, 0)
   while from < inputs {
