@@ -97,10 +97,8 @@ SECONDS = 60
 KINDS = png jpeg tiff webp tar safetensors idx yaml manifest journal checkpoint onnx
 
 fuzz-guided: needs-swift packages ## libFuzzer for SECONDS on each kind of file, guided by what inputs reach
-	swift build -c release --package-path Fuzz --scratch-path .build-guided --sanitize fuzzer \
-	  -Xlinker -u -Xlinker LLVMFuzzerRunDriver -Xlinker -u -Xlinker LLVMFuzzerMutate -Xlinker --export-dynamic
-	for kind in $(KINDS); do echo $$kind; SWIFT_BACKTRACE=enable=no .build-guided/release/Fuzz --guided $$kind --seconds $(SECONDS) 2>&1 \
-	  | grep -E 'DONE|stat::|ERROR|SUMMARY' ; done
+	swift build -c release --package-path Fuzz --scratch-path .build-guided --sanitize fuzzer -Xswiftc -DGUIDED
+	Tests/guided .build-guided/release/Fuzz $(SECONDS) $(KINDS)
 
 sanitize: needs-swift packages ## The tests under the address, undefined-behavior and thread sanitizers: half an hour
 	Tests/sanitize address

@@ -63,59 +63,8 @@ final class OutputFolder: Sendable {
       }
     }
     place = Place(path)
-    let (out, folder) = (place, Place(input))
-    let isFolder = Files.isFolder(input)
-    if isFolder {
-      if out == folder {
-        throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
-      }
-      if out.overlaps(folder) {
-        throw CommandError(
-          "\(path) and the folder of the inputs, \(input), lie one in the other, so that outputs would be taken for "
-            + "inputs; name a folder elsewhere.")
-      }
-    }
-    if let name = whole.first(where: OwnFile.isReserved) {
-      throw CommandError(
-        "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
-    }
-    // A link among the inputs, or a list of them, may lead to where an output would be written.
-    for name in source.names {
-      let file = Place("\(source.folder ?? ".")/\(name)")
-      if out.contains(file)
-        && (isFolder || input == "-"
-          || Self.fileNames(name).contains { file == Place("\(path)/\($0)") })
-      {
-        throw CommandError(
-          "\(name) of \(input) would be overwritten; name another folder than \(path).")
-      }
-    }
-    let mayChange = whole.contains { Self.fileName($0) != $0 }
-    if mayChange {
-      let names = Set(whole.map { Array($0.utf8) })
-      if let twice = whole.first(where: { name in
-        let file = Self.fileName(name)
-        return file != name && names.contains(Array(file.utf8))
-      }) {
-        throw CommandError(
-          "\(twice) would be written as \(Self.fileName(twice)), which is the name of another input; rename one."
-        )
-      }
-    }
-    if isArchive {
-      // What is packed, and removed, is what this command has made.
-      try prepareFolder(Files.parent(of: path))
-      // A command that was killed may have left it before its list of files, or behind it.
-      let isOwn =
-        OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: path))) && !Files.isLink(path)
-        || Files.names(in: path)?.allSatisfy { OwnFile.isReserved($0) || Files.isPartial($0) }
-          == true
-      guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
-        throw CommandError(
-          "\(path) is there, and canon did not put it there; remove it, or name another archive.")
-      }
-      Files.removePartials(in: Files.parent(of: path))
-    }
+    try Self.refuseMixing(place, path, with: input, source, whole)
+    if isArchive { try Self.makeParts(path) }
     try prepareFolder(path)
     lock = try OwnFile.hold(path, part?.shard)
     self.pages = pages ?? Self.pages(of: source)
@@ -351,5 +300,69 @@ final class OutputFolder: Sendable {
       if pages[below] != nil { removeEarlierPages(String(decoding: below, as: UTF8.self)) }
       prepared.insert(Array(folder.utf8))
     }
+  }
+}
+
+/// What is refused, and made ready, before anything is written.
+extension OutputFolder {
+  /// - Throws: `CommandError` where outputs would take the place of inputs, or of each other.
+  fileprivate static func refuseMixing(
+    _ out: Place, _ path: String, with input: String, _ source: any InputSource, _ whole: [String]
+  ) throws {
+    let folder = Place(input)
+    let isFolder = Files.isFolder(input)
+    if isFolder {
+      if out == folder {
+        throw CommandError("\(path) is the folder of the inputs; name another for the outputs.")
+      }
+      if out.overlaps(folder) {
+        throw CommandError(
+          "\(path) and the folder of the inputs, \(input), lie one in the other, so that outputs would be taken for "
+            + "inputs; name a folder elsewhere.")
+      }
+    }
+    if let name = whole.first(where: OwnFile.isReserved) {
+      throw CommandError(
+        "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
+    }
+    // A link among the inputs, or a list of them, may lead to where an output would be written.
+    for name in source.names {
+      let file = Place("\(source.folder ?? ".")/\(name)")
+      if out.contains(file)
+        && (isFolder || input == "-"
+          || Self.fileNames(name).contains { file == Place("\(path)/\($0)") })
+      {
+        throw CommandError(
+          "\(name) of \(input) would be overwritten; name another folder than \(path).")
+      }
+    }
+    let mayChange = whole.contains { Self.fileName($0) != $0 }
+    if mayChange {
+      let names = Set(whole.map { Array($0.utf8) })
+      if let twice = whole.first(where: { name in
+        let file = Self.fileName(name)
+        return file != name && names.contains(Array(file.utf8))
+      }) {
+        throw CommandError(
+          "\(twice) would be written as \(Self.fileName(twice)), which is the name of another input; rename one."
+        )
+      }
+    }
+  }
+
+  /// Makes the folder whose content is packed into an archive, and then removed: what it holds must be canon's.
+  fileprivate static func makeParts(_ path: String) throws {
+    // What is packed, and removed, is what this command has made.
+    try prepareFolder(Files.parent(of: path))
+    // A command that was killed may have left it before its list of files, or behind it.
+    let isOwn =
+      OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: path))) && !Files.isLink(path)
+      || Files.names(in: path)?.allSatisfy { OwnFile.isReserved($0) || Files.isPartial($0) }
+        == true
+    guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
+      throw CommandError(
+        "\(path) is there, and canon did not put it there; remove it, or name another archive.")
+    }
+    Files.removePartials(in: Files.parent(of: path))
   }
 }

@@ -3,6 +3,7 @@ import Datasets
 import Foundation
 import MessagePassing
 import Settings
+import Synchronization
 import TensorCore
 import Training
 
@@ -68,9 +69,11 @@ struct Train: ParsableCommand {
 
   func run() throws {
     common.apply()
-    guard !profile, MPI.isUsed(in: ProcessInfo.processInfo.environment) else { return try run(nil) }
-    Interruption.watch()
-    let processes = try MPI(isLost: { Interruption.caught != 0 })
+    guard MPI.isUsed(in: ProcessInfo.processInfo.environment) else { return try run(nil) }
+    guard !profile else {
+      throw ValidationError("--profile times the steps of one process: leave mpirun away.")
+    }
+    let processes = try MPI()
     do { try run(processes) } catch let error as TrainingError where processes.rank > 0 {
       // What all meet the first one says.
       if !error.isOfAll { note("Error: process \(processes.rank): \(error)") }
@@ -132,17 +135,13 @@ struct Train: ParsableCommand {
     Interruption.watch()
     var progress = Progress(
       total: trainer.totalSteps, unit: "steps", from: trainer.doneSteps, isQuiet: isQuiet)
-    let isDone = try run.train(
-      until: { Interruption.caught != 0 },
-      report: { trainer, line in
-        progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
-      },
-      whenLost: {
-        note("\nOther processes of the run are gone; add --resume to go on.")
-        Foundation.exit(1)
-      })
+    if run.processes != nil { endBySignal(run) }
+    let isAlone = run.processes == nil
+    let isDone = try run.train(until: { isAlone && Interruption.caught != 0 }) { trainer, line in
+      progress.update(trainer.doneSteps, line.map { text($0, of: trainer) } ?? "")
+    }
     guard isDone else {
-      if run.isWriter { note("\nStopped at step \(run.trainer.step); add --resume to go on.") }
+      note("\nStopped at step \(run.trainer.step); add --resume to go on.")
       throw ExitCode(128 + Interruption.caught)
     }
     guard run.isWriter else { return }
@@ -179,6 +178,30 @@ struct Train: ParsableCommand {
   }
 }
 
+/// Whether `mpirun` has announced the end: it wakes what it is about to end, by SIGCONT, a second before SIGTERM, and leaves no time
+/// after that.
+private let isAnnounced = Atomic<Bool>(false)
+
+/// Ends one of several processes as soon as a signal asks for it, the first one with a checkpoint of the last whole step: by whom
+/// `mpirun` was stopped, or where another process is gone.
+private func endBySignal(_ run: TrainingRun) {
+  let (rescue, isWriter) = (run.rescue, run.isWriter)
+  Foundation.signal(SIGCONT) { _ in isAnnounced.store(true, ordering: .relaxed) }
+  Thread.detachNewThread {
+    var isWritten = false
+    while true {
+      let isEnd = Interruption.caught != 0
+      if isWriter, isAnnounced.exchange(false, ordering: .relaxed) || isEnd && !isWritten {
+        isWritten = rescue.write()
+        if isWritten { note("\nA checkpoint is written, to be gone on from with --resume.") }
+      }
+      // Other threads compute on: nothing is taken down under them.
+      if isEnd { _exit(128 + Interruption.caught) }
+      usleep(10_000)
+    }
+  }
+}
+
 /// What all processes prepare; where one of them cannot, the first one says so, and all end.
 private func agreed<Value>(
   among processes: (any Communicator)?, _ body: () throws -> Value
@@ -194,7 +217,7 @@ private func agreed<Value>(
   guard let failed = texts.firstIndex(where: { !$0.isEmpty }) else { return try result.get() }
   if processes.rank == 0 {
     let isOfAll = texts.allSatisfy { $0 == texts[0] }
-    note("Error: " + (isOfAll ? "" : "process \(failed): ") + texts[failed])
+    note("Error: " + (isOfAll || failed == 0 ? "" : "process \(failed): ") + texts[failed])
   }
   processes.finish()
   throw ExitCode(1)

@@ -16,9 +16,6 @@ public protocol Communicator: Sendable {
   ///     of both sorts may be under way, and all processes begin those of a sort in the same order.
   func exchange(_ blocks: [[UInt8]], sizes: [Int], isBackground: Bool) -> [[UInt8]]
 
-  /// What is done where the others are gone while they are waited for, before the program ends; `nil` for nothing.
-  func whenLost(_ body: (@Sendable () -> Never)?)
-
   /// Leaves the others, once all do; nothing is exchanged afterwards.
   func finish()
 }

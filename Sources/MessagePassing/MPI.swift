@@ -3,8 +3,8 @@ import Synchronization
 
 /// The processes that `mpirun`, or `srun` with PMIx, has started: Open MPI, loaded where it is used.
 ///
-/// A machine that trains alone needs none. Calls are made by one thread at a time, and wait by asking: a thread that waits can be
-/// told that others are gone.
+/// A machine that trains alone needs none. Calls are made by one thread at a time, and wait by asking. Where a process is gone
+/// `mpirun` asks the others to end, by a signal, and they wait until then.
 @safe public final class MPI: Communicator, @unchecked Sendable {
   /// Why processes cannot work together.
   public struct Failure: Error, CustomStringConvertible {
@@ -42,8 +42,6 @@ import Synchronization
   private let world: Handle
   private let byte: Handle
   private let calls = Mutex(())
-  private let isLost: @Sendable () -> Bool
-  private let lost = Mutex<(@Sendable () -> Never)?>(nil)
 
   /// Whether this process was started as one of several.
   ///
@@ -56,10 +54,8 @@ import Synchronization
 
   /// Joins the processes.
   ///
-  /// - Parameter isLost: Asked while this process waits for others: whether it has been asked to end. Where that lasts, the others
-  ///   are taken to be gone.
   /// - Throws: `MPI.Failure` where Open MPI is not there, or cannot be used.
-  public init(isLost: @escaping @Sendable () -> Bool = { false }) throws(Failure) {
+  public init() throws(Failure) {
     // What it loads itself looks for its symbols.
     let names = ["libmpi.so.40", "libmpi.so"]
     guard
@@ -94,14 +90,13 @@ import Synchronization
       unsafe askRank(world, &rank) == 0, unsafe askSize(world, &size) == 0
     else { throw Failure(description: "MPI could not be started, or serves no threads.") }
     (self.rank, count) = (Int(rank), Int(size))
-    self.isLost = isLost
   }
-
-  public func whenLost(_ body: (@Sendable () -> Never)?) { lost.withLock { $0 = body } }
 
   public func finish() { calls.withLock { _ in _ = end() } }
 
   public func exchange(_ blocks: [[UInt8]], sizes: [Int], isBackground: Bool) -> [[UInt8]] {
+    let largest = max(sizes.max() ?? 0, blocks.map(\.count).max() ?? 0)
+    precondition(largest <= Int(CInt.max), "a message of \(largest) bytes")
     let others = (0..<count).filter { $0 != rank }
     let tag: CInt = isBackground ? 2 : 1
     // What is under way lies in memory that does not move.
@@ -150,18 +145,10 @@ import Synchronization
   }
 
   private func wait(_ request: UnsafeMutablePointer<Handle?>, _ isBackground: Bool) {
-    var (isDone, looked, asked): (CInt, Int, ContinuousClock.Instant?) = (0, 0, nil)
+    var (isDone, looked): (CInt, Int) = (0, 0)
     while true {
       calls.withLock { _ in _ = unsafe test(request, &isDone, nil) }
       if isDone != 0 { return }
-      if isLost() {
-        // Others that are asked to end come to the end of their step first.
-        let begin = asked ?? .now
-        asked = begin
-        if ContinuousClock.now - begin > .milliseconds(300), let body = lost.withLock({ $0 }) {
-          body()
-        }
-      }
       looked += 1
       // Processors are for those that compute.
       if isBackground || looked > MPI.patience { usleep(50) } else { sched_yield() }

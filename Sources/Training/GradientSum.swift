@@ -72,11 +72,12 @@ final class GradientSum: @unchecked Sendable {
   }
 
   private func summed(_ members: [Int]) -> [Tensor?] {
-    Parallel.map(members.map { parts[$0] }) { parts -> Tensor? in
-      let known = parts.compactMap { $0 }
-      guard var sum = known.first else { return nil }
-      for part in known.dropFirst() { sum.add(part) }
-      return sum
+    Parallel.map(members) { [parts, shapes] member -> Tensor? in
+      let parts = parts[member]
+      // What no piece has a gradient of has none, and no decay either.
+      guard parts.contains(where: { $0 != nil }) else { return nil }
+      let known = parts.map { $0 ?? .zeros(shapes[member]) }
+      return known.dropFirst().reduce(into: known[0]) { $0.add($1) }
     }
   }
 
@@ -107,11 +108,12 @@ final class GradientSum: @unchecked Sendable {
       Array(repeating: bytes(of: sum.elements), count: processes.count),
       sizes: (0..<processes.count).map { 4 * slice($0).count }, isBackground: true)
     let numbers: [Float] = values(of: whole.flatMap { $0 })
+    let known = processes.gather(
+      members.map { parts[$0].contains { $0 != nil } ? 1 : 0 }, isBackground: true)
     var start = 0
-    return members.map { member in
+    return members.enumerated().map { n, member in
       defer { start += shapes[member].count }
-      // What no piece has a gradient of has none, and no decay either.
-      guard parts[member].contains(where: { $0 != nil }) else { return nil }
+      guard known.contains(where: { $0[n] == 1 }) else { return nil }
       return Tensor(
         Array(numbers[start..<start + shapes[member].count]), shape: shapes[member])
     }

@@ -231,7 +231,7 @@ public struct Trainer {
     guard quality.loss.isFinite && isSound else {
       throw TrainingError(
         "weights, or outputs on the validation part, after step \(step) are not numbers; lower 'rate' or set 'clip', "
-          + "and begin anew.")
+          + "and begin anew.", isOfAll: true)
     }
     if isAtStartEnd {
       // The loss, not the error: of a few hundred errors a tenth is chance.

@@ -23,7 +23,9 @@ public struct TrainingRun {
   /// The folder is written by this run alone.
   private var lock: FolderLock?
   /// The processes that do its steps together; the first one writes.
-  private let processes: (any Communicator)?
+  public let processes: (any Communicator)?
+  /// The state before the present step, where several processes train: they may be ended in the middle of one.
+  public let rescue: Rescue
   /// Whether this process writes, of several the first.
   public var isWriter: Bool { (processes?.rank ?? 0) == 0 }
 
@@ -53,7 +55,7 @@ public struct TrainingRun {
   ) throws {
     let isKept = isKept && (processes?.rank ?? 0) == 0
     let path = "\(folder)/checkpoint.safetensors"
-    (self.folder, self.processes) = (folder, processes)
+    (self.folder, self.processes, rescue) = (folder, processes, Rescue(path))
     guard resuming else {
       if isKept { try TrainingRun.refuseOther(folder) }
       let data = try configuration.loadData()
@@ -165,34 +167,25 @@ public struct TrainingRun {
   /// Trains to the end, or until it is asked to stop, keeping a checkpoint after every epoch.
   ///
   /// - Parameters:
-  ///   - shouldStop: Asked after each step.
+  ///   - shouldStop: Asked after each step; of several processes all must be told alike.
   ///   - report: Called after each step, with the line of an epoch that has just ended.
-  ///   - ending: Ends the program where the other processes of the run are gone, after a checkpoint; with status 1 by default.
   /// - Returns: Whether the run is at its end.
   /// - Throws: `TrainingError` where numbers are none any more, after saving the last good state; `WeightsError`
   ///   where a checkpoint cannot be written.
   @discardableResult
   public mutating func train(
     until shouldStop: () -> Bool = { false },
-    report: (_ trainer: Trainer, _ line: Line?) -> Void = { _, _ in },
-    whenLost ending: (@Sendable () -> Never)? = nil
+    report: (_ trainer: Trainer, _ line: Line?) -> Void = { _, _ in }
   ) throws -> Bool {
     try requireSameState()
-    defer { processes?.whenLost(nil) }
+    defer { rescue.keep(nil) }
     while !trainer.isFinished {
-      if shouldAllStop(shouldStop()) {
+      if shouldStop() {
         if isWriter { try trainer.checkpoint.write(to: checkpoint) }
         lock = nil
         return false
       }
-      if isWriter, let processes {
-        let state = trainer.checkpoint
-        processes.whenLost { [checkpoint] in
-          try? state.write(to: checkpoint)
-          ending?()
-          exit(1)
-        }
-      }
+      if isWriter && processes != nil { rescue.keep(trainer.checkpoint) }
       do { try trainer.advance() } catch {
         let file = trainer.checkpoint
         if isWriter, file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) {
@@ -234,16 +227,18 @@ public struct TrainingRun {
       print.add((name + text).utf8)
     }
     print.add(TensorCoreStatistics.instructionSet.utf8)
+    for examples in [trainer.data.train, trainer.data.valid] {
+      // Inputs and labels are in the data's fingerprint.
+      for (name, field) in examples.tensors.sorted(by: { $0.key < $1.key }) where name != "inputs" {
+        print.add(name.utf8)
+        print.add(bytes(of: field.elements))
+      }
+    }
     let all = processes.gather(Array(print.text.utf8))
     guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
     throw TrainingError(
       "process \(other) of \(processes.count) has another configuration, checkpoint, data, version or instruction set than process 0; give all the same (CANON_CPU=avx2 sets the last).",
       isOfAll: true)
-  }
-
-  /// Whether any of the processes is to stop.
-  private func shouldAllStop(_ own: Bool) -> Bool {
-    processes.map { $0.gather([own ? 1 : 0]).contains([1]) } ?? own
   }
 
   /// Writes the best model, and gives its figures; none on processes beside the first.

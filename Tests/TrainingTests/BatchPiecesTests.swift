@@ -36,7 +36,6 @@ private final class Threads: Sendable {
         }
       }
     }
-    func whenLost(_ body: (@Sendable () -> Never)?) {}
     func finish() {}
   }
 

@@ -1,71 +1,73 @@
-import Foundation
+// Inputs that are changed after what they reach in the code: libFuzzer, which brings its own `main` (make fuzz-guided).
+#if GUIDED
+  import Foundation
 
-/// Inputs that are changed after what they reach in the code: libFuzzer, where the program was built for it (`make fuzz`).
-enum Guided {
-  private typealias Callback = @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
-  private typealias Driver =
-    @convention(c) (
-      UnsafeMutablePointer<CInt>,
-      UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>, Callback
-    ) -> CInt
-  fileprivate typealias Mutate = @convention(c) (UnsafeMutablePointer<UInt8>, Int, Int) -> Int
+  private struct Guided {
+    let kind: Kind
+    let folder: String
+    let seeds: [Bytes]
+    var count = 0
 
-  nonisolated(unsafe) fileprivate static var kind = kinds[0]
-  nonisolated(unsafe) private static var folder = "."
-  nonisolated(unsafe) private static var count = 0
-  nonisolated(unsafe) fileprivate static var seeds: [Bytes] = []
-
-  fileprivate static func symbol<Kind>(_ name: String, as kind: Kind.Type) -> Kind? {
-    dlsym(nil, name).map { unsafeBitCast($0, to: kind) }
+    /// The kind that CANON_FUZZ names, in the folder CANON_FUZZ_FOLDER, whose `corpus` gets its seeds.
+    init() throws {
+      let words = ProcessInfo.processInfo.environment
+      guard let kind = kinds.first(where: { $0.name == words["CANON_FUZZ"] }),
+        let folder = words["CANON_FUZZ_FOLDER"]
+      else {
+        print("CANON_FUZZ must be one of \(kinds.map(\.name).joined(separator: ", "))")
+        exit(1)
+      }
+      try FileManager.default.createDirectory(
+        atPath: "\(folder)/corpus", withIntermediateDirectories: true)
+      try prepare(kind, in: folder)
+      (self.kind, self.folder, seeds) = (kind, folder, try kind.seeds(folder))
+      for (n, seed) in seeds.enumerated() {
+        try Data(seed).write(to: URL(fileURLWithPath: "\(folder)/corpus/seed-\(n)"))
+      }
+    }
   }
 
-  /// Runs for some seconds, and ends the program; what falls, hangs or takes too much memory is kept in a folder.
-  static func run(_ kind: Kind, seconds: Int, in folder: String, crashes: String) throws -> Never {
-    guard let driver = symbol("LLVMFuzzerRunDriver", as: Driver.self) else {
-      print("this program was not built for libFuzzer (--sanitize fuzzer)")
+  nonisolated(unsafe) private var guided: Guided?
+
+  @_cdecl("LLVMFuzzerInitialize")
+  public func begin(
+    _ count: UnsafeMutablePointer<CInt>?, _ words: UnsafeMutableRawPointer?
+  ) -> CInt {
+    do { guided = try Guided() } catch {
+      print("\(error)")
       exit(1)
     }
-    (self.kind, self.folder, seeds) = (kind, folder, try kind.seeds(folder))
-    let corpus = "\(folder)/corpus"
-    for path in [corpus, crashes] {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-    for (n, seed) in seeds.enumerated() {
-      try Data(seed).write(to: URL(fileURLWithPath: "\(corpus)/seed-\(n)"))
-    }
-    let words = [
-      "fuzz", corpus, "-max_total_time=\(seconds)", "-artifact_prefix=\(crashes)/\(kind.name)-",
-      "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", "-max_len=65536", "-verbosity=1",
-    ]
-    let pointers = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(
-      capacity: words.count + 1)
-    for (n, word) in words.enumerated() { pointers[n] = strdup(word) }
-    pointers[words.count] = nil
-    var (argc, argv): (CInt, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?) = (
-      CInt(words.count), pointers
-    )
-    let status = driver(&argc, &argv) { data, size in
-      let input = Bytes(UnsafeBufferPointer(start: data, count: size))
-      try? Guided.kind.use(input, Guided.folder, Guided.count)
-      Guided.count += 1
+    return 0
+  }
+
+  @_cdecl("LLVMFuzzerTestOneInput")
+  public func test(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
+    guard let kind = guided?.kind, let folder = guided?.folder, let n = guided?.count else {
       return 0
     }
-    exit(status)
+    guided?.count += 1
+    try? kind.use(Bytes(UnsafeBufferPointer(start: data, count: size)), folder, n)
+    return 0
   }
-}
 
-/// How libFuzzer changes inputs: in its own way, or, every other time, in that of the kind, which keeps checksums and lengths right.
-@_cdecl("LLVMFuzzerCustomMutator")
-public func customMutator(
-  _ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ most: Int, _ seed: UInt32
-) -> Int {
-  if seed % 2 == 0, let mutate = Guided.symbol("LLVMFuzzerMutate", as: Guided.Mutate.self) {
-    return mutate(data, size, most)
+  @_silgen_name("LLVMFuzzerMutate")
+  private func mutateByDefault(
+    _ data: UnsafeMutablePointer<UInt8>?, _ size: Int, _ most: Int
+  ) -> Int
+
+  /// In libFuzzer's own way, or, every other time, in that of the kind, which keeps checksums and lengths right.
+  @_cdecl("LLVMFuzzerCustomMutator")
+  public func change(
+    _ data: UnsafeMutablePointer<UInt8>?, _ size: Int, _ most: Int, _ seed: UInt32
+  ) -> Int {
+    guard seed % 2 == 1, let guided, let data, !guided.seeds.isEmpty else {
+      return mutateByDefault(data, size, most)
+    }
+    var dice = Dice(state: UInt64(seed))
+    let input = Bytes(UnsafeBufferPointer(start: data, count: size))
+    let other = guided.seeds[dice.roll(guided.seeds.count)]
+    let changed = guided.kind.mutate(input.isEmpty ? other : input, other, &dice).prefix(most)
+    for (n, byte) in changed.enumerated() { data[n] = byte }
+    return changed.count
   }
-  var dice = Dice(state: UInt64(seed))
-  let input = Bytes(UnsafeBufferPointer(start: data, count: size))
-  let other = Guided.seeds.isEmpty ? input : Guided.seeds[dice.roll(Guided.seeds.count)]
-  let changed = Guided.kind.mutate(input.isEmpty ? other : input, other, &dice).prefix(most)
-  for (n, byte) in changed.enumerated() { data[n] = byte }
-  return changed.count
-}
+#endif
