@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: processes slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -109,6 +109,12 @@ kills: build ## Kills folder jobs and training at random moments, and runs them 
 
 shards: build ## Kills a job on archives three times: nothing twice, nothing missing, memory flat
 	Tests/shards
+
+processes: build ## Trains by one, two and four processes of Open MPI: the same bits, disturbed or not; needs mpirun
+	Tests/processes
+
+slurm: build ## An array and training on a Slurm of this machine; needs slurm-wlm, munge, openmpi-bin, and root
+	CANON=$(CURDIR)/.build/release/canon Examples/slurm/check
 
 faults: build ## Lets every call of the commands that concerns a file fail once: nothing half-written, nothing lost
 	Tests/faults

@@ -79,6 +79,10 @@ struct Train: ParsableCommand {
       if !error.isOfAll { note("Error: process \(processes.rank): \(error)") }
       sleep(1)
       throw ExitCode(1)
+    } catch let status as ExitCode {
+      // At its end, with something to tell.
+      processes.finish()
+      throw status
     }
     processes.finish()
   }
@@ -219,6 +223,5 @@ private func agreed<Value>(
     let isOfAll = texts.allSatisfy { $0 == texts[0] }
     note("Error: " + (isOfAll || failed == 0 ? "" : "process \(failed): ") + texts[failed])
   }
-  processes.finish()
   throw ExitCode(1)
 }
