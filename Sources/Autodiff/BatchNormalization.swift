@@ -31,10 +31,7 @@ extension Variable {
         relu: relu
       ) { sum, product in
         guard let piece else { return (sum, product, rows) }
-        let parts = piece.gather(sum + product)
-        let sums = parts.dropFirst().reduce(into: parts[0]) { sums, part in
-          for n in sums.indices { sums[n] += part[n] }
-        }
+        let (sums, _) = piece.sums(sum + product)
         return (Array(sums[..<sum.count]), Array(sums[sum.count...]), rows)
       }
       return [gradients.input, gradients.weight, gradients.bias]

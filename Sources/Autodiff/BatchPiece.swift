@@ -13,6 +13,17 @@ public protocol BatchPiece: Sendable {
   func gather(_ numbers: [Double]) -> [[Double]]
 }
 
+extension BatchPiece {
+  /// The sums of what all pieces bring, in the order of the pieces, and how many these are.
+  func sums(_ numbers: [Double]) -> (sums: [Double], count: Int) {
+    let parts = gather(numbers)
+    let sums = parts.dropFirst().reduce(into: parts[0]) { sums, part in
+      for n in sums.indices { sums[n] += part[n] }
+    }
+    return (sums, parts.count)
+  }
+}
+
 extension Variable {
   /// The mean of what all pieces of a batch have here; the value itself where the batch is in one.
   ///
@@ -26,11 +37,8 @@ extension Variable {
 extension Tensor {
   /// Summed in the order of the pieces, in `Double`.
   fileprivate func mean(over piece: any BatchPiece) -> Tensor {
-    let parts = piece.gather(elements.map { Double($0) })
-    let sums = parts.dropFirst().reduce(into: parts[0]) { sums, part in
-      for n in sums.indices { sums[n] += part[n] }
-    }
-    return Tensor(sums.map { Float($0 / Double(parts.count)) }, shape: shape)
+    let (sums, count) = piece.sums(elements.map { Double($0) })
+    return Tensor(sums.map { Float($0 / Double(count)) }, shape: shape)
   }
 }
 

@@ -59,9 +59,11 @@ final class GradientSum: @unchecked Sendable {
     for (n, members) in buckets.enumerated() {
       condition.lock()
       while missing[n] > 0 { condition.wait() }
+      let known = members.map { parts[$0] }
       condition.unlock()
-      // Nobody writes to the parts of a complete bucket.
-      let some = pieces.processes.map { exchanged(members, with: $0) } ?? summed(members)
+      let shapes = members.map { self.shapes[$0] }
+      let some =
+        pieces.processes.map { exchanged(known, shapes, with: $0) } ?? summed(known, shapes)
       for (member, sum) in zip(members, some) { sums[member] = sum }
     }
   }
@@ -71,25 +73,26 @@ final class GradientSum: @unchecked Sendable {
     sums.map { sum in sum.map { $0 * (1 / Float(pieces.count)) } }
   }
 
-  private func summed(_ members: [Int]) -> [Tensor?] {
-    Parallel.map(members) { [parts, shapes] member -> Tensor? in
-      let parts = parts[member]
+  private func summed(_ members: [[Tensor?]], _ shapes: [Shape]) -> [Tensor?] {
+    Parallel.map(Array(members.indices)) { n -> Tensor? in
+      let parts = members[n]
       // What no piece has a gradient of has none, and no decay either.
       guard parts.contains(where: { $0 != nil }) else { return nil }
-      let known = parts.map { $0 ?? .zeros(shapes[member]) }
+      let known = parts.map { $0 ?? .zeros(shapes[n]) }
       return known.dropFirst().reduce(into: known[0]) { $0.add($1) }
     }
   }
 
-  private func exchanged(_ members: [Int], with processes: any Communicator) -> [Tensor?] {
-    let count = members.reduce(0) { $0 + shapes[$1].count }
+  private func exchanged(
+    _ members: [[Tensor?]], _ shapes: [Shape], with processes: any Communicator
+  ) -> [Tensor?] {
+    let count = shapes.reduce(0) { $0 + $1.count }
     func slice(_ rank: Int) -> Range<Int> {
       rank * count / processes.count..<(rank + 1) * count / processes.count
     }
     let own = (0..<pieces.own.count).map { piece in
-      members.flatMap { member in
-        parts[member][piece]?.elements
-          ?? [Float](repeating: 0, count: shapes[member].count)
+      zip(members, shapes).flatMap { parts, shape in
+        parts[piece]?.elements ?? [Float](repeating: 0, count: shape.count)
       }
     }
     // Of each piece here, the slice that another process sums.
@@ -109,13 +112,12 @@ final class GradientSum: @unchecked Sendable {
       sizes: (0..<processes.count).map { 4 * slice($0).count }, isBackground: true)
     let numbers: [Float] = values(of: whole.flatMap { $0 })
     let known = processes.gather(
-      members.map { parts[$0].contains { $0 != nil } ? 1 : 0 }, isBackground: true)
+      members.map { parts in parts.contains { $0 != nil } ? 1 : 0 }, isBackground: true)
     var start = 0
-    return members.enumerated().map { n, member in
-      defer { start += shapes[member].count }
+    return shapes.enumerated().map { n, shape in
+      defer { start += shape.count }
       guard known.contains(where: { $0[n] == 1 }) else { return nil }
-      return Tensor(
-        Array(numbers[start..<start + shapes[member].count]), shape: shapes[member])
+      return Tensor(Array(numbers[start..<start + shape.count]), shape: shape)
     }
   }
 }

@@ -1,0 +1,196 @@
+import ArgumentParser
+import Datasets
+import Foundation
+import Images
+import TensorCore
+import Testing
+
+@testable import CanonCommands
+
+private let manager = FileManager.default
+
+/// Arguments of a job that writes images without moving them.
+private func job(_ folder: String, _ out: String, _ more: String...) -> [String] {
+  ["canonicalize", "identity", folder, out] + more
+}
+
+/// What joining the parts of a job must not lose, mix, or take for its own.
+@Suite struct MergeCommandTests {
+  @Test("Parts beside a manifest are not joined, and stay")
+  func foreignManifest() throws {
+    let folder = try pictures("foreign", ["a.png", "b.png"])
+    let (whole, parts) = (temporary("foreign-whole"), temporary("foreign-parts"))
+    #expect(try canon(job(folder, whole)).status == 0)
+    for index in 1...2 {
+      #expect(try canon(job(folder, parts, "--shard", "\(index)/2")).status == 0)
+    }
+    try manager.copyItem(atPath: whole + "/manifest.jsonl", toPath: parts + "/manifest.jsonl")
+    let before = try manager.contentsOfDirectory(atPath: parts).sorted()
+    let refused = try canon("merge", parts)
+    #expect(refused.status == 1 && refused.err.contains("beside the parts"))
+    #expect(try manager.contentsOfDirectory(atPath: parts).sorted() == before)
+    try manager.removeItem(atPath: parts + "/manifest.jsonl")
+    #expect(try canon("merge", parts).status == 0)
+    #expect(try files(parts) == files(whole))
+  }
+
+  @Test("A merge that was stopped anywhere is completed by the next one", arguments: 0...5)
+  func stoppedMerge(removed: Int) throws {
+    let folder = try pictures("stopped-\(removed)", ["a.png", "b.png", "c.png"])
+    let (whole, parts) = (
+      temporary("stopped-whole-\(removed)"), temporary("stopped-parts-\(removed)")
+    )
+    // An older list stands there already.
+    for out in [whole, parts] {
+      #expect(try canon(job(try pictures("stopped-old-\(removed)", ["old.png"]), out)).status == 0)
+      try manager.removeItem(atPath: out + "/manifest.jsonl")
+    }
+    #expect(try canon(job(folder, whole)).status == 0)
+    for index in 1...3 {
+      #expect(try canon(job(folder, parts, "--shard", "\(index)/3")).status == 0)
+    }
+    // As it is left by a merge that was killed when it had removed so many files.
+    let copy = temporary("stopped-copy-\(removed)")
+    try? manager.removeItem(atPath: copy)
+    try manager.copyItem(atPath: parts, toPath: copy)
+    #expect(try canon("merge", copy).status == 0)
+    try manager.copyItem(atPath: copy + "/manifest.jsonl", toPath: "\(parts)/\(OwnFile.merged)")
+    if removed > 0 {
+      try manager.removeItem(atPath: parts + "/.canon")
+      try manager.copyItem(atPath: copy + "/.canon", toPath: parts + "/.canon")
+    }
+    let own = (1...3).flatMap { n in [OwnFile.manifest, .ledger].map { $0.name(Shard("\(n)/3")) } }
+    for name in own.prefix(removed) { try manager.removeItem(atPath: "\(parts)/\(name)") }
+    for other in [job(folder, parts), job(folder, parts, "--shard", "1/3")] {
+      #expect(try canon(other).err.contains("were being joined"))
+    }
+    let merged = try canon("merge", parts)
+    #expect(merged.status == 0 && merged.out.hasPrefix("3 images"))
+    #expect(try files(parts) == files(whole))
+    #expect(try contents(parts + "/.canon") == contents(whole + "/.canon"))
+  }
+
+  @Test("Parts of other inputs, flags or models are not joined, if as many")
+  func otherJobs() throws {
+    let (folder, other) = (
+      try pictures("other-a", ["a.png", "b.png"]), try pictures("other-b", ["a.png", "c.png"])
+    )
+    let second = ["--shard", "2/2"]
+    let changed = [
+      job(other, "OUT"), job(folder, "OUT", "--quarter-turns"), job(folder, "OUT", "--trim"),
+      job(folder, "OUT", "--jpeg", "90"), job(folder, "OUT", "--min-margin", "0.5"),
+      job(folder, "OUT", "--canvas", "keep"),
+    ]
+    for (n, arguments) in changed.enumerated() {
+      let out = temporary("other-out-\(n)")
+      #expect(try canon(job(folder, out, "--shard", "1/2")).status == 0)
+      #expect(try canon(arguments.map { $0 == "OUT" ? out : $0 } + second).status == 0)
+      let refused = try canon("merge", out)
+      #expect(refused.status == 1 && refused.err.contains("of another job than"), "\(arguments)")
+    }
+    // Of restoring too, which leaves no manifest.
+    let back = temporary("other-back")
+    for (n, images) in [folder, other].enumerated() {
+      let out = temporary("other-whole-\(n)")
+      #expect(try canon(job(images, out)).status == 0)
+      #expect(try canon("restore", out, back, "--shard", "\(n + 1)/2").status == 0)
+    }
+    #expect(try canon("merge", back).err.contains("of another job than"))
+  }
+
+  @Test("Merged rows stand in the order of the inputs, whatever outputs are called")
+  func order() throws {
+    let folder = try pictures("order", ["a.jpg-b.png", "b.png", "c.png"])
+    for name in ["a.jpg", "b.jpg"] {
+      try noise(12, 9, seed: 5).writeJPEG(to: "\(folder)/\(name)", quality: 90)
+    }
+    let (whole, parts) = (temporary("order-whole"), temporary("order-parts"))
+    let turned = ["--group", "C4"]
+    func run(_ input: String, _ out: String, _ list: String, _ more: [String] = []) throws {
+      let result = try canon(
+        ["canonicalize", "pca-sign", input, out] + turned + more, input: list)
+      #expect(result.status == 0)
+    }
+    let list = ["c.png", "a.jpg", "b.png", "a.jpg-b.png"].map { "\(folder)/\($0)" }
+    for (n, (input, text)) in [(folder, ""), ("-", list.joined(separator: "\n"))].enumerated() {
+      try run(input, "\(whole)-\(n)", text)
+      for index in 1...2 { try run(input, "\(parts)-\(n)", text, ["--shard", "\(index)/2"]) }
+      #expect(try canon("merge", "\(parts)-\(n)").status == 0)
+      #expect(try files("\(parts)-\(n)") == files("\(whole)-\(n)"))
+    }
+  }
+
+  @Test("More parts than files may be open are joined")
+  func manyParts() throws {
+    let out = temporary("many-parts")
+    try manager.createDirectory(atPath: out, withIntermediateDirectories: true)
+    let names = (0..<3000).map { "\($0).png" }
+    let header = Manifest.Header(canonicalizer: "identity", try PictureOptions.parse([]))
+    let description = JobDescription("test", [:])
+    for index in 1...300 {
+      let shard = try #require(Shard("\(index)/300"))
+      let lines =
+        [header.of(JobPart(shard, of: names, description)).jsonLine]
+        + shard.places(in: names).map { PartRow.line(of: "{\"file\":\"\(names[$0])\"}", at: $0) }
+      try Data(lines.joined(separator: "\n").utf8)
+        .write(to: URL(filePath: OwnFile.manifest.path(in: out, shard)))
+      try OutputLedger(folder: out, shard).finish(JobPart(shard, of: names, description))
+    }
+    #expect(try canon("merge", out, "--json").out == "{\"images\":3000,\"parts\":300}\n")
+    #expect(
+      try String(contentsOfFile: out + "/manifest.jsonl", encoding: .utf8)
+        == ([header.jsonLine] + names.map { "{\"file\":\"\($0)\"}" }).map { $0 + "\n" }.joined())
+    #expect(try manager.contentsOfDirectory(atPath: out) == ["manifest.jsonl"])
+  }
+
+  @Test("A part is done when its list says so, whatever else is there")
+  func halfDone() throws {
+    let folder = try pictures("half", ["a.png", "b.png"])
+    let out = temporary("half-out")
+    for index in 1...2 {
+      #expect(try canon(job(folder, out, "--shard", "\(index)/2")).status == 0)
+    }
+    // Killed between manifest and list: as while it was running.
+    let list = OwnFile.ledger.path(in: out, Shard("2/2"))
+    let lines = try String(contentsOfFile: list, encoding: .utf8).split(separator: "\n")
+    let running = lines.filter { !$0.hasPrefix("{") }.map { $0 + "\n" }.joined()
+    try Data(running.utf8).write(to: URL(filePath: list))
+    #expect(try canon("merge", out).err.contains("not done are the parts 2/2"))
+    // And without any manifest nothing is complete.
+    for index in 1...2 {
+      try manager.removeItem(atPath: OwnFile.manifest.path(in: out, Shard("\(index)/2")))
+    }
+    #expect(try canon("merge", out).status == 1)
+    #expect(try canon(job(folder, out, "--shard", "2/2")).status == 0)
+    let part = try canon("merge", out)
+    #expect(part.status == 1 && part.err.contains("have no manifest"))
+    #expect(try canon(job(folder, out, "--shard", "1/2")).status == 0)
+    #expect(try canon("merge", out).status == 0)
+  }
+
+  @Test("A foreign file of the name of a merge is not taken for one")
+  func foreignMerge() throws {
+    let folder = try pictures("foreign-merge", ["a.png", "b.png"])
+    let secret = temporary("foreign-merge-secret")
+    try Data("keep".utf8).write(to: URL(filePath: secret))
+    for kind in ["text", "link", "folder", "fifo"] {
+      let out = temporary("foreign-merge-\(kind)")
+      for index in 1...2 {
+        #expect(try canon(job(folder, out, "--shard", "\(index)/2")).status == 0)
+      }
+      let path = "\(out)/\(OwnFile.merged)"
+      switch kind {
+      case "text": try Data("mine".utf8).write(to: URL(filePath: path))
+      case "link": try manager.createSymbolicLink(atPath: path, withDestinationPath: secret)
+      case "folder": try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
+      default: #expect(unsafe mkfifo(path, 0o600) == 0)
+      }
+      let refused = try canon("merge", out)
+      #expect(refused.status == 1 && refused.err.contains("canon did not write it"), "\(kind)")
+      unsafe unlink(path)
+      unsafe rmdir(path)
+      #expect(try canon("merge", out).out.hasPrefix("2 images"), "\(kind)")
+    }
+    #expect(try contents(secret) == Data("keep".utf8))
+  }
+}
