@@ -93,12 +93,12 @@ fuzz: needs-swift packages ## INPUTS changed files of each kind, fed to the comm
 	swift build -c release --package-path Fuzz --scratch-path .build-fuzz
 	env -u OPENBLAS_CORETYPE .build-fuzz/release/Fuzz --inputs $(INPUTS)
 
-SECONDS = 60
 KINDS = png jpeg tiff webp tar safetensors idx yaml manifest journal checkpoint onnx
 
-fuzz-guided: needs-swift packages ## libFuzzer for SECONDS on each kind of file, guided by what inputs reach
-	swift build -c release --package-path Fuzz --scratch-path .build-guided --sanitize fuzzer -Xswiftc -DGUIDED
-	Tests/guided .build-guided/release/Fuzz $(SECONDS) $(KINDS)
+fuzz-guided: needs-swift packages ## libFuzzer on what reads each kind of file, INPUTS of each, or for SECONDS
+	swift build -c release --package-path Fuzz --scratch-path .build-guided --sanitize fuzzer -Xswiftc -DGUIDED \
+	  -Xswiftc -enable-testing
+	Tests/guided .build-guided/release/Fuzz $(if $(SECONDS),-max_total_time=$(SECONDS),-runs=$(INPUTS)) $(KINDS)
 
 sanitize: needs-swift packages ## The tests under the address, undefined-behavior and thread sanitizers: half an hour
 	Tests/sanitize address

@@ -61,7 +61,10 @@ public final class Variable {
     isTraced = requiresGradient && inputs.contains { $0.isTraced }
     self.operation = isTraced ? operation() : nil
     self.inputs = requiresGradient ? inputs : []
-    self.pullback = requiresGradient ? pullback : nil
+    let label = Profiler.label
+    self.pullback =
+      !requiresGradient
+      ? nil : label.map { name in { dy in Profiler.labeled(name) { pullback(dy) } } } ?? pullback
   }
 
   /// Takes the record apart node by node: released one inside the other, a long chain would

@@ -72,17 +72,18 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
     folded = Derived(
       from: ScoringNetwork.parameters(lifting, convolutions, norms).map(\.parameter)
     ) { [order = group.order] in
-      let all = ScoringNetwork.filters(lifting, convolutions, on: .inference()).map(\.value)
+      let (hidden, last) = ScoringNetwork.operands(lifting, convolutions, on: .inference())
       let maps = norms.map(\.inferenceMap)
-      func tiled(_ perChannel: Tensor) -> Tensor {
-        .concatenated([Tensor](repeating: perChannel, count: order))
+      func tiled(_ perChannel: Tensor, _ count: Int) -> Tensor {
+        .concatenated([Tensor](repeating: perChannel, count: count))
       }
       return Filters(
-        hidden: all.dropLast().enumerated().map { i, filter in
-          maps.isEmpty ? filter : filter * tiled(maps[i].scale)
+        hidden: hidden.enumerated().map { i, operand in
+          let scale = maps.isEmpty ? nil : maps[i].scale
+          return scale.map { operand.value * tiled($0, operand.shape[-1] / $0.shape[0]) }
+            ?? operand.value
         },
-        biases: maps.map { tiled($0.shift) },
-        last: ScoringNetwork.averaged(Variable(all[all.count - 1]), order).value)
+        biases: maps.map { tiled($0.shift, order) }, last: last.value)
     }
   }
 
@@ -102,36 +103,53 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
     return Sequential(layers).parameters
   }
 
-  /// The filters of every layer, each the kernel of a plain convolution.
-  private static func filters(
+  /// What the layers take beside features: of those before the last one, and the last one's filters, whose outputs are the mean over
+  /// each element's channels.
+  private static func operands(
     _ lifting: LiftingConvolution<Group>, _ convolutions: [GroupConvolution<Group>], on tape: Tape
-  ) -> [Variable] {
-    [lifting.filters(on: tape)] + convolutions.map { $0.filters(on: tape) }
-  }
-
-  /// Filters whose outputs are the mean over each element's channels.
-  private static func averaged(_ filters: Variable, _ order: Int) -> Variable {
-    let s = filters.shape
-    return filters.reshaped([s[0], s[1], s[2], order, s[3] / order]).mean([4])
+  ) -> (hidden: [Variable], last: Variable) {
+    guard let final = convolutions.last else {
+      let filters = lifting.filters(on: tape)
+      let s = filters.shape
+      let order = lifting.group.order
+      return ([], filters.reshaped([s[0], s[1], s[2], order, s[3] / order]).mean([4]))
+    }
+    let mean = tape(final.weight).mean([4])
+    return (
+      [lifting.filters(on: tape)] + convolutions.dropLast().map { $0.operand(on: tape) },
+      final.filters(of: mean.reshaped(mean.shape.extents + [1]))
+    )
   }
 
   /// The scores, `[batch, order]`.
   func scores(_ images: Variable, on tape: Tape) -> Variable {
+    Profiler.labeled("scores of \(order) poses") { computedScores(images, on: tape) }
+  }
+
+  private func computedScores(_ images: Variable, on tape: Tape) -> Variable {
     guard tape.isTraining else {
       let filters = folded.value
       return scores(
         images, filters.hidden.map { Variable($0) }, filters.biases.map { Variable($0) },
         Variable(filters.last))
     }
-    let all = ScoringNetwork.filters(lifting, convolutions, on: tape)
-    let last = ScoringNetwork.averaged(all[all.count - 1], order)
-    guard !norms.isEmpty else { return scores(images, Array(all.dropLast()), [], last) }
+    let (hidden, last) = ScoringNetwork.operands(lifting, convolutions, on: tape)
+    guard !norms.isEmpty else { return scores(images, hidden, [], last) }
     // A batch norm sees the whole batch.
     var features = images
-    for (filter, norm) in zip(all, norms) {
-      features = norm(features.convolved(with: filter), on: tape)
+    for (i, norm) in norms.enumerated() {
+      features = norm(layer(i, hidden[i], features), on: tape)
     }
     return ScoringNetwork.scored(features, last)
+  }
+
+  /// A layer before the last one.
+  private func layer(
+    _ i: Int, _ operand: Variable, _ features: Variable, bias: Variable? = nil, relu: Bool = false
+  ) -> Variable {
+    i == 0
+      ? features.convolved(with: operand, bias: bias, relu: relu)
+      : convolutions[i - 1].apply(operand, to: features, bias: bias, relu: relu)
   }
 
   /// The scores where no layer looks beyond a single image: a few images at a time, in cache.
@@ -148,8 +166,8 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
     ) { images, weights in
       var features = images
       for i in 0..<count {
-        features = features.convolved(
-          with: weights[i], bias: hasBias ? weights[count + i] : nil, relu: true)
+        features = layer(
+          i, weights[i], features, bias: hasBias ? weights[count + i] : nil, relu: true)
       }
       return isPointwise
         ? features.meanOverPositions() : ScoringNetwork.scored(features, weights[weights.count - 1])

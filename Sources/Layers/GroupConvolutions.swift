@@ -52,19 +52,26 @@ public struct LiftingConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
 ///
 ///     y[r] = Σₛ (r·W[r⁻¹ s]) ⋆ x[s]
 ///
+/// One of single pixels on a group of 16 elements or more is computed by the group's Fourier transform.
+///
 /// **Shapes.** `[batch, height, width, order · inputs]` → `[…, order · channels]`; `weight`
 /// `[order, kernel, kernel, inputs, channels]`, the first axis being *r*⁻¹*s*.
 public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
   public let group: Group
   public let weight: Parameter
   public let padding: Int
+  /// By which it is computed, where that is faster.
+  private let transform: GroupFourierTransform?
 
+  /// - Parameter usesFourierTransform: Whether the group's Fourier transform is used where there is one; `nil`: where it is faster, as measured.
   public init(
     _ group: Group, _ inputs: Int, _ channels: Int, kernel: Int = 1, padding: Int = 0,
-    using random: inout RandomStream
+    usesFourierTransform: Bool? = nil, using random: inout RandomStream
   ) {
     self.group = group
     self.padding = padding
+    let isUsed = usesFourierTransform ?? (group.order >= 16)
+    transform = isUsed && kernel == 1 && padding == 0 ? GroupFourierTransform(group) : nil
     weight = Parameter(
       .initialWeights(
         [group.order, kernel, kernel, inputs, channels],
@@ -75,8 +82,10 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
 
   /// The filters of every element for every other, the kernel of a plain convolution,
   /// `[kernel, kernel, order · inputs, order · channels]`.
-  public func filters(on tape: Tape) -> Variable {
-    let w = tape(weight)
+  public func filters(on tape: Tape) -> Variable { filters(of: tape(weight)) }
+
+  /// The same of a weight of any number of channels.
+  public func filters(of w: Variable) -> Variable {
     let (n, k, inputs, channels) = (group.order, w.shape[1], w.shape[3], w.shape[4])
     let elements = group.elements
     let relative = elements.flatMap { r in
@@ -91,8 +100,31 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
       .permuted([2, 3, 1, 4, 0, 5]).reshaped([k, k, n * inputs, n * channels])
   }
 
+  /// What `apply` takes: the plain kernel, or the blocks of the Fourier transform; the channels are its last axis, once for each
+  /// element, or for both parts of a block.
+  public func operand(on tape: Tape) -> Variable {
+    guard let transform else { return filters(on: tape) }
+    let w = tape(weight)
+    return transform.spectrum(of: w.reshaped([group.order, w.shape[3], w.shape[4]]))
+  }
+
+  /// The convolution with an operand that was made before, clamped at zero if `relu`.
+  public func apply(
+    _ operand: Variable, to input: Variable, bias: Variable? = nil, relu: Bool = false
+  ) -> Variable {
+    Profiler.labeled("group convolution of order \(group.order)") {
+      guard let transform else {
+        return input.convolved(
+          with: operand, bias: bias, relu: relu, ConvolutionGeometry(padding: padding))
+      }
+      let result = transform.convolved(input, with: operand)
+      let shifted = bias.map { result + $0 } ?? result
+      return relu ? shifted.relu() : shifted
+    }
+  }
+
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
-    input.convolved(with: filters(on: tape), ConvolutionGeometry(padding: padding))
+    apply(operand(on: tape), to: input)
   }
 }
 

@@ -29,6 +29,9 @@ public enum Profiler {
     var arithmetic = 0.0
     var bytes = 0.0
   }
+  @TaskLocal private static var part: String?
+  /// The part of a model that operations are of, while a profile is taken: see `labeled`.
+  public static var label: String? { isOn.load(ordering: .relaxed) ? part : nil }
   private static let isOn = Atomic<Bool>(false)
   private static let state = Mutex(State())
 
@@ -64,6 +67,14 @@ public enum Profiler {
     }.reduce(0, max)
   }
 
+  /// Runs a part of a model, whose operations, and those of its gradients, are counted under a name: `group convolution: copy`.
+  public static func labeled<Result>(
+    _ name: @autoclosure () -> String, _ body: () throws -> Result
+  ) rethrows -> Result {
+    guard isOn.load(ordering: .relaxed) else { return try body() }
+    return try $part.withValue(name(), operation: body)
+  }
+
   /// Runs an operation, and counts it if a profile is being taken.
   public static func count<Result>(
     _ name: @autoclosure () -> String, arithmetic: @autoclosure () -> Int = 0,
@@ -84,7 +95,7 @@ public enum Profiler {
     let start = ContinuousClock.now
     defer {
       let time = ContinuousClock.now - start
-      let name = name()
+      let name = (label.map { $0 + ": " } ?? "") + name()
       state.withLock { state in
         state.isInside = false
         var operation = state.operations[name] ?? Operation(name: name)

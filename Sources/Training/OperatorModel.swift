@@ -2,6 +2,7 @@ public import Autodiff
 public import Canonicalization
 public import Datasets
 public import Layers
+public import MessagePassing
 public import Symmetry
 public import TensorCore
 
@@ -181,7 +182,9 @@ public struct OperatorModel: TraversableModel {
   }
 
   /// The mean squared error of the second view.
-  public func quality(on examples: Examples) -> Quality {
+  public func quality(
+    on examples: Examples, among processes: (any Communicator)?
+  ) -> Quality {
     var meter = QualityMeter()
     forEachLot(examples) { _, y, _, second in meter.add(outputs: second, targets: y) }
     return meter.quality

@@ -2,6 +2,7 @@ public import Autodiff
 public import Canonicalization
 public import Datasets
 public import Layers
+public import MessagePassing
 public import Symmetry
 public import TensorCore
 
@@ -129,7 +130,9 @@ public struct OrbitModel: TraversableModel {
   }
 
   /// One minus the hit-rate of the pairs, and the mean loss of batches of 32.
-  public func quality(on examples: Examples) -> Quality {
+  public func quality(
+    on examples: Examples, among processes: (any Communicator)?
+  ) -> Quality {
     guard let partner = examples["partner"], let element = examples["element"] else {
       return Quality(loss: .nan)
     }

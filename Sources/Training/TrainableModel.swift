@@ -2,6 +2,7 @@ public import Autodiff
 public import Canonicalization
 public import Datasets
 import Layers
+public import MessagePassing
 public import Settings
 public import Symmetry
 public import TensorCore
@@ -23,7 +24,10 @@ public protocol TrainableModel: Sendable {
   func loss(_ examples: Examples, on tape: Tape) -> Variable
 
   /// The quality of the model on prepared examples.
-  func quality(on examples: Examples) -> Quality
+  ///
+  /// - Parameter processes: Those that measure the same together: each may take a part, and all come to the same figures, bit for
+  ///   bit those of one. A model may also let each of them measure all.
+  func quality(on examples: Examples, among processes: (any Communicator)?) -> Quality
 
   /// What it is made of, in lines of a name and a value, for people.
   var summary: [(name: String, value: String)] { get }
@@ -35,6 +39,9 @@ public protocol TrainableModel: Sendable {
 extension TrainableModel {
   public var structure: [UInt8]? { nil }
   public func prepared(_ examples: Examples) throws(DatasetError) -> Examples { examples }
+
+  /// The quality of the model on prepared examples, measured by this process alone.
+  public func quality(on examples: Examples) -> Quality { quality(on: examples, among: nil) }
 
   /// How many numbers training changes, of the parameters whose names begin so.
   public func trainableCount(_ prefix: String = "") -> Int {
@@ -127,14 +134,34 @@ extension Predictor {
     return .concatenated(parts)
   }
 
-  public func quality(on examples: Examples) -> Quality {
+  public func quality(
+    on examples: Examples, among processes: (any Communicator)?
+  ) -> Quality {
     if task.presentation == .poses { return poseQuality(on: examples) }
     guard let targets = examples["targets"] else { return Quality(loss: .nan) }
     var meter = QualityMeter()
-    forEachBatch(of: examples.inputs) { range, prediction in
-      task.measure(prediction.output, targets.sliced(range), into: &meter)
+    for start in stride(from: 0, to: examples.count, by: 512) {
+      let range = start..<min(examples.count, start + 512)
+      let outputs = outputs(for: examples.inputs.sliced(range), among: processes)
+      task.measure(outputs, targets.sliced(range), into: &meter)
     }
     return meter.quality
+  }
+
+  /// The outputs for a batch, equal parts of which are computed by processes: what is said of an input does not depend on those
+  /// beside it.
+  private func outputs(for batch: Tensor, among processes: (any Communicator)?) -> Tensor {
+    guard let processes, batch.shape[0] >= processes.count else { return predict(batch).output }
+    let ends = (0...processes.count).map { $0 * batch.shape[0] / processes.count }
+    let rank = processes.rank
+    let own = predict(batch.sliced(ends[rank]..<ends[rank + 1])).output
+    let size = own.shape.count / own.shape[0] * MemoryLayout<Float>.stride
+    let parts = processes.exchange(
+      Array(repeating: bytes(of: own.elements), count: processes.count),
+      sizes: (0..<processes.count).map { (ends[$0 + 1] - ends[$0]) * size }, isBackground: false)
+    return Tensor(
+      parts.flatMap { values(of: $0) as [Float] },
+      shape: Shape([batch.shape[0]] + own.shape.extents.dropFirst()))
   }
 
   /// Prepared examples moved by motions, targets as they move.

@@ -226,7 +226,7 @@ public struct Trainer {
   @discardableResult
   public mutating func validate() throws(TrainingError) -> Quality {
     (model as? any ReferringModel)?.remember(data)
-    let quality = model.quality(on: data.valid)
+    let quality = model.quality(on: data.valid, among: pieces?.processes)
     let isSound = model.parameters.allSatisfy { $0.parameter.value.elements.allSatisfy(\.isFinite) }
     guard quality.loss.isFinite && isSound else {
       throw TrainingError(

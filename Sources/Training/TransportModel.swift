@@ -2,6 +2,7 @@ public import Autodiff
 public import Canonicalization
 public import Datasets
 public import Layers
+public import MessagePassing
 public import Symmetry
 public import TensorCore
 
@@ -157,7 +158,9 @@ public struct TransportModel: MeasuredModel, ReferringModel {
   }
 
   /// The error with steps known, cross entropy and calibration.
-  public func quality(on examples: Examples) -> Quality {
+  public func quality(
+    on examples: Examples, among processes: (any Communicator)?
+  ) -> Quality {
     guard let steps = try? elements("pose", in: examples) else { return Quality(loss: .nan) }
     var meter = QualityMeter()
     for start in stride(from: 0, to: examples.count, by: 512) {

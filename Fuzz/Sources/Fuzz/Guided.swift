@@ -1,5 +1,6 @@
 // Inputs that are changed after what they reach in the code: libFuzzer, which brings its own `main` (make fuzz-guided).
 #if GUIDED
+  import Canon
   import Foundation
 
   private struct Guided {
@@ -20,6 +21,7 @@
       try FileManager.default.createDirectory(
         atPath: "\(folder)/corpus", withIntermediateDirectories: true)
       try prepare(kind, in: folder)
+      MemoryLimit.bytes = memoryLimit << 20
       (self.kind, self.folder, seeds) = (kind, folder, try kind.seeds(folder))
       for (n, seed) in seeds.enumerated() {
         try Data(seed).write(to: URL(fileURLWithPath: "\(folder)/corpus/seed-\(n)"))
@@ -46,7 +48,8 @@
       return 0
     }
     guided?.count += 1
-    try? kind.use(Bytes(UnsafeBufferPointer(start: data, count: size)), folder, n)
+    let input = Bytes(UnsafeBufferPointer(start: data, count: size))
+    try? (parsers[kind.name] ?? kind.use)(input, folder, n)
     return 0
   }
 

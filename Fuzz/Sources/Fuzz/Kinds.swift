@@ -87,7 +87,8 @@ private func models(_ folder: String) throws -> [Bytes] {
 /// Changes the header, or the numbers; often so that the lengths still fit, and sometimes numbers to huge ones.
 private func mutatedTensors(_ seed: Bytes, _ other: Bytes, _ dice: inout Dice) -> Bytes {
   guard seed.count > 8, dice.roll(10) > 1 else { return mutated(seed, with: other, &dice) }
-  let length = min(seed.count - 8, seed[0..<8].reversed().reduce(0) { $0 << 8 | Int($1) })
+  let declared = seed[0..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+  let length = Int(min(UInt64(seed.count - 8), declared))
   var (header, body) = (Bytes(seed[8..<8 + length]), Bytes(seed[(8 + length)...]))
   if dice.roll(3) > 0 {
     header = mutated(header, with: Bytes(other.prefix(4096)), &dice)
@@ -142,7 +143,7 @@ let kinds: [Kind] =
         let pixels =
           dice.roll(2) == 0
           ? nil : seed.indices.first { seed[$0...].starts(with: Bytes("IDAT".utf8)) }
-        let start = pixels.map { $0 - 4 } ?? seed.count
+        let start = pixels.map { max(0, $0 - 4) } ?? seed.count
         let changed = mutated(Bytes(seed[..<start]), with: other, &dice) + seed[start...]
         return dice.roll(4) > 0 ? withChecksums(changed) : changed
       },
@@ -193,7 +194,7 @@ let kinds: [Kind] =
         return [plain, packed(plain)]
       },
       mutate: { seed, other, dice in
-        guard seed.starts(with: [0x1F, 0x8B]) else { return mutated(seed, with: other, &dice) }
+        guard seed.starts(with: [0x1F, 0x8B]), seed.count > 23 else { return mutated(seed, with: other, &dice) }
         // What is packed, or the packing.
         return dice.roll(2) == 0
           ? mutated(seed, with: other, &dice)
@@ -233,7 +234,7 @@ let kinds: [Kind] =
         guard dice.roll(2) == 0 else { return mutated(seed, with: other, &dice) }
         var text = seed
         let digits = text.indices.filter { (0x31...0x39).contains(text[$0]) }
-        for _ in 0..<(1 + dice.roll(3)) {
+        for _ in 0..<(1 + dice.roll(3)) where !digits.isEmpty {
           text[digits[dice.roll(digits.count)]] = UInt8(0x30 + dice.roll(10))
         }
         return text
