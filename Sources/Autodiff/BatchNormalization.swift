@@ -24,8 +24,10 @@ extension Variable {
     let shift = offset.indices.map { c -> Float in
       Float(Double(offset[c]) - mean[c] * Double(scale[c]))
     }
-    let y = value.scaled(by: scale, shift: shift, relu: relu)
-    let result = Variable(y, inputs: [self, weight, bias]) { [x = value] dy in
+    let result = Variable(
+      value.scaled(by: scale, shift: shift, relu: relu), inputs: [self, weight, bias],
+      remake: { [x = value] in x.scaled(by: scale, shift: shift, relu: relu) }
+    ) { [x = value] dy in
       let gradients = dy.batchNormGradients(
         input: x, mean: mean, variance: variance, epsilon: epsilon, scale: scale, shift: shift,
         relu: relu

@@ -6,14 +6,17 @@ extension Variable {
   /// **Shapes.** `[…, m, k]` and `[…, k, n]`, or `[k, n]` → `[…, m, n]`.
   public func matmul(_ other: Variable) -> Variable {
     Variable(value.matmul(other.value), inputs: [self, other], operation: .product) {
-      [a = value, b = other.value, na = requiresGradient, nb = other.requiresGradient] dy in
-      let da = na ? dy.matmul(b.transposed()).summed(to: a.shape) : nil
-      guard nb else { return [da, nil] }
-      if a.shape.rank > 2 && b.shape.rank == 2 {
+      [
+        sa = shape, sb = other.shape, a = other.requiresGradient ? value : nil,
+        b = requiresGradient ? other.value : nil
+      ] dy in
+      let da = b.map { dy.matmul($0.transposed()).summed(to: sa) }
+      guard let a else { return [da, nil] }
+      if sa.rank > 2 && sb.rank == 2 {
         let rows = a.reshaped([-1, a.shape[-1]])
         return [da, rows.transposed().matmul(dy.reshaped([-1, dy.shape[-1]]))]
       }
-      return [da, a.transposed().matmul(dy).summed(to: b.shape)]
+      return [da, a.transposed().matmul(dy).summed(to: sb)]
     }
   }
 
@@ -46,13 +49,14 @@ extension Variable {
       operation: .convolution(geometry, isClamped: relu)
     ) {
       [
-        x = self.value, w = weight.value, nx = requiresGradient, nw = weight.requiresGradient,
+        sx = shape, sw = weight.shape, x = weight.requiresGradient ? kept : nil,
+        w = requiresGradient ? weight.value : nil, y = relu ? value : nil,
         nb = bias?.requiresGradient ?? false
       ] dy in
-      let dy = relu ? dy.reluGradient(output: value) : dy
+      let dy = y.map { dy.reluGradient(output: $0) } ?? dy
       return [
-        nx ? dy.convolutionInputGradient(weight: w, inputShape: x.shape, geometry) : nil,
-        nw ? dy.convolutionWeightGradient(input: x, weightShape: w.shape, geometry) : nil,
+        w.map { dy.convolutionInputGradient(weight: $0, inputShape: sx, geometry) },
+        x.map { dy.convolutionWeightGradient(input: $0(), weightShape: sw, geometry) },
         nb ? dy.sum([0, 1, 2]) : nil,
       ]
     }

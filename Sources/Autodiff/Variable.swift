@@ -3,8 +3,9 @@ public import TensorCore
 /// A tensor in a computation, with the record of how it came about.
 ///
 /// Operations on variables compute at once and record a pullback, the map from the gradient by
-/// their result to the gradients by their inputs; `gradients(of:)` follows the record backwards.
-/// Nothing is recorded behind constants, so that inference pays nothing.
+/// their result to the gradients by their inputs; `Gradients` follows the record backwards.
+/// Nothing is recorded behind constants, so that inference pays nothing. The record does not hold values: what a pullback
+/// needs it keeps, and the others are free as soon as nobody looks at them.
 ///
 ///     let x = Variable(Tensor([3]), requiresGradient: true)
 ///     let y = (x * x).sum()
@@ -12,24 +13,25 @@ public import TensorCore
 public final class Variable {
   /// The computed value.
   public let value: Tensor
-  /// Whether a gradient may flow to here.
-  public let requiresGradient: Bool
   /// Whether it comes from an input whose computation is written down: see `init(traced:)`.
   public let isTraced: Bool
-  /// What made it, where that is recorded.
+  /// What made it, where that is written down.
   public let operation: Operation?
-  /// What it was computed from, as far as that is recorded.
+  /// What it was computed from, where that is written down.
   public private(set) var inputs: [Variable]
-  fileprivate var pullback: ((Tensor) -> [Tensor?])?
+  /// `nil` of a constant.
+  fileprivate let record: Record?
+  /// Makes the value again.
+  private let remake: (() -> Tensor)?
 
   /// Creates a leaf: a constant, or a variable that gradients are taken by.
   public init(_ value: Tensor, requiresGradient: Bool = false) {
     self.value = value
-    self.requiresGradient = requiresGradient
     isTraced = false
     operation = nil
     inputs = []
-    pullback = nil
+    record = requiresGradient ? Record(value.shape) : nil
+    remake = nil
   }
 
   /// Creates a leaf whose whole computation is recorded, so that it can be written down in another form.
@@ -37,11 +39,11 @@ public final class Variable {
   /// Everything computed from it is traced too: shortcuts that predictions take are then left out.
   public init(traced value: Tensor) {
     self.value = value
-    requiresGradient = true
     isTraced = true
     operation = nil
     inputs = []
-    pullback = nil
+    record = Record(value.shape)
+    remake = nil
   }
 
   /// Creates the result of an operation: the way in which new differentiable operations are made.
@@ -51,39 +53,44 @@ public final class Variable {
   ///   - inputs: What it was computed from.
   ///   - operation: What it is, for who writes computations down; one without can be trained, and not be exported.
   ///   - pullback: Gives, for the gradient by the result, the gradient by each input (of the
-  ///     input's shape), or `nil` for one that has none.
+  ///     input's shape), or `nil` for one that has none. What it holds is held until then: values it needs, not variables.
+  ///   - remake: Makes the value again, bit for bit, in one pass over what the pullback holds anyway: see `kept`.
   public init(
     _ value: Tensor, inputs: [Variable], operation: @autoclosure () -> Operation? = nil,
-    pullback: @escaping (Tensor) -> [Tensor?]
+    remake: (() -> Tensor)? = nil, pullback: @escaping (Tensor) -> [Tensor?]
   ) {
     self.value = value
-    requiresGradient = inputs.contains { $0.requiresGradient }
-    isTraced = requiresGradient && inputs.contains { $0.isTraced }
+    isTraced = inputs.contains { $0.isTraced }
     self.operation = isTraced ? operation() : nil
-    self.inputs = requiresGradient ? inputs : []
-    let label = Profiler.label
-    self.pullback =
-      !requiresGradient
-      ? nil : label.map { name in { dy in Profiler.labeled(name) { pullback(dy) } } } ?? pullback
+    self.inputs = isTraced ? inputs : []
+    let records = inputs.map(\.record)
+    guard records.contains(where: { $0 != nil }) else {
+      (record, self.remake) = (nil, nil)
+      return
+    }
+    self.remake = remake
+    let labeled = Profiler.label.map { name in
+      { dy in Profiler.labeled(name) { pullback(dy) } }
+    }
+    record = Record(value.shape, inputs: records, pullback: labeled ?? pullback)
   }
 
-  /// Takes the record apart node by node: released one inside the other, a long chain would
-  /// overflow the stack.
+  /// Takes what is written down apart one by one: see `Record`.
   deinit {
     var pending = inputs
     inputs = []
-    while var node = pending.popLast() {
-      guard isKnownUniquelyReferenced(&node) else { continue }
-      pending += node.inputs
-      node.inputs = []
+    while var variable = pending.popLast() {
+      guard isKnownUniquelyReferenced(&variable) else { continue }
+      pending += variable.inputs
+      variable.inputs = []
     }
   }
 
-  /// Gives its record away, and with it what that holds of the computation.
-  fileprivate func takeRecord() -> (inputs: [Variable], pullback: (Tensor) -> [Tensor?])? {
-    defer { (inputs, pullback) = ([], nil) }
-    return pullback.map { (inputs, $0) }
-  }
+  /// The value for a pullback that needs it: where it can be made again it is, and not held until then.
+  public var kept: () -> Tensor { remake ?? { [value] in value } }
+
+  /// Whether a gradient may flow to here.
+  public var requiresGradient: Bool { record != nil }
 
   /// The extents of the value.
   public var shape: Shape { value.shape }
@@ -94,72 +101,117 @@ public final class Variable {
   }
 }
 
+/// How a variable that a gradient flows to came about.
+private final class Record {
+  let shape: Shape
+  /// Those of constants are `nil`.
+  private(set) var inputs: [Record?]
+  private var pullback: ((Tensor) -> [Tensor?])?
+
+  init(
+    _ shape: Shape, inputs: [Record?] = [], pullback: ((Tensor) -> [Tensor?])? = nil
+  ) {
+    (self.shape, self.inputs, self.pullback) = (shape, inputs, pullback)
+  }
+
+  var isLeaf: Bool { pullback == nil }
+
+  /// Takes itself apart node by node: released one inside the other, a long chain would overflow the stack.
+  deinit {
+    var pending = inputs
+    inputs = []
+    while let next = pending.popLast() {
+      guard var node = next else { continue }
+      guard isKnownUniquelyReferenced(&node) else { continue }
+      pending += node.inputs
+      node.inputs = []
+    }
+  }
+
+  /// Gives its inputs away, and with the pullback what that holds of the computation.
+  func take() -> (inputs: [Record?], pullback: (Tensor) -> [Tensor?])? {
+    defer { (inputs, pullback) = ([], nil) }
+    return pullback.map { (inputs, $0) }
+  }
+}
+
 /// The gradients of a scalar by the variables that it was computed from.
 ///
 /// The record of the computation is used up: each operation's memory is free as soon as its gradient
 /// is known.
 public struct Gradients {
-  private var byVariable: [ObjectIdentifier: Tensor] = [:]
+  private var byRecord: [ObjectIdentifier: Tensor] = [:]
 
   /// Computes the gradients of a scalar.
   ///
-  /// - Parameter whenKnown: Called with each leaf as soon as nothing more is added to its gradient.
+  /// - Parameters:
+  ///   - leaves: Variables that gradients are taken by, of which `whenKnown` is told.
+  ///   - whenKnown: Called with the place of such a leaf as soon as nothing more is added to its gradient.
   /// - Precondition: `result` has one element.
   /// - Complexity: About twice the work of computing `result`; each recorded operation runs once.
   public init(
-    of result: Variable, whenKnown: ((_ leaf: Variable, _ gradient: Tensor) -> Void)? = nil
+    of result: Variable, leaves: [Variable?] = [],
+    whenKnown: ((_ leaf: Int, _ gradient: Tensor) -> Void)? = nil
   ) {
     require(result.shape.count == 1, "gradients of shape \(result.shape), not of a scalar")
-    self.init(of: result, weights: .ones(result.shape), whenKnown: whenKnown)
+    self.init(of: result, weights: .ones(result.shape), leaves: leaves, whenKnown: whenKnown)
   }
 
   /// Computes the gradients of Σ `weights` · `result`.
   ///
   /// - Precondition: The shapes are equal.
   public init(
-    of result: Variable, weights: Tensor,
-    whenKnown: ((_ leaf: Variable, _ gradient: Tensor) -> Void)? = nil
+    of result: Variable, weights: Tensor, leaves: [Variable?] = [],
+    whenKnown: ((_ leaf: Int, _ gradient: Tensor) -> Void)? = nil
   ) {
     require(weights.shape == result.shape, "weights \(weights.shape) of \(result.shape)")
-    guard result.requiresGradient else { return }
-    byVariable[ObjectIdentifier(result)] = weights
-    var pending = Gradients.order(from: result)
+    guard let last = result.record else { return }
+    byRecord[ObjectIdentifier(last)] = weights
+    var pending = Gradients.order(from: last)
+    let places = Dictionary(
+      leaves.enumerated().compactMap { n, leaf in
+        leaf?.record.map { (ObjectIdentifier($0), n) }
+      }, uniquingKeysWith: { first, _ in first })
     // How many operations each leaf is still an input of.
     var uses: [ObjectIdentifier: Int] = [:]
     if whenKnown != nil {
-      for input in pending.lazy.flatMap(\.inputs) where input.pullback == nil {
+      for case let input? in pending.lazy.flatMap(\.inputs) where input.isLeaf {
         uses[ObjectIdentifier(input), default: 0] += 1
       }
     }
     while let node = pending.popLast() {
-      guard let (inputs, pullback) = node.takeRecord() else { continue }
-      if let gradient = byVariable.removeValue(forKey: ObjectIdentifier(node)) {
+      guard let (inputs, pullback) = node.take() else { continue }
+      if let gradient = byRecord.removeValue(forKey: ObjectIdentifier(node)) {
         for (input, contribution) in zip(inputs, pullback(gradient)) {
-          guard input.requiresGradient, let contribution else { continue }
+          guard let input, let contribution else { continue }
           assert(contribution.shape == input.shape, "\(contribution.shape) for \(input.shape)")
-          byVariable[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)
+          byRecord[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)
         }
       }
       guard let whenKnown else { continue }
-      for input in inputs {
+      for case let input? in inputs {
         let id = ObjectIdentifier(input)
         guard let left = uses[id] else { continue }
         uses[id] = left - 1
-        if left == 1, let gradient = byVariable[id] { whenKnown(input, gradient) }
+        if left == 1, let place = places[id], let gradient = byRecord[id] {
+          whenKnown(place, gradient)
+        }
       }
     }
   }
 
   /// The gradient by a leaf, or `nil` where the result does not depend on it.
-  public subscript(variable: Variable) -> Tensor? { byVariable[ObjectIdentifier(variable)] }
+  public subscript(variable: Variable) -> Tensor? {
+    variable.record.flatMap { byRecord[ObjectIdentifier($0)] }
+  }
 
   /// The recorded variables, inputs before results.
   ///
   /// Iterative: a long chain needs no deep stack.
-  private static func order(from result: Variable) -> [Variable] {
-    var sorted: [Variable] = []
+  private static func order(from result: Record) -> [Record] {
+    var sorted: [Record] = []
     var seen: Set<ObjectIdentifier> = [ObjectIdentifier(result)]
-    var stack: [(node: Variable, next: Int)] = [(result, 0)]
+    var stack: [(node: Record, next: Int)] = [(result, 0)]
     while let (node, next) = stack.last {
       guard next < node.inputs.count else {
         sorted.append(node)
@@ -167,8 +219,7 @@ public struct Gradients {
         continue
       }
       stack[stack.count - 1].next += 1
-      let input = node.inputs[next]
-      if input.requiresGradient, seen.insert(ObjectIdentifier(input)).inserted {
+      if let input = node.inputs[next], seen.insert(ObjectIdentifier(input)).inserted {
         stack.append((input, 0))
       }
     }

@@ -59,8 +59,10 @@ import Synchronization
     if let recycled = recycled { return unsafe recycled.pointer }
     // Large blocks on huge pages: fewer faults, and fewer misses where rows lie pages apart.
     let isLarge = capacity * 4 >= 2 * hugePage
-    let block = UnsafeMutableRawPointer.allocate(
-      byteCount: capacity * 4, alignment: isLarge ? hugePage : 64)
+    var found: UnsafeMutableRawPointer?
+    guard unsafe posix_memalign(&found, isLarge ? hugePage : 64, capacity * 4) == 0,
+      let block = unsafe found
+    else { AddressSpace.fail() }
     if isLarge { unsafe madvise(block, capacity * 4, MADV_HUGEPAGE) }
     return unsafe block.bindMemory(to: Float.self, capacity: capacity)
   }
@@ -73,7 +75,7 @@ import Synchronization
       state.freeBytes += capacity * 4
       return true
     }
-    if !kept { unsafe UnsafeMutableRawPointer(pointer).deallocate() }
+    if !kept { unsafe free(pointer) }
   }
 }
 

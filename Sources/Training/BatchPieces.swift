@@ -64,12 +64,7 @@ extension BatchPieces {
       let leaves = learner.leaves(on: tape)
       var left = Set(leaves.indices)
       if all.allSatisfy(\.isFinite) {
-        let places = Dictionary(
-          uniqueKeysWithValues: leaves.enumerated().compactMap { n, leaf in
-            leaf.map { (ObjectIdentifier($0), n) }
-          })
-        _ = Gradients(of: loss) { leaf, gradient in
-          guard let n = places[ObjectIdentifier(leaf)] else { return }
+        _ = Gradients(of: loss, leaves: leaves) { n, gradient in
           left.remove(n)
           sum.add(gradient, by: n, of: place)
         }

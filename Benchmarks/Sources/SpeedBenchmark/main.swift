@@ -34,7 +34,8 @@ struct SpeedBenchmark: ParsableCommand {
   var rounds = 3
 
   @Option(
-    help: "Measure these only: models, latent, rotation, product, processes, convolutions, scaling."
+    help:
+      "Measure these only: models, latent, rotation, product, processes, convolutions, groups, scaling."
   )
   var only: [String] = []
 
@@ -54,6 +55,7 @@ struct SpeedBenchmark: ParsableCommand {
     var roof: Roof
     var times, memory: [Row]
     var convolutions: [ConvolutionRow]
+    var groups: [GroupRow] = []
     var curves: [Curve]
   }
 
@@ -98,6 +100,7 @@ struct SpeedBenchmark: ParsableCommand {
       instructionSet: TensorCoreStatistics.instructionSet,
       threads: threads, roof: Roof(), times: times, memory: memory,
       convolutions: wants("convolutions") ? convolutionRows(runs: runs) : [],
+      groups: wants("groups") ? groupRows(runs: runs) : [],
       curves: wants("scaling") ? try scalingCurves(runs: runs) : [])
     for curve in report.curves where curve.points.count > 1 {
       try curve.picture.write(to: "\(out)/scaling-\(curve.name).png")
@@ -158,6 +161,13 @@ struct SpeedBenchmark: ParsableCommand {
         row.winograd.isEmpty ? "" : String(format: "%.0e", row.winogradError),
       ]
     }
+    func milliseconds(_ row: GroupRow, _ n: Int) -> [String] {
+      [row.plain[n], row.fourier[n]].map { String(format: "%.2f", $0) }
+        + [ratio(row.plain[n] / row.fourier[n])]
+    }
+    let groups = report.groups.map { row in
+      ["C\(row.order)", "\(row.channels)"] + milliseconds(row, 0) + milliseconds(row, 1)
+    }
     let curves = report.curves.map { curve in
       [curve.axis, curve.unit]
         + [curve.points.map { String(format: "%g: %.3g", $0.x, $0.y) }.joined(separator: ", ")]
@@ -172,6 +182,14 @@ struct SpeedBenchmark: ParsableCommand {
         "GFLOP/s by the definition (share of the roof): forward, input gradient, weight gradient. The errors are of\n"
           + "the forward result against `Double`, relative to its root mean square.\n\n",
         ["", "direct", "Winograd F(4×4, 3×3)", "error, direct", "error, Winograd"], convolutions
+      ),
+      (
+        "Convolutions on a group, 24 × 24 pixels",
+        "Milliseconds an image of a layer of single pixels, by the plain kernel and by the group's Fourier transform.\n\n",
+        [
+          "group", "channels", "value, plain", "Fourier", "times faster", "with gradients, plain",
+          "Fourier", "times faster",
+        ], groups
       ),
       (
         "How the cost grows",
