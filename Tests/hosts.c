@@ -63,7 +63,7 @@ int main(int count, char **words) {
     if (space < 0 || setns(space, CLONE_NEWNET) != 0) fail(path);
     close(space);
     struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
-    strcpy(request.ifr_name, "link");
+    strcpy(request.ifr_name, "canon0");
     files[n].fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
     files[n].events = POLLIN;
     if (files[n].fd < 0 || ioctl(files[n].fd, TUNSETIFF, &request) != 0) fail("/dev/net/tun");

@@ -74,7 +74,7 @@ struct Calibrate: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let loaded = try LoadedModel(model)
     guard loaded.domain is ImageDomain else {
       throw CommandError("\(model) is for \(loaded.domain.noun.many): angles are of images.")

@@ -78,7 +78,7 @@ struct Canonicalize: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     if namesNothing(folder) { return }
     let choice = try CanonicalizerChoice(canonicalizer, group: group)
     let shard = try shards.shard()

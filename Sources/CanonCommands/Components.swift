@@ -43,7 +43,7 @@ struct Components: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     if kind == "training", case .mapping(let entries) = TrainingOptions.keys {
       let keys = entries.map { Key("training", "training", $0) }
       return try emit(

@@ -60,7 +60,7 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()
     if let model = made as? any MeasuredModel { return try measure(model, file) }

@@ -73,7 +73,7 @@ struct Export: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     try refuse(out, overwriting: model)
     if let reference {
       try refuse(reference, overwriting: model, out)

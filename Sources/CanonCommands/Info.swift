@@ -56,7 +56,7 @@ struct Info: ParsableCommand {
   private var isNetwork: Bool { model.lowercased().hasSuffix(".onnx") }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     if isNetwork { return try describeNetwork() }
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let model = try file.model()

@@ -35,7 +35,7 @@ struct Init: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let images = try ImageFolder(path: folder)
     let counts = ImageFolder.classes(of: images.files)
     guard counts.count > 1 else {

@@ -59,7 +59,7 @@ struct Inspect: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let choice = try CanonicalizerChoice(canonicalizer)
     let domain = choice.domain
     let all = try choice.loaded?.source(folder, limit: 64) ?? domain.open(folder)

@@ -26,7 +26,7 @@ struct Merge: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    try common.apply()
+    common.apply()
     guard Files.isFolder(folder) else {
       throw CommandError("\(folder) is no folder; name the one that the parts were written to.")
     }

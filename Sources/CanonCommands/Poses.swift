@@ -66,7 +66,7 @@ struct Poses: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()
     if let model = made as? OrbitModel { return try trace(model, file) }

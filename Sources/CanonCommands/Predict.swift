@@ -94,7 +94,7 @@ struct Predict: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     if namesNothing(data) { return }
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()

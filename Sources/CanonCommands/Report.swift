@@ -57,7 +57,7 @@ struct Report: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let loaded = try LoadedModel(file, try file.model())
     try refuse(out, overwriting: data, file.path)

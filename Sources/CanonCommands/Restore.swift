@@ -31,7 +31,7 @@ struct Restore: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let shard = try shards.shard()
     var failures = Failures(ImageDomain().noun)
     Interruption.watch()

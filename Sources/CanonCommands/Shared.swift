@@ -51,18 +51,10 @@ struct CommonOptions: ParsableArguments {
   }
 
   /// Applies the flags; every command begins with it.
-  ///
-  /// - Throws: `CommandError` where the system allows less memory than is needed to begin.
-  func apply() throws {
+  func apply() {
     if let threads { Parallel.threadCount = threads }
     AddressSpace.explainFailures()
-    if let missing = AddressSpace.shortage(threads: Parallel.threadCount),
-      let limit = AddressSpace.limit
-    {
-      throw CommandError(
-        "The address space is limited to \(limit >> 20) MiB (ulimit -v), and \(Parallel.threadCount) threads need \((limit + missing) >> 20) MiB to begin with; allow more, or give fewer --threads."
-      )
-    }
+    AddressSpace.require(threads: Parallel.threadCount)
     guard let memory else { return }
     MemoryLimit.bytes = memory << 20
     Keys.weightLimit = MemoryLimit.bytes / 16

@@ -68,7 +68,7 @@ struct Train: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     guard MPI.isUsed(in: ProcessInfo.processInfo.environment) else { return try run(nil) }
     guard !profile else {
       throw ValidationError("--profile times the steps of one process: leave mpirun away.")

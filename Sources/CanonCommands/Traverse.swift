@@ -47,7 +47,7 @@ struct Traverse: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let file = try ModelFile(path: model, catalog: Canon.catalog)
     guard let made = try file.model() as? any TraversableModel else {
       throw CommandError(

@@ -67,7 +67,7 @@ struct Verify: ParsableCommand {
   func validate() throws { try requireFlag("--limit", limit, atLeast: 1) }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     let file = try ModelFile(path: self.model, catalog: Canon.catalog)
     let made = try file.model()
     if let model = made as? any MeasuredModel { return try verify(model, file) }

@@ -106,7 +106,7 @@ struct Wrap: ParsableCommand {
   }
 
   func run() throws {
-    try common.apply()
+    common.apply()
     try refuse(out, overwriting: network, canonicalizer)
     if let shipped = ShippedModels.path(of: canonicalizer) { try refuse(out, overwriting: shipped) }
     if FileManager.default.fileExists(atPath: out) {

@@ -52,7 +52,7 @@ public struct LiftingConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
 ///
 ///     y[r] = Σₛ (r·W[r⁻¹ s]) ⋆ x[s]
 ///
-/// One of single pixels on a group of 16 elements or more is computed by the group's Fourier transform.
+/// One of single pixels on a large group is computed by the group's Fourier transform.
 ///
 /// **Shapes.** `[batch, height, width, order · inputs]` → `[…, order · channels]`; `weight`
 /// `[order, kernel, kernel, inputs, channels]`, the first axis being *r*⁻¹*s*.
@@ -70,7 +70,9 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
   ) {
     self.group = group
     self.padding = padding
-    let isUsed = usesFourierTransform ?? (group.order >= 16)
+    // From where on it was faster, with gradients and without, by two thirds at least (make bench-speed, "Convolutions on a group").
+    let isLarge = group.order >= 16 && group.order * min(inputs, channels) >= 512
+    let isUsed = usesFourierTransform ?? isLarge
     transform = isUsed && kernel == 1 && padding == 0 ? GroupFourierTransform(group) : nil
     weight = Parameter(
       .initialWeights(

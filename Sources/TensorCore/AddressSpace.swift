@@ -24,13 +24,31 @@ public enum AddressSpace {
     return (Int(String(decoding: text, as: UTF8.self)) ?? 0) * sysconf(Int32(_SC_PAGESIZE))
   }
 
-  /// What is missing, in bytes, for so many threads to begin to compute; `nil` where nothing is.
-  public static func shortage(threads: Int) -> Int? {
-    guard let limit else { return nil }
+  /// Ends the program with a sentence where there is too little for so many threads to begin to compute.
+  public static func require(threads: Int) {
+    guard let limit else { return }
     // The threads that OpenBLAS has started of itself take one each.
     let buffers = threads + max(0, Int(openblas_get_num_threads()) - 1)
-    let missing = used + buffers * blasBuffer + (32 << 20) - limit
-    return missing > 0 ? missing : nil
+    let needed = used + buffers * blasBuffer + (32 << 20)
+    if needed > limit {
+      end(
+        "the address space is limited to \(limit >> 20) MiB (ulimit -v), and \(threads) threads need \(needed >> 20) MiB to begin with; allow more, or give fewer --threads"
+      )
+    }
+    takeBuffers(threads)
+  }
+
+  /// Lets OpenBLAS take the buffers of so many threads now, which it keeps: later nothing may be left for them.
+  private static func takeBuffers(_ count: Int) {
+    typealias Allocate = @convention(c) (Int32) -> UnsafeMutableRawPointer?
+    typealias Free = @convention(c) (UnsafeMutableRawPointer?) -> Void
+    guard let allocate = unsafe dlsym(nil, "blas_memory_alloc"),
+      let free = unsafe dlsym(nil, "blas_memory_free")
+    else { return }
+    let buffers = unsafe (0..<count).map { _ in
+      unsafe unsafeBitCast(allocate, to: Allocate.self)(0)
+    }
+    unsafe buffers.forEach { unsafe unsafeBitCast(free, to: Free.self)($0) }
   }
 
   /// From now on an allocation that fails, in Swift's runtime or anywhere else, ends the program with a sentence and status 1, where
@@ -42,11 +60,19 @@ public enum AddressSpace {
     }
   }
 
-  /// Ends the program. Nothing is allocated for it.
+  /// Ends the program where an allocation has failed; nothing is allocated for it.
   static func fail() -> Never {
-    let text: StaticString =
-      "Error: no more memory could be had: it is used up, or the address space is limited (ulimit -v). Allow more, or give fewer --threads, a smaller batch, or less to do at once.\n"
-    _ = unsafe write(2, text.utf8Start, text.utf8CodeUnitCount)
+    end(
+      "no more memory could be had: it is used up, or the address space is limited (ulimit -v); allow more, or give fewer --threads, a smaller batch, or less to do at once"
+    )
+  }
+
+  /// At once: at an ordinary end OpenBLAS waits for its threads, which may be asking for memory for ever.
+  private static func end(_ sentence: String) -> Never {
+    for part in ["Error: ", sentence, ".\n"] {
+      var part = part
+      part.withUTF8 { text in _ = unsafe write(2, text.baseAddress, text.count) }
+    }
     _exit(1)
   }
 }

@@ -70,7 +70,7 @@ struct GroupFourierTransformTests {
   @Test("What it gives for an image does not depend on the images beside it")
   func neighbors() {
     var stream = RandomStream(seed: 1, name: "weights")
-    let layer = GroupConvolution(Cyclic(32), 4, 4, using: &stream)
+    let layer = GroupConvolution(Cyclic(32), 4, 4, usesFourierTransform: true, using: &stream)
     let x = random([5, 3, 3, 128])
     let all = layer.predict(x)
     for n in 0..<5 {

@@ -1,0 +1,58 @@
+import Foundation
+import TensorCore
+import Testing
+
+@Suite("Limits of the address space")
+struct AddressSpaceTests {
+  /// Runs the command below a limit, in KiB; ended by a signal where it does not end.
+  private func canon(limit: Int, _ arguments: [String]) throws -> (status: Int32, err: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments =
+      ["-c", "ulimit -v \(limit); exec timeout -s KILL 60 \"$@\"", "-", commandPath] + arguments
+    let err = Pipe()
+    (process.standardOutput, process.standardError) = (FileHandle.nullDevice, err)
+    try process.run()
+    let errors = err.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: errors, as: UTF8.self))
+  }
+
+  @Test("Too little to begin with is refused in a sentence, and nothing waits for ever")
+  func beginning() throws {
+    // OpenBLAS's buffers alone are 256 MiB.
+    let (status, err) = try canon(
+      limit: 400 << 10,
+      ["predict", "demo/model.safetensors", "demo/digits", "--quiet", "--threads", "2"])
+    #expect(status == 1)
+    #expect(err.hasPrefix("Error: the address space is limited to 400 MiB (ulimit -v)"))
+    #expect(err.split(separator: "\n").count == 1)
+  }
+
+  @Test("What does not fit later ends in a sentence")
+  func later() throws {
+    let (configuration, run) = (temporary("large.yaml"), temporary("run"))
+    // A tensor of 2 GB, once there.
+    try """
+    data: {kind: folder, path: '\(FileManager.default.currentDirectoryPath)/demo/digits'}
+    input: {size: 1000}
+    canonicalizer: identity
+    backbone: {kind: small-cnn}
+    training: {epochs: 1, batch: 16}
+    """.write(toFile: configuration, atomically: true, encoding: .utf8)
+    let (status, err) = try canon(
+      limit: 1500 << 10,
+      [
+        "train", configuration, "--out", run, "--quiet", "--threads", "2",
+      ])
+    #expect(status == 1)
+    #expect(err.contains("Error: no more memory could be had"))
+    #expect(!FileManager.default.fileExists(atPath: "\(run)/model.safetensors"))
+  }
+
+  @Test("There is none by default, and some addresses are used")
+  func values() {
+    #expect(AddressSpace.limit == nil)
+    #expect(AddressSpace.used > 1 << 20)
+  }
+}
