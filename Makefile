@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: processes slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: processes hosts slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -100,7 +100,7 @@ fuzz-guided: needs-swift packages ## libFuzzer on what reads each kind of file, 
 	  -Xswiftc -enable-testing
 	Tests/guided .build-guided/release/Fuzz $(if $(SECONDS),-max_total_time=$(SECONDS),-runs=$(INPUTS)) $(KINDS)
 
-sanitize: needs-swift packages ## The tests under the address, undefined-behavior and thread sanitizers: half an hour
+sanitize: needs-swift packages ## The tests under the address, undefined-behavior and thread sanitizers: an hour
 	Tests/sanitize address
 	Tests/sanitize thread
 
@@ -112,6 +112,9 @@ shards: build ## Kills a job on archives three times: nothing twice, nothing mis
 
 processes: build ## Trains by one, two and four processes of Open MPI: the same bits, disturbed or not; needs mpirun
 	Tests/processes
+
+hosts: build ## Trains on four hosts with 1 Gbit/s and 0.5 ms between them (namespaces of this machine): what the network costs; needs root
+	Tests/hosts
 
 slurm: build ## An array and training on a Slurm of this machine; needs slurm-wlm, munge, openmpi-bin, and root
 	CANON=$(CURDIR)/.build/release/canon Examples/slurm/check

@@ -1,0 +1,38 @@
+import Autodiff
+import TensorCore
+import Testing
+
+@Suite("The record of a computation")
+struct RecordTests {
+  @Test("It holds no values: of a chain of sums those on the way are free")
+  func values() {
+    let x = Variable(.ones([10_000_000]), requiresGradient: true)
+    let before = AddressSpace.used
+    var y = x
+    for _ in 0..<50 { y = y + Variable(Tensor(1)) }
+    // Fifty values are 2 GB; one is read while the next is written.
+    #expect(AddressSpace.used - before < 1_000_000_000)
+    #expect(Gradients(of: y.sum())[x]?.elements.first == 1)
+    #expect(y.value.elements.first == 51)
+  }
+
+  @Test("A value that can be made again is, and is the same")
+  func kept() {
+    let x = Variable(Tensor([1, 2, 3, 4], shape: [2, 2]), requiresGradient: true)
+    let (weight, bias) = (Variable(Tensor([1, 2])), Variable(Tensor([0, 1])))
+    let y = x.batchNormalized(weight: weight, bias: bias, epsilon: 1e-5, relu: true).result
+    #expect(y.kept().elements == y.value.elements)
+    #expect(x.kept().elements == x.value.elements)
+  }
+
+  @Test("Leaves are told once each, by their places")
+  func leaves() {
+    let x = Variable(Tensor([2]), requiresGradient: true)
+    var told: [Int] = []
+    let gradients = Gradients(of: (x * x * x).sum(), leaves: [nil, x]) { place, gradient in
+      told.append(place)
+      #expect(gradient.elements == [12])
+    }
+    #expect(told == [1] && gradients[x]?.elements == [12])
+  }
+}
