@@ -21,9 +21,10 @@ extension Variable {
 
   /// The same elements in another shape; one extent may be −1.
   public func reshaped(_ extents: [Int]) -> Variable {
-    Variable(value.reshaped(extents), inputs: [self], operation: .reshape) { [shape] dy in
-      [dy.reshaped(shape)]
-    }
+    let remake = remake.map { remake in { remake().reshaped(extents) } }
+    return Variable(
+      value.reshaped(extents), inputs: [self], operation: .reshape, remake: remake
+    ) { [shape] dy in [dy.reshaped(shape)] }
   }
 
   /// The axes in another order; the pullback puts them back.

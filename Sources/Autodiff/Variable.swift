@@ -22,7 +22,7 @@ public final class Variable {
   /// `nil` of a constant.
   fileprivate let record: Record?
   /// Makes the value again.
-  private let remake: (() -> Tensor)?
+  let remake: (() -> Tensor)?
 
   /// Creates a leaf: a constant, or a variable that gradients are taken by.
   public init(_ value: Tensor, requiresGradient: Bool = false) {
@@ -120,9 +120,9 @@ private final class Record {
   deinit {
     var pending = inputs
     inputs = []
-    while let next = pending.popLast() {
-      guard var node = next else { continue }
-      guard isKnownUniquelyReferenced(&node) else { continue }
+    // No second reference: what is held twice is not taken apart.
+    while var node = pending.popLast() {
+      guard isKnownUniquelyReferenced(&node), let node else { continue }
       pending += node.inputs
       node.inputs = []
     }
@@ -170,8 +170,9 @@ public struct Gradients {
     var pending = Gradients.order(from: last)
     let places = Dictionary(
       leaves.enumerated().compactMap { n, leaf in
-        leaf?.record.map { (ObjectIdentifier($0), n) }
-      }, uniquingKeysWith: { first, _ in first })
+        leaf?.record.map { (ObjectIdentifier($0), [n]) }
+      }, uniquingKeysWith: +)
+    if last.isLeaf { places[ObjectIdentifier(last)]?.forEach { whenKnown?($0, weights) } }
     // How many operations each leaf is still an input of.
     var uses: [ObjectIdentifier: Int] = [:]
     if whenKnown != nil {
@@ -193,8 +194,8 @@ public struct Gradients {
         let id = ObjectIdentifier(input)
         guard let left = uses[id] else { continue }
         uses[id] = left - 1
-        if left == 1, let place = places[id], let gradient = byRecord[id] {
-          whenKnown(place, gradient)
+        if left == 1, let gradient = byRecord[id] {
+          places[id]?.forEach { whenKnown($0, gradient) }
         }
       }
     }

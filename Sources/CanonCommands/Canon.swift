@@ -2,6 +2,7 @@ public import ArgumentParser
 import Foundation
 public import Settings
 import Synchronization
+import TensorCore
 public import Training
 
 /// The command, and what one's own executable makes of it.
@@ -56,6 +57,9 @@ public struct Canon: ParsableCommand {
     known.withLock { $0 = $0.adding(components) }
     // A limit of files' sizes (ulimit -f) is an error of the write, as a full disk is.
     signal(SIGXFSZ, SIG_IGN)
+    // Before anything that would wait for OpenBLAS's threads at its end.
+    AddressSpace.explainFailures()
+    AddressSpace.require(threads: 1)
     let arguments = arguments ?? Array(CommandLine.arguments.dropFirst())
     let commands =
       configuration.subcommands.map {

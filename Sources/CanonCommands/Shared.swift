@@ -53,7 +53,6 @@ struct CommonOptions: ParsableArguments {
   /// Applies the flags; every command begins with it.
   func apply() {
     if let threads { Parallel.threadCount = threads }
-    AddressSpace.explainFailures()
     AddressSpace.require(threads: Parallel.threadCount)
     guard let memory else { return }
     MemoryLimit.bytes = memory << 20

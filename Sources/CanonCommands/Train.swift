@@ -117,6 +117,9 @@ struct Train: ParsableCommand {
         try refuse("\(folder)/model.safetensors", amongInputs: data)
       }
     }
+    // Each piece has a thread of its own.
+    let pieces = settings.training.pieces / (processes?.count ?? 1)
+    AddressSpace.require(threads: max(pieces, Parallel.threadCount))
     return try TrainingRun(
       settings, folder: folder, resuming: resume, isKept: !profile, among: processes)
   }

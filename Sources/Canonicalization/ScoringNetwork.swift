@@ -172,15 +172,26 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
       return isPointwise
         ? features.meanOverPositions() : ScoringNetwork.scored(features, weights[weights.count - 1])
     }
-    return isPointwise ? results.matmul(last.reshaped([last.shape[2], order])) : results
+    return isPointwise ? ScoringNetwork.product(results, last) : results
   }
 
   /// The last layer and the mean over positions.
   private static func scored(_ features: Variable, _ last: Variable) -> Variable {
     let s = last.shape
     return s[0] == 1 && s[1] == 1
-      ? features.meanOverPositions().matmul(last.reshaped([s[2], s[3]]))
+      ? product(features.meanOverPositions(), last)
       : features.convolved(with: last).meanOverPositions()
+  }
+
+  /// Means over positions, `[batch, channels]`, times the last layer. In a prediction an image at a time: its last digits hang on how
+  /// many rows are multiplied together.
+  private static func product(_ means: Variable, _ last: Variable) -> Variable {
+    let (count, channels, order) = (means.shape[0], last.shape[2], last.shape[3])
+    guard !means.requiresGradient && !last.requiresGradient else {
+      return means.matmul(last.reshaped([channels, order]))
+    }
+    return means.reshaped([count, 1, channels]).matmul(last.reshaped([1, channels, order]))
+      .reshaped([count, order])
   }
 }
 

@@ -18,22 +18,34 @@ public enum AddressSpace {
     return Int(limit.rlim_cur)
   }
 
-  /// The bytes that addresses are taken for.
+  /// The bytes that addresses are taken for. Nothing is allocated to know it.
   public static var used: Int {
-    let text = Files.prefix(of: "/proc/self/statm", 32).prefix { $0 != UInt8(ascii: " ") }
-    return (Int(String(decoding: text, as: UTF8.self)) ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+    let file = unsafe open("/proc/self/statm", O_RDONLY)
+    defer { close(file) }
+    // The first number is the count of pages.
+    var (digits, pages): ((UInt64, UInt64, UInt64), Int) = ((0, 0, 0), 0)
+    unsafe withUnsafeMutableBytes(of: &digits) { buffer in
+      let count = unsafe read(file, buffer.baseAddress, buffer.count)
+      for n in 0..<max(0, count) {
+        let digit = unsafe buffer[n]
+        guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { break }
+        pages = 10 * pages + Int(digit - UInt8(ascii: "0"))
+      }
+    }
+    return pages * sysconf(Int32(_SC_PAGESIZE))
   }
 
   /// Ends the program with a sentence where there is too little for so many threads to begin to compute.
   public static func require(threads: Int) {
     guard let limit else { return }
-    // The threads that OpenBLAS has started of itself take one each.
+    // The threads that OpenBLAS has started of itself take one each; below a low limit libraries have not taken all that they would.
     let buffers = threads + max(0, Int(openblas_get_num_threads()) - 1)
-    let needed = used + buffers * blasBuffer + (32 << 20)
+    let needed = max(used, 260 << 20) + buffers * blasBuffer + (32 << 20)
     if needed > limit {
-      end(
-        "the address space is limited to \(limit >> 20) MiB (ulimit -v), and \(threads) threads need \(needed >> 20) MiB to begin with; allow more, or give fewer --threads"
+      print(
+        "Error: the address space is limited to \(limit >> 20) MiB (ulimit -v), and \(threads == 1 ? "a thread needs" : "\(threads) threads need") about \(needed >> 20) MiB to begin with; allow more\(threads > 1 ? ", or give fewer --threads" : "").\n"
       )
+      _exit(1)
     }
     takeBuffers(threads)
   }
@@ -52,27 +64,31 @@ public enum AddressSpace {
   }
 
   /// From now on an allocation that fails, in Swift's runtime or anywhere else, ends the program with a sentence and status 1, where
-  /// there is a limit.
+  /// there is a limit and most of it is taken.
   public static func explainFailures() {
     guard limit != nil else { return }
     for number in [SIGABRT, SIGILL, SIGTRAP, SIGSEGV] {
-      signal(number) { _ in AddressSpace.fail() }
+      signal(number) { number in
+        // What else ends a program ends it as it would without a limit.
+        if let limit = AddressSpace.limit, AddressSpace.used > limit / 2 { AddressSpace.fail() }
+        signal(number, SIG_DFL)
+        raise(number)
+      }
     }
   }
 
   /// Ends the program where an allocation has failed; nothing is allocated for it.
+  ///
+  /// At once: at an ordinary end OpenBLAS waits for its threads, which may be asking for memory for ever.
   static func fail() -> Never {
-    end(
-      "no more memory could be had: it is used up, or the address space is limited (ulimit -v); allow more, or give fewer --threads, a smaller batch, or less to do at once"
-    )
+    let sentence: StaticString =
+      "Error: no more memory could be had: it is used up, or the address space is limited (ulimit -v); allow more, or give fewer --threads, a smaller batch, or less to do at once.\n"
+    _ = unsafe write(2, sentence.utf8Start, sentence.utf8CodeUnitCount)
+    _exit(1)
   }
 
-  /// At once: at an ordinary end OpenBLAS waits for its threads, which may be asking for memory for ever.
-  private static func end(_ sentence: String) -> Never {
-    for part in ["Error: ", sentence, ".\n"] {
-      var part = part
-      part.withUTF8 { text in _ = unsafe write(2, text.baseAddress, text.count) }
-    }
-    _exit(1)
+  private static func print(_ text: String) {
+    var text = text
+    text.withUTF8 { _ = unsafe write(2, $0.baseAddress, $0.count) }
   }
 }

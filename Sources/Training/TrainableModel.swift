@@ -140,28 +140,41 @@ extension Predictor {
     if task.presentation == .poses { return poseQuality(on: examples) }
     guard let targets = examples["targets"] else { return Quality(loss: .nan) }
     var meter = QualityMeter()
-    for start in stride(from: 0, to: examples.count, by: 512) {
-      let range = start..<min(examples.count, start + 512)
-      let outputs = outputs(for: examples.inputs.sliced(range), among: processes)
-      task.measure(outputs, targets.sliced(range), into: &meter)
+    // The same lots for any number of processes: a sum of products may hang, in its last digits, on what is computed together.
+    let lots = stride(from: 0, to: examples.count, by: 128).map {
+      $0..<min(examples.count, $0 + 128)
+    }
+    let count = processes?.count ?? 1
+    for first in stride(from: 0, to: lots.count, by: count) {
+      let round = Array(lots[first..<min(lots.count, first + count)])
+      for (lot, outputs) in zip(round, outputs(for: round, of: examples.inputs, among: processes)) {
+        task.measure(outputs, targets.sliced(lot), into: &meter)
+      }
     }
     return meter.quality
   }
 
-  /// The outputs for a batch, equal parts of which are computed by processes: what is said of an input does not depend on those
-  /// beside it.
-  private func outputs(for batch: Tensor, among processes: (any Communicator)?) -> Tensor {
-    guard let processes, batch.shape[0] >= processes.count else { return predict(batch).output }
-    let ends = (0...processes.count).map { $0 * batch.shape[0] / processes.count }
-    let rank = processes.rank
-    let own = predict(batch.sliced(ends[rank]..<ends[rank + 1])).output
-    let size = own.shape.count / own.shape[0] * MemoryLayout<Float>.stride
+  /// The outputs for lots of inputs: one computed by each process, where there is one for each.
+  private func outputs(
+    for lots: [Range<Int>], of inputs: Tensor, among processes: (any Communicator)?
+  ) -> [Tensor] {
+    guard let processes, processes.count > 1, lots.count == processes.count else {
+      return lots.map { predict(inputs.sliced($0)).output }
+    }
+    let own = predict(inputs.sliced(lots[processes.rank])).output
+    let size = own.shape.count / own.shape[0]
+    // No message is larger than Open MPI takes.
+    guard 128 * size < 1 << 28 else {
+      return lots.enumerated().map {
+        $0 == processes.rank ? own : predict(inputs.sliced($1)).output
+      }
+    }
     let parts = processes.exchange(
       Array(repeating: bytes(of: own.elements), count: processes.count),
-      sizes: (0..<processes.count).map { (ends[$0 + 1] - ends[$0]) * size }, isBackground: false)
-    return Tensor(
-      parts.flatMap { values(of: $0) as [Float] },
-      shape: Shape([batch.shape[0]] + own.shape.extents.dropFirst()))
+      sizes: lots.map { $0.count * size * MemoryLayout<Float>.stride }, isBackground: false)
+    return zip(parts, lots).map { part, lot in
+      Tensor(values(of: part), shape: Shape([lot.count] + own.shape.extents.dropFirst()))
+    }
   }
 
   /// Prepared examples moved by motions, targets as they move.

@@ -25,6 +25,16 @@ struct RecordTests {
     #expect(x.kept().elements == x.value.elements)
   }
 
+  @Test("A long chain whose gradients nobody asks for is released without a deep stack")
+  func released() {
+    let x = Variable(Tensor(1), requiresGradient: true)
+    var y = x
+    for _ in 0..<100_000 { y = y + x }
+    #expect(y.value.scalar == 100_001)
+    y = x
+    #expect(Gradients(of: y)[x]?.scalar == 1)
+  }
+
   @Test("Leaves are told once each, by their places")
   func leaves() {
     let x = Variable(Tensor([2]), requiresGradient: true)

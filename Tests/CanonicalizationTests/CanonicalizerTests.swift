@@ -65,6 +65,23 @@ private func checkExactLaws<C: ImageCanonicalizer>(_ canonicalizer: C, side: Int
 }
 
 @Suite struct CanonicalizerTests {
+  @Test("A pose, and its margin, do not depend on the images beside it, bit for bit")
+  func neighbors() {
+    func check<G: FiniteGroup & PlanarGroup>(_ group: G, channels: Int, kernel: Int) {
+      let canonicalizer = learned(
+        group, .init(size: 15, kernel: kernel, channels: channels, layers: kernel == 15 ? 1 : 3))
+      let batch = Tensor.concatenated((0..<11).map { picture(15, seed: $0, channels: 1) })
+      let all = canonicalizer.poses(of: batch)
+      for n in 0..<11 {
+        #expect(canonicalizer.poses(of: batch.sliced(n..<n + 1))[0].margin == all[n].margin)
+      }
+    }
+    check(Cyclic(8), channels: 16, kernel: 5)
+    check(Cyclic(16), channels: 32, kernel: 5)
+    check(Cyclic(18), channels: 8, kernel: 5)
+    check(Dihedral(4), channels: 1, kernel: 15)
+  }
+
   @Test("A picture darker than the threshold all over has an axis, that of its intensities")
   func darkPictures() {
     // A bar to the right, heavier at its end.

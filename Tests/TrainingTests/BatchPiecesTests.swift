@@ -178,6 +178,31 @@ private func together<Value: Sendable>(
     }
   }
 
+  @Test(
+    "Validation that is shared has the figures of one process, bit for bit",
+    arguments: ["{kind: drawn, count: 2500}", "{kind: bodies}"])
+  func validation(data: String) throws {
+    let isBodies = data.contains("bodies")
+    let configuration = try RunConfiguration(
+      text: "data: \(data)\n"
+        + (isBodies ? "" : "canonicalizer: {kind: learned, group: C8, layers: 2, channels: 5}\n")
+        + "training: {batch: 12, epochs: 1}", source: "test")
+    let trainer = try Trainer(configuration, data: try configuration.loadData())
+    let (model, valid) = (trainer.model, trainer.data.valid)
+    // Lots that are whole and one that is not.
+    #expect(valid.count > 3 * 128 && valid.count % 128 != 0)
+    let one = model.quality(on: valid)
+    #expect(one.loss.isFinite)
+    for count in [2, 3, 5] {
+      let threads = Threads(count)
+      for found in together(count, { model.quality(on: valid, among: threads.process($0)) }) {
+        #expect(found.loss == one.loss && found.error == one.error, "\(count)")
+        #expect(found.lossSampling == one.lossSampling)
+        #expect(found.calibrationError == one.calibrationError)
+      }
+    }
+  }
+
   @Test("Pieces that are not equal, or not to be shared, are refused")
   func refused() throws {
     func configuration(_ training: String) throws -> RunConfiguration {

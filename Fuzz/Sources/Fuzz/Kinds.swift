@@ -194,7 +194,9 @@ let kinds: [Kind] =
         return [plain, packed(plain)]
       },
       mutate: { seed, other, dice in
-        guard seed.starts(with: [0x1F, 0x8B]), seed.count > 23 else { return mutated(seed, with: other, &dice) }
+        guard seed.starts(with: [0x1F, 0x8B]), seed.count > 23 else {
+          return mutated(seed, with: other, &dice)
+        }
         // What is packed, or the packing.
         return dice.roll(2) == 0
           ? mutated(seed, with: other, &dice)
