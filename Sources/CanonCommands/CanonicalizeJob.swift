@@ -171,10 +171,15 @@ struct CanonicalizeJob {
     }
     self.failures.add(failures)
     try writeLines(to: OwnFile.manifest.path(in: out, shard)) { put in
+      var count = 0
       try put([header.of(job.part).jsonLine])
       try job.forEachDone { place, name in
-        try rows(of: name) { try put([PartRow.line(of: $0, at: shard == nil ? nil : place)]) }
+        try rows(of: name) {
+          try put([PartRow.line(of: $0, at: shard == nil ? nil : place)])
+          count += 1
+        }
       }
+      if shard != nil { try put([PartRow.end(of: count)]) }
     }
     try job.finish()
     return job.total

@@ -69,11 +69,13 @@ final class ManifestWriter {
   /// Writes the manifest.
   func finish() throws {
     try writeLines(to: path) { put in
+      var count = 0
       try put([header.of(folder.part).jsonLine])
       try folder.journal.forEach { n, row in
         try put([PartRow.line(of: String(decoding: row, as: UTF8.self), at: places?[n])])
+        count += 1
       }
-      try put(jsonLines(others))
+      try put(folder.part == nil ? jsonLines(others) : [PartRow.end(of: count)])
     }
   }
 }
@@ -82,6 +84,21 @@ final class ManifestWriter {
 /// puts them in order.
 enum PartRow {
   private static let key = "{\"place\":"
+
+  /// The last line of a part's manifest: one that was copied in half has none, or another number of rows.
+  static func end(of count: Int) -> String { "{\"rows\":\(count)}" }
+
+  /// Whether a part's manifest is whole.
+  static func isWhole(_ path: String) -> Bool {
+    guard let lines = Lines(of: path), lines.next() != nil else { return false }
+    var (count, isEnded) = (0, false)
+    while let line = lines.next() {
+      guard !isEnded, lines.isWhole else { return false }
+      if row(of: line) != nil { count += 1 } else { isEnded = line == Array(end(of: count).utf8) }
+      guard isEnded || row(of: line) != nil else { return false }
+    }
+    return isEnded
+  }
 
   /// A row of a part; the row itself where there is no place.
   static func line(of row: String, at place: Int?) -> String {

@@ -120,6 +120,10 @@ struct Merge: ParsableCommand {
       else { throw CommandError("\(path), line 1: it begins no manifest of the job; do it again.") }
       return header.of(nil)
     }
+    if let cut = paths.filter(Files.isRegular).first(where: { !PartRow.isWhole($0) }) {
+      throw CommandError(
+        "\(cut) is not whole, and nothing was joined; copy it again, or do that part again.")
+    }
     guard headers.isEmpty || headers.count == paths.count else {
       throw CommandError(
         "\(folder): \(paths.count - headers.count) of the parts have no manifest; do these again.")
@@ -129,12 +133,7 @@ struct Merge: ParsableCommand {
       guard let header = headers.first else { return try put([Self.noManifest]) }
       try put([header.jsonLine])
       let rows = SortedLines<Int>(
-        key: { line, path in
-          guard let (place, _) = PartRow.row(of: line) else {
-            throw CommandError("\(path) has a line that is no row of a part; do that part again.")
-          }
-          return place
-        },
+        key: { line, _ in PartRow.row(of: line)?.place },
         refuse: {
           throw CommandError("\(folder): some images are in two of the parts; do these again.")
         })

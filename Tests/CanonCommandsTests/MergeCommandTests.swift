@@ -120,6 +120,35 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
     }
   }
 
+  @Test("A manifest of a part that was copied in half is refused, and nothing is lost")
+  func cutParts() throws {
+    let (folder, out) = (temporary("cut-in"), temporary("cut-out"))
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    for n in 0..<6 { try noise(9, 9, seed: UInt64(n)).write(to: "\(folder)/\(n).png") }
+    for index in 1...2 {
+      let part = ["canonicalize", "identity", folder, out, "--shard", "\(index)/2"]
+      #expect(try canon(part).status == 0)
+    }
+    let path = "\(out)/manifest-2-of-2.jsonl"
+    let whole = try Data(contentsOf: URL(filePath: path))
+    let lines = whole.split(separator: 0x0A)
+    #expect(lines.count == 5)
+    let cuts = [
+      Data(lines[..<3].joined(separator: [0x0A])),
+      Data(lines[..<4].joined(separator: [0x0A])) + [0x0A],
+      whole.prefix(whole.count - 3), whole.prefix(whole.count - 1),
+      Data((lines[..<2] + lines[3...]).joined(separator: [0x0A])) + [0x0A],
+    ]
+    for cut in cuts {
+      try cut.write(to: URL(filePath: path))
+      let merged = try canon("merge", out)
+      #expect(merged.status == 1 && merged.err.contains("manifest-2-of-2.jsonl is not whole"))
+      #expect(manager.fileExists(atPath: "\(out)/manifest-1-of-2.jsonl"))
+    }
+    try whole.write(to: URL(filePath: path))
+    #expect(try canon("merge", out).out.hasPrefix("6 images of 2 parts"))
+  }
+
   @Test("More parts than files may be open are joined")
   func manyParts() throws {
     let out = temporary("many-parts")
@@ -132,7 +161,8 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
       let lines =
         [header.of(JobPart(shard, of: names, description)).jsonLine]
         + shard.places(in: names).map { PartRow.line(of: "{\"file\":\"\(names[$0])\"}", at: $0) }
-      try Data(lines.joined(separator: "\n").utf8)
+        + [PartRow.end(of: shard.places(in: names).count)]
+      try Data(lines.map { $0 + "\n" }.joined().utf8)
         .write(to: URL(filePath: OwnFile.manifest.path(in: out, shard)))
       try OutputLedger(folder: out, shard).finish(JobPart(shard, of: names, description))
     }
