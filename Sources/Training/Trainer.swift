@@ -119,7 +119,7 @@ public struct Trainer {
     }
     if let processes, count % processes.count != 0 {
       throw TrainingError(
-        "\(processes.count) processes cannot share \(count == 1 ? "one piece" : "\(count) pieces") of a batch alike; set 'training.pieces' to a multiple of \(processes.count)."
+        "\(processes.count) processes cannot share \(count == 1 ? "one piece" : "\(count) pieces") of a batch alike; start \((1...count).filter { count % $0 == 0 }.map(String.init).joined(separator: ", ")), or begin anew with 'training.pieces' (and 'training.batch') a multiple of \(processes.count)."
       )
     }
     let model = try configuration.makeModel(classNames: data.classNames)
