@@ -183,8 +183,9 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
       : features.convolved(with: last).meanOverPositions()
   }
 
-  /// Means over positions, `[batch, channels]`, times the last layer. In a prediction an image at a time: its last digits hang on how
-  /// many rows are multiplied together.
+  /// Means over positions, `[batch, channels]`, times the last layer.
+  ///
+  /// In a prediction an image at a time: its last digits hang on how many rows are multiplied together.
   private static func product(_ means: Variable, _ last: Variable) -> Variable {
     let (count, channels, order) = (means.shape[0], last.shape[2], last.shape[3])
     guard !means.requiresGradient && !last.requiresGradient else {

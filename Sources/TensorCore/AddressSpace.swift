@@ -18,7 +18,9 @@ public enum AddressSpace {
     return Int(limit.rlim_cur)
   }
 
-  /// The bytes that addresses are taken for. Nothing is allocated to know it.
+  /// The bytes that addresses are taken for.
+  ///
+  /// Nothing is allocated to know it.
   public static var used: Int {
     let file = unsafe open("/proc/self/statm", O_RDONLY)
     defer { close(file) }
