@@ -75,15 +75,13 @@ public final class Variable {
     record = Record(value.shape, inputs: records, pullback: labeled ?? pullback)
   }
 
-  /// Takes what is written down apart one by one: see `Record`.
   deinit {
-    var pending = inputs
-    inputs = []
-    while var variable = pending.popLast() {
-      guard isKnownUniquelyReferenced(&variable) else { continue }
-      pending += variable.inputs
-      variable.inputs = []
-    }
+    release(takeInputs()) { $0.takeInputs() }
+  }
+
+  private func takeInputs() -> [Variable?] {
+    defer { inputs = [] }
+    return inputs
   }
 
   /// The value for a pullback that needs it: where it can be made again it is, and not held until then.
@@ -98,6 +96,20 @@ public final class Variable {
   /// The same value as a constant: no gradient flows through it.
   public var detached: Variable {
     isTraced ? Variable(value, inputs: [self], operation: .same) { _ in [nil] } : Variable(value)
+  }
+}
+
+/// Releases nodes of a graph one by one: released one inside the other, a long chain would overflow the stack.
+///
+/// - Parameters:
+///   - nodes: What nobody else holds of it is taken apart.
+///   - takeInputs: Takes a node's inputs away from it.
+private func release<Node: AnyObject>(
+  _ nodes: consuming [Node?], _ takeInputs: (Node) -> [Node?]
+) {
+  while var node = nodes.popLast() {
+    guard isKnownUniquelyReferenced(&node), let node else { continue }
+    nodes += takeInputs(node)
   }
 }
 
@@ -116,22 +128,19 @@ private final class Record {
 
   var isLeaf: Bool { pullback == nil }
 
-  /// Takes itself apart node by node: released one inside the other, a long chain would overflow the stack.
   deinit {
-    var pending = inputs
-    inputs = []
-    // No second reference: what is held twice is not taken apart.
-    while var node = pending.popLast() {
-      guard isKnownUniquelyReferenced(&node), let node else { continue }
-      pending += node.inputs
-      node.inputs = []
-    }
+    release(takeInputs()) { $0.takeInputs() }
+  }
+
+  private func takeInputs() -> [Record?] {
+    defer { inputs = [] }
+    return inputs
   }
 
   /// Gives its inputs away, and with the pullback what that holds of the computation.
   func take() -> (inputs: [Record?], pullback: (Tensor) -> [Tensor?])? {
-    defer { (inputs, pullback) = ([], nil) }
-    return pullback.map { (inputs, $0) }
+    defer { pullback = nil }
+    return pullback.map { (takeInputs(), $0) }
   }
 }
 
@@ -141,6 +150,8 @@ private final class Record {
 /// is known.
 public struct Gradients {
   private var byRecord: [ObjectIdentifier: Tensor] = [:]
+  /// Held, so that no later variable has the identity of one of these.
+  private var leaves: [Record] = []
 
   /// Computes the gradients of a scalar.
   ///
@@ -168,6 +179,7 @@ public struct Gradients {
     guard let last = result.record else { return }
     byRecord[ObjectIdentifier(last)] = weights
     var pending = Gradients.order(from: last)
+    self.leaves = pending.filter(\.isLeaf)
     let places = Dictionary(
       leaves.enumerated().compactMap { n, leaf in
         leaf?.record.map { (ObjectIdentifier($0), [n]) }

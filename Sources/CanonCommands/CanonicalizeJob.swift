@@ -170,16 +170,10 @@ struct CanonicalizeJob {
       return made
     }
     self.failures.add(failures)
-    try writeLines(to: OwnFile.manifest.path(in: out, shard)) { put in
-      var count = 0
-      try put([header.of(job.part).jsonLine])
+    try Manifest.write(header, of: job.part, to: OwnFile.manifest.path(in: out, shard)) { put in
       try job.forEachDone { place, name in
-        try rows(of: name) {
-          try put([PartRow.line(of: $0, at: shard == nil ? nil : place)])
-          count += 1
-        }
+        try rows(of: name) { try put($0, shard == nil ? nil : place) }
       }
-      if shard != nil { try put([PartRow.end(of: count)]) }
     }
     try job.finish()
     return job.total

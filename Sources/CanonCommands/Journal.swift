@@ -75,10 +75,7 @@ final class Journal: Sendable {
     // One that has ended meanwhile has removed it.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK,
       unsafe fstat(descriptor, &status) == 0, status.st_nlink > 0
-    else {
-      throw CommandError(
-        "\(folder): this part of it is being written by another command; wait, or name another.")
-    }
+    else { throw OwnFile.held(folder) }
     do { try OwnFile.refuseOthers(in: folder, than: shard) } catch {
       // Begun at the same moment as another one.
       if status.st_size == 0 { unsafe unlink(path) }

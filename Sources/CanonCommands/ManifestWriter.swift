@@ -68,14 +68,11 @@ final class ManifestWriter {
 
   /// Writes the manifest.
   func finish() throws {
-    try writeLines(to: path) { put in
-      var count = 0
-      try put([header.of(folder.part).jsonLine])
+    try Manifest.write(header, of: folder.part, to: path) { [self] put in
       try folder.journal.forEach { n, row in
-        try put([PartRow.line(of: String(decoding: row, as: UTF8.self), at: places?[n])])
-        count += 1
+        try put(String(decoding: row, as: UTF8.self), places?[n])
       }
-      try put(folder.part == nil ? jsonLines(others) : [PartRow.end(of: count)])
+      for line in jsonLines(others) { try put(line, nil) }
     }
   }
 }
@@ -94,8 +91,8 @@ enum PartRow {
     var (count, isEnded) = (0, false)
     while let line = lines.next() {
       guard !isEnded, lines.isWhole else { return false }
-      if row(of: line) != nil { count += 1 } else { isEnded = line == Array(end(of: count).utf8) }
-      guard isEnded || row(of: line) != nil else { return false }
+      if row(of: line) != nil { count += 1 } else { isEnded = true }
+      guard !isEnded || line == Array(end(of: count).utf8) else { return false }
     }
     return isEnded
   }
@@ -115,6 +112,24 @@ enum PartRow {
 }
 
 extension Manifest {
+  /// Writes a manifest: a header, rows, and, of a part of a job, how many these are.
+  ///
+  /// - Parameter rows: Hands over each row, and, of a part, the place of its input among those of the whole job.
+  static func write(
+    _ header: Header, of part: JobPart?, to path: String,
+    _ rows: @escaping (_ put: (_ row: String, _ place: Int?) throws -> Void) throws -> Void
+  ) throws {
+    try writeLines(to: path) { put in
+      var count = 0
+      try put([header.of(part).jsonLine])
+      try rows { row, place in
+        try put([PartRow.line(of: row, at: place)])
+        count += 1
+      }
+      if part != nil { try put([PartRow.end(of: count)]) }
+    }
+  }
+
   /// Removes the manifest of an earlier run, if one is there.
   static func remove(_ path: String) throws(CommandError) {
     guard unsafe unlink(path) == 0 || errno == ENOENT else {

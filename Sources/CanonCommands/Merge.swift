@@ -39,10 +39,10 @@ struct Merge: ParsableCommand {
     let shards = OwnFile.shards(in: folder)
     if !FileManager.default.fileExists(atPath: merged) {
       guard !shards.isEmpty else {
-        throw CommandError(
-          FileManager.default.fileExists(atPath: path)
-            ? "\(folder) has one manifest already."
-            : "\(folder) holds no part of a job (--shard).")
+        guard Files.isRegular(path), let lines = Lines(of: path), lines.next() != nil else {
+          throw CommandError("\(folder) holds no part of a job (--shard).")
+        }
+        return try tell(lines.count { _ in true }, parts: 0, path)
       }
       guard !FileManager.default.fileExists(atPath: path) else {
         throw CommandError(
@@ -68,11 +68,21 @@ struct Merge: ParsableCommand {
         "Note: some archives could not be read; the command given again, without --shard, does these alone."
       )
     }
-    if json { return try emit(Summary(images: images ?? 0, parts: count).jsonLine) }
-    let parts = count.map { "\($0) \($0 == 1 ? "part" : "parts")" } ?? "all parts"
-    try emit(
-      images.map { "\($0) \($0 == 1 ? "image" : "images") of \(parts) in \(path)." }
-        ?? "\(folder) is complete, in \(parts).")
+    if let images { return try tell(images, parts: count, path) }
+    if json { return try emit(Summary(images: 0, parts: count).jsonLine) }
+    try emit("\(folder) is complete, in \(Self.words(count)).")
+  }
+
+  /// - Parameter parts: How many were joined; `nil` where an earlier merge was stopped at its end.
+  private func tell(_ images: Int, parts: Int?, _ manifest: String) throws {
+    if json { return try emit(Summary(images: images, parts: parts).jsonLine) }
+    let (what, end) = (images == 1 ? "image" : "images", parts == 0 ? ": no part is left to join" : "")
+    try emit("\(images) \(what) of \(Self.words(parts)) in \(manifest)\(end).")
+  }
+
+  private static func words(_ parts: Int?) -> String {
+    guard let parts, parts > 0 else { return "all parts" }
+    return "\(parts) \(parts == 1 ? "part" : "parts")"
   }
 
   /// What stands in the place of a manifest where the parts have none.
@@ -118,11 +128,11 @@ struct Merge: ParsableCommand {
       guard let header = try? Manifest.decoder.decode(Manifest.Header.self, from: Data(line)),
         header.part?.job == parts[0].part.job
       else { throw CommandError("\(path), line 1: it begins no manifest of the job; do it again.") }
+      guard PartRow.isWhole(path) else {
+        throw CommandError(
+          "\(path) is not whole, and nothing was joined; copy it again, or do that part again.")
+      }
       return header.of(nil)
-    }
-    if let cut = paths.filter(Files.isRegular).first(where: { !PartRow.isWhole($0) }) {
-      throw CommandError(
-        "\(cut) is not whole, and nothing was joined; copy it again, or do that part again.")
     }
     guard headers.isEmpty || headers.count == paths.count else {
       throw CommandError(
@@ -179,8 +189,7 @@ struct Merge: ParsableCommand {
       unsafe unlink(merged)
       return nil
     }
-    var count = 0
-    while lines.next() != nil { count += 1 }
+    let count = lines.count { _ in true }
     guard unsafe rename(merged, path) == 0 else {
       throw CommandError("\(path) cannot be written; check the folder's permission.")
     }

@@ -66,6 +66,7 @@ enum OwnFile: CaseIterable {
         "\(folder) holds parts of a job that were being joined; run `canon merge \(folder)`, or name another folder."
       )
     }
+    try refuseHeld(journal.path(in: folder, shard), in: folder)
     try refuseOthers(in: folder, than: shard)
     let (rows, list) = (manifest.path(in: folder, shard), ledger.path(in: folder, shard))
     guard Manifest.isOne(rows) else { throw foreign(rows) }
@@ -74,6 +75,21 @@ enum OwnFile: CaseIterable {
       throw foreign(list)
     }
     return lock
+  }
+
+  /// - Throws: `CommandError` where another command does this part: what is in the folder then is its own, and not at its end.
+  private static func refuseHeld(_ journal: String, in folder: String) throws {
+    let descriptor = unsafe open(journal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
+      throw held(folder)
+    }
+  }
+
+  static func held(_ folder: String) -> CommandError {
+    CommandError(
+      "\(folder): this part of it is being written by another command; wait, or name another.")
   }
 
   static func foreign(_ path: String) -> CommandError {

@@ -9,15 +9,20 @@ import Training
 
 /// Says which pictures of a folder are left out because of their format.
 func noteUnread(_ source: any InputSource, in path: String) {
-  let (names, count) = (source.unread, source.unread.count)
-  guard count > 0 else { return }
-  let more = count > 20 ? ["and \(count - 20) more"] : []
-  note(
-    ([
-      "Note: \(count) \(count == 1 ? "picture" : "pictures") in \(path) left out: of a format that is not "
-        + "read (\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")) is):"
-    ]
-      + names.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
+  func leave(_ names: [String], _ noun: String, _ why: String) {
+    guard !names.isEmpty else { return }
+    let more = names.count > 20 ? ["and \(names.count - 20) more"] : []
+    let head = "Note: \(names.count) \(noun)\(names.count == 1 ? "" : "s") in \(path) left out: \(why):"
+    note(([head] + names.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
+  }
+  func isArchive(_ name: String) -> Bool { name.lowercased().hasSuffix(".tar") }
+  let endings = ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")
+  leave(
+    source.unread.filter { !isArchive($0) }, "picture",
+    "of a format that is not read (\(endings) is)")
+  leave(
+    source.unread.filter(isArchive), "tar archive",
+    "beside pictures; name it, or a folder that holds archives alone")
 }
 
 /// Whether a path stands for a list on standard input that names no file, which is no error, and said.

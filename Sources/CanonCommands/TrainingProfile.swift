@@ -26,6 +26,18 @@ struct TrainingProfile: Codable {
   var allocationsPerStep: Double
   var operations: [Operation]
 
+  /// The parts of the model whose operations are counted under a name, as `group convolution: copy`, with all of each.
+  var parts: [(name: String, milliseconds: Double)] {
+    let times = operations.compactMap { operation in
+      operation.name.firstRange(of: ": ").map {
+        (name: String(operation.name[..<$0.lowerBound]), milliseconds: operation.milliseconds)
+      }
+    }
+    return Dictionary(times.map { ($0.name, $0.milliseconds) }, uniquingKeysWith: +)
+      .map { (name: $0.key, milliseconds: $0.value) }
+      .sorted { ($0.milliseconds, $1.name) > ($1.milliseconds, $0.name) }
+  }
+
   /// Does some steps, after five to warm up.
   ///
   /// - Throws: `TrainingError`.
@@ -61,13 +73,16 @@ struct TrainingProfile: Codable {
       ]
     }
     let rest = millisecondsPerStep - operations.map(\.milliseconds).reduce(0, +)
-    let last = [
-      "everything else", "", rest.formatted(3),
-      (100 * rest / millisecondsPerStep).formatted(1) + " %", "", "", "",
-    ]
+    func row(_ name: String, _ milliseconds: Double) -> [String] {
+      let share = (100 * milliseconds / millisecondsPerStep).formatted(1) + " %"
+      return [name, "", milliseconds.formatted(3), share, "", "", ""]
+    }
     return table(
-      ["operation", "calls", "ms", "share", "GFLOP/s", "of peak", "GB/s"], rows + [last])
+      ["operation", "calls", "ms", "share", "GFLOP/s", "of peak", "GB/s"],
+      rows + [row("everything else", rest)] + parts.map { row("all of \($0.name)", $0.milliseconds) })
       + "\n\na step: \(millisecondsPerStep.formatted(2)) ms, \(allocationsPerStep.formatted(1)) allocations; "
       + "\(threads) threads, \(instructionSet), peak \(peakGigaflops.formatted(0)) GFLOP/s"
+      + "\ncalls and ms are those of a step, averaged; GFLOP/s count the arithmetic of the operation's definition, which may be above the"
+      + "\npeak where an algorithm needs less; GB/s count operands and results, each once, which may be above the memory's rate in caches."
   }
 }

@@ -61,8 +61,11 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
       "\(a.layers) layers with kernels \(a.kernel), \(a.groupKernel) on images of \(a.size)")
     let lifting = LiftingConvolution(
       group, a.inputChannels, a.channels, kernel: a.kernel, using: &random)
-    let convolutions = (1..<a.layers).map { _ in
-      GroupConvolution(group, a.channels, a.channels, kernel: a.groupKernel, using: &random)
+    // The last one is averaged over its channels, and small.
+    let convolutions = (1..<a.layers).map { layer in
+      GroupConvolution(
+        group, a.channels, a.channels, kernel: a.groupKernel,
+        usesFourierTransform: layer == a.layers - 1 ? false : nil, using: &random)
     }
     let norms = (1..<a.layers).filter { _ in a.hasBatchNorm }.map { _ in
       GroupBatchNorm(a.channels, relu: true)
@@ -114,10 +117,9 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
       let order = lifting.group.order
       return ([], filters.reshaped([s[0], s[1], s[2], order, s[3] / order]).mean([4]))
     }
-    let mean = tape(final.weight).mean([4])
     return (
       [lifting.filters(on: tape)] + convolutions.dropLast().map { $0.operand(on: tape) },
-      final.filters(of: mean.reshaped(mean.shape.extents + [1]))
+      final.filters(of: tape(final.weight).mean([4], keepingAxes: true))
     )
   }
 

@@ -10,7 +10,7 @@ public struct ImageFolder: Sendable {
   public let files: [String]
   /// What looks like an image and is none (a FIFO, a device), and folders that cannot be listed.
   public let errors: [ImageError]
-  /// The files that are pictures by their endings, of formats that are not read.
+  /// The files that are pictures by their endings, of formats that are not read, and the archives beside images.
   public let unread: [String]
   /// How a list of files named them, where it was one, by the bytes of their paths below the folder.
   private var given: [[UInt8]: String] = [:]
@@ -228,7 +228,7 @@ private struct Walk {
   var errors: [ImageError] = []
   /// Files of other kinds.
   var others = 0
-  /// Of these, pictures in formats that are not read.
+  /// Of these, pictures in formats that are not read, and archives, which are read where there are no images beside them.
   var unread: [String] = []
   private var seen: Set<[UInt64]> = []
   /// Links to folders, which are followed after all that is reached without.
@@ -288,7 +288,7 @@ private struct Walk {
           files.append(file)
         } else {
           others += 1
-          if Walk.isOtherPicture(name) { unread.append(file) }
+          if Walk.isOtherPicture(name) || TarArchive.isArchive(place) { unread.append(file) }
         }
       default:
         if ImageCodecs.isImage(name) {

@@ -31,7 +31,7 @@ public struct TarArchive: Sendable {
   /// Finds what an archive holds.
   ///
   /// - Complexity: O(members): their contents are skipped.
-  /// - Throws: `ArchiveError` for a file that is missing, truncated, or no archive.
+  /// - Throws: `ArchiveError` for a file that is missing, cut short anywhere, or no archive.
   public init(path: String) throws(ArchiveError) {
     guard let file = unsafe fopen(path, "rb") else {
       throw ArchiveError(path: path, reason: unsafe String(cString: strerror(errno)))
@@ -51,12 +51,16 @@ public struct TarArchive: Sendable {
       unsafe fseek(file, offset, SEEK_SET)
       return unsafe fread(&buffer, 1, count, file) == count ? buffer : nil
     }
+    var isEnded = false
     while at < length {
       guard at + 512 <= length, let raw = bytes(at, 512) else {
         throw failure(at == 0 ? "it is none" : "it ends early")
       }
       let header = Header(raw)
-      if header.isEmpty { break }
+      if header.isEmpty {
+        isEnded = true
+        break
+      }
       guard header.isSound, let own = header.size else {
         throw failure(at == 0 ? "it is none" : "it is damaged at byte \(at)")
       }
@@ -102,6 +106,8 @@ public struct TarArchive: Sendable {
       at += (size + 511) / 512 * 512
     }
     guard length >= 512 else { throw failure("it is none") }
+    // One that was cut between two members has lost some, and looks whole otherwise.
+    guard isEnded else { throw failure("it has no end: it was cut short, or not written whole") }
     (self.path, self.names, self.skipped, self.places) = (path, names, skipped, places)
   }
 

@@ -1,5 +1,6 @@
 import COpenBLAS
 import Glibc
+import Synchronization
 
 /// How much memory the system lets this process have addresses of, where it is limited (`ulimit -v`).
 ///
@@ -37,11 +38,16 @@ public enum AddressSpace {
     return pages * sysconf(Int32(_SC_PAGESIZE))
   }
 
+  /// For how many threads OpenBLAS has buffers, its own aside.
+  private static let provided = Atomic<Int>(0)
+
   /// Ends the program with a sentence where there is too little for so many threads to begin to compute.
   public static func require(threads: Int) {
-    guard let limit else { return }
+    let before = provided.load(ordering: .relaxed)
+    guard let limit, threads > before else { return }
     // The threads that OpenBLAS has started of itself take one each; below a low limit libraries have not taken all that they would.
-    let buffers = threads + max(0, Int(openblas_get_num_threads()) - 1)
+    let own = before == 0 ? max(0, Int(openblas_get_num_threads()) - 1) : 0
+    let buffers = threads - before + own
     let needed = max(used, 260 << 20) + buffers * blasBuffer + (32 << 20)
     if needed > limit {
       print(
@@ -63,6 +69,7 @@ public enum AddressSpace {
       unsafe unsafeBitCast(allocate, to: Allocate.self)(0)
     }
     unsafe buffers.forEach { unsafe unsafeBitCast(free, to: Free.self)($0) }
+    provided.store(count, ordering: .relaxed)
   }
 
   /// From now on an allocation that fails, in Swift's runtime or anywhere else, ends the program with a sentence and status 1, where

@@ -5,11 +5,6 @@ import TensorCore
 import TestSupport
 import Testing
 
-private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
-  var stream = RandomStream(seed: 21, name: name)
-  return .uniform(shape, from: -1, to: 1, using: &stream)
-}
-
 @Suite("The Fourier transform on a group")
 struct GroupFourierTransformTests {
   private static let groups: [any (FiniteGroup & PlanarGroup)] = [

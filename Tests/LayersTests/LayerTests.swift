@@ -7,7 +7,7 @@ import TensorCore
 import TestSupport
 import Testing
 
-private func random(_ shape: Shape, _ name: String = "x") -> Tensor {
+func random(_ shape: Shape, _ name: String = "x") -> Tensor {
   var stream = RandomStream(seed: 21, name: name)
   return .uniform(shape, from: -1, to: 1, using: &stream)
 }

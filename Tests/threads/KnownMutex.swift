@@ -57,7 +57,6 @@ public struct AtomicOrdering: Sendable {
   public static let relaxed = AtomicOrdering(order: 0)
   public static let acquiring = AtomicOrdering(order: 2)
   public static let releasing = AtomicOrdering(order: 3)
-  public static let acquiringAndReleasing = AtomicOrdering(order: 4)
   public static let sequentiallyConsistent = AtomicOrdering(order: 5)
 }
 

@@ -49,14 +49,6 @@ private func picture(_ side: Int, _ channels: Int, depth: Int = 8, seed: UInt64)
     })
 }
 
-private func bytes(_ path: String) throws -> Bytes {
-  Bytes(try Data(contentsOf: URL(fileURLWithPath: path)))
-}
-
-private func put(_ content: Bytes, _ path: String) throws {
-  try Data(content).write(to: URL(fileURLWithPath: path))
-}
-
 /// Pictures of two classes, and a configuration of a model that learns them in one step.
 private func prepareRun(_ folder: String, _ canonicalizer: String) throws -> RunConfiguration {
   for n in 0..<8 {
@@ -148,7 +140,7 @@ let kinds: [Kind] =
         return dice.roll(4) > 0 ? withChecksums(changed) : changed
       },
       use: { input, folder, n in
-        try put(input, "\(folder)/in/x.png")
+        put(input, "\(folder)/in/x.png")
         canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
       }),
     Kind(
@@ -171,13 +163,13 @@ let kinds: [Kind] =
       },
       mutate: { seed, other, dice in mutated(seed, with: other, &dice) },
       use: { input, folder, n in
-        try put(input, "\(folder)/in/x.jpg")
+        put(input, "\(folder)/in/x.jpg")
         canon("canonicalize", n % 2 == 0 ? "pca-sign" : "gradient", "\(folder)/in", "\(folder)/out")
       }),
     Kind(
       name: "safetensors", seeds: models, mutate: mutatedTensors,
       use: { input, folder, n in
-        try put(input, "\(folder)/model.safetensors")
+        put(input, "\(folder)/model.safetensors")
         switch n % 4 {
         case 0: canon("info", "\(folder)/model.safetensors")
         case 1: canon("verify", "\(folder)/model.safetensors", "\(folder)/data", "--limit", "1")
@@ -187,8 +179,8 @@ let kinds: [Kind] =
     Kind(
       name: "idx",
       seeds: { folder in
-        try models(folder).first.map { try put($0, "\(folder)/model.safetensors") }
-        try put([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 1], "\(folder)/labels-idx1-ubyte")
+        try models(folder).first.map { put($0, "\(folder)/model.safetensors") }
+        put([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 1], "\(folder)/labels-idx1-ubyte")
         let plain: Bytes =
           [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 8] + (0..<216).map { UInt8($0) }
         return [plain, packed(plain)]
@@ -207,11 +199,11 @@ let kinds: [Kind] =
           // As labels.
           let plain: Bytes =
             [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 8] + (0..<216).map { UInt8($0) }
-          try put(plain, "\(folder)/images-idx3-ubyte")
-          try put(input, "\(folder)/labels")
+          put(plain, "\(folder)/images-idx3-ubyte")
+          put(input, "\(folder)/labels")
           canon("train", "\(folder)/idx.yaml", "--out", "\(folder)/run", "--profile")
         } else {
-          try put(input, "\(folder)/images-idx3-ubyte")
+          put(input, "\(folder)/images-idx3-ubyte")
           canon(
             n % 3 == 1 ? "predict" : "evaluate", "\(folder)/model.safetensors",
             "\(folder)/images-idx3-ubyte")
@@ -242,7 +234,7 @@ let kinds: [Kind] =
         return text
       },
       use: { input, folder, _ in
-        try put(input, "\(folder)/canonical/manifest.jsonl")
+        put(input, "\(folder)/canonical/manifest.jsonl")
         canon("restore", "\(folder)/canonical", "\(folder)/back")
       }),
     Kind(
@@ -256,7 +248,7 @@ let kinds: [Kind] =
         return [try bytes("\(folder)/run/checkpoint.safetensors")]
       }, mutate: mutatedTensors,
       use: { input, folder, _ in
-        try put(input, "\(folder)/run/checkpoint.safetensors")
+        put(input, "\(folder)/run/checkpoint.safetensors")
         canon("train", "\(folder)/run.yaml", "--out", "\(folder)/run", "--resume")
       }),
     networks,

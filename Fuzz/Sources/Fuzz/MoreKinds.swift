@@ -14,14 +14,6 @@ private func folder(_ path: String) throws -> String {
   return path
 }
 
-private func bytes(_ path: String) throws -> Bytes {
-  Bytes(try Data(contentsOf: URL(fileURLWithPath: path)))
-}
-
-private func put(_ content: Bytes, _ path: String) throws {
-  try Data(content).write(to: URL(fileURLWithPath: path))
-}
-
 /// A file of pictures that is brought into canonical pose.
 private func pictures(
   _ name: String, _ file: String, _ seeds: @escaping @Sendable (String) throws -> [Bytes]
@@ -31,7 +23,7 @@ private func pictures(
   Kind(
     name: name, seeds: seeds, mutate: { seed, other, dice in mutated(seed, with: other, &dice) },
     use: { input, path, _ in
-      try put(input, try folder("\(path)/in") + "/" + file)
+      put(input, try folder("\(path)/in") + "/" + file)
       try? FileManager.default.removeItem(atPath: "\(path)/out")
       canon("canonicalize", "pca-sign", "\(path)/in", "\(path)/out", "--group", "C4")
     })
@@ -95,7 +87,7 @@ let moreKinds: [Kind] = [
       let name = [
         ".canon-journal.jsonl", ".canon", ".canon-merged.jsonl", "manifest-1-of-1.jsonl",
       ][n % 4]
-      try put(input, "\(path)/out/\(name)")
+      put(input, "\(path)/out/\(name)")
       canon("canonicalize", "identity", "\(path)/in", "\(path)/out")
       canon("merge", "\(path)/out")
       try? FileManager.default.removeItem(atPath: "\(path)/out/\(name)")

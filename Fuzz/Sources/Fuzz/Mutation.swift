@@ -15,6 +15,18 @@ struct Dice: RandomNumberGenerator {
 
 typealias Bytes = [UInt8]
 
+func bytes(_ path: String) throws -> Bytes {
+  Bytes(try Data(contentsOf: URL(fileURLWithPath: path)))
+}
+
+/// Writes a file, thousands of times a second.
+func put(_ content: Bytes, _ path: String) {
+  let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+  defer { close(file) }
+  let count = content.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+  guard count == content.count else { fatalError("\(path) cannot be written") }
+}
+
 /// Numbers at which arithmetic goes wrong, as texts.
 private let texts = [
   "0", "-1", "1", "255", "65536", "2147483647", "2147483648", "4294967296", "9223372036854775807",

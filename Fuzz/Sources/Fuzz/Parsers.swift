@@ -7,17 +7,10 @@
   /// Reads an input, in a folder of its own.
   typealias Parser = @Sendable (_ input: Bytes, _ folder: String, _ count: Int) throws -> Void
 
-  private func put(_ content: Bytes, _ path: String) throws {
-    let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
-    defer { close(file) }
-    let count = content.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-    guard count == content.count else { fatalError("\(path) cannot be written") }
-  }
-
   /// Reads every page, and writes the first one again in its own format.
   private func images(_ ending: String) -> Parser {
     { input, folder, _ in
-      try put(input, "\(folder)/x.\(ending)")
+      put(input, "\(folder)/x.\(ending)")
       for page in ImageCodecs.pages(of: "x.\(ending)", in: folder).prefix(4) {
         _ = try Image(path: "\(folder)/\(page)").encoded(as: ending)
       }
@@ -25,7 +18,7 @@
   }
 
   private let network: Parser = { input, folder, _ in
-    try put(input, "\(folder)/input.safetensors")
+    put(input, "\(folder)/input.safetensors")
     _ = try ModelFile(path: "\(folder)/input.safetensors").model()
   }
 
@@ -38,7 +31,7 @@
       run = try TrainingRun(
         RunConfiguration(text: text, source: "fuzz"), folder: "\(folder)/again")
     }
-    try put(input, "\(folder)/input.safetensors")
+    put(input, "\(folder)/input.safetensors")
     let file = try Safetensors(path: "\(folder)/input.safetensors")
     var trainer = run?.trainer
     try trainer?.resume(from: file, path: "input")
@@ -47,17 +40,17 @@
   let parsers: [String: Parser] = [
     "png": images("png"), "jpeg": images("jpg"), "tiff": images("tif"), "webp": images("webp"),
     "tar": { input, folder, _ in
-      try put(input, "\(folder)/x.tar")
+      put(input, "\(folder)/x.tar")
       let archive = try TarArchive(path: "\(folder)/x.tar")
       for name in archive.names { _ = (archive.bytes(of: name), archive.pages(of: name)) }
     },
     "safetensors": network, "checkpoint": checkpoint,
     "idx": { input, folder, _ in
-      try put(input, "\(folder)/x-idx")
+      put(input, "\(folder)/x-idx")
       _ = try IDX(path: "\(folder)/x-idx")
     },
     "manifest": { input, folder, _ in
-      try put(input, "\(folder)/canonical/manifest.jsonl")
+      put(input, "\(folder)/canonical/manifest.jsonl")
       _ = try Manifest(folder: "\(folder)/canonical")
     },
     "journal": { input, folder, _ in
@@ -65,14 +58,14 @@
       let count = input.count
       let file = [OwnFile.journal, .journal, .ledger][count % 3]
       let path = file.path(in: "\(folder)/out")
-      try put(input, path)
+      put(input, path)
       defer { unlink(path) }
       _ = OutputLedger(folder: "\(folder)/out")
       guard file == .journal else { return }
       let job = JobDescription("canonicalize", [:])
       // Half of them are of this job, whatever they begin with.
       if count % 2 == 0, let end = input.firstIndex(of: 0x0A) {
-        try put(Bytes("canon journal 1: \(job.text)".utf8) + input[end...], path)
+        put(Bytes("canon journal 1: \(job.text)".utf8) + input[end...], path)
       }
       let journal = try Journal(
         "\(folder)/out", job, inputs: "\(folder)/in", names: (0..<3).map { "\($0).png" },
