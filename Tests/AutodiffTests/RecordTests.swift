@@ -35,6 +35,18 @@ struct RecordTests {
     #expect(Gradients(of: y)[x]?.scalar == 1)
   }
 
+  @Test("Gradients are those of their leaves, and of no variable that is made when these are gone")
+  func identity() {
+    func gradients() -> Gradients {
+      let x = Variable(Tensor([2]), requiresGradient: true)
+      return Gradients(of: (x * x).sum())
+    }
+    let known = gradients()
+    for _ in 0..<1_000 {
+      #expect(known[Variable(Tensor([2]), requiresGradient: true)] == nil)
+    }
+  }
+
   @Test("Leaves are told once each, by their places")
   func leaves() {
     let x = Variable(Tensor([2]), requiresGradient: true)

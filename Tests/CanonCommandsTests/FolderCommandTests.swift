@@ -65,6 +65,16 @@ func contents(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLW
     }
   }
 
+  @Test("Archives beside pictures are left out, and named")
+  func archivesBeside() throws {
+    let folder = try pictures("beside", ["a.png"])
+    try tar(try pictures("beside-packed", ["b.png"]), "\(folder)/more.tar")
+    let result = try canon("canonicalize", "identity", folder, temporary("beside-out"))
+    #expect(result.status == 0 && result.out.hasPrefix("1 image in canonical pose"))
+    #expect(result.err.contains("1 tar archive in \(folder) left out"), "\(result.err)")
+    #expect(result.err.contains("\n  more.tar"))
+  }
+
   @Test("Outputs lie apart from inputs, whatever links lead there (correctness 3, trust 3 and 10)")
   func apart() throws {
     let folder = try pictures("apart", ["in/x.png", "in/in/x.png"])

@@ -46,6 +46,22 @@ private func journal(_ folder: String) -> String { OwnFile.journal.path(in: fold
     }
   }
 
+  @Test("A part that another command is at is told from what others put there")
+  func samePart() throws {
+    let (folder, out) = (try pictures("twice", ["a.png", "b.png"]), temporary("twice-out"))
+    try manager.createDirectory(atPath: out, withIntermediateDirectories: true)
+    // As it is in the midst of the other one: an output is there, and its list is not written yet.
+    try manager.copyItem(atPath: folder + "/a.png", toPath: out + "/a.png")
+    let other = unsafe open(
+      OwnFile.journal.path(in: out, Shard("1/2")), O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    try #require(other >= 0 && flock(other, LOCK_EX | LOCK_NB) == 0)
+    let part = job(folder, out, "--shard", "1/2")
+    let refused = try canon(part)
+    #expect(refused.status == 1 && refused.err.contains("being written by another command"))
+    close(other)
+    #expect(try canon(part).err.contains("that canon did not write"))
+  }
+
   @Test("An archive has the images of its own job alone, whichever was killed before")
   func ownImages() throws {
     let (first, other) = (

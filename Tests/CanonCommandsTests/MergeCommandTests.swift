@@ -34,6 +34,23 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
     #expect(try files(parts) == files(whole))
   }
 
+  @Test("A merge given again has nothing to do; of a folder without a manifest it says so")
+  func again() throws {
+    let out = temporary("again")
+    let folder = try pictures("again-in", ["a.png", "b.png"])
+    for index in 1...2 {
+      #expect(try canon(job(folder, out, "--shard", "\(index)/2")).status == 0)
+    }
+    #expect(try canon("merge", out).out.hasPrefix("2 images of 2 parts in"))
+    let before = try contents(out + "/manifest.jsonl")
+    let second = try canon("merge", out)
+    #expect(second.status == 0 && second.out.contains("no part is left to join"), "\(second)")
+    #expect(try contents(out + "/manifest.jsonl") == before)
+    #expect(try canon("merge", out, "--json").out == "{\"images\":2,\"parts\":0}\n")
+    let none = try canon("merge", folder)
+    #expect(none.status == 1 && none.err.contains("holds no part of a job"))
+  }
+
   @Test("A merge that was stopped anywhere is completed by the next one", arguments: 0...5)
   func stoppedMerge(removed: Int) throws {
     let folder = try pictures("stopped-\(removed)", ["a.png", "b.png", "c.png"])

@@ -91,6 +91,14 @@ private let manager = FileManager.default
         #expect(throws: ArchiveError.self) { try TarArchive(path: path) }
       }
     }
+    // Cut anywhere, also between two members, some are lost.
+    let last = try #require([UInt8](whole).lastIndex { $0 != 0 })
+    for length in stride(from: 512, through: last / 512 * 512 + 512, by: 512) {
+      try written(whole.prefix(length))
+      #expect(throws: ArchiveError.self, "\(length)") { try TarArchive(path: path) }
+    }
+    try written(whole.prefix(last / 512 * 512 + 1024))
+    #expect(try TarArchive(path: path).names.count == 3)
     var random = RandomStream(seed: 9, name: "damage")
     for _ in 0..<400 {
       var bytes = [UInt8](whole)
