@@ -217,27 +217,42 @@ public struct TrainingRun {
   /// - Throws: `TrainingError` where processes do not begin with the same.
   private func requireSameState() throws(TrainingError) {
     guard let processes else { return }
-    let file = trainer.checkpoint
-    var print = Fingerprint()
-    for (name, tensor) in file.tensors.sorted(by: { $0.key < $1.key }) {
-      print.add(name.utf8)
-      print.add(bytes(of: tensor.elements))
-    }
-    for (name, text) in file.metadata.sorted(by: { $0.key < $1.key }) {
-      print.add((name + text).utf8)
-    }
-    print.add(TensorCoreStatistics.instructionSet.utf8)
-    for examples in [trainer.data.train, trainer.data.valid] {
-      // Inputs and labels are in the data's fingerprint.
-      for (name, field) in examples.tensors.sorted(by: { $0.key < $1.key }) where name != "inputs" {
+    func print(_ tensors: [String: Tensor], _ texts: [String: String] = [:]) -> String {
+      var print = Fingerprint()
+      for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
         print.add(name.utf8)
-        print.add(bytes(of: field.elements))
+        print.add(bytes(of: tensor.elements))
       }
+      for (name, text) in texts.sorted(by: { $0.key < $1.key }) { print.add((name + text).utf8) }
+      return print.text
     }
-    let all = processes.gather(Array(print.text.utf8))
+    let file = trainer.checkpoint
+    func texts(_ keys: String...) -> [String: String] {
+      file.metadata.filter { keys.contains($0.key) }
+    }
+    // Inputs and labels are in the data's fingerprint.
+    let fields = [trainer.data.train, trainer.data.valid].map { examples in
+      print(examples.tensors.filter { $0.key != "inputs" }, texts("data"))
+    }
+    let parts = [
+      ("configuration", print([:], texts("configuration"))), ("data", fields.joined()),
+      (
+        "checkpoint or version",
+        print(file.tensors, file.metadata.filter { !["configuration", "data"].contains($0.key) })
+      ),
+      (
+        "instruction set (CANON_CPU=avx2 sets it)",
+        print([:], ["": TensorCoreStatistics.instructionSet])
+      ),
+    ]
+    let all = processes.gather(Array(parts.map(\.1).joined(separator: " ").utf8))
     guard let other = all.firstIndex(where: { $0 != all[0] }) else { return }
+    let words = [all[0], all[other]].map {
+      String(decoding: $0, as: UTF8.self).split(separator: " ")
+    }
+    let differing = parts.indices.filter { words[0][$0] != words[1][$0] }.map { parts[$0].0 }
     throw TrainingError(
-      "process \(other) of \(processes.count) has another configuration, checkpoint, data, version or instruction set than process 0; give all the same (CANON_CPU=avx2 sets the last).",
+      "process \(other) of \(processes.count) has another \(differing.joined(separator: ", ")) than process 0; give all the same.",
       isOfAll: true)
   }
 

@@ -217,6 +217,29 @@ private func together<Value: Sendable>(
     }
   }
 
+  @Test("Processes that begin with something else are told in what they differ")
+  func differing() throws {
+    func refusal(_ other: String) -> String {
+      let threads = Threads(2)
+      return together(2) { rank in
+        do {
+          let settings = try RunConfiguration(
+            text: "data: {kind: drawn, count: 80}\nbackbone: {kind: mlp}\n"
+              + "training: {batch: 8, pieces: 2, epochs: 1}\n" + (rank == 1 ? other : ""),
+            source: "test")
+          var run = try TrainingRun(
+            settings, folder: "", isKept: false,
+            among: threads.process(rank))
+          try run.train()
+          return ""
+        } catch { return "\(error)" }
+      }[1]
+    }
+    #expect(refusal("") == "")
+    #expect(refusal("name: other").contains("another configuration than"))
+    #expect(refusal("seed: 4").contains("another configuration, checkpoint or version than"))
+  }
+
   @Test("MPI is used where several processes were started")
   func environment() {
     #expect(MPI.isUsed(in: ["OMPI_COMM_WORLD_SIZE": "2"]))
