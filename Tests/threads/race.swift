@@ -12,12 +12,18 @@ enum Race {
   static func main() {
     var threads = [pthread_t](repeating: 0, count: 2)
     for n in threads.indices {
-      pthread_create(&threads[n], nil, { _ in
-        for _ in 0..<1_000 {
-          if Race.isLocked { Race.lock.withLock { _ in Race.number += 1 } } else { Race.number += 1 }
-        }
-        return nil
-      }, nil)
+      pthread_create(
+        &threads[n], nil,
+        { _ in
+          for _ in 0..<1_000 {
+            if Race.isLocked {
+              Race.lock.withLock { _ in Race.number += 1 }
+            } else {
+              Race.number += 1
+            }
+          }
+          return nil
+        }, nil)
     }
     for thread in threads { pthread_join(thread, nil) }
   }
