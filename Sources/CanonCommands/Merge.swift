@@ -76,7 +76,8 @@ struct Merge: ParsableCommand {
   /// - Parameter parts: How many were joined; `nil` where an earlier merge was stopped at its end.
   private func tell(_ images: Int, parts: Int?, _ manifest: String) throws {
     if json { return try emit(Summary(images: images, parts: parts).jsonLine) }
-    let (what, end) = (images == 1 ? "image" : "images", parts == 0 ? ": no part is left to join" : "")
+    let what = images == 1 ? "image" : "images"
+    let end = parts == 0 ? ": no part is left to join" : ""
     try emit("\(images) \(what) of \(Self.words(parts)) in \(manifest)\(end).")
   }
 

@@ -79,7 +79,8 @@ struct TrainingProfile: Codable {
     }
     return table(
       ["operation", "calls", "ms", "share", "GFLOP/s", "of peak", "GB/s"],
-      rows + [row("everything else", rest)] + parts.map { row("all of \($0.name)", $0.milliseconds) })
+      rows + [row("everything else", rest)]
+        + parts.map { row("all of \($0.name)", $0.milliseconds) })
       + "\n\na step: \(millisecondsPerStep.formatted(2)) ms, \(allocationsPerStep.formatted(1)) allocations; "
       + "\(threads) threads, \(instructionSet), peak \(peakGigaflops.formatted(0)) GFLOP/s"
       + "\ncalls and ms are those of a step, averaged; GFLOP/s count the arithmetic of the operation's definition, which may be above the"
