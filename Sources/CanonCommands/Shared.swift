@@ -12,7 +12,8 @@ func noteUnread(_ source: any InputSource, in path: String) {
   func leave(_ names: [String], _ noun: String, _ why: String) {
     guard !names.isEmpty else { return }
     let more = names.count > 20 ? ["and \(names.count - 20) more"] : []
-    let head = "Note: \(names.count) \(noun)\(names.count == 1 ? "" : "s") in \(path) left out: \(why):"
+    let nouns = names.count == 1 ? noun : noun + "s"
+    let head = "Note: \(names.count) \(nouns) in \(path) left out: \(why):"
     note(([head] + names.prefix(20).map(\.visible) + more).joined(separator: "\n  "))
   }
   func isArchive(_ name: String) -> Bool { name.lowercased().hasSuffix(".tar") }
