@@ -3,7 +3,8 @@
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
-RELEASE = swift build -c release --product canon
+# With Swift's libraries in it: loading them takes half of the time to a first answer.
+RELEASE = swift build -c release --product canon --static-swift-stdlib
 # Presetting OPENBLAS_CORETYPE can halve the speed of matrix products.
 CANON = env -u OPENBLAS_CORETYPE .build/release/canon
 
@@ -25,12 +26,10 @@ build: needs-swift packages ## The command, optimized: .build/release/canon
 
 PREFIX ?= /usr/local
 INSTALLED = $(DESTDIR)$(PREFIX)
-STATIC = swift build -c release --product canon --static-swift-stdlib --scratch-path .build-install
 
-install: needs-swift packages ## The command, completions and manual pages below PREFIX; no Swift is needed to run it
-	$(STATIC)
+install: build ## The command, completions and manual pages below PREFIX; no Swift is needed to run it
 	$(SERVE) --static-swift-stdlib --scratch-path .build-install-serve
-	install -D -s .build-install/release/canon $(INSTALLED)/bin/canon
+	install -D -s .build/release/canon $(INSTALLED)/bin/canon
 	install -D -s .build-install-serve/release/canon-serve $(INSTALLED)/bin/canon-serve
 	mkdir -p $(INSTALLED)/share/bash-completion/completions $(INSTALLED)/share/zsh/site-functions \
 	  $(INSTALLED)/share/fish/vendor_completions.d $(INSTALLED)/share/man/man1 $(INSTALLED)/share/canon/models
@@ -38,8 +37,8 @@ install: needs-swift packages ## The command, completions and manual pages below
 	$(INSTALLED)/bin/canon --generate-completion-script bash > $(INSTALLED)/share/bash-completion/completions/canon
 	$(INSTALLED)/bin/canon --generate-completion-script zsh > $(INSTALLED)/share/zsh/site-functions/_canon
 	$(INSTALLED)/bin/canon --generate-completion-script fish > $(INSTALLED)/share/fish/vendor_completions.d/canon.fish
-	swift package --scratch-path .build-install plugin generate-manual --multi-page
-	install -m 644 .build-install/plugins/GenerateManual/outputs/canon/*.1 $(INSTALLED)/share/man/man1/
+	swift package plugin generate-manual --multi-page
+	install -m 644 .build/plugins/GenerateManual/outputs/canon/*.1 $(INSTALLED)/share/man/man1/
 
 uninstall: ## Removes what install has put below PREFIX
 	rm -f $(INSTALLED)/bin/canon $(INSTALLED)/bin/canon-serve $(INSTALLED)/share/bash-completion/completions/canon \

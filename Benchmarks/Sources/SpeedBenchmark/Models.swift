@@ -28,7 +28,7 @@ func benchmarkTrainer(order: Int, size: Int = 28, batch: Int = 128) throws -> Tr
 /// A training step and inference, C4 and C8.
 func modelRows(runs: Int, peer: Peer?) throws -> [Row] {
   var rows: [Row] = []
-  for (order, bars) in [(4, [2.2, 1.8, 5]), (8, [3.5, 4.5, 5])] {
+  for (order, bars) in [(4, [3, 3.5, 10]), (8, [5, 7, 10])] {
     var trainer = try benchmarkTrainer(order: order)
     let (g, batch) = ("C\(order)", trainer.data.train.inputs)
     var row = try compare(

@@ -114,7 +114,7 @@ func rotationRows(runs: Int, peer: Peer?) -> [Row] {
   let images = Tensor.uniform([128, 224, 224, 3], using: &random)
   let action = ImageAction(SO2())
   let turns = (0..<128).map { _ in action.group.sample(using: &random) }
-  return [("grid_sample", "0", 2.0), ("affine_grid + grid_sample", "1", nil)].map {
+  return [("grid_sample", "0", 2.5), ("affine_grid + grid_sample", "1", 2.5)].map {
     name, grid, bar in
     compare(
       "rotation, 128 × 224 × 224 × 3, \(name)", runs: runs, bar: bar, peer: peer,

@@ -72,12 +72,12 @@ struct ProcessRows {
     try FileManager.default.copyItem(atPath: one, toPath: "\(single)/00000.png")
     let jobs = [
       (
-        "folder of 10,000 PNGs, C8", 6.0,
+        "folder of 10,000 PNGs, C8", 10.0,
         [canon, "predict", model, source, "--format", "csv", "--quiet", "--canonical"],
         [folder, source]
       ),
       (
-        "one PNG, cold start", 100.0, [canon, "predict", model, one, "--canonical"],
+        "one PNG, cold start", 300.0, [canon, "predict", model, one, "--canonical"],
         [folder, single]
       ),
     ]
@@ -104,7 +104,7 @@ struct ProcessRows {
         others = [peer.time("memory")].compactMap { $0 }
         peer.stop()
       }
-      memory.append(ProcessRows.row("training step, 128, C\(order)", [mine], others, 5))
+      memory.append(ProcessRows.row("training step, 128, C\(order)", [mine], others, 10))
     }
   }
 
