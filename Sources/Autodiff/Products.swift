@@ -54,11 +54,10 @@ extension Variable {
         nb = bias?.requiresGradient ?? false
       ] dy in
       let dy = y.map { dy.reluGradient(output: $0) } ?? dy
-      return [
-        w.map { dy.convolutionInputGradient(weight: $0, inputShape: sx, geometry) },
-        x.map { dy.convolutionWeightGradient(input: $0(), weightShape: sw, geometry) },
-        nb ? dy.sum([0, 1, 2]) : nil,
-      ]
+      // First by the weight: an input that is made again for it is gone when the gradient by the input is there.
+      let dw = x.map { dy.convolutionWeightGradient(input: $0(), weightShape: sw, geometry) }
+      let dx = w.map { dy.convolutionInputGradient(weight: $0, inputShape: sx, geometry) }
+      return [dx, dw, nb ? dy.sum([0, 1, 2]) : nil]
     }
   }
 
