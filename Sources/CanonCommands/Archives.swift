@@ -49,6 +49,7 @@ struct ArchiveJob<Total: Tally> {
     try prepareFolder(out)
     (self.folder, self.out) = (folder, out)
     lock = try OwnFile.hold(out, shard)
+    if shard == nil { try Manifest.refuseOtherKind(in: out, isOfArchives: true) }
     places = shard?.places(in: archives) ?? Array(archives.indices)
     names = places.map { archives[$0] }
     part = shard.map { JobPart($0, of: archives, job) }

@@ -142,7 +142,7 @@ struct CanonicalizeJob {
       let done = made.count + failures.count - failed
       if let report { report(done, total) } else { progress.update(done) }
       try Interruption.check(
-        "\(made.count) of \(total) images are done; run it again for the others.")
+        "\(made.count) of \(total) images are done; run it again to its end.")
     }
     try place.finish(manifest.finish)
     return made

@@ -35,7 +35,7 @@ struct JobPart: Codable, Equatable {
   let shard: Shard
   /// How many inputs the whole has.
   let inputs: Int
-  /// How many of the part's archives could not be read.
+  /// How many of the part's images, or archives, could not be used.
   var left = 0
   /// A fingerprint of the job and of the inputs' names, in their order.
   let job: String

@@ -125,6 +125,41 @@ struct Manifest {
     }
   }
 
+  /// The archive that a file of a manifest is in, where one manifest is that of many archives.
+  static func archive(of file: String) -> String? {
+    let first = String(file.prefix { $0 != "/" })
+    return first.lowercased().hasSuffix(".tar") && first.utf8.count < file.utf8.count ? first : nil
+  }
+
+  /// The files that a folder's manifest tells of, one by one, whatever else is wrong with it.
+  static func forEachFile(in folder: String, _ body: (_ file: String) -> Bool) {
+    struct Row: Decodable { var file: String }
+    guard let lines = Lines(of: OwnFile.manifest.path(in: folder)), lines.next() != nil else {
+      return
+    }
+    for line in lines {
+      guard let row = try? decoder.decode(Row.self, from: Data(line)), body(row.file) else {
+        return
+      }
+    }
+  }
+
+  /// - Throws: `CommandError` where a folder's manifest is that of images in archives, and a job is on images in none, or the other way
+  ///   round: one would take the place of the other.
+  static func refuseOtherKind(in folder: String, isOfArchives: Bool) throws(CommandError) {
+    var isOther = false
+    forEachFile(in: folder) { file in
+      isOther =
+        (archive(of: file).map { Files.isRegular("\(folder)/\($0)") } == true) != isOfArchives
+      return false
+    }
+    guard isOther else { return }
+    let (there, own) = ("images in archives", "images in none")
+    throw CommandError(
+      "\(folder) has the manifest of \(isOfArchives ? own : there), and this job is on \(isOfArchives ? there : own); name another folder."
+    )
+  }
+
   /// Whether canon has written what is at a path, or nothing is there.
   static func isOne(_ path: String) -> Bool {
     guard Files.isRegular(path) else { return !FileManager.default.fileExists(atPath: path) }
@@ -140,10 +175,12 @@ struct Manifest {
   /// - Throws: `DatasetError`, naming the line.
   init(folder: String) throws(DatasetError) {
     let path = OwnFile.manifest.path(in: folder)
-    let content =
-      TarArchive.isArchive(folder)
-      ? (try? TarArchive(path: folder))?.bytes(of: OwnFile.manifest.name()).map { Data($0) }
-      : Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
+    var content = Files.isRegular(path) ? FileManager.default.contents(atPath: path) : nil
+    if TarArchive.isArchive(folder) {
+      do throws(ArchiveError) {
+        content = try TarArchive(path: folder).bytes(of: OwnFile.manifest.name()).map { Data($0) }
+      } catch { throw .unreadable(path: folder, reason: error.reason) }
+    }
     guard let data = content else {
       throw .unreadable(
         path: path,

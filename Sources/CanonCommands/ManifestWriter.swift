@@ -29,6 +29,9 @@ final class ManifestWriter {
     (self.folder, self.header, self.places) = (folder, header, places)
     let path = OwnFile.manifest.path(in: folder.path, folder.part?.shard)
     let written = Set(names.flatMap(OutputFolder.fileNames).map { Array($0.utf8) })
+    if folder.part == nil && !folder.isPacked {
+      try Manifest.refuseOtherKind(in: folder.path, isOfArchives: false)
+    }
     let joins = folder.part == nil && !folder.isPacked && Files.isRegular(path)
     let earlier = joins ? try? Manifest(folder: folder.path) : nil
     let others = (earlier?.images ?? []).filter { entry in

@@ -39,10 +39,12 @@ struct Merge: ParsableCommand {
     let shards = OwnFile.shards(in: folder)
     if !FileManager.default.fileExists(atPath: merged) {
       guard !shards.isEmpty else {
-        guard Files.isRegular(path), let lines = Lines(of: path), lines.next() != nil else {
+        let isOwn = OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: folder)))
+        guard isOwn || Manifest.isOne(path) && Files.isRegular(path) else {
           throw CommandError("\(folder) holds no part of a job (--shard).")
         }
-        return try tell(lines.count { _ in true }, parts: 0, path)
+        let rows = Lines(of: path).map { max(0, $0.count { _ in true } - 1) }
+        return try tell(Summary(images: rows, parts: 0, failed: 0), path)
       }
       guard !FileManager.default.fileExists(atPath: path) else {
         throw CommandError(
@@ -54,6 +56,9 @@ struct Merge: ParsableCommand {
     guard Files.isRegular(merged), !Files.isLink(merged),
       Manifest.isOne(merged) || Lines(of: merged)?.next() == Array(Self.noManifest.utf8)
     else { throw OwnFile.foreign(merged) }
+    let failed = shards.compactMap {
+      OutputLedger.part(at: OwnFile.ledger.path(in: folder, $0))?.left
+    }
     // From here on nothing is lost, wherever it is stopped: what has been joined is there, and is only put in order.
     try mergeLedgers(shards)
     for path in shards.flatMap({ shard in OwnFile.allCases.map { $0.path(in: folder, shard) } }) {
@@ -62,37 +67,40 @@ struct Merge: ParsableCommand {
           "\(path) cannot be removed; check the folder's permission, and merge again.")
       }
     }
-    let (images, count) = (try end(merged, as: path), shards.first?.count)
+    let summary = Summary(
+      images: try end(merged, as: path), parts: shards.first?.count,
+      failed: shards.isEmpty ? nil : failed.reduce(0, +))
     if FileManager.default.fileExists(atPath: OwnFile.journal.path(in: folder)) {
       note(
         "Note: some archives could not be read; the command given again, without --shard, does these alone."
       )
+    } else if let count = summary.failed, count > 0 {
+      note("Note: \(count) \(count == 1 ? "input" : "inputs") of the parts could not be used.")
     }
-    if let images { return try tell(images, parts: count, path) }
-    if json { return try emit(Summary(images: 0, parts: count).jsonLine) }
-    try emit("\(folder) is complete, in \(Self.words(count)).")
+    try tell(summary, path)
   }
 
-  /// - Parameter parts: How many were joined; `nil` where an earlier merge was stopped at its end.
-  private func tell(_ images: Int, parts: Int?, _ manifest: String) throws {
-    if json { return try emit(Summary(images: images, parts: parts).jsonLine) }
-    let what = images == 1 ? "image" : "images"
-    let end = parts == 0 ? ": no part is left to join" : ""
-    try emit("\(images) \(what) of \(Self.words(parts)) in \(manifest)\(end).")
-  }
-
-  private static func words(_ parts: Int?) -> String {
-    guard let parts, parts > 0 else { return "all parts" }
-    return "\(parts) \(parts == 1 ? "part" : "parts")"
+  private func tell(_ summary: Summary, _ manifest: String) throws {
+    if json { return try emit(summary.jsonLine) }
+    let count = summary.parts ?? 0
+    let parts = count == 0 ? "all parts" : "\(count) \(count == 1 ? "part" : "parts")"
+    let end = summary.parts == 0 ? ": no part is left to join" : ""
+    try emit(
+      summary.images.map {
+        "\($0) \($0 == 1 ? "image" : "images") of \(parts) in \(manifest)\(end)."
+      } ?? "\(folder) is complete, in \(parts)\(end).")
   }
 
   /// What stands in the place of a manifest where the parts have none.
   private static let noManifest = "parts without manifests, joined by canon"
 
   private struct Summary: Encodable {
-    let images: Int
+    /// Missing where the parts have no manifests.
+    let images: Int?
     /// Missing where an earlier merge was stopped at its end.
     let parts: Int?
+    /// How many images, or archives, of the parts could not be used; missing as `parts`.
+    let failed: Int?
   }
 
   /// Joins the parts' manifests.
@@ -116,6 +124,14 @@ struct Merge: ParsableCommand {
     }
     let there = Set(parts.map(\.part.shard.index))
     let missing = (1...count).filter { !there.contains($0) }.map { "\($0)/\(count)" }
+    for part in missing.lazy.compactMap({ Shard($0) }) {
+      let (list, rows) = (OwnFile.ledger.name(part), OwnFile.manifest.name(part))
+      guard !Files.isRegular("\(folder)/\(list)"), Files.isRegular("\(folder)/\(rows)") else {
+        continue
+      }
+      throw CommandError(
+        "\(folder) holds \(rows), and not \(list): copy names that begin with a dot too.")
+    }
     guard missing.isEmpty else {
       let list = missing.prefix(20).joined(separator: ", ") + (missing.count > 20 ? ", …" : "")
       throw CommandError(
@@ -139,7 +155,11 @@ struct Merge: ParsableCommand {
       throw CommandError(
         "\(folder): \(paths.count - headers.count) of the parts have no manifest; do these again.")
     }
-    if parts.contains(where: { $0.part.left > 0 }) { try Journal.join(shards, in: folder) }
+    // Of archives that could not be read the next command does these alone.
+    let isOfArchives = shards.contains { Files.isRegular(OwnFile.journal.path(in: folder, $0)) }
+    if isOfArchives && parts.contains(where: { $0.part.left > 0 }) {
+      try Journal.join(shards, in: folder)
+    }
     try writeLines(to: merged) { put in
       guard let header = headers.first else { return try put([Self.noManifest]) }
       try put([header.jsonLine])

@@ -11,6 +11,8 @@ final class OutputFolder: Sendable {
   let path: String
   /// Where what was written is packed into at the end, where a tar archive was named.
   private let archive: String?
+  /// Whether the journal has what is done, and other inputs could not be used.
+  private let isJournaled: Bool
   /// The part of a job that is written here, where other processes write the others.
   let part: JobPart?
   /// What is done.
@@ -53,6 +55,7 @@ final class OutputFolder: Sendable {
     }
     let path = isArchive ? "\(name).parts" : name
     (self.path, archive, self.part) = (path, isArchive ? name : nil, part)
+    isJournaled = job.goesOn
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
@@ -130,6 +133,8 @@ final class OutputFolder: Sendable {
     try manifest()
     // Last: of a part it says that all is done.
     let made = journal.files.union(ledger.names)
+    var part = part
+    part?.left = isJournaled ? journal.left.count : 0
     try ledger.finish(part, only: isPacked ? made : nil)
     if let archive { try pack(made, into: archive) }
     journal.remove()

@@ -100,14 +100,14 @@ enum OwnFile: CaseIterable {
   static func refuseOthers(in folder: String, than shard: Shard?) throws {
     if let other = shards(in: folder).first(where: { $0.count != shard?.count }) {
       throw CommandError(
-        "\(folder) holds parts of a job in \(other.count) (--shard), which are not joined; run `canon merge \(folder)`, or name another folder."
+        "\(folder) holds parts of a job in \(other.count) (--shard), which are not joined; when all are done run `canon merge \(folder)`, or name another folder; to begin anew remove this one."
       )
     }
     guard shard != nil else { return }
     for whole in [manifest.path(in: folder), journal.path(in: folder)]
     where FileManager.default.fileExists(atPath: whole) {
       throw CommandError(
-        "\(folder) holds what another command has written, which parts of a job (--shard) cannot join; name another folder."
+        "\(folder) holds a whole job, of one command or joined by `canon merge`, which parts (--shard) cannot join; name another folder."
       )
     }
   }

@@ -131,6 +131,8 @@ struct Predict: ParsableCommand {
       .compactMap({ $0 })
     {
       try refuse(path, amongInputs: data)
+      // Before anything is computed.
+      try prepareFolder(Files.parent(of: path))
     }
     if let out, let canonical {
       try refuse(canonical, overwriting: out)

@@ -50,6 +50,7 @@ struct Restore: ParsableCommand {
         return made
       }
       failures.add(unread)
+      if shard.isFirst { failures.report(missing(archives)) }
       try job.finish()
       total = job.total
     }
@@ -57,6 +58,19 @@ struct Restore: ParsableCommand {
       "\(total.count) \(total.count == 1 ? "image" : "images") restored in \(out), \(total.exact) of them bit for bit."
     )
     try failures.finish()
+  }
+
+  /// The archives that the folder's manifest tells of, and that are not there.
+  private func missing(_ archives: [String]) -> [DatasetError] {
+    var (seen, missing) = (Set(archives.map { Array($0.utf8) }), [DatasetError]())
+    Manifest.forEachFile(in: folder) { file in
+      if let name = Manifest.archive(of: file), seen.insert(Array(name.utf8)).inserted {
+        let reason = "the manifest tells of it, and it is not there"
+        missing.append(.unreadable(path: "\(folder)/\(name)", reason: reason))
+      }
+      return true
+    }
+    return missing
   }
 
   private struct Restored: Tally {
@@ -136,7 +150,7 @@ struct Restore: ParsableCommand {
       let done = made.count + failures.count - failed
       if let report { report(done, names.count) } else { progress.update(done) }
       try Interruption.check(
-        "\(made.count) of \(names.count) images are restored; run it again for the others.")
+        "\(made.count) of \(names.count) images are restored; run it again to its end.")
     }
     try place.finish()
     return made

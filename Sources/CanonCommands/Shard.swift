@@ -36,7 +36,11 @@ struct Shard: Codable, Hashable {
     var (place, count, isFound) = (0, 1, false)
     if let id = number("SLURM_ARRAY_TASK_ID"), let tasks = number("SLURM_ARRAY_TASK_COUNT") {
       let step = max(1, number("SLURM_ARRAY_TASK_STEP") ?? 1)
-      place = (id - (number("SLURM_ARRAY_TASK_MIN") ?? 0)) / step
+      let first = number("SLURM_ARRAY_TASK_MIN") ?? 0
+      // Some tasks of an array, done again, do not say of how many parts theirs are.
+      let last = number("SLURM_ARRAY_TASK_MAX") ?? first + (tasks - 1) * step
+      guard (last - first) / step + 1 == tasks, tasks > 1 || id == 0 else { return nil }
+      place = (id - first) / step
       (count, isFound) = (tasks, true)
     }
     if let steps = number("SLURM_STEP_NUM_TASKS"), environment["SLURM_PROCID"] != nil {
@@ -101,7 +105,7 @@ struct ShardOptions: ParsableArguments {
     if text == "auto" {
       guard let shard = Shard(environment: ProcessInfo.processInfo.environment) else {
         throw ValidationError(
-          "--shard auto is for processes that mpirun, srun or a Slurm array has started; name the part, as in --shard 2/8."
+          "--shard auto is for processes that mpirun, srun or a whole Slurm array has started; of one task alone name the part, as in --shard 2/8."
         )
       }
       return shard

@@ -48,6 +48,15 @@ struct CommonOptions: ParsableArguments {
   var quiet = false
 
   func validate() throws {
+    let environment = ProcessInfo.processInfo.environment
+    if let text = environment["CANON_CPU"], !["", "avx512", "avx2", "portable"].contains(text) {
+      throw ValidationError("CANON_CPU must be avx512, avx2 or portable, not '\(text)'.")
+    }
+    if let text = environment["CANON_THREADS"], !text.isEmpty,
+      !(1...1024).contains(Int(text) ?? 0)
+    {
+      throw ValidationError("CANON_THREADS must be from 1 to 1024, not '\(text)'.")
+    }
     if let threads, !(1...1024).contains(threads) {
       throw ValidationError("--threads must be from 1 to 1024, not \(threads).")
     }

@@ -71,6 +71,10 @@ struct Train: ParsableCommand {
     common.apply()
     guard MPI.isUsed(in: ProcessInfo.processInfo.environment) else { return try run(nil) }
     guard !profile else {
+      // Once, of all processes.
+      guard Shard(environment: ProcessInfo.processInfo.environment).isFirst else {
+        throw ExitCode(64)
+      }
       throw ValidationError("--profile times the steps of one process: leave mpirun away.")
     }
     let processes = try MPI()
@@ -91,6 +95,10 @@ struct Train: ParsableCommand {
   private func run(_ processes: (any Communicator)?) throws {
     var run = try agreed(among: processes) { try prepared(processes) }
     if profile {
+      guard run.trainer.settings.pieces == 1 else {
+        throw CommandError(
+          "--profile times what one thread after the other begins: give --set training.pieces=1.")
+      }
       let profile = try TrainingProfile(run.trainer, steps: 20)
       try emit(json ? profile.jsonLine : profile.text)
       return

@@ -91,7 +91,10 @@ public struct ImageFolder: Sendable {
             files += found.files.map { "\(name)/\($0)" }
             unread += found.unread.map { "\(name)/\($0)" }
             errors += found.errors
-          } catch { errors.append(.unreadable(path: archive, reason: "\(error)")) }
+          } catch {
+            guard case .unreadable(_, let reason) = error else { throw error }
+            errors.append(.unreadable(path: archive, reason: reason))
+          }
         }
         if !files.isEmpty {
           (self.path, self.files, self.errors, self.unread) = (path, files, errors, unread)

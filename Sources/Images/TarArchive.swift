@@ -13,8 +13,8 @@ public struct ArchiveError: Error, CustomStringConvertible {
 /// A tar archive (POSIX.1-2001 `ustar` and `pax`, and GNU's long names), as WebDataset and others keep images in: what is in
 /// it, and where.
 ///
-/// It is read where it lies: only names and places are in memory. Folders, links and devices in it are passed over; sparse files, and what has a
-/// name that leads out of it or is no UTF-8, are `skipped`.
+/// It is read where it lies: only names and places are in memory. A hard link is the member that it leads to. Folders and devices are
+/// passed over; symbolic links, sparse files, and what has a name that leads out of it or is no UTF-8, are `skipped`.
 public struct TarArchive: Sendable {
   public let path: String
   /// The names of the files in it, in its order; of two of one name the later one.
@@ -43,7 +43,8 @@ public struct TarArchive: Sendable {
     var (at, names): (Int, [String]) = (0, [])
     var places: [[UInt8]: (offset: Int, size: Int)] = [:]
     // What a record before a member says of it.
-    var (longName, longSize, isSparse): ([UInt8]?, Int?, Bool) = (nil, nil, false)
+    var (longName, longLink): ([UInt8]?, [UInt8]?) = (nil, nil)
+    var (longSize, isSparse): (Int?, Bool) = (nil, false)
     var skipped: [(name: String, reason: String)] = []
     func bytes(_ offset: Int, _ count: Int) -> [UInt8]? {
       guard count >= 0, offset + count <= length else { return nil }
@@ -54,7 +55,7 @@ public struct TarArchive: Sendable {
     var isEnded = false
     while at < length {
       guard at + 512 <= length, let raw = bytes(at, 512) else {
-        throw failure(at == 0 ? "it is none" : "it ends early")
+        throw failure(at == 0 ? "it is too short for one" : "it ends early")
       }
       let header = Header(raw)
       if header.isEmpty {
@@ -62,7 +63,7 @@ public struct TarArchive: Sendable {
         break
       }
       guard header.isSound, let own = header.size else {
-        throw failure(at == 0 ? "it is none" : "it is damaged at byte \(at)")
+        throw failure(at == 0 ? "it begins as none" : "it is damaged at byte \(at)")
       }
       let isRecord = ["x", "g", "L", "K"].contains(header.kind)
       // Folders, links and devices have no content, whatever is said of it.
@@ -76,38 +77,54 @@ public struct TarArchive: Sendable {
       }
       guard size >= 0, size <= length - at else { throw failure("it ends early") }
       switch header.kind {
-      case "x", "L":
+      case "x", "L", "K":
         guard size <= 1 << 20, let content = bytes(at, size) else {
           throw failure("a name in it is too long")
         }
-        if header.kind == "L" {
-          longName = Array(content.prefix { $0 != 0 })
-        } else {
+        switch header.kind {
+        case "L": longName = Array(content.prefix { $0 != 0 })
+        case "K": longLink = Array(content.prefix { $0 != 0 })
+        default:
           let record = Header.record(content)
-          (longName, longSize) = (record.path ?? longName, record.size ?? longSize)
-          isSparse = record.isSparse
+          (longName, longLink) = (record.path ?? longName, record.link ?? longLink)
+          (longSize, isSparse) = (record.size ?? longSize, record.isSparse)
         }
-      case "g", "K": break
+      case "g": break
       default:
         let given = longName ?? header.name
-        if ["0", "\0", "7", "S"].contains(header.kind) {
-          let name = TarArchive.normalized(given)
+        func skip(_ reason: String) { skipped.append((TarArchive.text(given), reason)) }
+        if ["0", "\0", "7", "S", "1", "2"].contains(header.kind) {
+          let target = TarArchive.normalized(longLink ?? header.link).flatMap { places[$0] }
           if isSparse || header.kind == "S" {
-            skipped.append((TarArchive.text(given), "it is a sparse file"))
-          } else if let name, let text = String(validating: name, as: UTF8.self) {
-            if places.updateValue((at, size), forKey: name) == nil { names.append(text) }
+            skip("it is a sparse file")
+          } else if header.kind == "2" {
+            skip("it is a symbolic link")
+          } else if header.kind == "1" && target == nil {
+            skip("it is a link to what is not before it in the archive")
+          } else if let name = TarArchive.normalized(given) {
+            if let text = String(validating: name, as: UTF8.self) {
+              let place = header.kind == "1" ? target : (at, size)
+              if places.updateValue(place ?? (at, size), forKey: name) == nil { names.append(text) }
+            } else {
+              skip("its name is no UTF-8")
+            }
           } else {
-            let why = name == nil ? "its name leads out of the archive" : "its name is no UTF-8"
-            skipped.append((TarArchive.text(given), why))
+            skip("its name leads out of the archive")
           }
         }
-        (longName, longSize, isSparse) = (nil, nil, false)
+        (longName, longLink, longSize, isSparse) = (nil, nil, nil, false)
       }
       at += (size + 511) / 512 * 512
     }
-    guard length >= 512 else { throw failure("it is none") }
+    guard length >= 512 else { throw failure("it is too short for one") }
     // One that was cut between two members has lost some, and looks whole otherwise.
     guard isEnded else { throw failure("it has no end: it was cut short, or not written whole") }
+    while at < length, let rest = bytes(at, min(1 << 16, length - at)) {
+      guard rest.allSatisfy({ $0 == 0 }) else {
+        throw failure("something follows its end; `tar -A` joins archives")
+      }
+      at += rest.count
+    }
     (self.path, self.names, self.skipped, self.places) = (path, names, skipped, places)
   }
 
@@ -209,6 +226,9 @@ private struct Header {
     return number(148, 8) == sum
   }
 
+  /// What a link leads to.
+  var link: [UInt8] { text(157, 100) }
+
   var name: [UInt8] {
     let isPOSIX = text(257, 5) == Array("ustar".utf8) && bytes[262] == 0
     let prefix = isPOSIX ? text(345, 155) : []
@@ -218,9 +238,12 @@ private struct Header {
   /// Whether data follow that are those of a file.
   var hasContent: Bool { !("1"..."6" ~= kind) }
 
-  /// What a pax record says of the path and size of the member after it: lines of `LENGTH KEY=VALUE`.
-  static func record(_ content: [UInt8]) -> (path: [UInt8]?, size: Int?, isSparse: Bool) {
-    var (path, size, isSparse): ([UInt8]?, Int?, Bool) = (nil, nil, false)
+  /// What a pax record says of the member after it: lines of `LENGTH KEY=VALUE`.
+  static func record(
+    _ content: [UInt8]
+  ) -> (path: [UInt8]?, link: [UInt8]?, size: Int?, isSparse: Bool) {
+    var (path, link): ([UInt8]?, [UInt8]?) = (nil, nil)
+    var (size, isSparse): (Int?, Bool) = (nil, false)
     var rest = content[...]
     while let space = rest.firstIndex(of: 0x20),
       let length = Int(String(decoding: rest[..<space], as: UTF8.self)),
@@ -232,13 +255,15 @@ private struct Header {
       let value = line[(equal + 1)...]
       if line[..<equal].elementsEqual("path".utf8) {
         path = Array(value)
+      } else if line[..<equal].elementsEqual("linkpath".utf8) {
+        link = Array(value)
       } else if line[..<equal].elementsEqual("size".utf8) {
         size = Int(String(decoding: value, as: UTF8.self))
       } else if line.starts(with: "GNU.sparse.".utf8) {
         isSparse = true
       }
     }
-    return (path, size, isSparse)
+    return (path, link, size, isSparse)
   }
 }
 

@@ -14,6 +14,22 @@ private func canon(
 ) throws -> (status: Int32, out: String, err: String) { try canon(arguments, input: input) }
 
 @Suite struct InputCommandTests {
+  @Test("A path of the CPU, or a number of threads, that is none is refused")
+  func environment() throws {
+    for (name, value) in [("CANON_CPU", "foo"), ("CANON_THREADS", "0"), ("CANON_THREADS", "abc")] {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: commandPath)
+      process.arguments = ["components"]
+      process.environment = ProcessInfo.processInfo.environment.merging([name: value]) { $1 }
+      let err = Pipe()
+      (process.standardOutput, process.standardError) = (Pipe(), err)
+      try process.run()
+      let said = String(decoding: err.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 64 && said.contains("\(name) must be"), "\(said)")
+    }
+  }
+
   /// The shipped digits as an archive.
   private func archive(_ name: String) throws -> String {
     let path = temporary(name + ".tar")

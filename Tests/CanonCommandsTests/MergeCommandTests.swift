@@ -46,9 +46,34 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
     let second = try canon("merge", out)
     #expect(second.status == 0 && second.out.contains("no part is left to join"), "\(second)")
     #expect(try contents(out + "/manifest.jsonl") == before)
-    #expect(try canon("merge", out, "--json").out == "{\"images\":2,\"parts\":0}\n")
+    #expect(try canon("merge", out, "--json").out == "{\"failed\":0,\"images\":2,\"parts\":0}\n")
     let none = try canon("merge", folder)
     #expect(none.status == 1 && none.err.contains("holds no part of a job"))
+  }
+
+  @Test("Inputs of parts that could not be used are counted; a part without its list is told so")
+  func failed() throws {
+    let (out, folder) = (
+      temporary("failed"), try pictures("failed-in", ["a.png", "b.png", "c.png"])
+    )
+    try Data("none".utf8).write(to: URL(filePath: folder + "/b.png"))
+    for (index, status) in [(1, Int32(0)), (2, 2)] {
+      #expect(try canon(job(folder, out, "--shard", "\(index)/2")).status == status)
+    }
+    let list = OwnFile.ledger.path(in: out, Shard("2/2"))
+    try manager.moveItem(atPath: list, toPath: list + "-away")
+    #expect(try canon("merge", out).err.contains("begin with a dot too"))
+    try manager.moveItem(atPath: list + "-away", toPath: list)
+    let merged = try canon("merge", out, "--json")
+    #expect(merged.out == "{\"failed\":1,\"images\":2,\"parts\":2}\n")
+    #expect(merged.status == 0 && merged.err.contains("1 input of the parts could not be used"))
+    // Of parts without manifests as well, and again.
+    let back = temporary("failed-back")
+    for index in 1...2 {
+      #expect(try canon("restore", out, back, "--shard", "\(index)/2").status == 0)
+    }
+    #expect(try canon("merge", back, "--json").out == "{\"failed\":0,\"parts\":2}\n")
+    #expect(try canon("merge", back).out.contains("no part is left to join"))
   }
 
   @Test("A merge that was stopped anywhere is completed by the next one", arguments: 0...5)
@@ -183,7 +208,8 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
         .write(to: URL(filePath: OwnFile.manifest.path(in: out, shard)))
       try OutputLedger(folder: out, shard).finish(JobPart(shard, of: names, description))
     }
-    #expect(try canon("merge", out, "--json").out == "{\"images\":3000,\"parts\":300}\n")
+    #expect(
+      try canon("merge", out, "--json").out == "{\"failed\":0,\"images\":3000,\"parts\":300}\n")
     #expect(
       try String(contentsOfFile: out + "/manifest.jsonl", encoding: .utf8)
         == ([header.jsonLine] + names.map { "{\"file\":\"\($0)\"}" }).map { $0 + "\n" }.joined())

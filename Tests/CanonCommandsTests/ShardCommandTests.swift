@@ -69,7 +69,7 @@ func tar(_ folder: String, _ archive: String) throws {
       #expect(refused.status == 1 && refused.err.contains("canon merge"))
     }
     let merged = try canon("merge", parts, "--json")
-    #expect(merged.status == 0 && merged.out == "{\"images\":13,\"parts\":\(count)}\n")
+    #expect(merged.status == 0 && merged.out == "{\"failed\":0,\"images\":13,\"parts\":\(count)}\n")
     #expect(try files(parts) == files(whole))
     #expect(try contents("\(parts)/.canon") == contents("\(whole)/.canon"))
     #expect(
@@ -126,6 +126,19 @@ func tar(_ folder: String, _ archive: String) throws {
           "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_PROCID": "1",
           "SLURM_STEP_NUM_TASKS": "4",
         ], "6/8"
+      ),
+      // One task of an array that is done again, or some: of how many parts they are is not said.
+      (
+        [
+          "SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_MAX": "3",
+          "SLURM_ARRAY_TASK_COUNT": "1",
+        ], nil
+      ),
+      (
+        [
+          "SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_MAX": "7",
+          "SLURM_ARRAY_TASK_COUNT": "2",
+        ], nil
       ),
       // What no scheduler counts to is none, and nothing is computed of it.
       (["PMI_RANK": "-1", "PMI_SIZE": "3"], nil),
@@ -279,6 +292,19 @@ func tar(_ folder: String, _ archive: String) throws {
             == Image(path: "\(inputs)/\(n).tar/\(n)/\(name)"))
       }
     }
+    // An archive that is gone is named, and the others are restored.
+    try manager.removeItem(atPath: "\(out)/2.tar")
+    let less = try canon("restore", out, temporary("tars-less"))
+    #expect(less.status == 2 && less.err.contains("2.tar") && less.out.hasPrefix("180 images"))
+    // Images in none do not take the place of its manifest, nor the other way round.
+    let rows = try contents("\(out)/manifest.jsonl")
+    let plain = try canon("canonicalize", "identity", try pictures("tars-plain", ["a.png"]), out)
+    #expect(plain.status == 1 && plain.err.contains("the manifest of images in archives"))
+    #expect(try contents("\(out)/manifest.jsonl") == rows)
+    let other = temporary("tars-other")
+    #expect(try canon("canonicalize", "identity", "\(inputs)/0.tar", other).status == 0)
+    let mixed = try canon("canonicalize", "identity", inputs, other)
+    #expect(mixed.status == 1 && mixed.err.contains("the manifest of images in none"))
     // One that cannot be read is named, and the others are done.
     try Data("none".utf8).write(to: URL(fileURLWithPath: "\(inputs)/1.tar"))
     let some = try canon(["canonicalize", "identity", inputs, temporary("tars-some")])

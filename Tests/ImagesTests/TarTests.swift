@@ -75,6 +75,27 @@ private let manager = FileManager.default
     #expect(try Image(path: "\(folder)/all.tar/a.png") == noise(2))
   }
 
+  @Test("A hard link is what it leads to; a symbolic one, and one that leads nowhere, are named")
+  func links() throws {
+    let folder = try place("links")
+    try manager.createDirectory(atPath: folder + "/in", withIntermediateDirectories: true)
+    let long = String(repeating: "long", count: 30) + ".png"
+    try noise(3).write(to: "\(folder)/in/\(long)")
+    try manager.linkItem(atPath: "\(folder)/in/\(long)", toPath: folder + "/in/z.png")
+    try manager.createSymbolicLink(atPath: folder + "/in/s.png", withDestinationPath: "z.png")
+    for format in ["pax", "gnu"] {
+      let path = "\(folder)/\(format).tar"
+      try tar("--format=\(format)", "-cf", path, "-C", folder + "/in", long, "z.png", "s.png")
+      let archive = try TarArchive(path: path)
+      #expect(archive.names == [long, "z.png"] && archive.skipped.map(\.name) == ["s.png"])
+      #expect(try Image(path: path + "/z.png") == noise(3))
+      // Without what it leads to.
+      try tar("--delete", "-f", path, long)
+      let rest = try TarArchive(path: path)
+      #expect(rest.names.isEmpty && rest.skipped.map(\.name) == ["z.png", "s.png"])
+    }
+  }
+
   @Test("What is damaged, cut off or no archive is an error, never a trap") func damaged() throws {
     let folder = try place("damaged")
     for n in 0..<3 { try noise(UInt64(n)).write(to: "\(folder)/\(n).png") }
@@ -99,6 +120,9 @@ private let manager = FileManager.default
     }
     try written(whole.prefix(last / 512 * 512 + 1024))
     #expect(try TarArchive(path: path).names.count == 3)
+    // Of two that are joined as files the second one would be lost.
+    try written(whole + whole)
+    #expect(throws: ArchiveError.self) { try TarArchive(path: path) }
     var random = RandomStream(seed: 9, name: "damage")
     for _ in 0..<400 {
       var bytes = [UInt8](whole)
