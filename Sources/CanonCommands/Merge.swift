@@ -40,11 +40,12 @@ struct Merge: ParsableCommand {
     if !FileManager.default.fileExists(atPath: merged) {
       guard !shards.isEmpty else {
         let isOwn = OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: folder)))
-        guard isOwn || Manifest.isOne(path) && Files.isRegular(path) else {
+        guard isOwn || Manifest.isOne(path) && Files.isRegular(path) && !Files.isLink(path) else {
           throw CommandError("\(folder) holds no part of a job (--shard).")
         }
-        let rows = Lines(of: path).map { max(0, $0.count { _ in true } - 1) }
-        return try tell(Summary(images: rows, parts: 0, failed: 0), path)
+        let rows = Files.isRegular(path) ? Lines(of: path)?.count { _ in true } : nil
+        noteLeft()
+        return try tell(Summary(images: rows.map { max(0, $0 - 1) }, parts: 0, failed: nil), path)
       }
       guard !FileManager.default.fileExists(atPath: path) else {
         throw CommandError(
@@ -70,14 +71,23 @@ struct Merge: ParsableCommand {
     let summary = Summary(
       images: try end(merged, as: path), parts: shards.first?.count,
       failed: shards.isEmpty ? nil : failed.reduce(0, +))
-    if FileManager.default.fileExists(atPath: OwnFile.journal.path(in: folder)) {
-      note(
-        "Note: some archives could not be read; the command given again, without --shard, does these alone."
-      )
-    } else if let count = summary.failed, count > 0 {
+    if !noteLeft(), let count = summary.failed, count > 0 {
       note("Note: \(count) \(count == 1 ? "input" : "inputs") of the parts could not be used.")
     }
     try tell(summary, path)
+  }
+
+  /// Says that some archives are left to do, where they are.
+  @discardableResult
+  private func noteLeft() -> Bool {
+    guard FileManager.default.fileExists(atPath: OwnFile.journal.path(in: folder)) else {
+      return false
+    }
+    note(
+      "Note: the job is not at its end: some archives could not be read, or it was stopped; the command given again, without --shard, "
+        + "does what is left."
+    )
+    return true
   }
 
   private func tell(_ summary: Summary, _ manifest: String) throws {

@@ -59,11 +59,7 @@ final class OutputFolder: Sendable {
     if isArchive {
       try refuse(name, overwriting: input)
       try refuse(name, amongInputs: input)
-      let own = (try? TarArchive(path: name))?.bytes(of: OwnFile.ledger.name())
-      guard OutputLedger.isOne(own) || !FileManager.default.fileExists(atPath: name) else {
-        throw CommandError(
-          "\(name) is there, and canon did not write it; name another archive.")
-      }
+      try Self.refuseForeign(name)
     }
     place = Place(path)
     try Self.refuseMixing(place, path, with: input, source, whole)
@@ -90,6 +86,20 @@ final class OutputFolder: Sendable {
     }
     ledger.open()
     try prepare(path)
+  }
+
+  /// Refuses to replace an archive that canon did not write, or that does not say it any more.
+  private static func refuseForeign(_ archive: String) throws(CommandError) {
+    guard FileManager.default.fileExists(atPath: archive) else { return }
+    do throws(ArchiveError) {
+      let own = try TarArchive(path: archive).bytes(of: OwnFile.ledger.name())
+      if OutputLedger.isOne(own) { return }
+    } catch {
+      throw CommandError(
+        "\(archive) is there, and cannot be read (\(error.reason)); remove it, or name another archive."
+      )
+    }
+    throw CommandError("\(archive) is there, and canon did not write it; name another archive.")
   }
 
   /// Refuses to replace, or to mix with, what others put there.

@@ -23,7 +23,7 @@ func noteUnread(_ source: any InputSource, in path: String) {
     "of a format that is not read (\(endings) is)")
   leave(
     source.unread.filter(isArchive), "tar archive",
-    "beside pictures; name it, or a folder that holds archives alone")
+    "beside pictures; name one, or a folder that holds archives alone")
 }
 
 /// Whether a path stands for a list on standard input that names no file, which is no error, and said.

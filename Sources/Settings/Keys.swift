@@ -102,7 +102,9 @@ public struct Keys {
   ) throws(SettingsError) {
     let words = "a whole number from \(range.lowerBound) to \(range.upperBound)"
     if let node = find(key) {
-      guard let found = node.int, range.contains(found) else { throw wrong(key, node, words) }
+      guard let found = node.wholeNumber, range.contains(found) else {
+        throw wrong(key, node, words)
+      }
       value = found
     }
     record(key, .integer(value), words, meaning)

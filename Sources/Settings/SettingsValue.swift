@@ -82,7 +82,7 @@ public indirect enum SettingsValue: Sendable, Equatable, Encodable {
       self = .mapping(mapping.map { Entry($0.key.string ?? "", SettingsValue($0.value)) })
     } else if let sequence = node.sequence {
       self = .list(sequence.map(SettingsValue.init))
-    } else if let value = node.int {
+    } else if let value = node.wholeNumber {
       self = .integer(value)
     } else if let value = node.float {
       self = .number(Float(value))
@@ -132,4 +132,9 @@ extension String {
         $0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_./".unicodeScalars.contains($0)
       }
   }
+}
+
+extension Node {
+  /// A whole number; those in base 60 that YAML 1.1 knows (`1:30`) are none: Yams adds them up, and ends the program where they overflow.
+  var wholeNumber: Int? { scalar?.string.contains(":") == true ? nil : int }
 }

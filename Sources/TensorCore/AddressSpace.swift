@@ -45,10 +45,12 @@ public enum AddressSpace {
   public static func require(threads: Int) {
     let before = provided.load(ordering: .relaxed)
     guard let limit, threads > before else { return }
-    // The threads that OpenBLAS has started of itself take one each; below a low limit libraries have not taken all that they would.
-    let own = before == 0 ? max(0, Int(openblas_get_num_threads()) - 1) : 0
-    let buffers = threads - before + own
-    let needed = max(used, 260 << 20) + buffers * blasBuffer + (32 << 20)
+    // The threads that OpenBLAS has started of itself take one each, sooner or later: they are counted among what is taken already, where
+    // they may be missing, and among what is still to be taken, where they may be there. Two counts that are too many by one buffer are
+    // better than one that is too low: OpenBLAS would wait for ever.
+    let own = max(0, Int(openblas_get_num_threads()) - 1)
+    let taken = max(used, 132 << 20 + (own + before) * blasBuffer)
+    let needed = taken + (threads - before + own) * blasBuffer + (32 << 20)
     if needed > limit {
       print(
         "Error: the address space is limited to \(limit >> 20) MiB (ulimit -v), and \(threads == 1 ? "a thread needs" : "\(threads) threads need") about \(needed >> 20) MiB to begin with; allow more\(threads > 1 ? ", or give fewer --threads" : "").\n"

@@ -64,7 +64,8 @@ public struct ModelFile: Sendable {
           ? "the run in its folder has not ended: `canon train --resume` goes on"
           : "there is no such file"
             + (known.isEmpty
-              ? ", and no models lie beside the program (CANON_MODELS names their folder)"
+              ? path.contains("/") || path.contains(".")
+                ? "" : ", and there are no models beside the program, or in the folder CANON_MODELS"
               : ", and the models that come with canon are \(known.joined(separator: ", "))")
             + question)
     }

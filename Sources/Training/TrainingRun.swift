@@ -241,7 +241,7 @@ public struct TrainingRun {
         print(file.tensors, file.metadata.filter { !["configuration", "data"].contains($0.key) })
       ),
       (
-        "instruction set (CANON_CPU=avx2 sets it)",
+        "instruction set",
         print([:], ["": TensorCoreStatistics.instructionSet])
       ),
     ]
@@ -250,9 +250,16 @@ public struct TrainingRun {
     let words = [all[0], all[other]].map {
       String(decoding: $0, as: UTF8.self).split(separator: " ")
     }
-    let differing = parts.indices.filter { words[0][$0] != words[1][$0] }.map { parts[$0].0 }
+    // Of another version there may be other parts.
+    var differing = parts.indices.filter {
+      words[0].count != words[1].count || words[0][$0] != words[1][$0]
+    }
+    .map { parts[$0].0 }
+    // What follows from another configuration is no news.
+    if differing.contains("configuration") { differing.removeAll { $0.hasPrefix("checkpoint") } }
     throw TrainingError(
-      "process \(other) of \(processes.count) has another \(differing.joined(separator: ", ")) than process 0; give all the same.",
+      "process \(other) of \(processes.count) has another \(differing.joined(separator: " and another ")) than process 0; give all the same"
+        + (differing.contains("instruction set") ? " (CANON_CPU=avx2 sets it)." : "."),
       isOfAll: true)
   }
 

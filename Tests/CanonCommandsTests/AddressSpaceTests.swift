@@ -29,6 +29,21 @@ struct AddressSpaceTests {
     #expect(err.split(separator: "\n").count == 1)
   }
 
+  @Test("Below any limit a command ends by itself, well or with a sentence", arguments: [2, 4])
+  func limits(threads: Int) throws {
+    var ends: Set<Int32> = []
+    for limit in stride(from: 400, through: 1040, by: 80) {
+      let (status, err) = try canon(
+        limit: limit << 10,
+        [
+          "predict", "demo/model.safetensors", "demo/digits", "--quiet", "--threads", "\(threads)",
+        ])
+      #expect(status == 0 || status == 1, "\(limit): \(err)")
+      ends.insert(status)
+    }
+    #expect(ends == [0, 1])
+  }
+
   @Test("What does not fit later ends in a sentence")
   func later() throws {
     let (configuration, run) = (temporary("large.yaml"), temporary("run"))

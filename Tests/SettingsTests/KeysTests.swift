@@ -38,6 +38,8 @@ import Testing
   static let mistakes: [(String, String)] = [
     ("count: 11", "'count' is '11' but must be a whole number from 0 to 10"),
     ("count: [1]", "'count' is something else"),
+    ("count: 0:5", "'count' is '0:5' but must be a whole number"),
+    ("count: --9223372036854775808:7203685477855808", "'count' is '--92"),
     ("cuont: 1", "unknown key 'cuont'; did you mean 'count'?"),
     ("rate: .inf", "'rate' is '.inf' but must be a number"),
     ("count: 1\ncount: 2", "duplicated key(s): 'count'"), ("- 1", "a mapping of keys"),

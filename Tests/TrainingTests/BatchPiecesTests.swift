@@ -237,7 +237,7 @@ private func together<Value: Sendable>(
     }
     #expect(refusal("") == "")
     #expect(refusal("name: other").contains("another configuration than"))
-    #expect(refusal("seed: 4").contains("another configuration, checkpoint or version than"))
+    #expect(refusal("seed: 4").contains("another configuration than"))
   }
 
   @Test("MPI is used where several processes were started")

@@ -1,7 +1,7 @@
 // Two threads add to one number, with the lock or without it: what the sanitizer must pass, and what it must see.
 
 import Glibc
-import KnownMutex
+import Synchronization
 
 @main
 enum Race {
