@@ -53,12 +53,11 @@ public final class Variable {
   ///   - inputs: What it was computed from.
   ///   - operation: What it is, for who writes computations down; one without can be trained, and not be exported.
   ///   - pullback: Gives, for the gradient by the result, the gradient by each input (of the
-  ///     input's shape), or `nil` for one that has none. The gradient by the result is its own: it may be changed in place. What it
-  ///     holds is held until then: values it needs, not variables.
+  ///     input's shape), or `nil` for one that has none. What it holds is held until then: values it needs, not variables.
   ///   - remake: Makes the value again, bit for bit, in one pass over what the pullback holds anyway: see `kept`.
   public init(
     _ value: Tensor, inputs: [Variable], operation: @autoclosure () -> Operation? = nil,
-    remake: (() -> Tensor)? = nil, pullback: @escaping (consuming Tensor) -> [Tensor?]
+    remake: (() -> Tensor)? = nil, pullback: @escaping (Tensor) -> [Tensor?]
   ) {
     self.value = value
     isTraced = inputs.contains { $0.isTraced }
@@ -119,10 +118,10 @@ private final class Record {
   let shape: Shape
   /// Those of constants are `nil`.
   private(set) var inputs: [Record?]
-  private var pullback: ((consuming Tensor) -> [Tensor?])?
+  private var pullback: ((Tensor) -> [Tensor?])?
 
   init(
-    _ shape: Shape, inputs: [Record?] = [], pullback: ((consuming Tensor) -> [Tensor?])? = nil
+    _ shape: Shape, inputs: [Record?] = [], pullback: ((Tensor) -> [Tensor?])? = nil
   ) {
     (self.shape, self.inputs, self.pullback) = (shape, inputs, pullback)
   }
@@ -139,7 +138,7 @@ private final class Record {
   }
 
   /// Gives its inputs away, and with the pullback what that holds of the computation.
-  func take() -> (inputs: [Record?], pullback: (consuming Tensor) -> [Tensor?])? {
+  func take() -> (inputs: [Record?], pullback: (Tensor) -> [Tensor?])? {
     defer { pullback = nil }
     return pullback.map { (takeInputs(), $0) }
   }
@@ -196,7 +195,7 @@ public struct Gradients {
     while let node = pending.popLast() {
       guard let (inputs, pullback) = node.take() else { continue }
       if let gradient = byRecord.removeValue(forKey: ObjectIdentifier(node)) {
-        for (input, contribution) in zip(inputs, pullback(consume gradient)) {
+        for (input, contribution) in zip(inputs, pullback(gradient)) {
           guard let input, let contribution else { continue }
           assert(contribution.shape == input.shape, "\(contribution.shape) for \(input.shape)")
           byRecord[ObjectIdentifier(input), default: .zeros([])].accumulate(contribution)

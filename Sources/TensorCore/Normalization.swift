@@ -83,10 +83,8 @@ extension Tensor {
   /// where the clamp let nothing through follows from them. Of a batch in pieces the gradients by weight and bias are those of this
   /// piece, and `whole` gives, for its two sums per channel, those of all, and of how many rows.
   ///
-  /// The gradient by the input takes the place of this one, where that is nobody else's.
-  ///
   /// - Returns: The gradients by the input, by the weight and by the bias.
-  public consuming func batchNormGradients(
+  public func batchNormGradients(
     input: Tensor, mean: [Double], variance: [Double], epsilon: Float, scale: [Float],
     shift: [Float], relu: Bool,
     whole: (
@@ -94,16 +92,11 @@ extension Tensor {
     )? =
       nil
   ) -> (input: Tensor, weight: Tensor, bias: Tensor) {
-    var dy = self
-    let shape = dy.shape
-    return Profiler.count(
-      "batch norm gradient", arithmetic: 8 * shape.count, elements: 5 * shape.count
-    ) {
+    Profiler.count("batch norm gradient", arithmetic: 8 * shape.count, elements: 5 * shape.count) {
       let columns = shape[-1]
       let center = mean.map { Float($0) }
-      let (x, clamp) = (input.contiguous, Int32(relu ? 1 : 0))
-      if !dy.isContiguous { dy = dy.contiguous }
-      let (sum, product) = unsafe dy.columnSums { [dy] range, sum, product in
+      let (x, dy, clamp) = (input.contiguous, contiguous, Int32(relu ? 1 : 0))
+      let (sum, product) = unsafe columnSums { range, sum, product in
         let start = range.lowerBound * columns
         unsafe x.withElements { x in
           unsafe dy.withElements { dy in
@@ -120,28 +113,21 @@ extension Tensor {
         Float(-Double(scale[$0]) * inverse[$0] * all.product[$0] / rows)
       }
       let offset = (0..<columns).map { Float(-Double(scale[$0]) * all.sum[$0] / rows) }
-      func fill(_ target: UnsafeMutablePointer<Float>, _ dy: UnsafePointer<Float>) {
-        let (address, dy) = unsafe (
-          SendableAddress(target), SendableAddress(UnsafeMutablePointer(mutating: dy))
-        )
+      let gradient = unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
         Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
           let start = range.lowerBound * columns
           unsafe x.withElements { x in
-            unsafe ck_norm_gradient(
-              range.count, columns, x + start, dy.pointer + start, center, scale, shift, clamp,
-              slope,
-              offset, address.pointer + start)
+            unsafe dy.withElements { dy in
+              unsafe ck_norm_gradient(
+                range.count, columns, x + start, dy + start, center, scale, shift, clamp, slope,
+                offset, address.pointer + start)
+            }
           }
         }
       }
-      // In its own place, where nobody else looks at it; vectors must not reach into rows of another thread.
-      if columns % Int(ck_width()) == 0 && isKnownUniquelyReferenced(&dy.storage) {
-        unsafe dy.withMutableElements { unsafe fill($0, $0) }
-      } else {
-        dy = unsafe Tensor(shape) { target in unsafe dy.withElements { unsafe fill(target, $0) } }
-      }
       let byWeight = zip(product, inverse).map { Float($0 * $1.squareRoot()) }
-      return (dy, Tensor(byWeight), Tensor(sum.map { Float($0) }))
+      return (gradient, Tensor(byWeight), Tensor(sum.map { Float($0) }))
     }
   }
 }
