@@ -150,7 +150,7 @@ func temporary(_ name: String, file: String = #fileID) -> String {
     let shares = operations.compactMap { $0["share"] as? Double }.reduce(0, +)
     #expect(shares > 0.5 && shares <= 1)
     let text = try canon("train", path, "--profile").out
-    #expect(text.contains("GFLOP/s") && text.contains("everything else"))
+    #expect(text.contains("GFLOP/s") && text.contains("in no operation"))
   }
 
   @Test("Bad input is a sentence with the path, and status 1") func badInput() throws {
