@@ -55,6 +55,7 @@ struct ArchiveJob<Total: Tally> {
     part = shard.map { JobPart($0, of: archives, job) }
     journal = try Journal(out, job, inputs: folder, names: names, shard: shard)
     Files.removePartials(in: out)
+    try journal.forEach { n, _ in OutputFolder.removeParts(of: "\(out)/\(names[n])") }
     // What an earlier run has said of the whole holds no longer.
     try Manifest.remove(OwnFile.manifest.path(in: out, shard))
     if shard != nil { unsafe unlink(OwnFile.ledger.path(in: out, shard)) }
@@ -68,12 +69,14 @@ struct ArchiveJob<Total: Tally> {
   /// Does each archive that is not done yet.
   ///
   /// - Parameters:
-  ///   - each: Makes one archive of another, of a name; its last argument is told how many images of how many are done.
+  ///   - each: Makes one archive of another, of a name; its last arguments are told how many images of how many are done, and what was
+  ///     made, when it is there.
   /// - Parameter failures: Told why some archives could not be read, and how many images of those that are done.
   mutating func run(
     isQuiet: Bool, _ failures: inout Failures,
     _ each: (
-      _ name: String, _ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void
+      _ name: String, _ input: String, _ output: String, _ report: @escaping (Int, Int) -> Void,
+      _ commit: @escaping (Total) throws -> Void
     ) throws -> Total
   ) throws {
     try journal.forEach { _, bytes in
@@ -88,11 +91,12 @@ struct ArchiveJob<Total: Tally> {
         guard !Files.isFolder("\(out)/\(name)") else {
           throw Refusal("\(out)/\(name) is a folder, and no archive; name another folder.")
         }
-        let made = try each(name, "\(folder)/\(name)", "\(out)/\(name)") { [total] images, all in
-          progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")
-        }
+        let made = try each(
+          name, "\(folder)/\(name)", "\(out)/\(name)",
+          { [total] images, all in
+            progress.update(done, "\(total.count + images) images, \(images) of \(all) in \(name)")
+          }, { [journal] made in try journal.append([(name, name, made.jsonLine)]) })
         total.add(made)
-        try journal.append([(name, name, made.jsonLine)])
       } catch  where error is DatasetError || error is Refusal {
         failures.report([error])
         if FileManager.default.fileExists(atPath: "\(out)/\(name)") {

@@ -87,11 +87,14 @@ struct CanonicalizeJob {
 
   /// Brings the images at a path into canonical pose, those that are not done yet.
   ///
-  /// - Parameter report: Told how many of how many are done; a bar of its own by default.
+  /// - Parameters:
+  ///   - report: Told how many of how many are done; a bar of its own by default.
+  ///   - commit: Told what was made when it is there, of an archive among others.
   mutating func run(
     from input: String, to out: String, shard: Shard? = nil,
-    report: ((Int, Int) -> Void)? = nil
+    report: ((Int, Int) -> Void)? = nil, commit: ((Canonicalized) throws -> Void)? = nil
   ) throws -> Canonicalized {
+    let before = failures.count
     let whole = try choice.domain.open(input)
     guard let from = whole.folder else {
       throw CommandError(
@@ -144,7 +147,8 @@ struct CanonicalizeJob {
       try Interruption.check(
         "\(made.count) of \(total) images are done; run it again to its end.")
     }
-    try place.finish(manifest.finish)
+    if commit != nil { (made.archives, made.failed) = (1, failures.count - before) }
+    try place.finish(manifest.finish) { [made] in try commit?(made) }
     return made
   }
 
@@ -162,10 +166,8 @@ struct CanonicalizeJob {
     }
     try job.forEachDone { _, name in try print(name) }
     var failures = Failures(choice.domain.noun)
-    try job.run(isQuiet: isQuiet, &failures) { name, input, output, report in
-      let failed = self.failures.count
-      var made = try run(from: input, to: output, report: report)
-      (made.archives, made.failed) = (1, self.failures.count - failed)
+    try job.run(isQuiet: isQuiet, &failures) { name, input, output, report, commit in
+      let made = try run(from: input, to: output, report: report, commit: commit)
       try print(name)
       return made
     }

@@ -136,9 +136,11 @@ final class OutputFolder: Sendable {
   /// Makes files of several pages out of pages, lists what there is, and packs it, where an archive was named: the manifest first,
   /// then everything else in the order of names.
   ///
-  /// - Parameter manifest: Writes it, when all that it tells of is there.
+  /// - Parameters:
+  ///   - manifest: Writes it, when all that it tells of is there.
+  ///   - commit: Told when the outputs have their names, before what they were made of is cleared away, which takes its time.
   /// - Throws: `CommandError`; an archive that was there stays then.
-  func finish(_ manifest: () throws -> Void = {}) throws {
+  func finish(_ manifest: () throws -> Void = {}, commit: () throws -> Void = {}) throws {
     if !isPacked { for pages in pages.values { try join(pages) } }
     try manifest()
     // Last: of a part it says that all is done.
@@ -147,6 +149,8 @@ final class OutputFolder: Sendable {
     part?.left = isJournaled ? journal.left.count : 0
     try ledger.finish(part, only: isPacked ? made : nil)
     if let archive { try pack(made, into: archive) }
+    try commit()
+    if isPacked { clearParts() }
     journal.remove()
   }
 
@@ -166,8 +170,22 @@ final class OutputFolder: Sendable {
         )
       }
     }
-    // By its list it is known to be canon's, to the last.
+  }
+
+  /// Removes what was packed; by its list it is known to be canon's, to the last.
+  private func clearParts() {
     clear(except: [OwnFile.ledger.name()])
+    try? FileManager.default.removeItem(atPath: path)
+  }
+
+  /// Removes what is left of an archive's parts, where a command was killed while it removed them.
+  static func removeParts(of archive: String) {
+    let path = "\(archive).parts"
+    let list = OwnFile.ledger.path(in: path)
+    guard Files.isFolder(path), !Files.isLink(path),
+      Files.names(in: path)?.isEmpty == true
+        || Files.isRegular(list) && OutputLedger.isOne(Files.bytes(of: list))
+    else { return }
     try? FileManager.default.removeItem(atPath: path)
   }
 

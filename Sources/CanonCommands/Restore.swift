@@ -43,11 +43,8 @@ struct Restore: ParsableCommand {
       var job = try ArchiveJob<Restored>(
         archives, in: folder, to: out, JobDescription("restore", [:]), shard: shard)
       var unread = Failures(ImageDomain().noun)
-      try job.run(isQuiet: common.quiet, &unread) { _, input, output, report in
-        let failed = failures.count
-        var made = try restore(input, to: output, &failures, report: report)
-        made.failed = failures.count - failed
-        return made
+      try job.run(isQuiet: common.quiet, &unread) { _, input, output, report, commit in
+        try restore(input, to: output, &failures, report: report, commit: commit)
       }
       failures.add(unread)
       if shard.isFirst { failures.report(missing(archives)) }
@@ -88,11 +85,14 @@ struct Restore: ParsableCommand {
 
   /// Restores the images of one folder or archive, those that are not done yet.
   ///
-  /// - Parameter report: Told how many of how many are done; a bar of its own by default.
+  /// - Parameters:
+  ///   - report: Told how many of how many are done; a bar of its own by default.
+  ///   - commit: Told what was made when it is there, of an archive among others.
   private func restore(
     _ folder: String, to out: String, shard: Shard? = nil, _ failures: inout Failures,
-    report: ((Int, Int) -> Void)? = nil
+    report: ((Int, Int) -> Void)? = nil, commit: ((Restored) throws -> Void)? = nil
   ) throws -> Restored {
+    let before = failures.count
     let manifest = try Manifest(folder: folder)
     let all = manifest.images.map(\.file)
     let names = shard.map { shard in shard.places(in: all).map { all[$0] } } ?? all
@@ -152,7 +152,11 @@ struct Restore: ParsableCommand {
       try Interruption.check(
         "\(made.count) of \(names.count) images are restored; run it again to its end.")
     }
-    try place.finish()
+    made.failed = failures.count - before
+    try place.finish {
+    } commit: { [made] in
+      try commit?(made)
+    }
     return made
   }
 }
