@@ -133,3 +133,16 @@ struct Refusal: Error, CustomStringConvertible {
     do { return try body() } catch let error as CommandError { throw Refusal(error.description) }
   }
 }
+
+extension OutputFolder {
+  /// Removes what is left of an archive's parts, where a command was killed while it removed them.
+  fileprivate static func removeParts(of archive: String) {
+    let path = "\(archive).parts"
+    let list = OwnFile.ledger.path(in: path)
+    guard Files.isFolder(path), !Files.isLink(path),
+      Files.names(in: path)?.isEmpty == true
+        || Files.isRegular(list) && OutputLedger.isOne(Files.bytes(of: list))
+    else { return }
+    try? FileManager.default.removeItem(atPath: path)
+  }
+}

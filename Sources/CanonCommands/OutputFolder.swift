@@ -178,17 +178,6 @@ final class OutputFolder: Sendable {
     try? FileManager.default.removeItem(atPath: path)
   }
 
-  /// Removes what is left of an archive's parts, where a command was killed while it removed them.
-  static func removeParts(of archive: String) {
-    let path = "\(archive).parts"
-    let list = OwnFile.ledger.path(in: path)
-    guard Files.isFolder(path), !Files.isLink(path),
-      Files.names(in: path)?.isEmpty == true
-        || Files.isRegular(list) && OutputLedger.isOne(Files.bytes(of: list))
-    else { return }
-    try? FileManager.default.removeItem(atPath: path)
-  }
-
   private func clear(except kept: [String]) {
     for name in Files.names(in: path) ?? [] where !kept.contains(name) {
       try? FileManager.default.removeItem(atPath: "\(path)/\(name)")
