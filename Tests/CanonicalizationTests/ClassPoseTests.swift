@@ -254,8 +254,9 @@ private func product(_ a: [Double], _ b: [Double]) -> [Double] {
     #expect(found.reduce(0, +) / 16 < 0.2, "\(found)")
     let steady = errors(
       of: ClassPoseCanonicalizer(canonicalizer.encoder, size: 12, turns: 16))
-    // By how much depends on how the steps were rounded: below 0.7 of it, but 0.87 as the address sanitizer compiles the kernels.
-    #expect(steady.reduce(0, +) < found.reduce(0, +), "\(steady)")
+    // As the address sanitizer compiles the kernels steps are rounded otherwise: 0.87 was measured there.
+    let part = ProcessInfo.processInfo.environment["ASAN_OPTIONS"] == nil ? 0.7 : 1
+    #expect(steady.reduce(0, +) < part * found.reduce(0, +), "\(steady)")
   }
 
   @Test("Congealing finds what turned copies are copies of") func congealing() throws {
