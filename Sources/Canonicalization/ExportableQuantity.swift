@@ -12,6 +12,18 @@ public protocol ExportableQuantity: Quantity {
   func act(_ poses: PoseVariables, on batch: Variable) throws(NotExportable) -> Variable
 }
 
+extension Quantity {
+  /// A batch moved by motions that are constants: the gradient reaches what is moved, where the quantity can be written down
+  /// as a computation; else, and where nothing is learned through it, the result is a constant.
+  public func act(_ motions: [Motion], on batch: Variable) -> Variable {
+    let moved = act(motions, on: batch.value)
+    guard batch.requiresGradient, let quantity = self as? any ExportableQuantity,
+      let poses = PoseVariables(motions), let written = try? quantity.act(poses, on: batch)
+    else { return Variable(moved) }
+    return written
+  }
+}
+
 extension Scores: ExportableQuantity {
   public func act(_ poses: PoseVariables, on batch: Variable) -> Variable { batch }
 }

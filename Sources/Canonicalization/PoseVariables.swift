@@ -94,6 +94,32 @@ public struct PoseVariables {
     (self.order, self.margin) = (order, margin)
   }
 
+  /// Motions that are constants; `nil` where one is of a group that is no geometry.
+  public init?(_ motions: [Motion]) {
+    guard motions.allSatisfy({ $0.others.isEmpty }) else { return nil }
+    let count = motions.count
+    self.init()
+    if let d = motions.lazy.compactMap({ $0.map?.dimension ?? $0.isometry.map { _ in 2 } }).first {
+      let maps = motions.map { $0.map ?? ($0.isometry == nil ? .identity(d) : $0.planarMap) }
+      matrix = Variable(
+        Tensor(maps.flatMap { $0.matrix.map { Float($0) } }, shape: [count, d, d]))
+      isOrthogonal = motions.allSatisfy { $0.map == nil || $0.isOrthogonal }
+      if maps.contains(where: { $0.translation.contains { $0 != 0 } }) {
+        translation = Variable(
+          Tensor(maps.flatMap { $0.translation.map { Float($0) } }, shape: [count, d]))
+      }
+    }
+    if let members = motions.lazy.compactMap({ $0.permutation?.places.count }).first {
+      var rows = [Float](repeating: 0, count: count * members * members)
+      for (n, motion) in motions.enumerated() {
+        for (place, member) in (motion.permutation?.places ?? Array(0..<members)).enumerated() {
+          rows[(n * members + place) * members + member] = 1
+        }
+      }
+      order = Variable(Tensor(rows, shape: [count, members, members]))
+    }
+  }
+
   /// Rotations of images by angles, given by cosines and sines `[batch, 1]`, counterclockwise as seen.
   ///
   /// - Parameter sense: 1, or −1 for the reflection left to right before it, `[batch, 1]`.

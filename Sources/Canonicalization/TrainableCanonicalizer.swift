@@ -68,7 +68,7 @@ public struct TrainingForms {
       forms: forms, count: motions.count, logWeights: logWeights, priorLoss: priorLoss,
       alignmentLoss: alignmentLoss, regularization: regularization
     ) { quantity, values in
-      .concatenated(motions.map { Variable(quantity.act($0, on: values.value)) })
+      .concatenated(motions.map { quantity.act($0, on: values) })
     }
   }
 

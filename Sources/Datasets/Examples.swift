@@ -1,5 +1,6 @@
 import CZlib
 public import Images
+public import Symmetry
 public import TensorCore
 
 /// Examples to learn from, or to be measured on: named tensors, whose first axis counts the examples.
@@ -33,6 +34,13 @@ public struct Examples: Sendable {
   public subscript(name: String) -> Tensor? { tensors[name] }
 
   public var count: Int { inputs.shape[0] }
+
+  /// What inputs are by their shape: images `[count, height, width, channels]`, or sets of points `[count, members, dimension]`.
+  public var geometry: any Domain {
+    inputs.shape.rank == 4
+      ? ImageDomain(size: inputs.shape[1], channels: inputs.shape[3])
+      : SetDomain(members: inputs.shape[1], dimension: inputs.shape[2])
+  }
 
   /// Some of the examples, in order.
   public func selecting(_ range: Range<Int>) -> Examples {

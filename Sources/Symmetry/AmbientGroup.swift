@@ -94,6 +94,14 @@ public struct AmbientGroup: LieGroup, Hashable {
   public var ambientCount: Int { factors.reduce(0) { $0 + $1.numbers.ambient } }
   public var dimension: Int { factors.reduce(0) { $0 + $1.numbers.algebra } }
 
+  /// Half around for circles and rotations of space, 1 for lines.
+  public var window: AlgebraWindow {
+    AlgebraWindow(
+      factors.flatMap { factor in
+        [Double](repeating: factor == .line ? 1 : .pi, count: factor.numbers.algebra)
+      })
+  }
+
   /// The factors with where their numbers begin, in elements, the ambient space and the algebra.
   public var places: [(factor: Factor, element: Int, ambient: Int, algebra: Int)] {
     var (element, ambient, algebra) = (0, 0, 0)

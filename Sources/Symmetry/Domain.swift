@@ -38,7 +38,7 @@ public struct ImageDomain: Domain, Hashable {
   public var text: String { "\(size) × \(size) × \(channels)" }
   public func interpolates(_ motion: Motion) -> Bool { !motion.isExact }
 
-  /// Cₙ, Dₙ, SO2, O2, T2 (translations), scalings, SE2, similarity, affine.
+  /// Cₙ, Dₙ, SO2, O2, T2 (translations), scalings, SE2, similarity, SL2, GL2 (of positive determinant), affine.
   public func group(named name: String) -> MotionGroup.Factor? {
     func affine(_ group: PlanarAffine) -> MotionGroup.Factor {
       .init(AffineImageAction(group, border: border))
@@ -50,6 +50,8 @@ public struct ImageDomain: Domain, Hashable {
     case "scalings": return affine(.scalings)
     case "SE2": return affine(.rigidMotions)
     case "similarity": return affine(.similarities)
+    case "SL2": return affine(.special)
+    case "GL2": return affine(.linear)
     case "affine": return affine(.all)
     default:
       func opened<G: FiniteGroup & PlanarGroup>(_ group: G) -> MotionGroup.Factor {

@@ -10,6 +10,12 @@ extension Euclidean {
   /// *d* (*d* − 1)/2, and *d* more with translations.
   public var dimension: Int { planes.count + (hasTranslations ? spaceDimension : 0) }
 
+  /// Half around in every plane, and shifts by 1.
+  public var window: AlgebraWindow {
+    AlgebraWindow(
+      planes.map { _ in .pi } + (hasTranslations ? (0..<spaceDimension).map { _ in 1 } : []))
+  }
+
   /// The rigid motion reached by following a tangent vector for unit time, by scaling and squaring of
   /// the exponential series.
   ///

@@ -52,6 +52,16 @@ public protocol LieGroup: Group {
 
   /// The shortest tangent vector that `exp` takes to *g*.
   func log(_ g: Element) -> [Double]
+
+  /// The part of the algebra that stands for the group where a bounded one is wanted and none is named: half around
+  /// where it goes around, and 1 elsewhere if nothing else is said.
+  var window: AlgebraWindow { get }
+}
+
+extension LieGroup {
+  public var window: AlgebraWindow {
+    AlgebraWindow([Double](repeating: 1, count: dimension))
+  }
 }
 
 /// How a group acts on a space of tensors.

@@ -1,5 +1,19 @@
 public import TensorCore
 
+/// The algebra of a Lie group of motions.
+public struct Algebra: Sendable {
+  /// The part that stands for the group where none is named.
+  public let window: AlgebraWindow
+  /// Follows a tangent vector for unit time.
+  public let exponential: @Sendable ([Double]) -> Motion
+
+  public init(
+    window: AlgebraWindow, exponential: @escaping @Sendable ([Double]) -> Motion
+  ) {
+    (self.window, self.exponential) = (window, exponential)
+  }
+}
+
 /// The motions that a model claims: the product of the groups of its steps, as one group.
 public struct MotionGroup: Group {
   /// One factor: what all that is asked of a group gives in motions.
@@ -8,6 +22,8 @@ public struct MotionGroup: Group {
     public let elements: [Motion]?
     /// Draws an element.
     public let sample: @Sendable (inout RandomStream) -> Motion
+    /// Of a Lie group how tangent vectors lead to elements; `nil` of others.
+    public let algebra: Algebra?
 
     /// The group of an action.
     public init<A: Action>(_ action: A) {
@@ -18,6 +34,14 @@ public struct MotionGroup: Group {
         (action.group as? MotionGroup)?.elements
         ?? (action.group as? any FiniteGroup).flatMap { $0.order <= 4096 ? listed($0) : nil }
       sample = { action.anyMotion(of: action.group.sample(using: &$0)) }
+      func opened<G: LieGroup>(_ group: G) -> Algebra {
+        Algebra(window: group.window) { tangent in
+          (group.exp(tangent) as? A.Group.Element).map(action.anyMotion) ?? Motion()
+        }
+      }
+      algebra =
+        (action.group as? MotionGroup)?.algebra
+        ?? (action.group as? any LieGroup).map { opened($0) }
     }
   }
 
@@ -54,6 +78,21 @@ public struct MotionGroup: Group {
 
   public func sample(using random: inout RandomStream) -> Motion {
     factors.reduce(Motion()) { $0.after($1.sample(&random)) }
+  }
+
+  /// The tangent vectors of all factors side by side; `nil` where one of them is no Lie group, and of no factors.
+  public var algebra: Algebra? {
+    let all = factors.compactMap(\.algebra)
+    guard !all.isEmpty, all.count == factors.count else { return nil }
+    return Algebra(window: AlgebraWindow(all.flatMap(\.window.radii))) { tangent in
+      var (motion, start) = (Motion(), 0)
+      for own in all {
+        let end = start + own.window.radii.count
+        motion = motion.after(own.exponential(Array(tangent[start..<end])))
+        start = end
+      }
+      return motion
+    }
   }
 
   /// All elements, the identity first, where every factor is finite and there are at most 4,096.

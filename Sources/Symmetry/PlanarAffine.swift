@@ -50,6 +50,12 @@ public struct PlanarAffine: LieGroup {
   public static let similarities = PlanarAffine([
     .rotation, .horizontalShift, .verticalShift, .scaling,
   ])
+  /// The linear maps of determinant 1, SL(2, ℝ): turns and stretches.
+  ///
+  /// Not every element is an exponential: none with a trace below −2 is.
+  public static let special = PlanarAffine([.rotation, .stretch, .diagonalStretch])
+  /// The linear maps of positive determinant, GL⁺(2).
+  public static let linear = PlanarAffine([.rotation, .scaling, .stretch, .diagonalStretch])
   /// All maps of positive determinant.
   public static let all = PlanarAffine([
     .rotation, .horizontalShift, .verticalShift, .scaling, .stretch, .diagonalStretch,
@@ -80,6 +86,9 @@ public struct PlanarAffine: LieGroup {
   }
 
   public var dimension: Int { generators.count }
+
+  /// Half around where a generator goes around, 0.3 elsewhere: shifts by 15 % of the side, scales from 0.74 to 1.35.
+  public var window: AlgebraWindow { AlgebraWindow(generators.map { $0.isPeriodic ? .pi : 0.3 }) }
 
   /// The matrix exponential, by scaling and squaring of its series.
   public func exp(_ tangent: [Double]) -> AffineMap {

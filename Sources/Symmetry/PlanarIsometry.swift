@@ -84,6 +84,7 @@ public struct SO2: LieGroup, PlanarGroup {
   }
 
   public var dimension: Int { 1 }
+  public var window: AlgebraWindow { AlgebraWindow([.pi]) }
 
   public func exp(_ tangent: [Double]) -> PlanarIsometry { PlanarIsometry(residual: tangent[0]) }
 

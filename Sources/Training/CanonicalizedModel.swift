@@ -20,7 +20,7 @@ public struct CanonicalizedModel: Predictor {
   /// with.
   public let recentering: Double
   private let augmentation: Augmentation
-  private let outputShape: [Int]
+  let outputShape: [Int]
 
   public init(
     _ steps: Steps, backbone: any Layer, task: any Objective, domain: any Domain,
@@ -55,7 +55,22 @@ public struct CanonicalizedModel: Predictor {
 
   public func loss(_ examples: Examples, on tape: Tape) -> Variable {
     let (examples, tilts) = tilted(
-      augmented(examples, by: augmentation, on: tape), by: augmentation, on: tape)
+      augmented(examples, on: tape), by: augmentation, on: tape)
+    return loss(examples, tilts: tilts, on: tape)
+  }
+
+  /// Prepared examples each moved at random, where they are to be.
+  func augmented(_ examples: Examples, on tape: Tape) -> Examples {
+    augmented(examples, by: augmentation, on: tape)
+  }
+
+  /// The loss of raw outputs with something added to them, in the poses that the inputs have.
+  ///
+  /// - Parameter tilts: By how much each input was turned, of which a prior is told.
+  func loss(
+    _ examples: Examples, adding correction: Variable? = nil, tilts: [PlanarIsometry]? = nil,
+    on tape: Tape
+  ) -> Variable {
     let targets = examples["targets"] ?? .zeros([0])
     var forms = steps.trainingForms(Variable(examples.inputs), on: tape)
     if let tilts, let told = forms.priorLossOfTurned { forms.priorLoss = told(tilts) }
@@ -63,10 +78,15 @@ public struct CanonicalizedModel: Predictor {
       examples.labels.isEmpty || classNames.isEmpty
         ? nil : .oneHot(examples.labels, classes: classNames.count))
     // A canonicalizer with a prior teaches itself: a frozen backbone, or none, need not run.
-    if (isBackboneFrozen || task.presentation == .poses) && forms.priorLoss != nil { return own }
+    if (isBackboneFrozen || task.presentation == .poses) && forms.priorLoss != nil
+      && correction == nil
+    {
+      return own
+    }
     let goals = forms.move(outputs, Variable(targets))
-    let output = backbone(forms.forms, on: isBackboneFrozen ? .inference() : tape)
-    return forms.mixture(task.losses(of: shaped(output), goals)).mean() + own
+    var output = shaped(backbone(forms.forms, on: isBackboneFrozen ? .inference() : tape))
+    if let correction { output = output + forms.move(outputs, correction) }
+    return forms.mixture(task.losses(of: output, goals)).mean() + own
   }
 
   /// Outputs of the backbone in the task's shape.
@@ -75,9 +95,14 @@ public struct CanonicalizedModel: Predictor {
     return output.shape.extents == shape ? output : output.reshaped(shape)
   }
 
-  public func predict(_ batch: Tensor) -> Prediction {
+  public func predict(_ batch: Tensor) -> Prediction { predict(batch, adding: nil) }
+
+  /// Predicts with something added to raw outputs, in the poses that the inputs came in.
+  func predict(_ batch: Tensor, adding correction: (@Sendable (Tensor) -> Tensor)?) -> Prediction {
     // Sets are small: all of them at once.
-    domain.shape.count == 3 ? predictInLots(batch, predictTogether) : predictTogether(batch)
+    domain.shape.count == 3
+      ? predictInLots(batch) { predictTogether($0, correction) }
+      : predictTogether(batch, correction)
   }
 
   public func poses(of batch: Tensor) -> [Pose<Motion>] { steps.poses(of: batch).map(recentered) }
@@ -89,7 +114,9 @@ public struct CanonicalizedModel: Predictor {
       pose.element.after(undo), margin: pose.margin, ties: pose.ties.map { $0.after(undo) })
   }
 
-  private func predictTogether(_ batch: Tensor) -> Prediction {
+  private func predictTogether(
+    _ batch: Tensor, _ correction: (@Sendable (Tensor) -> Tensor)?
+  ) -> Prediction {
     guard batch.shape[0] > 0 else {
       return Prediction(output: .zeros(Shape([0] + outputShape)), forms: batch, poses: [])
     }
@@ -98,10 +125,12 @@ public struct CanonicalizedModel: Predictor {
     let output: Tensor
     if steps.average > 1 {
       output = steps.frames(of: batch, count: steps.average).average(of: batch) { inputs, motions in
-        results(of: domain.inputs.act(motions.map(\.inverse), on: inputs), by: motions)
+        results(
+          of: domain.inputs.act(motions.map(\.inverse), on: inputs), by: motions,
+          adding: correction?(inputs))
       }
     } else {
-      output = results(of: forms, by: poses.map(\.element))
+      output = results(of: forms, by: poses.map(\.element), adding: correction?(batch))
     }
     guard recentering != 0 else { return Prediction(output: output, forms: forms, poses: poses) }
     let shown = poses.map(recentered)
@@ -110,11 +139,20 @@ public struct CanonicalizedModel: Predictor {
       poses: shown)
   }
 
+  /// What the backbone alone says of inputs, without canonicalizers: `[batch] + output`.
+  public func backboneResults(_ batch: Tensor) -> Tensor {
+    let raw = backbone.predict(batch)
+    return task.result(of: raw.reshaped(Shape([raw.shape[0]] + outputShape)))
+  }
+
   /// The results for canonical forms, in the poses that the inputs came in.
-  private func results(of forms: Tensor, by motions: [Motion]) -> Tensor {
+  private func results(
+    of forms: Tensor, by motions: [Motion], adding correction: Tensor?
+  ) -> Tensor {
     let raw = backbone.predict(forms)
     let shape = [raw.shape[0]] + outputShape
-    let shaped = raw.shape.extents == shape ? raw : raw.reshaped(Shape(shape))
+    var shaped = raw.shape.extents == shape ? raw : raw.reshaped(Shape(shape))
+    if let correction { shaped = shaped + outputs.act(motions.map(\.inverse), on: correction) }
     return outputs.act(motions, on: task.result(of: shaped))
   }
 

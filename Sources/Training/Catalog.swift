@@ -10,17 +10,18 @@ public import Settings
 public struct Catalog: Sendable {
   public private(set) var models: [any ModelOptions.Type] = [
     CanonicalizedOptions.self, AdaptiveOptions.self, ClassPoseOptions.self, OperatorOptions.self,
-    TransportOptions.self,
+    TransportOptions.self, RelaxedOptions.self,
   ]
   public private(set) var tasks: [any Objective.Type] = [
     ClassificationTask.self, RestorationTask.self, SegmentationTask.self, KeypointTask.self,
-    DetectionTask.self, VectorTask.self, VectorFieldTask.self, ForecastTask.self, PoseTask.self,
+    DetectionTask.self, VectorTask.self, VectorFieldTask.self, ForecastTask.self, FlowTask.self,
+    PoseTask.self,
   ]
   public private(set) var datasets: [any DatasetOptions.Type] = [
     RotatedMNISTOptions.self, UprightMNISTOptions.self, FolderOptions.self, PairsOptions.self,
     IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
     RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self, SceneOptions.self,
-    PolygonsOptions.self, MovedImagesOptions.self, SteppedDigitsOptions.self,
+    PolygonsOptions.self, MovedImagesOptions.self, SteppedDigitsOptions.self, DynamicsOptions.self,
   ]
   public private(set) var canonicalizers: [any CanonicalizerOptions.Type] = [
     LearnedOptions.self, OrbitOptions.self, SteerableOptions.self, EnergyOptions.self,
@@ -29,12 +30,12 @@ public struct Catalog: Sendable {
     VectorNeuronOptions.self, SortOptions.self, LearnedSortOptions.self, AssignmentOptions.self,
     IdentityOptions.self, ClassPoseCanonicalizerOptions.self, TextLinesOptions.self,
     PageOptions.self,
-    PhotoOptions.self,
+    PhotoOptions.self, MeanDirectionsOptions.self,
   ]
   public private(set) var backbones: [any BackboneOptions.Type] = [
     PaperCNNOptions.self, SmallCNNOptions.self, MLPOptions.self, UNetOptions.self,
     PointNetOptions.self, ParticleNetworkOptions.self, PoseCNNOptions.self,
-    NoBackboneOptions.self, ONNXOptions.self,
+    NoBackboneOptions.self, ONNXOptions.self, AlgebraCNNOptions.self,
   ]
 
   /// The components of this package.

@@ -1,0 +1,266 @@
+import ArgumentParser
+import Charts
+import Datasets
+import Settings
+import Symmetry
+import TensorCore
+import Training
+
+struct Measure: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "measure",
+    abstract: "Measures how far a model, or data, are from equivariant: ε.",
+    discussion: """
+      For elements g of a group and inputs x, the distance of f(g·x) from g·f(x), Euclidean, of all numbers of an output: its \
+      mean, the 95 % quantile, the largest of the sample (a lower bound of ε), and the mean relative to the mean length of \
+      f(x). f is a model, its backbone without canonicalizer (--of backbone), or what brings it to canonical form (--of form, \
+      which elements are to leave as it is). With --data f is the rule that data follow, and no model is needed.
+
+      Elements of a finite group are all taken. Those of a Lie group are drawn from a window of its algebra, |aᵢ| ≤ rᵢ: angles \
+      in radians; of images, shifts in halves of the side and logarithms of scales. --window names rᵢ, one for each generator; \
+      without it π where a generator goes around, and 0.3 (images) or 1. The curves are along one generator each.
+
+      --data takes a configuration whose data follow a rule (dynamics, plume), measured on its test part; or a .safetensors file \
+      of pairs, `inputs`, `partner` and `element` (numbers of the algebra of --group): how far a partner is from the moved input.
+
+      EXAMPLES
+        canon measure runs/plain test --group SO2 --plot curve.svg
+        canon measure runs/c8 my-images --group SE2 --window 3.14,0.1,0.1 --samples 64
+        canon measure runs/relaxed test --json
+        canon measure --data configs/oscillator-relaxed.yaml
+        canon measure --data pairs.safetensors --group SO2
+      """)
+
+  enum Part: String, CaseIterable, ExpressibleByArgument {
+    case output, backbone, form
+  }
+
+  @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
+  var model: String?
+
+  @Argument(help: "A folder of images, a .safetensors file, or the word test.")
+  var inputs: String?
+
+  @Option(help: "Measure data instead: a configuration, or a .safetensors file of pairs.")
+  var data: String?
+
+  @Option(
+    help: "The group (default: what the model claims, or its data are drawn in all poses of).")
+  var group: String?
+
+  @Option(help: "The window in the algebra, a radius for each generator: 3.14,0.1,0.1.")
+  var window: String?
+
+  @Option(help: "How many elements are drawn from the window.")
+  var samples = 32
+
+  @Option(help: "How many elements along each generator a curve has.")
+  var points = 13
+
+  @Option(help: "What is measured of a model: output, backbone or form.")
+  var of: Part = .output
+
+  @Option(help: "Use the first so many inputs only.")
+  var limit = 256
+
+  @Option(help: "A picture of the curves, .svg.")
+  var plot: String?
+
+  @Flag(help: "Print one object of JSON instead of a table.")
+  var json = false
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    try requireFlag("--limit", limit, atLeast: 1)
+    try requireFlag("--samples", samples, atLeast: 1)
+    try requireFlag("--points", points, atLeast: 2)
+    if data == nil && (model == nil || inputs == nil) {
+      throw ValidationError("Name a model and inputs (a path, or test), or data with --data.")
+    }
+    if data != nil && model != nil {
+      throw ValidationError("--data is measured without a model: leave one of them away.")
+    }
+    if let plot, !plot.hasSuffix(".svg") {
+      throw ValidationError("--plot writes a picture whose name ends in .svg, not \(plot).")
+    }
+    if data != nil && of != .output {
+      throw ValidationError("--of is for parts of a model, and --data has none.")
+    }
+  }
+
+  func run() throws {
+    common.apply()
+    if let plot {
+      for input in [model, inputs, data].compactMap({ $0 }) where input != "test" {
+        try refuse(plot, overwriting: input)
+      }
+      try prepareFolder(Files.parent(of: plot))
+    }
+    if let data { return try measure(data: data) }
+    guard let model, let inputs else { return }
+    try measure(model: model, on: inputs)
+  }
+
+  private func measure(model path: String, on inputs: String) throws {
+    let loaded = try LoadedModel(path)
+    let model = loaded.model
+    if of == .output { try loaded.requireOutputs() }
+    let (examples, names, failures) = try loaded.examples(inputs, limit: limit)
+    let usual =
+      model.claims.factors.isEmpty ? loaded.file.configuration.data.symmetries : []
+    let group = try elements(
+      of: model.domain, claimed: model.claims, names: usual, whose: path)
+    let function: (Tensor) -> Tensor
+    let outputs: any Quantity
+    switch of {
+    case .output: (function, outputs) = ({ model.predict($0).output }, model.outputs)
+    case .form: (function, outputs) = ({ model.predict($0).forms }, Scores())
+    case .backbone:
+      guard
+        let canonicalized = model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base
+      else {
+        throw CommandError("\(path) has no backbone of its own: leave --of away.")
+      }
+      (function, outputs) = ({ canonicalized.backboneResults($0) }, model.outputs)
+    }
+    try report(
+      MeasureReport(
+        of: of.rawValue, group, function, on: examples.inputs, names: names,
+        moving: model.domain.inputs, outputs: outputs, quiet: common.quiet))
+    try failures.finish()
+  }
+
+  private func measure(data path: String) throws {
+    guard !path.hasSuffix(".safetensors") else { return try measure(pairs: path) }
+    let configuration = try RunConfiguration(path: path, catalog: Canon.catalog)
+    let data = configuration.data
+    guard let ruled = data as? any RuledOptions else {
+      throw CommandError(
+        "\(path): data of kind '\(type(of: data).kind)' follow no rule that is known; those of kind dynamics and plume do. "
+          + "Pairs are measured as a .safetensors file.")
+    }
+    guard let test = try data.test(seed: UInt64(configuration.seed)) else {
+      throw CommandError("\(path): the data have no test part.")
+    }
+    let group = try elements(
+      of: data.domain, claimed: MotionGroup([]), names: data.symmetries, whose: path)
+    let states = test.prefix(limit).inputs
+    let task = FlowTask()
+    // What changes is what a model is asked for.
+    try report(
+      MeasureReport(
+        of: "data", group, { ruled.next($0) - $0 }, on: states,
+        names: (0..<states.shape[0]).map { "input \($0)" },
+        moving: data.domain.inputs, outputs: task.quantity(for: data.domain, classes: 0),
+        quiet: common.quiet))
+  }
+
+  private func measure(pairs path: String) throws {
+    let file = try Safetensors(path: path)
+    guard let inputs = file.tensors["inputs"], let partners = file.tensors["partner"],
+      let numbers = file.tensors["element"], inputs.shape == partners.shape, inputs.shape.rank >= 3
+    else {
+      throw CommandError(
+        "\(path) needs `inputs` and `partner` of one shape, [count, height, width, channels] or [count, members, dimension], and `element`."
+      )
+    }
+    let domain = Examples(inputs: inputs).geometry
+    guard inputs.shape.rank == 3 || inputs.shape[1] == inputs.shape[2] else {
+      throw CommandError("\(path): images are square, not \(inputs.shape[1]) × \(inputs.shape[2]).")
+    }
+    guard let group, let factor = domain.group(named: group), let algebra = factor.algebra else {
+      throw CommandError(
+        "Name the Lie group whose algebra `element` is of: --group SO2, SE2, scalings, … (its generators in order)."
+      )
+    }
+    let count = inputs.shape[0]
+    let dimension = algebra.window.radii.count
+    guard numbers.shape.extents == [count, dimension] else {
+      throw CommandError(
+        "\(path): `element` has shape \(numbers.shape), and \(count) elements of \(group) have [\(count), \(dimension)]."
+      )
+    }
+    let values = numbers.elements.map { Double($0) }
+    guard values.allSatisfy({ $0.isFinite && abs($0) < 1e3 }) else {
+      throw CommandError("\(path): `element` holds numbers that are no elements.")
+    }
+    let all = (0..<count).map {
+      algebra.exponential(Array(values[$0 * dimension..<($0 + 1) * dimension]))
+    }
+    let error = EquivarianceError(
+      ofPairs: inputs, partners, apart: all, moving: domain.inputs)
+    try report(
+      MeasureReport(
+        of: "pairs", group: group, error: error, names: (0..<count).map { "pair \($0)" }))
+  }
+
+  private func report(_ report: MeasureReport) throws {
+    try report.requireNumbers()
+    try emit(json ? report.line.jsonLine : report.table)
+    if let plot {
+      guard !report.curves.isEmpty else {
+        throw CommandError("There is no curve to draw: pairs have one element each.")
+      }
+      try Files.replace(plot, { CommandError("\(plot) cannot be written (\($0)).") }) {
+        (temporary) throws(CommandError) in
+        guard Files.write(Array(report.picture.utf8), to: temporary) else {
+          throw CommandError("\(plot) cannot be written; check the free space.")
+        }
+      }
+    }
+    if !common.quiet && !json { note(report.remark) }
+  }
+
+  /// The elements to measure under.
+  private func elements(
+    of domain: any Domain, claimed: MotionGroup, names: [String], whose: String
+  ) throws -> MeasureReport.Elements {
+    var (measured, name) = (claimed, group ?? "the claimed group")
+    if let group {
+      guard let factor = domain.group(named: group) else {
+        throw ValidationError("There is no group '\(group)' of \(domain.text).")
+      }
+      measured = MotionGroup([factor])
+    } else if claimed.factors.isEmpty {
+      let found = names.compactMap { domain.group(named: $0) }
+      guard !found.isEmpty else {
+        throw CommandError("\(whose) claims no symmetry; name a group with --group.")
+      }
+      (measured, name) = (MotionGroup(found), names.joined(separator: " × "))
+    }
+    if let all = measured.elements {
+      guard window == nil else {
+        throw ValidationError("--window is for Lie groups, and \(name) is finite.")
+      }
+      return MeasureReport.Elements(finite: all, name: name)
+    }
+    guard let algebra = measured.algebra else {
+      guard window == nil else {
+        throw ValidationError("--window is for Lie groups, and \(name) is none.")
+      }
+      return MeasureReport.Elements(
+        sampled: measured.elements(orSampled: samples), name: name)
+    }
+    var box = algebra.window
+    if let window {
+      let radii = window.split(separator: ",", omittingEmptySubsequences: false).map {
+        Double($0.drop { $0 == " " })
+      }
+      guard radii.count == box.radii.count,
+        radii.allSatisfy({ $0.map { $0.isFinite && $0 >= 0 && $0 <= 10 } ?? false })
+      else {
+        throw ValidationError(
+          "--window has a radius from 0 to 10 for each of the \(box.radii.count) generators of \(name), not '\(window)'."
+        )
+      }
+      box = AlgebraWindow(radii.compactMap { $0 })
+      guard box.radii.contains(where: { $0 > 0 }) else {
+        throw ValidationError(
+          "--window leaves nothing but the identity, which says nothing: name a radius above 0.")
+      }
+    }
+    return MeasureReport.Elements(
+      algebra: algebra, window: box, samples: samples, points: points, name: name)
+  }
+}
