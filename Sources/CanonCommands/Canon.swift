@@ -35,7 +35,7 @@ public struct Canon: ParsableCommand {
     version: "0.2.0",
     subcommands: [
       Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Merge.self,
-      Evaluate.self, Verify.self, Measure.self, Report.self,
+      Evaluate.self, Verify.self, Measure.self, Discover.self, Report.self,
       Inspect.self, Traverse.self, Poses.self, Calibrate.self, Serve.self, Wrap.self, Export.self,
       Info.self,
       Components.self,

@@ -45,7 +45,9 @@ struct Measure: ParsableCommand {
   var data: String?
 
   @Option(
-    help: "The group (default: what the model claims, or its data are drawn in all poses of).")
+    help:
+      "The group (default: what the model claims, or its data are drawn in all poses of), or a file of `canon discover`."
+  )
   var group: String?
 
   @Option(help: "The window in the algebra, a radius for each generator: 3.14,0.1,0.1.")
@@ -169,7 +171,8 @@ struct Measure: ParsableCommand {
     guard inputs.shape.rank == 3 || inputs.shape[1] == inputs.shape[2] else {
       throw CommandError("\(path): images are square, not \(inputs.shape[1]) × \(inputs.shape[2]).")
     }
-    guard let group, let factor = domain.group(named: group), let algebra = factor.algebra else {
+    guard let group, let factor = try groupFactor(group, of: domain), let algebra = factor.algebra
+    else {
       throw CommandError(
         "Name the Lie group whose algebra `element` is of: --group SO2, SE2, scalings, … (its generators in order)."
       )
@@ -218,7 +221,7 @@ struct Measure: ParsableCommand {
   ) throws -> MeasureReport.Elements {
     var (measured, name) = (claimed, group ?? "the claimed group")
     if let group {
-      guard let factor = domain.group(named: group) else {
+      guard let factor = try groupFactor(group, of: domain) else {
         throw ValidationError("There is no group '\(group)' of \(domain.text).")
       }
       measured = MotionGroup([factor])

@@ -55,7 +55,7 @@ struct Verify: ParsableCommand {
 
   @Option(
     help:
-      "Elements of this group instead: C8, D4, SO2, O2, T2, scalings, SE2, similarity, affine; SO3, E3, S, …"
+      "Elements of this group instead: C8, D4, SO2, O2, T2, scalings, SE2, similarity, SL2, GL2, affine; SO3, E3, S, …; or a file of `canon discover`."
   )
   var group: String?
 
@@ -78,9 +78,9 @@ struct Verify: ParsableCommand {
       data, limit: limit ?? (isFolder ? nil : 256))
     let elements: [Motion]
     if let group {
-      guard let factor = model.domain.group(named: group) else {
+      guard let factor = try groupFactor(group, of: model.domain) else {
         throw ValidationError(
-          "There is no group '\(group)' of \(model.domain.text); there are C8, D4, SO2, O2, T2, scalings, SE2, similarity and affine of images, "
+          "There is no group '\(group)' of \(model.domain.text); there are C8, D4, SO2, O2, T2, scalings, SE2, similarity, SL2, GL2 and affine of images, "
             + "SO3, O3, SE3, E3 (or with 2) and S of sets.")
       }
       elements = MotionGroup([factor]).elements(orSampled: 16)

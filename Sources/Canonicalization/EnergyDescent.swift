@@ -195,6 +195,8 @@ public struct EnergyOptions: CanonicalizerOptions {
   public static let summary = "Descends a learned energy over a Lie group of affine maps."
   public static let isLearned = true
   public var group = "SO2"
+  /// Generators of one's own, six numbers each; those of the group where it is empty.
+  public var generators: [Float] = []
   public var channels = 8
   public var descents = 4
   public var steps = 10
@@ -209,6 +211,7 @@ public struct EnergyOptions: CanonicalizerOptions {
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
     let images = try keys.images(domain, Self.kind)
     try keys.read("group", &group, among: ["SO2", "SE2", "similarity", "affine"], "the group")
+    try keys.readGenerators(&generators)
     try keys.read("channels", &channels, in: 1...1024, "channels of the energy's network")
     try keys.read("descents", &descents, in: 1...256, "from how many angles it is descended")
     try keys.read("steps", &steps, in: 1...1000, "in how many steps")
@@ -220,10 +223,11 @@ public struct EnergyOptions: CanonicalizerOptions {
   {
     let images = try build.images(Self.kind)
     var random = build.random()
+    let own = PlanarAffine(sixEach: generators)
     return EnergyDescent(
-      AffineImageAction(Self.groups[group] ?? .all, border: images.border),
+      AffineImageAction(own ?? Self.groups[group] ?? .all, border: images.border),
       energy: Backbone.scorer(
         size: images.size, channels: images.channels, width: channels, features: 1, using: &random),
-      starts: EnergyDescent.turns(descents), steps: steps)
+      starts: own?.starts(descents) ?? EnergyDescent.turns(descents), steps: steps)
   }
 }

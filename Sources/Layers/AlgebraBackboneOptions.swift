@@ -25,13 +25,8 @@ public struct AlgebraCNNOptions: BackboneOptions {
   ]
 
   private var algebra: PlanarAffine {
-    guard generators.isEmpty else {
-      return PlanarAffine(
-        stride(from: 0, to: generators.count, by: 6).map {
-          .init(generators[$0..<$0 + 6].map { Double($0) })
-        })
-    }
-    return AlgebraCNNOptions.groups.first { $0.name == group }?.group ?? .linear
+    PlanarAffine(sixEach: generators)
+      ?? AlgebraCNNOptions.groups.first { $0.name == group }?.group ?? .linear
   }
 
   private var radii: [Double] {

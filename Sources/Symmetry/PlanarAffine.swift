@@ -26,6 +26,23 @@ public struct PlanarAffine: LieGroup {
       self.isPeriodic = isPeriodic
     }
 
+    /// A generator that was found or is one's own: it goes around where its matrix turns and hardly grows.
+    public static func found(_ tangent: [Double]) -> Generator {
+      Generator(tangent, isPeriodic: Generator(tangent).turn.map { $0.growth < 0.05 } ?? false)
+    }
+
+    /// How far along it is half around, and how much its matrix grows for each radian; `nil` where it does not turn.
+    var turn: (half: Double, growth: Double)? {
+      let (a, b, c, d) = (tangent[0], tangent[1], tangent[3], tangent[4])
+      let square = -((a - d) * (a - d) / 4 + b * c)
+      guard square > 0 else { return nil }
+      let speed = square.squareRoot()
+      return (.pi / speed, abs(a + d) / 2 / speed)
+    }
+
+    /// How far elements along it are looked for: half around, or 0.3 where it does not go around.
+    var radius: Double { isPeriodic ? turn?.half ?? .pi : 0.3 }
+
     /// Counterclockwise as an image is seen, in radians.
     public static let rotation = Generator([0, 1, 0, -1, 0, 0], isPeriodic: true)
     public static let horizontalShift = Generator([0, 0, 1, 0, 0, 0])
@@ -41,6 +58,26 @@ public struct PlanarAffine: LieGroup {
 
   /// - Precondition: The generators span a Lie algebra: with a shift and anything else, both shifts.
   public init(_ generators: [Generator]) { self.generators = generators }
+
+  /// The group of generators that are written one after the other, six numbers each; `nil` of none.
+  ///
+  /// - Precondition: Their number is a multiple of six, and none is 0.
+  public init?(sixEach numbers: [Float]) {
+    guard !numbers.isEmpty else { return nil }
+    self.init(
+      stride(from: 0, to: numbers.count, by: 6).map { start in
+        Generator.found(numbers[start..<start + 6].map { Double($0) })
+      })
+  }
+
+  /// Elements evenly along the first generator, from one end of the window to the other, the identity first.
+  public func starts(_ count: Int) -> [AffineMap] {
+    let radius = window.radii.first ?? 0
+    return (0..<count).map { k in
+      let place = count == 1 ? 0 : radius * (2 * Double(k) / Double(count - 1) - 1)
+      return exp(generators.indices.map { $0 == 0 ? place : 0 })
+    }.sorted { distance($0, identity) < distance($1, identity) }
+  }
 
   public static let translations = PlanarAffine([.horizontalShift, .verticalShift])
   public static let scalings = PlanarAffine([.scaling])
@@ -81,14 +118,14 @@ public struct PlanarAffine: LieGroup {
   public func sample(using random: inout RandomStream) -> AffineMap {
     exp(
       generators.map {
-        $0.isPeriodic ? .pi * (2 * random.uniformDouble() - 1) : 0.1 * random.normal()
+        $0.isPeriodic ? $0.radius * (2 * random.uniformDouble() - 1) : 0.1 * random.normal()
       })
   }
 
   public var dimension: Int { generators.count }
 
   /// Half around where a generator goes around, 0.3 elsewhere: shifts by 15 % of the side, scales from 0.74 to 1.35.
-  public var window: AlgebraWindow { AlgebraWindow(generators.map { $0.isPeriodic ? .pi : 0.3 }) }
+  public var window: AlgebraWindow { AlgebraWindow(generators.map(\.radius)) }
 
   /// The matrix exponential, by scaling and squaring of its series.
   public func exp(_ tangent: [Double]) -> AffineMap {

@@ -22,6 +22,7 @@ public struct Catalog: Sendable {
     IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
     RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self, SceneOptions.self,
     PolygonsOptions.self, MovedImagesOptions.self, SteppedDigitsOptions.self, DynamicsOptions.self,
+    PlumeOptions.self,
   ]
   public private(set) var canonicalizers: [any CanonicalizerOptions.Type] = [
     LearnedOptions.self, OrbitOptions.self, SteerableOptions.self, EnergyOptions.self,

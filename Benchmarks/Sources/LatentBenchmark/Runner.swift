@@ -76,17 +76,27 @@ final class Runner: Sendable {
     }
     try trainer.restoreBest()
     let seconds = Date().timeIntervalSince(began)
-    guard let model = trainer.model as? any MeasuredModel,
-      let test = try configuration.data.test(seed: UInt64(seed))
-    else { throw BenchmarkError(description: "nothing is measured of it") }
-    let figures =
-      try model.figures(on: try model.prepared(test))
-      + traced(model, configuration.data, seed: seed)
+    let (model, data) = (trainer.model, configuration.data)
+    guard let test = try data.test(seed: UInt64(seed)) else {
+      throw BenchmarkError(description: "its data have no test part")
+    }
+    let examples = try model.prepared(test)
+    var (figures, drawn): ([(name: String, value: Double)], [Curve]?) = ([], nil)
+    if let model = model as? any MeasuredModel {
+      figures = try model.figures(on: examples) + traced(model, data, seed: seed)
+      drawn = seed == 0 ? try curves(model, data, name: method.name) : nil
+    } else if let model = model as? any Predictor {
+      figures = try PredictorFigures(
+        model: model, data: data, examples: examples, wanted: task.figures
+      ).measured()
+    } else {
+      throw BenchmarkError(description: "nothing is measured of it")
+    }
     return Result(
       task: task.id, method: method.name, seed: seed, configuration: yaml,
       figures: Dictionary(figures.map { ($0.name, $0.value) }) { $1 }, trainSeconds: seconds,
       parameters: model.trainableCount(),
-      curves: seed == 0 ? try curves(model, configuration.data, name: method.name) : nil)
+      curves: drawn)
   }
 
   /// Keeps a result, on the disk too.

@@ -1,0 +1,72 @@
+import Foundation
+import Symmetry
+import TensorCore
+
+/// Generators of affine maps of the plane, as `canon discover` writes them and `--group` reads them.
+struct GeneratorFile: Codable {
+  struct Generator: Codable {
+    /// The rows of (A, t).
+    var tangent: [Double]
+    var pairs: Int
+    var explained, explainedByChance: Double
+    var nearest: String
+    var degreesToNearest: Double
+    var amounts: [Double]
+  }
+  var generators: [Generator]
+
+  init(_ found: [FoundGenerator]) {
+    generators = found.map {
+      let nearest = GeneratorFile.nearest($0.tangent)
+      return Generator(
+        tangent: $0.tangent, pairs: $0.pairs.count, explained: $0.explained,
+        explainedByChance: $0.null, nearest: nearest.name,
+        degreesToNearest: nearest.angle * 180 / .pi, amounts: $0.amounts)
+    }
+  }
+
+  /// The known direction that is nearest; of shifts the one of their own angle.
+  static func nearest(_ tangent: [Double]) -> (name: String, angle: Double) {
+    let shift = [0, 0, tangent[2], 0, 0, tangent[5]]
+    let known: [(String, [Double])] = [
+      ("rotation", PlanarAffine.Generator.rotation.tangent),
+      ("scaling", PlanarAffine.Generator.scaling.tangent),
+      ("stretch", PlanarAffine.Generator.stretch.tangent),
+      ("diagonal stretch", PlanarAffine.Generator.diagonalStretch.tangent),
+    ]
+    let all =
+      known + (shift.contains { $0 != 0 } ? [("shift", shift)] : [])
+    return all.map { ($0.0, FoundGenerator.angle(tangent, $0.1)) }.min { $0.1 < $1.1 }
+      ?? ("none", .pi / 2)
+  }
+}
+
+/// The group of a name, of inputs of a domain; or of a file of generators, of images.
+///
+/// - Throws: `CommandError` where a file is named that holds none.
+func groupFactor(_ name: String, of domain: any Domain) throws -> MotionGroup.Factor? {
+  guard name.hasSuffix(".json") else { return domain.group(named: name) }
+  guard let images = domain as? ImageDomain else {
+    throw CommandError("\(name): generators are of images, and inputs are \(domain.text).")
+  }
+  guard let data = FileManager.default.contents(atPath: name) else {
+    throw CommandError("\(name) cannot be read; check the path.")
+  }
+  guard let file = try? JSONDecoder().decode(GeneratorFile.self, from: data),
+    (1...6).contains(file.generators.count)
+  else {
+    throw CommandError("\(name) is no file of generators, as `canon discover --out` writes them.")
+  }
+  let tangents = file.generators.map(\.tangent)
+  guard
+    tangents.allSatisfy({ tangent in
+      tangent.count == 6 && tangent.allSatisfy { $0.isFinite && abs($0) <= 10 }
+        && tangent.contains { abs($0) > 1e-6 }
+    })
+  else {
+    throw CommandError(
+      "\(name): a generator has six finite numbers, up to 10, that are not all 0.")
+  }
+  return .init(
+    AffineImageAction(PlanarAffine(tangents.map { .found($0) }), border: images.border))
+}
