@@ -76,4 +76,79 @@ def transport(last):
     return step
 
 
-steps = {"class-pose": class_pose, "operators": operators, "transport": transport}
+def variational(last, sections=0, elements=10):
+    """A variational autoencoder of 10 numbers, 64 pictures of 64 x 64; with sections CFASL's codebook and all its terms."""
+    shape = torch.channels_last if last else torch.contiguous_format
+    widths, dimension = [1, 32, 32, 64, 64], 10
+    encoder, inputs = [], 1
+    for width in widths[1:]:
+        encoder += [nn.Conv2d(inputs, width, 4, 2, 1), nn.ReLU()]
+        inputs = width
+    encoder = nn.Sequential(*encoder, nn.Flatten(), nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 2 * dimension))
+    decoder = [nn.Linear(dimension, 128), nn.ReLU(), nn.Linear(128, 1024), nn.ReLU(), nn.Unflatten(1, (64, 4, 4))]
+    for a, b in zip(widths[:0:-1], widths[-2::-1]):
+        decoder += [nn.ConvTranspose2d(a, b, 4, 2, 1), nn.ReLU()]
+    decoder = nn.Sequential(*decoder[:-1])
+    encoder, decoder = encoder.to(memory_format=shape), decoder.to(memory_format=shape)
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    if sections:
+        codebook = nn.Parameter(0.1 * torch.randn(sections, elements, dimension, dimension))
+        attention = nn.Linear(4 * dimension, sections * (2 + elements))
+        parameters += [codebook, *attention.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3)
+    x = torch.rand(64, 1, 64, 64).contiguous(memory_format=shape)
+
+    def reconstruction(raw, target):
+        return functional.binary_cross_entropy_with_logits(raw, target, reduction="sum") / len(target)
+
+    def symmetry(mean, deviation, z):
+        one, two, z1, z2 = slice(0, 32), slice(32, 64), z[:32], z[32:]
+        seen = torch.cat([mean[one], deviation[one], mean[two], deviation[two]], 1)
+        output = attention(seen).view(32, sections, 2 + elements)
+        logits, weights = output[:, :, :2], output[:, :, 2:].softmax(2)
+        switches = functional.gumbel_softmax(logits, tau=0.5, hard=True)[:, :, 1]
+        algebra = torch.einsum("nse,seab,ns->nab", weights, codebook, switches)
+        forward = (z1[:, None] @ torch.matrix_exp(algebra))[:, 0]
+        back = (z2[:, None] @ torch.matrix_exp(-algebra))[:, 0]
+        loss = functional.mse_loss(forward, z2) + functional.mse_loss(back, z1)
+        changed = ((z1 - z2).abs() > 0.2).long()
+        loss = loss + functional.cross_entropy(logits.reshape(-1, 2), changed.reshape(-1), reduction="sum") / 32
+        exponentials = torch.matrix_exp(codebook.view(-1, dimension, dimension))
+        moved = z[:, None] - (z @ exponentials.permute(1, 0, 2).reshape(dimension, -1)).view(64, -1, dimension)
+        d = moved.view(64, sections, elements, dimension).permute(1, 2, 0, 3).reshape(sections, -1, dimension)
+        u = functional.normalize(d, dim=2)
+        some = u[:, torch.randint(0, u.shape[1], (64,))]
+        loss = loss - ((some @ u.transpose(1, 2)).square() + 1e-9).log().mean()
+        moments = u.transpose(1, 2) @ u / u.shape[1]
+        loss = loss + (moments.sum(0).square().sum() - moments.square().sum()) / (sections * (sections - 1))
+        squares = d.square()
+        loss = loss + (squares.sum(2) - squares.amax(2)).square().mean()
+        g = codebook.view(-1, dimension, dimension)
+        products = (g.reshape(-1, dimension) @ g.permute(1, 0, 2).reshape(dimension, -1)).view(len(g), dimension, len(g), dimension)
+        commutators = (products - products.permute(2, 1, 0, 3)).square().sum() / (len(g) * (len(g) - 1) * dimension**2)
+        return loss + commutators, torch.cat([back, forward])
+
+    def step():
+        optimizer.zero_grad()
+        mean, variance = encoder(x).chunk(2, 1)
+        deviation = (variance / 2).exp()
+        z = mean + deviation * torch.randn_like(mean)
+        loss = (mean.square() + variance.exp() - variance - 1).sum() / 128
+        if sections:
+            terms, codes = symmetry(mean, deviation, z)
+            drawn = decoder(torch.cat([z, codes]))
+            loss = loss + terms + 0.2 * reconstruction(drawn[64:], x) + reconstruction(drawn[:64], x)
+        else:
+            loss = loss + reconstruction(decoder(z), x)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def cfasl(last):
+    """The same with 10 sections of 10 elements."""
+    return variational(last, sections=10)
+
+
+steps = {"class-pose": class_pose, "operators": operators, "transport": transport, "variational": variational, "cfasl": cfasl}

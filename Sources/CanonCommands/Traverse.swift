@@ -14,14 +14,16 @@ struct Traverse: ParsableCommand {
       DATA is the word test, the test part of the model's data, or a .safetensors file with inputs, partner and \
       element. Of each pair three pictures stand above each other: the input, its partner, which is the true motion, and \
       what the latent space makes of it. An autoencoder draws that; of an encoder alone it is the picture whose code is nearest, \
-      among all partners. Its frame is green where it is the true one, to a third of how much the pictures vary, else orange.
+      among all partners. Its frame is green where it is the true one, to a third of how much the pictures vary, else orange. Of a \
+      variational autoencoder DATA needs inputs alone: each row is the first input as one number of its code goes from -2 to 2, for \
+      every number whose posterior means vary by more than 0.01 over DATA.
 
       EXAMPLES
         canon traverse runs/polygons test --out moved.png
         canon traverse runs/sprites test --out moved.png --pairs 20
       """)
 
-  @Argument(help: "A model of kind class-pose or operators.")
+  @Argument(help: "A model of kind class-pose, operators or variational.")
   var model: String
 
   @Argument(help: "The word test, or a .safetensors file of pairs.")
@@ -30,7 +32,7 @@ struct Traverse: ParsableCommand {
   @Option(help: "The picture to write, a PNG file.")
   var out: String
 
-  @Option(help: "How many pairs are shown.")
+  @Option(help: "How many pairs, or values of a number, are shown.")
   var pairs = 12
 
   @Option(help: "Side of a picture on the sheet, in pixels.")
@@ -49,9 +51,11 @@ struct Traverse: ParsableCommand {
   func run() throws {
     common.apply()
     let file = try ModelFile(path: model, catalog: Canon.catalog)
-    guard let made = try file.model() as? any TraversableModel else {
+    let loaded = try file.model()
+    if let made = loaded as? any CodeTraversableModel { return try traverse(made, file) }
+    guard let made = loaded as? any TraversableModel else {
       throw CommandError(
-        "\(model) is no model of kind class-pose or operators, whose codes are moved and drawn; `canon evaluate` measures others, and "
+        "\(model) is no model of kind class-pose, operators or variational, whose codes are moved and drawn; `canon evaluate` measures others, and "
           + "`canon inspect` shows canonical forms where they are inputs.")
     }
     let examples = try pairsOf(data, file, made)
@@ -81,6 +85,37 @@ struct Traverse: ParsableCommand {
     try sheet.image.write(to: out)
     try emit(
       "\(count) inputs, below them their partners, and in the third row what the latent space makes of them (\(close) close): \(out)"
+    )
+  }
+}
+
+extension Traverse {
+  /// Draws the first input as its active numbers go from −2 to 2, one row each.
+  private func traverse(_ made: any CodeTraversableModel, _ file: ModelFile) throws {
+    let examples = try pairsOf(data, file, made)
+    try refuse(out, overwriting: data, model)
+    try refuse(out, amongInputs: data)
+    let values = (0..<pairs).map { pairs == 1 ? 0 : 4 * Float($0) / Float(pairs - 1) - 2 }
+    let rows = try made.traversal(from: examples, values: values)
+    guard !rows.isEmpty else {
+      throw CommandError(
+        "No number of the codes of \(model) says anything of \(data): train it longer, or with a smaller 'beta'."
+      )
+    }
+    guard rows.allSatisfy({ $0.pictures.elements.allSatisfy(\.isFinite) }) else {
+      throw CommandError(
+        "What \(model) makes of \(data) is no number: its weights, or the data, are not usable.")
+    }
+    var sheet = ContactSheet(rows: rows.count, columns: pairs, cell: cell)
+    for (row, shown) in rows.enumerated() {
+      for column in 0..<pairs {
+        sheet.place(Image(shown.pictures[column]), row: row, column: column)
+      }
+    }
+    try prepareFolder(Files.parent(of: out))
+    try sheet.image.write(to: out)
+    try emit(
+      "the first input as numbers \(rows.map { String($0.number) }.joined(separator: ", ")) of its code go from −2 to 2, a row each: \(out)"
     )
   }
 }

@@ -94,21 +94,6 @@ struct Windows {
 }
 
 extension Variable {
-  /// The transposed map of the convolution with a kernel, `[height, width, outputs / groups, channels]`, channels last: that
-  /// convolution's input gradient.
-  func transposedConvolved(
-    with weight: Variable, _ geometry: ConvolutionGeometry, to shape: Shape
-  ) -> Variable {
-    let (x, w) = (value, weight.value)
-    let y = x.convolutionInputGradient(weight: w, inputShape: shape, geometry)
-    return Variable(y, inputs: [self, weight]) { dy in
-      [
-        dy.convolved(with: w, geometry),
-        x.convolutionWeightGradient(input: dy, weightShape: w.shape, geometry),
-      ]
-    }
-  }
-
   /// Its numbers, in row-major order, added up at some places of a list of zeros.
   func summed(at places: [Int], count: Int) -> Variable {
     Variable(

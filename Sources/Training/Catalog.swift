@@ -10,7 +10,7 @@ public import Settings
 public struct Catalog: Sendable {
   public private(set) var models: [any ModelOptions.Type] = [
     CanonicalizedOptions.self, AdaptiveOptions.self, ClassPoseOptions.self, OperatorOptions.self,
-    TransportOptions.self, RelaxedOptions.self,
+    TransportOptions.self, RelaxedOptions.self, VariationalOptions.self,
   ]
   public private(set) var tasks: [any Objective.Type] = [
     ClassificationTask.self, RestorationTask.self, SegmentationTask.self, KeypointTask.self,
@@ -22,7 +22,7 @@ public struct Catalog: Sendable {
     IDXOptions.self, TensorsOptions.self, DrawnOptions.self, MNISTPointsOptions.self,
     RotatedMNISTPointsOptions.self, BodiesOptions.self, ParticlesOptions.self, SceneOptions.self,
     PolygonsOptions.self, MovedImagesOptions.self, SteppedDigitsOptions.self, DynamicsOptions.self,
-    PlumeOptions.self,
+    PlumeOptions.self, DSpritesOptions.self,
   ]
   public private(set) var canonicalizers: [any CanonicalizerOptions.Type] = [
     LearnedOptions.self, OrbitOptions.self, SteerableOptions.self, EnergyOptions.self,

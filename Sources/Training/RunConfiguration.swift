@@ -71,6 +71,7 @@ public struct RunConfiguration: Sendable {
 
     section = try keys.open("training")
     try training.read(&section, for: data)
+    try model.check(training, section)
     for name in training.augment ? training.groups(for: data) : []
     where data.domain.group(named: name) == nil {
       throw section.failure("'augmentBy' has '\(name)', which is no group of \(data.domain.text)")

@@ -276,6 +276,9 @@ public protocol ModelOptions: Options {
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
   ) throws(SettingsError)
 
+  /// Refuses what the model cannot be trained with, when the section `training` has been read.
+  func check(_ training: TrainingOptions, _ keys: Keys) throws(SettingsError)
+
   /// Makes the model with random weights, which follow from the seed.
   func make(_ build: ModelBuild) throws(SettingsError) -> any TrainableModel
 
@@ -290,6 +293,7 @@ public protocol ModelOptions: Options {
 
 extension ModelOptions {
   public static var canAugment: Bool { false }
+  public func check(_ training: TrainingOptions, _ keys: Keys) throws(SettingsError) {}
   public func load(into model: any TrainableModel) throws(WeightsError) {}
   public var structure: [UInt8]? {
     get { nil }

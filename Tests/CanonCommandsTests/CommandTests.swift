@@ -285,7 +285,7 @@ func temporary(_ name: String, file: String = #fileID) -> String {
       all.status == 0 && all.out.contains("canonicalizer learned")
         && all.out.contains("task detect"))
     let json = try canon("components", "--json").out.split(separator: "\n")
-    #expect(json.count == 58)
+    #expect(json.count == 66)
     for line in json {
       struct Line: Decodable { var role, kind, summary: String }
       let one = try JSONDecoder().decode(Line.self, from: Data(line.utf8))

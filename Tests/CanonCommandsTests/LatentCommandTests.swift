@@ -44,6 +44,36 @@ import Training
     #expect(try canon("predict", path, folder, "--out", temporary("latent-out")).status == 1)
   }
 
+  @Test("A variational autoencoder is measured, and its active numbers are drawn a row each")
+  func variational() throws {
+    let text = """
+      data: {kind: dsprites, count: 64, size: 16}
+      model: {kind: variational, symmetry: codebook, dimension: 3, elements: 2, width: 4, hidden: 16}
+      """
+    // As if it were trained: an encoder that tells pictures apart.
+    let configuration = try RunConfiguration(text: text, source: "test")
+    let made = try configuration.makeModel(classNames: [])
+    for (name, parameter) in made.parameters where name == "backbone.encoder.head.weight" {
+      parameter.value = parameter.value * 300
+    }
+    let run = temporary("variational.safetensors")
+    try made.safetensors(configuration, classNames: []).write(to: run)
+    let figures = try canon("evaluate", run, "test")
+    #expect(figures.status == 0 && figures.out.contains("code moved to its partner, relative"))
+    #expect(try canon("verify", run, "test", "--interpolated-tolerance", "99").status == 0)
+    let sheet = temporary("variational.png")
+    let drawn = try canon("traverse", run, "test", "--out", sheet, "--pairs", "5")
+    #expect(drawn.status == 0 && drawn.out.contains("a row each"), "\(drawn.err)")
+    let picture = try Image(path: sheet)
+    #expect(picture.width == 5 * 68 + 4 && picture.height % 68 == 4 && picture.height > 68)
+    // Untrained, no number says anything; without a codebook nothing moves.
+    let plain = try model(
+      text.replacing("symmetry: codebook, dimension: 3, elements: 2", with: "dimension: 3"),
+      "variational-plain")
+    #expect(try canon("traverse", plain, "test", "--out", sheet).err.contains("train it longer"))
+    #expect(try canon("verify", plain, "test").err.contains("'symmetry: codebook'"))
+  }
+
   @Test("Whatever pairs a file holds, evaluate ends in a sentence") func foreignPairs() throws {
     let operators = try model(
       """

@@ -15,7 +15,7 @@ private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
 private let names: [String] =
   ((try? FileManager.default.contentsOfDirectory(atPath: root + "/configs")) ?? [])
   .filter { name in
-    name.hasSuffix(".yaml") && !name.hasPrefix("latent-")
+    name.hasSuffix(".yaml") && !name.hasPrefix("latent-") && !name.hasPrefix("dsprites-")
       && ![
         "upright-mnist-prior.yaml", "rotated-mnist-class-pose.yaml", "mnist-in-steps.yaml",
         "pages.yaml", "photos.yaml", "photos-second.yaml",
@@ -38,6 +38,7 @@ private func examples(_ model: any Predictor, _ count: Int) -> Examples {
   } else if let sets = model.domain as? SetDomain {
     others = ["displacements": some([sets.members, sets.dimension])]
   }
+  others["change"] = some(model.domain.shape)
   return Examples(inputs: inputs, labels: (0..<count).map { $0 % 2 }, others)
 }
 
@@ -89,6 +90,7 @@ private func examples(_ model: any Predictor, _ count: Int) -> Examples {
     "Every configuration of a latent space is built, trained for two steps, saved, loaded and measured",
     arguments: [
       "latent-sprites", "latent-glyphs", "latent-polygons", "latent-images", "mnist-in-steps",
+      "dsprites-vae", "dsprites-tcvae", "dsprites-cfasl",
     ])
   func latent(name: String) throws {
     var configuration = try RunConfiguration(

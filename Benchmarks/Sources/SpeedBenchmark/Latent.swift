@@ -25,9 +25,20 @@ func latentRows(runs: Int, peer: Peer?) throws -> [Row] {
     (
       "latent canonicalizer, 128 pairs of 28 × 28, 200 numbers", "transport", ""
     ),
+    (
+      "variational autoencoder, 64 pictures of 64 × 64, 10 numbers", "variational",
+      variational("")
+    ),
+    (
+      "the same with a codebook of 10 × 10 elements (CFASL)", "cfasl",
+      variational(", symmetry: codebook")
+    ),
   ]
   return try models.map { name, command, yaml in
-    var trainer = yaml.isEmpty ? try transportTrainer() : try trainer(yaml)
+    var trainer =
+      yaml.isEmpty
+      ? try transportTrainer()
+      : try trainer(yaml, kept: command == "variational" || command == "cfasl" ? 64 : 0)
     return try compare(
       "training step, \(name)", runs: 3 * runs, bar: 1.5, peer: peer,
       ["\(command) 0", "\(command) 1"]
@@ -35,9 +46,23 @@ func latentRows(runs: Int, peer: Peer?) throws -> [Row] {
   }
 }
 
-private func trainer(_ yaml: String) throws -> Trainer {
+private func variational(_ more: String) -> String {
+  """
+  data: {kind: dsprites, count: 64}
+  model: {kind: variational\(more)}
+  training: {epochs: 100000, batch: 64, optimizer: adam}
+  """
+}
+
+/// - Parameter kept: So many streamed examples are drawn once, so that no picture is in the time that is taken.
+private func trainer(_ yaml: String, kept: Int) throws -> Trainer {
   let settings = try RunConfiguration(text: yaml, source: "benchmark")
-  return try Trainer(settings, data: try settings.loadData())
+  let data = try settings.loadData()
+  guard kept > 0, let stream = data.stream else { return try Trainer(settings, data: data) }
+  return try Trainer(
+    settings,
+    data: Dataset(
+      train: stream(Array(0..<kept), epoch: 0), valid: data.valid, classNames: data.classNames))
 }
 
 /// A latent canonicalizer of random pictures that are kept, so that no digit is turned in the time that is taken.

@@ -57,12 +57,35 @@ public struct DSprites: Scene {
 
   public func draw(_ orbit: Int, _ pose: AmbientGroup.Element, size: Int) -> [Float] {
     guard let shape = Silhouette(rawValue: orbit) else { return [] }
+    var pixels = [Float](repeating: 0, count: size * size)
     let n = pose.numbers
     let (radius, c, s) = (0.27 * exp(n[0]), n[1], n[2])
-    return supersampled(size, channels: 1, grid: 3) { x, y in
-      let (dx, dy) = ((x - n[3]) / radius, (y - n[4]) / radius)
-      // Undo a turn that is counterclockwise as it is seen, *y* being down.
-      return Color(shape.contains(c * dx - s * dy, s * dx + c * dy) ? 1 : 0, 0, 0)
+    let (grid, scale) = (3, 2 / Double(size))
+    // Outside of this square there is nothing: no silhouette is farther than 1.1 radii from its middle.
+    func range(_ middle: Double) -> Range<Int> {
+      func pixel(_ place: Double) -> Int {
+        Int(min(Double(size), max(0, ((place + 1) / scale).rounded(.down))))
+      }
+      let first = pixel(middle - 1.1 * radius)
+      return first..<max(first, min(size, pixel(middle + 1.1 * radius) + 1))
     }
+    func place(_ pixel: Int, _ point: Int) -> Double {
+      (Double(pixel) + (Double(point) + 0.5) / Double(grid)) * scale - 1
+    }
+    for row in range(n[4]) {
+      for column in range(n[3]) {
+        var inside = 0
+        for i in 0..<grid {
+          let dy = (place(row, i) - n[4]) / radius
+          for j in 0..<grid {
+            let dx = (place(column, j) - n[3]) / radius
+            // Undo a turn that is counterclockwise as it is seen, *y* being down.
+            inside += shape.contains(c * dx - s * dy, s * dx + c * dy) ? 1 : 0
+          }
+        }
+        pixels[row * size + column] = Float(Double(inside) * (1 / Double(grid * grid)))
+      }
+    }
+    return pixels
   }
 }
