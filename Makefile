@@ -78,7 +78,7 @@ lint: needs-swift ## Format, strictly
 format: needs-swift
 	swift format --in-place --recursive $(SWIFT)
 
-MODULES = TensorCore Settings Charts Images Symmetry Autodiff Layers ONNX MessagePassing Optimizers Datasets Canonicalization Training \
+MODULES = TensorCore Settings Charts Disentanglement Images Symmetry Autodiff Layers ONNX MessagePassing Optimizers Datasets Canonicalization Training \
   Canon CanonCommands
 
 docs: needs-swift packages ## One documentation site of all modules, warnings as errors: docs/site

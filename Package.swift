@@ -64,6 +64,7 @@ let package = Package(
     library("TensorCore", ["CKernels", "COpenBLAS"], isAlwaysOptimized: true),
     library("Settings", ["Yams"]),
     library("Charts", []),
+    library("Disentanglement", ["TensorCore"], isAlwaysOptimized: true),
     library("Images", ["TensorCore", "CPNG", "CJPEG", "CTIFF", "CWebP", "CZlib"]),
     library("Symmetry", ["TensorCore"], isAlwaysOptimized: true),
     library("Autodiff", ["TensorCore"], isAlwaysOptimized: true),
@@ -91,20 +92,21 @@ let package = Package(
       "Training",
       [
         "TensorCore", "Images", "Symmetry", "Autodiff", "Layers", "ONNX", "Optimizers",
-        "Datasets", "Canonicalization", "Settings", "Charts", "MessagePassing",
+        "Datasets", "Canonicalization", "Settings", "Charts", "MessagePassing", "Disentanglement",
       ]),
     library(
       "Canon",
       [
         "TensorCore", "Settings", "Images", "Symmetry", "Autodiff", "Layers", "ONNX",
         "Optimizers", "Datasets", "Canonicalization", "Training", "MessagePassing",
+        "Disentanglement",
       ]),
     library(
       "CanonCommands",
       [
         "MessagePassing", "TensorCore", "Settings", "Images", "Symmetry", "Layers", "ONNX",
         "Datasets",
-        "Canonicalization", "Training", "Charts", argumentParser,
+        "Canonicalization", "Training", "Charts", "Disentanglement", argumentParser,
       ]),
     .executableTarget(
       name: "canon", dependencies: ["CanonCommands", argumentParser], swiftSettings: settings),
@@ -113,6 +115,7 @@ let package = Package(
       swiftSettings: optimized),
     tests("TensorCore", ["TensorCore"]),
     tests("Settings", ["Settings"]),
+    tests("Disentanglement", ["Disentanglement", "TensorCore"]),
     tests("Images", ["Images", "TensorCore"], fixtures: ["Fixtures"], settings: plain),
     tests("Symmetry", ["Symmetry", "TensorCore"]),
     tests("Autodiff", ["Autodiff", "TensorCore"], settings: optimized),

@@ -2,6 +2,7 @@
 @_exported public import Autodiff
 @_exported public import Canonicalization
 @_exported public import Datasets
+@_exported public import Disentanglement
 @_exported public import Images
 @_exported public import Layers
 @_exported public import MessagePassing

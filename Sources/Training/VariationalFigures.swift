@@ -91,6 +91,9 @@ extension VariationalModel: CodeTraversableModel {
       ("negative ELBO", (reconstruction + divergence) / count),
       ("active numbers", active(codes).map { Double($0.count) } ?? .nan),
     ]
+    if let factors = examples["factors"] {
+      figures += CodeMetrics(of: codes, factors).figures.map { ($0.name, $0.value) }
+    }
     guard codebook != nil else { return figures }
     let pairs = try moved(examples)
     for (name, places) in [
@@ -224,8 +227,16 @@ extension VariationalModel: CodeTraversableModel {
   }
 
   public func remarks(on examples: Examples) -> [String] {
-    guard codebook != nil, examples.count % 2 == 1 else { return [] }
-    return ["Pairs are the first half with the second: the last of \(examples.count) is in none."]
+    var remarks: [String] = []
+    // Only of few examples a metric cannot be told; of many they take seconds.
+    if let factors = examples["factors"], examples.count < 2048 {
+      remarks += CodeMetrics(of: codes(of: examples.inputs), factors).untold
+    }
+    if codebook != nil, examples.count % 2 == 1 {
+      remarks.append(
+        "Pairs are the first half with the second: the last of \(examples.count) is in none.")
+    }
+    return remarks
   }
 
   public var summary: [(name: String, value: String)] {

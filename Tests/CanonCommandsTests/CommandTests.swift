@@ -63,7 +63,7 @@ func temporary(_ name: String, file: String = #fileID) -> String {
     "Every command explains itself with examples",
     arguments: [
       "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses",
-      "info", "components", "init", "report", "calibrate", "traverse",
+      "info", "components", "init", "report", "calibrate", "traverse", "disentanglement",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")

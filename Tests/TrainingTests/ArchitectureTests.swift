@@ -9,7 +9,7 @@ private let sources =
   /// From the lowest module to the highest.
   private let order = [
     "CKernels", "COpenBLAS", "CZlib", "CPNG", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings",
-    "Charts", "Images", "Symmetry", "Autodiff", "Layers", "ONNXFormat", "ONNX",
+    "Charts", "Disentanglement", "Images", "Symmetry", "Autodiff", "Layers", "ONNXFormat", "ONNX",
     "MessagePassing", "Optimizers", "Datasets", "Canonicalization", "Training", "Canon",
     "CanonCommands", "canon",
   ]
