@@ -102,6 +102,34 @@ public struct Hues: ImageMotion {
   }
 }
 
+/// Moves along a generator of one's own, as one that was found in pairs: SO(2) where it goes around, else ℝ, amounts up to its window.
+public struct AlongGenerator: ImageMotion {
+  public let group: AmbientGroup
+  private let affine: PlanarAffine
+  private let isCircle: Bool
+
+  public init(_ generator: PlanarAffine.Generator) {
+    affine = PlanarAffine([generator])
+    isCircle = generator.isPeriodic
+    group = AmbientGroup([isCircle ? .circle : .line])
+  }
+
+  public func sample(using random: inout RandomStream) -> AmbientGroup.Element {
+    isCircle
+      ? group.sample(using: &random)
+      : .init([affine.window.radii[0] * (2 * random.uniformDouble() - 1)])
+  }
+
+  public func act(
+    _ elements: [AmbientGroup.Element], on batch: Tensor, border: BorderPolicy
+  ) -> Tensor {
+    // An angle of π is half around.
+    let scale = isCircle ? affine.window.radii[0] / .pi : 1
+    return AffineImageAction(affine, border: border).act(
+      elements.map { affine.exp([group.log($0)[0] * scale]) }, on: batch)
+  }
+}
+
 /// Images of any kind, in pairs that a motion makes of them when they are asked for.
 ///
 /// Each image is an orbit of its own: what is learned are relative poses alone, of no class. Both views of a pair are

@@ -13,19 +13,26 @@ public struct MovedImagesOptions: DatasetOptions {
   public enum Motion: String, Sendable, CaseIterable {
     case turns, shifts, hues
     case turnsAndScalings = "turns-and-scalings"
+    /// Along a generator of affine maps, as `canon discover` finds it.
+    case generator
+  }
 
-    public var motion: any ImageMotion {
-      switch self {
-      case .turns: Turns()
-      case .shifts: Shifts()
-      case .hues: Hues()
-      case .turnsAndScalings: TurnsAndScalings()
-      }
+  /// What moves images.
+  public var motion: any ImageMotion {
+    switch by {
+    case .turns: Turns()
+    case .shifts: Shifts()
+    case .hues: Hues()
+    case .turnsAndScalings: TurnsAndScalings()
+    case .generator:
+      AlongGenerator(PlanarAffine(sixEach: generators)?.generators.first ?? .rotation)
     }
   }
 
   public var path = ""
   public var by = Motion.turns
+  /// Six numbers, where it is along a generator.
+  public var generators: [Float] = []
   public var split = Split()
   public var views = 8
   public var images = ImageDomain()
@@ -38,6 +45,14 @@ public struct MovedImagesOptions: DatasetOptions {
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read("path", &path, "a folder of images, or an IDX file")
     try keys.read("by", &by, "what moves them")
+    if by == .generator || keys.lists {
+      try keys.readGenerators(&generators)
+      guard keys.lists || generators.count == 6 else {
+        throw keys.failure(
+          "'by' is 'generator', which needs the six numbers of one in 'generators', not \(generators.count)"
+        )
+      }
+    }
     try split.read(&keys)
     try keys.read("views", &views, in: 1...1000, "poses in which an image of the test part is seen")
     try input.read(&images)
@@ -50,7 +65,7 @@ public struct MovedImagesOptions: DatasetOptions {
   private func isUnmoved(_ image: Tensor) -> Bool {
     if image.isConstant { return true }
     guard by == .hues else { return false }
-    let motion = by.motion
+    let motion = motion
     let moved = motion.act([motion.group.exp([2])], on: image, border: images.border)
     return !(moved.largestDifference(from: image) > 1e-4)
   }
@@ -88,7 +103,7 @@ public struct MovedImagesOptions: DatasetOptions {
       ? (train: [0], valid: [0], test: Array(kept.indices))
       : split.places(kept.count, labels: [], seed: seed)
     func part(_ places: [Int]) -> MovedImages {
-      MovedImages(all.gathered(places.map { kept[$0] }), by: by.motion, border: images.border)
+      MovedImages(all.gathered(places.map { kept[$0] }), by: motion, border: images.border)
     }
     return (part(places.train), part(places.valid), part(places.test), errors)
   }

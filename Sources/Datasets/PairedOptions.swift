@@ -93,13 +93,13 @@ extension SceneOptions: PairedOptions {
 }
 
 extension MovedImagesOptions: PairedOptions {
-  public var group: AmbientGroup { by.motion.group }
+  public var group: AmbientGroup { motion.group }
 
   public func orbits(_ count: Int, steps: Int, seed: UInt64) throws -> [Tensor] {
     guard let around = around(steps) else { return [] }
     let part = try testImages(seed: seed)
     return (0..<min(count, part.count)).map { n in
-      by.motion.act(
+      motion.act(
         around, on: part.images.gathered([Int](repeating: n, count: steps)), border: images.border)
     }
   }

@@ -4,6 +4,7 @@ import Images
 import Settings
 import Symmetry
 import TensorCore
+import TestSupport
 import Testing
 import Training
 
@@ -187,5 +188,32 @@ private func options<Data>(_ text: String) throws -> Data {
     )
     #expect(zip(a, b).allSatisfy { abs($0) <= 1 && abs($1) <= 1 && $0 != $1 })
     #expect(Set(a).count == 3)
+  }
+}
+
+@Suite struct AlongGeneratorTests {
+  @Test("Images move along a generator as an action does, and one that turns goes around")
+  func action() throws {
+    var random = RandomStream(seed: 1, name: "images")
+    let x = Tensor.uniform([2, 12, 12, 1], from: 0, to: 1, using: &random)
+    // Length 1, as a generator that was found: half around is π √2.
+    let turn = AlongGenerator(.found([0, 0.5.squareRoot(), 0, -0.5.squareRoot(), 0, 0]))
+    #expect(turn.group.name == "SO2")
+    func along(_ angle: Double) -> Tensor {
+      turn.act([turn.group.exp([angle]), turn.group.exp([angle])], on: x, border: .zero)
+    }
+    let quarter = ImageAction(SO2()).act(
+      [PlanarIsometry(quarterTurns: 1), PlanarIsometry(quarterTurns: 1)], on: x)
+    #expect(largestDifference(along(.pi / 2), quarter) < 1e-4)
+    let shift = AlongGenerator(.found([0, 0, 0.6, 0, 0, 0.8]))
+    #expect(shift.group.name == "R1")
+    let drawn = (0..<100).map { _ in abs(shift.sample(using: &random).numbers[0]) }
+    #expect((drawn.max() ?? 1) <= 0.3 && (drawn.max() ?? 0) > 0.2)
+    #expect(throws: SettingsError.self) {
+      try RunConfiguration(
+        text:
+          "data: {kind: moved-images, by: generator, generators: [1, 2]}\nmodel: {kind: class-pose}",
+        source: "test")
+    }
   }
 }
