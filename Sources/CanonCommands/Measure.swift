@@ -161,7 +161,7 @@ struct Measure: ParsableCommand {
   private func measure(pairs path: String) throws {
     let file = try Safetensors(path: path)
     guard let inputs = file.tensors["inputs"], let partners = file.tensors["partner"],
-      let numbers = file.tensors["element"], inputs.shape == partners.shape, inputs.shape.rank >= 3
+      let numbers = file.tensors["element"], inputs.shape == partners.shape, (3...4).contains(inputs.shape.rank)
     else {
       throw CommandError(
         "\(path) needs `inputs` and `partner` of one shape, [count, height, width, channels] or [count, members, dimension], and `element`."

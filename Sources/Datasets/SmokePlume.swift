@@ -56,8 +56,9 @@ public struct SmokePlume: Sendable, Hashable {
     let (column, row) = (x.rounded(.down), y.rounded(.down))
     let (fx, fy) = (x - column, y - row)
     func at(_ r: Double, _ c: Double) -> Double {
-      r < 0 || c < 0 || r >= Double(size) || c >= Double(size)
-        ? 0 : field[Int(r) * size + Int(c)]
+      // A place that is no number lies beyond the walls too.
+      let isInside = r >= 0 && c >= 0 && r < Double(size) && c < Double(size)
+      return isInside ? field[Int(r) * size + Int(c)] : 0
     }
     return (1 - fy) * ((1 - fx) * at(row, column) + fx * at(row, column + 1))
       + fy * ((1 - fx) * at(row + 1, column) + fx * at(row + 1, column + 1))

@@ -110,22 +110,36 @@ public struct AlgebraConvolution: Layer {
 
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     let tangents = tangents(on: tape)
-    let (batch, count) = (input.shape[0], tangents.count)
-    guard batch > 0 else { return layer(input, on: tape) }
+    guard input.shape[0] > 0 else { return layer(input, on: tape) }
+    let results = layer(copies(of: input, tangents, on: tape), on: tape)
+    let (rest, count) = (Array(results.shape.extents.dropFirst()), tangents.count)
+    let weights = weights(of: tangents, on: tape).reshaped([1, count, 1])
+    return (results.reshaped([-1, count, rest.reduce(1, *)]) * weights).sum([1])
+      .reshaped([-1] + rest)
+  }
+
+  /// Every image under every map, an image's copies together.
+  private func copies(of input: Variable, _ tangents: [[Double]], on tape: Tape) -> Variable {
     let half = Float(min(input.shape[1], input.shape[2])) / 2
     let scale = Variable(Tensor([1, 1, 1, 1, half, half]))
-    let maps = (maps(of: tangents, on: tape) * scale).reshaped([1, count, 6])
-    // All samples of an image together.
-    let all = (maps + Variable(.zeros([batch, 1, 1]))).reshaped([batch * count, 6])
+    let maps = maps(of: tangents, on: tape) * scale
+    let (batch, count) = (input.shape[0], tangents.count)
+    guard maps.requiresGradient else {
+      let numbers = maps.value.elements.map { Double($0) }
+      return input.warped(
+        byEach: (0..<count).map {
+          SamplingMap(
+            matrix: Array(numbers[6 * $0..<6 * $0 + 4]),
+            offset: Array(numbers[6 * $0 + 4..<6 * $0 + 6]))
+        }, border: border)
+    }
     let shape = Array(input.shape.extents.dropFirst())
+    let all = (maps.reshaped([1, count, 6]) + Variable(.zeros([batch, 1, 1])))
+      .reshaped([batch * count, 6])
     let repeated =
       input.reshaped([batch, 1] + shape)
       + Variable(.zeros(Shape([1, count] + shape.map { _ in 1 })))
-    let copies = repeated.reshaped([batch * count] + shape).warped(by: all, border: border)
-    let results = layer(copies, on: tape)
-    let rest = Array(results.shape.extents.dropFirst())
-    let weights = weights(of: tangents, on: tape).reshaped([1, count, 1])
-    return (results.reshaped([batch, count, -1]) * weights).sum([1]).reshaped([batch] + rest)
+    return repeated.reshaped([batch * count] + shape).warped(by: all, border: border)
   }
 }
 

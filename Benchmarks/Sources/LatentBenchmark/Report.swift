@@ -39,15 +39,47 @@ struct Report {
     }
   }
 
-  private func chart(_ task: Task) -> Chart {
-    Chart(
-      id: task.id, title: "\(task.title): \(task.figures[0])", xLabel: task.figures[0], yLabel: "",
-      content: .bars(
-        task.methods.compactMap { method in
-          statistic(task, method, task.figures[0]).map {
-            Chart.Bar(name: method.name, color: method.isBaseline ? 0 : 4, value: $0)
-          }
-        }))
+  /// The first figure; of methods that are tried at several values of a setting as lines over these, and how far models are from
+  /// equivariance beside the data.
+  private func charts(_ task: Task) -> [Chart] {
+    guard let setting = task.methods.first?.setting?.name else {
+      return [
+        Chart(
+          id: task.id, title: "\(task.title): \(task.figures[0])", xLabel: task.figures[0],
+          yLabel: "",
+          content: .bars(
+            task.methods.compactMap { method in
+              statistic(task, method, task.figures[0]).map {
+                Chart.Bar(name: method.name, color: method.isBaseline ? 0 : 4, value: $0)
+              }
+            }))
+      ]
+    }
+    var names: [String] = []
+    for method in task.methods where !names.contains(method.family) { names.append(method.family) }
+    func lines(_ figure: String, _ more: [Chart.Series] = []) -> Chart {
+      let series = names.map { name in
+        Chart.Series(
+          name: name,
+          points: task.methods.filter { $0.family == name }.compactMap { method in
+            statistic(task, method, figure).flatMap { value in
+              method.setting.map { (x: $0.value, mean: value.mean, deviation: value.deviation) }
+            }
+          })
+      }
+      return Chart(
+        id: "\(task.id)-\(figure.prefix(1))", title: "\(task.title): \(figure)", xLabel: setting,
+        yLabel: figure, content: .lines(series + more, isLogarithmic: false))
+    }
+    let data = Chart.Series(
+      name: "data",
+      points: task.methods.filter { $0.family == names[0] }.compactMap { method in
+        statistic(task, method, "ε of the data").flatMap { value in
+          method.setting.map { (x: $0.value, mean: value.mean, deviation: 0) }
+        }
+      })
+    return [lines(task.figures[0])]
+      + (task.figures.contains("ε of the model") ? [lines("ε of the model", [data])] : [])
   }
 
   /// The curves of a task's models, a chart a figure.
@@ -68,27 +100,36 @@ struct Report {
     }
   }
 
-  /// How far the first figure of the best method is from the best baseline's, in words.
+  /// How far the first figure of the best method is from the best baseline's, in words: for each value of a setting.
   private func verdict(_ task: Task) -> String? {
-    let figure = task.figures[0]
+    var settings: [Double?] = []
+    for method in task.methods where !settings.contains(method.setting?.value) {
+      settings.append(method.setting?.value)
+    }
+    let all = settings.compactMap { value in
+      verdict(task, task.methods.filter { $0.setting?.value == value })
+    }
+    return all.isEmpty ? nil : "\(task.figures[0]): " + all.joined(separator: " ")
+  }
+
+  private func verdict(_ task: Task, _ methods: [Method]) -> String? {
     func best(_ isBaseline: Bool) -> (name: String, value: Statistic)? {
-      task.methods.filter { $0.isBaseline == isBaseline }
-        .compactMap { method in statistic(task, method, figure).map { (method.name, $0) } }
+      methods.filter { $0.isBaseline == isBaseline }
+        .compactMap { method in statistic(task, method, task.figures[0]).map { (method.name, $0) } }
         .min {
           task.isError ? $0.1.mean < $1.1.mean : $0.1.mean > $1.1.mean
         }
     }
     guard let ours = best(false), let other = best(true) else { return nil }
-    if task.isError {
-      let ratio = other.value.mean / ours.value.mean
-      return
-        "\(figure): \(ours.name) has \(text(ours.value)), \(other.name) \(String(format: "%.1f", ratio)) times as much."
-    }
     let gap = ours.value.mean - other.value.mean
     let isWithin = abs(gap) <= max(ours.value.deviation, other.value.deviation)
-    return "\(figure): \(ours.name) has \(text(ours.value)), \(String(format: "%.2f", abs(gap))) "
-      + (gap >= 0 ? "more" : "less") + " than \(other.name)"
-      + (isWithin ? ", within the spread." : ".")
+    let spread = isWithin ? ", within the spread." : "."
+    if task.isError {
+      return
+        "\(ours.name) has \(text(ours.value)), \(other.name) \(String(format: "%.1f", other.value.mean / ours.value.mean)) times as much\(spread)"
+    }
+    return "\(ours.name) has \(text(ours.value)), \(String(format: "%.2f", abs(gap))) "
+      + (gap >= 0 ? "more" : "less") + " than \(other.name)\(spread)"
   }
 
   var markdown: String {
@@ -112,7 +153,7 @@ struct Report {
         <section><h2>\(escaped(task.title))</h2>
         <p>\(escaped(task.text))</p>
         \(verdict(task).map { "<p><strong>Outcome:</strong> \(escaped($0))</p>" } ?? "")
-        \(([chart(task)] + looks(task)).map { "<figure>\($0.svg(.page))</figure>" }.joined(separator: "\n"))
+        \((charts(task) + looks(task)).map { "<figure>\($0.svg(.page))</figure>" }.joined(separator: "\n"))
         <div class="wide"><table><thead><tr>\(header)</tr></thead><tbody>\(body)</tbody></table></div>
         </section>
         """

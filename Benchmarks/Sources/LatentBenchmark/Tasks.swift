@@ -12,6 +12,18 @@ struct Method: Sendable {
   /// As it is printed in the paper, by the figure.
   let published: [String: String]
   let configuration: SettingsValue
+
+  /// The value of what is varied, of a method called like "relaxed, breaking 0.1".
+  var setting: (name: String, value: Double)? {
+    let parts = name.split(separator: ",")
+    guard parts.count == 2 else { return nil }
+    let words = parts[1].split(separator: " ")
+    guard words.count == 2, let value = Double(words[1]) else { return nil }
+    return (String(words[0]), value)
+  }
+
+  /// Its name without that.
+  var family: String { setting == nil ? name : String(name.prefix { $0 != "," }) }
 }
 
 /// Data, and the methods that are compared on them: a file of `configs/bench-latent`.
