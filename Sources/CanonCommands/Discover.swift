@@ -97,18 +97,25 @@ struct Discover: ParsableCommand {
     }
     if let plot { try orbits(inputs, found).write(to: plot) }
     if !common.quiet && !json {
-      for (n, generator) in found.enumerated() where generator.explained < 0.5 {
+      for (n, generator) in found.enumerated() where generator.explained < 0.8 {
         note(
-          "Generator \(n + 1) explains less than half of its pairs' differences: there is more to them than one direction."
+          "Generator \(n + 1) leaves \((100 * (1 - generator.explained)).formatted(0)) % of its pairs' differences: there may be more than one direction (--generators \(generators + 1)), or more than affine maps."
         )
       }
+      if found.count < generators {
+        note(
+          "Only \(found.count) of \(generators) \(found.count == 1 ? "explains" : "explain") more of some pairs than chance does."
+        )
+      }
+      let numbers = found.flatMap(\.tangent).map { $0.formatted(5) }.joined(separator: ", ")
+      note("In a configuration: generators: [\(numbers)]")
     }
     try failures.finish()
   }
 
   private func table(_ found: [FoundGenerator]) -> String {
     CanonCommands.table(
-      ["generator", "pairs", "explained", "by chance", "nearest known", "angle to it", "amounts"],
+      ["generator", "pairs", "explained", "by chance", "nearest known", "angle to it", "that is"],
       found.map { generator in
         let nearest = GeneratorFile.nearest(generator.tangent)
         let sorted = generator.amounts.sorted()
@@ -117,7 +124,7 @@ struct Discover: ParsableCommand {
           "\(generator.pairs.count)", (100 * generator.explained).formatted(1) + " %",
           (100 * generator.null).formatted(1) + " %", nearest.name,
           (nearest.angle * 180 / .pi).formatted(2) + "°",
-          "\(sorted[0].formatted(2)) … \(sorted[sorted.count - 1].formatted(2))",
+          GeneratorFile.words(generator.tangent, sorted[0], sorted[sorted.count - 1]),
         ]
       })
   }

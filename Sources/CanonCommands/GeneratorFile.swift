@@ -41,6 +41,30 @@ struct GeneratorFile: Codable {
   }
 }
 
+extension GeneratorFile {
+  /// From which amount to which pairs go, in the unit of the nearest known direction; in multiples of the generator where none is near.
+  static func words(_ tangent: [Double], _ from: Double, _ to: Double) -> String {
+    let nearest = nearest(tangent)
+    func range(
+      _ factor: Double, _ decimals: Int, _ unit: String, _ map: (Double) -> Double = { $0 }
+    )
+      -> String
+    {
+      let ends = [map(from * factor), map(to * factor)].sorted()
+      return "\(ends[0].formatted(decimals))\(unit) … \(ends[1].formatted(decimals))\(unit)"
+    }
+    guard nearest.angle < 0.1 else { return range(1, 2, " ×") }
+    switch nearest.name {
+    case "rotation": return range((tangent[1] - tangent[3]) / 2 * 180 / .pi, 1, "°")
+    case "scaling": return range((tangent[0] + tangent[4]) / 2, 2, " ×", exp)
+    case "shift":
+      return range(
+        (tangent[2] * tangent[2] + tangent[5] * tangent[5]).squareRoot() / 2, 3, " sides")
+    default: return range(1, 2, " ×")
+    }
+  }
+}
+
 /// The group of a name, of inputs of a domain; or of a file of generators, of images.
 ///
 /// - Throws: `CommandError` where a file is named that holds none.

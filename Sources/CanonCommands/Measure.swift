@@ -1,4 +1,5 @@
 import ArgumentParser
+import Autodiff
 import Charts
 import Datasets
 import Settings
@@ -14,11 +15,16 @@ struct Measure: ParsableCommand {
       For elements g of a group and inputs x, the distance of f(g·x) from g·f(x), Euclidean, of all numbers of an output: its \
       mean, the 95 % quantile, the largest of the sample (a lower bound of ε), and the mean relative to the mean length of \
       f(x). f is a model, its backbone without canonicalizer (--of backbone), or what brings it to canonical form (--of form, \
-      which elements are to leave as it is). With --data f is the rule that data follow, and no model is needed.
+      which elements are to leave as it is), or a relaxed model's residual (--of residual). Outputs are what `canon predict` gives: \
+      probabilities of classes, pixels, places. With --data f is the rule that data follow, and no model is needed.
 
       Elements of a finite group are all taken. Those of a Lie group are drawn from a window of its algebra, |aᵢ| ≤ rᵢ: angles \
       in radians; of images, shifts in halves of the side and logarithms of scales. --window names rᵢ, one for each generator; \
-      without it π where a generator goes around, and 0.3 (images) or 1. The curves are along one generator each.
+      without it π where a generator goes around, and 0.3 (images) or 1. Of a generator that `canon discover` found the numbers are \
+      multiples of its six. The curves are along one generator each; what is drawn is always the same.
+
+      Groups: C8, D4, SO2, O2, T2 (shifts), scalings, SE2, similarity, SL2, GL2 and affine of images; SO3, O3, SE3, E3 (or with 2) and S of \
+      sets; a file of `canon discover`.
 
       --data takes a configuration whose data follow a rule (dynamics, plume), measured on its test part; or a .safetensors file \
       of pairs, `inputs`, `partner` and `element` (numbers of the algebra of --group): how far a partner is from the moved input.
@@ -32,7 +38,7 @@ struct Measure: ParsableCommand {
       """)
 
   enum Part: String, CaseIterable, ExpressibleByArgument {
-    case output, backbone, form
+    case output, backbone, form, residual
   }
 
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
@@ -59,7 +65,7 @@ struct Measure: ParsableCommand {
   @Option(help: "How many elements along each generator a curve has.")
   var points = 13
 
-  @Option(help: "What is measured of a model: output, backbone or form.")
+  @Option(help: "What is measured of a model: output, backbone, form or residual.")
   var of: Part = .output
 
   @Option(help: "Use the first so many inputs only.")
@@ -77,6 +83,13 @@ struct Measure: ParsableCommand {
     try requireFlag("--limit", limit, atLeast: 1)
     try requireFlag("--samples", samples, atLeast: 1)
     try requireFlag("--points", points, atLeast: 2)
+    guard samples <= 100_000, points <= 10_000 else {
+      throw ValidationError("--samples go up to 100000, and --points to 10000.")
+    }
+    if data?.hasSuffix(".safetensors") == true && (window != nil || plot != nil) {
+      throw ValidationError(
+        "Pairs have one element each: there is no --window to draw from, and no curve to --plot.")
+    }
     if data == nil && (model == nil || inputs == nil) {
       throw ValidationError("Name a model and inputs (a path, or test), or data with --data.")
     }
@@ -96,6 +109,7 @@ struct Measure: ParsableCommand {
     if let plot {
       for input in [model, inputs, data].compactMap({ $0 }) where input != "test" {
         try refuse(plot, overwriting: input)
+        try refuse(plot, amongInputs: input)
       }
       try prepareFolder(Files.parent(of: plot))
     }
@@ -109,15 +123,23 @@ struct Measure: ParsableCommand {
     let model = loaded.model
     if of == .output { try loaded.requireOutputs() }
     let (examples, names, failures) = try loaded.examples(inputs, limit: limit)
-    let usual =
-      model.claims.factors.isEmpty ? loaded.file.configuration.data.symmetries : []
+    // The identity alone is no claim.
+    let claims = model.claims.elements?.count == 1 ? MotionGroup([]) : model.claims
     let group = try elements(
-      of: model.domain, claimed: model.claims, names: usual, whose: path)
+      of: model.domain, claimed: claims, names: loaded.file.configuration.data.symmetries,
+      whose: path)
     let function: (Tensor) -> Tensor
     let outputs: any Quantity
     switch of {
     case .output: (function, outputs) = ({ model.predict($0).output }, model.outputs)
     case .form: (function, outputs) = ({ model.predict($0).forms }, Scores())
+    case .residual:
+      guard let relaxed = model as? RelaxedModel else {
+        throw CommandError("\(path) has no residual: that is a part of models of kind 'relaxed'.")
+      }
+      (function, outputs) = (
+        { relaxed.correction(Variable($0), on: .inference()).value }, model.outputs
+      )
     case .backbone:
       guard
         let canonicalized = model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base
@@ -161,7 +183,8 @@ struct Measure: ParsableCommand {
   private func measure(pairs path: String) throws {
     let file = try Safetensors(path: path)
     guard let inputs = file.tensors["inputs"], let partners = file.tensors["partner"],
-      let numbers = file.tensors["element"], inputs.shape == partners.shape, (3...4).contains(inputs.shape.rank)
+      let numbers = file.tensors["element"], inputs.shape == partners.shape,
+      (3...4).contains(inputs.shape.rank)
     else {
       throw CommandError(
         "\(path) needs `inputs` and `partner` of one shape, [count, height, width, channels] or [count, members, dimension], and `element`."
@@ -190,6 +213,13 @@ struct Measure: ParsableCommand {
     }
     let all = (0..<count).map {
       algebra.exponential(Array(values[$0 * dimension..<($0 + 1) * dimension]))
+    }
+    let size = { (motion: Motion) in
+      (motion.map.map { $0.matrix + $0.translation } ?? []).map(abs).max() ?? 0
+    }
+    guard all.allSatisfy({ size($0) < 1e6 }) else {
+      throw CommandError(
+        "\(path): an element of `element` moves places by more than can be computed with.")
     }
     let error = EquivarianceError(
       ofPairs: inputs, partners, apart: all, moving: domain.inputs)
@@ -222,7 +252,8 @@ struct Measure: ParsableCommand {
     var (measured, name) = (claimed, group ?? "the claimed group")
     if let group {
       guard let factor = try groupFactor(group, of: domain) else {
-        throw ValidationError("There is no group '\(group)' of \(domain.text).")
+        throw ValidationError(
+          "There is no group '\(group)' of \(domain.text); `canon measure --help` lists them.")
       }
       measured = MotionGroup([factor])
     } else if claimed.factors.isEmpty {
@@ -240,7 +271,9 @@ struct Measure: ParsableCommand {
     }
     guard let algebra = measured.algebra else {
       guard window == nil else {
-        throw ValidationError("--window is for Lie groups, and \(name) is none.")
+        throw ValidationError(
+          "--window is for groups that an algebra reaches all of, and \(name) is none: its elements are drawn."
+        )
       }
       return MeasureReport.Elements(
         sampled: measured.elements(orSampled: samples), name: name)

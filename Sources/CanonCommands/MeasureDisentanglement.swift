@@ -86,17 +86,30 @@ struct MeasureDisentanglement: ParsableCommand {
 
   func validate() throws {
     try requireFlag("--bins", bins, atLeast: 2)
-    _ = try chosen()
-    _ = try counts()
+    for (flag, words) in [
+      ("--metrics", try metrics.map { _ in try chosen().map(\.rawValue) }),
+      ("--fixed", try counts().map { $0.map(String.init) }),
+    ] {
+      if let words, words.isEmpty || Set(words).count < words.count {
+        throw ValidationError("\(flag) takes one or more, different ones, with commas between.")
+      }
+    }
     for (flag, text) in [("--factors", factors), ("--dimensions", dimensions)] {
       if let names = text.map(list), names.isEmpty || Set(names).count < names.count {
         throw ValidationError("\(flag) takes different names with commas between, as in a,b.")
       }
     }
+    if let factors, let dimensions,
+      let both = list(factors).first(where: list(dimensions).contains)
+    {
+      throw ValidationError("'\(both)' is a factor, and cannot be a dimension of the codes too.")
+    }
   }
 
   private func list(_ text: String) -> [String] {
-    text.split(separator: ",").map { String($0.drop { $0 == " " }) }
+    text.split(separator: ",").map { word in
+      String(word.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+    }.filter { !$0.isEmpty }
   }
 
   private func chosen() throws -> [Metric] {

@@ -1,5 +1,6 @@
 import Charts
 import Datasets
+import Foundation
 import Symmetry
 import TensorCore
 import Training
@@ -17,6 +18,7 @@ struct MeasureReport {
     /// All elements of a finite group.
     init(finite elements: [Motion], name: String) {
       (self.name, window, sample) = (name, nil, elements)
+      let elements = elements.sorted { $0.planarIsometry.angle < $1.planarIsometry.angle }
       let angles = elements.map { $0.planarIsometry.angle * 180 / .pi }
       let isOfTurns = elements.allSatisfy {
         $0.isometry != nil && $0.isometry?.isReflected == false
@@ -43,7 +45,7 @@ struct MeasureReport {
       sample = window.samples(samples, using: &random).map(algebra.exponential)
       curves = window.radii.indices.filter { window.radii[$0] > 0 }.map { axis in
         let line = window.line(along: axis, points)
-        return ("generator \(axis + 1)", line.map { $0[axis] }, line.map(algebra.exponential))
+        return (algebra.names[axis], line.map { $0[axis] }, line.map(algebra.exponential))
       }
     }
   }
@@ -61,6 +63,8 @@ struct MeasureReport {
   let curves: [Curve]
   let names: [String]
   let worstElement: String?
+  /// Under how many of the sampled elements nothing is left of the first inputs.
+  private let emptied, sampled: Int
 
   /// Measures a function.
   init(
@@ -74,6 +78,12 @@ struct MeasureReport {
         of: function, on: inputs, under: some, moving: moving, outputs: outputs)
     }
     let error = measured(elements.sample)
+    emptied = elements.sample.count { element in
+      let some = inputs.sliced(0..<min(8, inputs.shape[0]))
+      return !some.isConstant
+        && moving.act([Motion](repeating: element, count: some.shape[0]), on: some).isConstant
+    }
+    sampled = elements.sample.count
     progress.update(1)
     self.error = error
     worstElement = error.worst.map { elements.sample[$0.element].text }
@@ -91,13 +101,18 @@ struct MeasureReport {
   /// What was measured already.
   init(of: String, group: String, error: EquivarianceError, names: [String]) {
     (self.of, self.group, self.error, self.names) = (of, group, error, names)
-    (window, curves, worstElement) = (nil, [], nil)
+    (window, curves, worstElement, emptied, sampled) = (nil, [], nil, 0, 1)
   }
 
   /// - Throws: `CommandError` where a distance is not a number, or there is none.
   func requireNumbers() throws {
     guard !error.distances.joined().isEmpty else {
       throw CommandError("There is nothing to measure: no input could be used.")
+    }
+    guard emptied * 10 < sampled else {
+      throw CommandError(
+        "Under \(emptied) of \(sampled) elements nothing is left of the inputs, so that ε would mean nothing: take a smaller --window."
+      )
     }
     for measured in [error] + curves.flatMap(\.errors)
     where measured.distances.joined().contains(where: { !$0.isFinite }) {
@@ -109,14 +124,14 @@ struct MeasureReport {
   }
 
   private static func columns(_ error: EquivarianceError) -> [String] {
-    [error.mean, error.quantile(0.95), error.largest].map { $0.formatted(5) } + [
-      error.relative.isFinite ? error.relative.formatted(4) : "–"
+    [error.mean, error.quantile(0.95), error.largest].map(\.significant) + [
+      error.relative.isFinite ? error.relative.significant : "–"
     ]
   }
 
   var table: String {
     let head = [
-      [of, group, "\(error.distances.count) × \(error.lengths.count)"]
+      [of, group, "\(error.distances.count) elements × \(error.lengths.count)"]
         + MeasureReport.columns(error)
     ]
     let rows = curves.flatMap { curve in
@@ -153,7 +168,7 @@ struct MeasureReport {
       " at \(names[$0.input])" + (worstElement.map { ", \($0)" } ?? "")
     }
     return
-      "The largest is \(error.largest.formatted(5))\(place ?? ""): over this sample, a lower bound of ε."
+      "The largest is \(error.largest.significant)\(place ?? ""): over this sample, a lower bound of ε."
       + (window.map { " Window: |aᵢ| ≤ \($0.map { $0.formatted(3) }.joined(separator: ", "))." }
         ?? "")
   }
@@ -190,4 +205,9 @@ struct MeasureReport {
         }
       })
   }
+}
+
+extension Double {
+  /// With four digits that count, whatever its size.
+  fileprivate var significant: String { String(format: "%.4g", self) }
 }

@@ -197,7 +197,11 @@ struct Report: ParsableCommand {
 
   /// The turns, and the elements of the claimed group, evenly from all of it, by which inputs are moved.
   private func moved(_ loaded: LoadedModel) -> (steps: [Motion], elements: [Motion]) {
-    let claimed = loaded.model.claims.elements(orSampled: 12)
+    let own = loaded.model.claims
+    let usual = loaded.file.configuration.data.symmetries.compactMap {
+      loaded.model.domain.group(named: $0)
+    }
+    let claimed = (own.elements?.count == 1 ? MotionGroup(usual) : own).elements(orSampled: 12)
     let count = min(12, claimed.count)
     return (
       (0..<(loaded.domain is ImageDomain ? angles : 0)).map {

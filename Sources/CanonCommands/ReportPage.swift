@@ -244,7 +244,7 @@ struct ReportPage {
     }.joined()
     return """
       <h2>How far from equivariance</h2>
-      <p class="note">Of \(figures.movedCount) examples, moved by elements of the group that the model claims: poses against moved poses (in the group's metric, radians for turns), \(figures.isOfPoses ? "forms" : "forms and outputs") against those of the example. 0 is exact.</p>
+      <p class="note">Of \(figures.movedCount) examples, moved by elements of the group that the model claims, or, where it claims none, of the one that its data are drawn in all poses of: poses against moved poses (in the group's metric, radians for turns), \(figures.isOfPoses ? "forms" : "forms and outputs") against those of the example. 0 is exact.</p>
       <div class="wide"><table><thead><tr><th>element</th>\(head)</tr></thead><tbody>\(rows)</tbody></table></div>
       """
   }

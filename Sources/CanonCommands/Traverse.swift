@@ -128,6 +128,11 @@ func pairsOf(
   let found: Examples?
   if path != "test", !path.hasSuffix(".safetensors"), let other = data.located(at: path) {
     found = try other.test(seed: UInt64(file.configuration.seed))
+  } else if path != "test", model is any CodeTraversableModel, !path.hasSuffix(".safetensors") {
+    // Inputs alone are asked for.
+    let (examples, _, errors) = try readable(data.domain).examples(at: path, classNames: [])
+    for error in errors { note("Error: \("\(error)".visible)") }
+    found = examples
   } else if path != "test" {
     guard path.hasSuffix(".safetensors") else {
       throw CommandError(

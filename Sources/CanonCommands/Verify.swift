@@ -87,7 +87,8 @@ struct Verify: ParsableCommand {
     } else {
       guard !model.claims.factors.isEmpty, model.claims.elements?.count != 1 else {
         throw CommandError(
-          "\(self.model) claims no symmetry; name a group with --group to measure it.")
+          "\(self.model) claims no symmetry; name a group with --group, or measure how far from one it is with `canon measure`."
+        )
       }
       elements = model.claims.elements(orSampled: 16)
     }

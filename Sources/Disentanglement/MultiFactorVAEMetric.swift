@@ -44,10 +44,9 @@ public struct MultiFactorVAEMetric: DisentanglementMetric {
 
     public var figures: [(name: String, value: Double)] {
       let name = "m-FVM\(settings.fixed)"
-      return [
-        (name, score), ("\(name), null", null), ("\(name), adjusted", adjusted ?? .nan),
-        ("\(name), active dimensions", Double(active.count)),
-      ]
+      return [(name, score), ("\(name), null", null)]
+        + (adjusted.map { [("\(name), above the null", $0)] } ?? [])
+        + [("\(name), active dimensions", Double(active.count))]
     }
     public var notes: [String] {
       let name = "m-FVM\(settings.fixed)"

@@ -96,7 +96,12 @@ public struct EquivarianceError: Sendable {
 extension Tensor {
   /// The Euclidean length of each member, `[batch, …]`.
   var rowLengths: [Double] {
-    guard shape[0] > 0 else { return [] }
-    return reshaped([shape[0], -1]).squared().sum([1]).elements.map { Double($0).squareRoot() }
+    let width = shape[0] > 0 ? shape.count / shape[0] : 0
+    guard width > 0 else { return [] }
+    // In `Double`: squares of large numbers are beyond a `Float`.
+    let numbers = elements
+    return (0..<shape[0]).map { n in
+      numbers[n * width..<(n + 1) * width].reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+    }
   }
 }

@@ -10,6 +10,14 @@ extension Euclidean {
   /// *d* (*d* − 1)/2, and *d* more with translations.
   public var dimension: Int { planes.count + (hasTranslations ? spaceDimension : 0) }
 
+  /// What each axis is.
+  var axisNames: [String] {
+    planes.map {
+      spaceDimension == 2 ? "turn, radians" : "turn from axis \($0.0) to \($0.1), radians"
+    }
+      + (hasTranslations ? (0..<spaceDimension).map { "shift along axis \($0)" } : [])
+  }
+
   /// Half around in every plane, and shifts by 1.
   public var window: AlgebraWindow {
     AlgebraWindow(

@@ -128,7 +128,7 @@ public struct GeneratorDiscovery: Sendable {
           "no generator of affine maps explains the pairs: the best explains \(Int(100 * max(0, part))) % of their differences, and \(Int(100 * max(0, null))) % of pairs that do not belong together"
       )
     }
-    return all.sorted { $0.pairs.count > $1.pairs.count }
+    return all.filter { $0.explained >= $0.null + 0.2 }.sorted { $0.pairs.count > $1.pairs.count }
   }
 
   /// Those of the known directions that explain pairs best together, taken one after the other.

@@ -4,13 +4,17 @@ public import TensorCore
 public struct Algebra: Sendable {
   /// The part that stands for the group where none is named.
   public let window: AlgebraWindow
+  /// What each axis is, with its unit.
+  public let names: [String]
   /// Follows a tangent vector for unit time.
   public let exponential: @Sendable ([Double]) -> Motion
 
   public init(
-    window: AlgebraWindow, exponential: @escaping @Sendable ([Double]) -> Motion
+    window: AlgebraWindow, names: [String]? = nil,
+    exponential: @escaping @Sendable ([Double]) -> Motion
   ) {
     (self.window, self.exponential) = (window, exponential)
+    self.names = names ?? window.radii.indices.map { "generator \($0 + 1)" }
   }
 }
 
@@ -22,7 +26,7 @@ public struct MotionGroup: Group {
     public let elements: [Motion]?
     /// Draws an element.
     public let sample: @Sendable (inout RandomStream) -> Motion
-    /// Of a Lie group how tangent vectors lead to elements; `nil` of others.
+    /// Of a Lie group how tangent vectors lead to elements; `nil` of others, and of one with reflections, to which none leads.
     public let algebra: Algebra?
 
     /// The group of an action.
@@ -35,13 +39,20 @@ public struct MotionGroup: Group {
         ?? (action.group as? any FiniteGroup).flatMap { $0.order <= 4096 ? listed($0) : nil }
       sample = { action.anyMotion(of: action.group.sample(using: &$0)) }
       func opened<G: LieGroup>(_ group: G) -> Algebra {
-        Algebra(window: group.window) { tangent in
+        Algebra(
+          window: group.window,
+          names: (group as? PlanarAffine)?.generators.map(\.name) ?? (group as? Euclidean)?
+            .axisNames
+            ?? (group is SO2 ? ["turn, radians"] : nil)
+        ) { tangent in
           (group.exp(tangent) as? A.Group.Element).map(action.anyMotion) ?? Motion()
         }
       }
+      // Reflections are in no reach of the algebra.
+      let isWhole = (action.group as? Euclidean)?.hasReflections != true
       algebra =
         (action.group as? MotionGroup)?.algebra
-        ?? (action.group as? any LieGroup).map { opened($0) }
+        ?? (action.group as? any LieGroup).flatMap { isWhole ? opened($0) : nil }
     }
   }
 
@@ -84,7 +95,9 @@ public struct MotionGroup: Group {
   public var algebra: Algebra? {
     let all = factors.compactMap(\.algebra)
     guard !all.isEmpty, all.count == factors.count else { return nil }
-    return Algebra(window: AlgebraWindow(all.flatMap(\.window.radii))) { tangent in
+    return Algebra(
+      window: AlgebraWindow(all.flatMap(\.window.radii)), names: all.flatMap(\.names)
+    ) { tangent in
       var (motion, start) = (Motion(), 0)
       for own in all {
         let end = start + own.window.radii.count

@@ -40,6 +40,20 @@ public struct PlanarAffine: LieGroup {
       return (.pi / speed, abs(a + d) / 2 / speed)
     }
 
+    /// What it is, with the unit of amounts along it.
+    public var name: String {
+      switch self {
+      case .rotation: "turn, radians"
+      case .horizontalShift: "shift to the right, halves of the side"
+      case .verticalShift: "shift down, halves of the side"
+      case .scaling: "scaling, logarithm"
+      case .stretch: "stretch, logarithm"
+      case .diagonalStretch: "diagonal stretch, logarithm"
+      default:
+        "multiples of (\(tangent.map { "\(($0 * 1000).rounded() / 1000)" }.joined(separator: ", ")))"
+      }
+    }
+
     /// How far elements along it are looked for: half around, or 0.3 where it does not go around.
     var radius: Double { isPeriodic ? turn?.half ?? .pi : 0.3 }
 
@@ -129,7 +143,11 @@ public struct PlanarAffine: LieGroup {
 
   /// The matrix exponential, by scaling and squaring of its series.
   public func exp(_ tangent: [Double]) -> AffineMap {
-    let scaled = sum(tangent).map { $0 / 256 }
+    let whole = sum(tangent)
+    // The series is of numbers up to 1/16.
+    let norm = whole.reduce(0) { $0 + $1 * $1 }.squareRoot()
+    let halvings = norm > 16 && norm.isFinite ? min(40, 8 + Int(log2(norm / 16).rounded(.up))) : 8
+    let scaled = whole.map { $0 / Double(1 << halvings) }
     var power = [1.0, 0, 0, 0, 1, 0]
     var result = power
     for k in 1...12 {
@@ -144,7 +162,7 @@ public struct PlanarAffine: LieGroup {
     }
     var map = AffineMap(
       matrix: [result[0], result[1], result[3], result[4]], translation: [result[2], result[5]])
-    for _ in 0..<8 { map = map.after(map) }
+    for _ in 0..<halvings { map = map.after(map) }
     return map
   }
 

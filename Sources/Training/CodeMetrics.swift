@@ -11,7 +11,18 @@ struct CodeMetrics {
   /// - Parameters:
   ///   - codes: Posterior means, `[count, numbers]`.
   ///   - factors: `[count, factors]`, whole numbers.
-  init(of codes: Tensor, _ factors: Tensor) {
+  ///   - active: How many numbers of codes say anything.
+  init(of codes: Tensor, _ factors: Tensor, active: Int) {
+    guard active > 0 else {
+      untold.append(
+        "No number of the codes is active: they say nothing of the inputs, and no metric anything of them."
+      )
+      return
+    }
+    guard factors.shape.rank == 2, factors.shape[1] > 0 else {
+      untold.append("'factors' has shape \(factors.shape), and metrics take [count, factors].")
+      return
+    }
     do {
       let width = factors.shape[1]
       let numbers = factors.elements
@@ -48,6 +59,9 @@ struct CodeMetrics {
   }
 
   private mutating func add(_ measure: () throws -> [(String, Double)]) {
-    do { figures += try measure() } catch { untold.append("\(error)") }
+    do { figures += try measure() } catch {
+      let sentence = "\(error)"
+      if !untold.contains(sentence) { untold.append(sentence) }
+    }
   }
 }

@@ -63,8 +63,8 @@ public struct RelaxedModel: Predictor {
     let examples = base.augmented(examples, on: tape)
     let inputs = Variable(examples.inputs)
     let correction = correction(inputs, on: tape)
-    let size = correction.squared().reshaped([examples.count, -1]).sum([1]).mean()
-    return base.loss(examples, adding: correction, on: tape) + size * penalty
+    return base.loss(examples, adding: correction, on: tape)
+      + correction.squared().mean() * penalty
   }
 
   public func poses(of batch: Tensor) -> [Pose<Motion>] { base.poses(of: batch) }

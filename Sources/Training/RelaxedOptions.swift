@@ -9,7 +9,7 @@ public import TensorCore
 public struct RelaxedOptions: ModelOptions {
   public static let kind = "relaxed"
   public static let summary =
-    "A canonicalized model with a learned residual that need not be equivariant, as small as the data allow."
+    "A canonicalized model with a learned residual that need not be equivariant, as small as the data allow; its network is the section 'residual', a backbone."
   public static let canAugment = true
   public var base = CanonicalizedOptions()
   /// `nil` for a network of the backbone's kind and settings.
@@ -28,7 +28,12 @@ public struct RelaxedOptions: ModelOptions {
     _ keys: inout Keys, top: inout Keys, data: any DatasetOptions, catalog: Catalog
   ) throws(SettingsError) {
     try keys.read(
-      "budget", &budget, in: 0...1e6, "the largest length of the residual; 0: any")
+      "budget", &budget, in: 0...1e6,
+      "the largest Euclidean length of the residual, over all numbers of a raw output; 0: any")
+    guard budget == 0 || budget >= 1e-6 else {
+      throw keys.failure(
+        "'budget' is \(budget) but must be 0, for any length, or 0.000001 and more")
+    }
     try keys.read(
       "penalty", &penalty, in: 0...1e6, "weight of the residual's mean square in the loss")
     try base.read(&keys, top: &top, data: data, catalog: catalog)

@@ -25,6 +25,13 @@ extension VariationalModel: CodeTraversableModel {
       throw .lacking(
         "'inputs' have shape \(examples.inputs.shape), and the model takes \(domain.text)")
     }
+    if settings.likelihood == .bernoulli,
+      !examples.inputs.elements.allSatisfy({ $0 >= 0 && $0 <= 1 })
+    {
+      throw .lacking(
+        "'likelihood' is 'bernoulli', of pixels in 0…1, and 'inputs' hold others: scale them, or set 'gaussian'"
+      )
+    }
     guard examples.count > 1 else {
       throw .lacking("a variational autoencoder is measured on 2 examples at least, and there is 1")
     }
@@ -92,7 +99,9 @@ extension VariationalModel: CodeTraversableModel {
       ("active numbers", active(codes).map { Double($0.count) } ?? .nan),
     ]
     if let factors = examples["factors"] {
-      figures += CodeMetrics(of: codes, factors).figures.map { ($0.name, $0.value) }
+      figures += CodeMetrics(of: codes, factors, active: active(codes)?.count ?? 0).figures.map {
+        ($0.name, $0.value)
+      }
     }
     guard codebook != nil else { return figures }
     let pairs = try moved(examples)
@@ -229,8 +238,15 @@ extension VariationalModel: CodeTraversableModel {
   public func remarks(on examples: Examples) -> [String] {
     var remarks: [String] = []
     // Only of few examples a metric cannot be told; of many they take seconds.
-    if let factors = examples["factors"], examples.count < 2048 {
-      remarks += CodeMetrics(of: codes(of: examples.inputs), factors).untold
+    if let factors = examples["factors"] {
+      let codes = codes(of: examples.inputs)
+      let count = active(codes)?.count ?? 0
+      if examples.count < 2048 || count == 0 {
+        remarks += CodeMetrics(of: codes, factors, active: count).untold
+      } else if codes.largestVariance < 0.06 * 0.06 {
+        remarks.append(
+          "All numbers of the codes vary by less than 0.06: FactorVAE and m-FVM are not told.")
+      }
     }
     if codebook != nil, examples.count % 2 == 1 {
       remarks.append(
@@ -249,5 +265,12 @@ extension VariationalModel: CodeTraversableModel {
       ),
       ("parameters", "\(trainableCount())"),
     ]
+  }
+}
+
+extension Tensor {
+  /// The largest variance of a column of rows.
+  fileprivate var largestVariance: Float {
+    (self - mean([0], keepingAxes: true)).squared().mean([0]).elements.max() ?? 0
   }
 }

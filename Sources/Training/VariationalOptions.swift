@@ -38,12 +38,14 @@ public struct VariationalOptions: ModelOptions {
           "'\(Self.kind)' halves images four times, and 16 does not divide the side of \(images.text); set 'size' to 32 or 64"
         )
       }
-      try keys.refuse(weights: images.size / 16, images.size / 16, 2 * width, hidden)
     }
     try keys.read("dimension", &dimension, in: 1...256, "numbers of a code")
     try keys.read("width", &width, in: 1...1024, "channels of the first convolution")
     try keys.read("hidden", &hidden, in: 1...65_536, "units of the linear layers")
     try keys.refuse(weights: 16, 2 * width, 2 * width)
+    if let images = data.domain as? ImageDomain {
+      try keys.refuse(weights: images.size / 16, images.size / 16, 2 * width, hidden)
+    }
     try keys.read("likelihood", &settings.likelihood, "what pixels are taken to be")
     try keys.read("objective", &settings.objective, "what codes are held to")
     try keys.read(

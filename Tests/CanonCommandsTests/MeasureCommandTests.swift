@@ -44,11 +44,14 @@ private func measured(_ text: String) throws -> Measured {
     #expect(data.of == "data" && data.mean > 0.2)
     let table = try canon(
       "measure", run, "test", "--of", "backbone", "--points", "3", "--limit", "8")
-    #expect(table.status == 0 && table.out.contains("generator 1: -3.142"))
+    #expect(table.status == 0 && table.out.contains("turn, radians: -3.142"))
     #expect(table.err.contains("lower bound"))
     let bad: [([String], Int32, String)] = [
       (["measure", run, "test", "--group", "SO3"], 64, "no group"),
       (["measure", run, "test", "--window", "0"], 64, "leaves nothing"),
+      (["measure", run, "test", "--group", "O2", "--window", "1"], 64, "are drawn"),
+      (["measure", run, "test", "--samples", "2000000000"], 64, "100000"),
+      (["measure", run, "test", "--plot", run + "/curves.svg"], 1, "among the inputs"),
       (["measure", run, "test", "--window", "1,2"], 64, "1 generators"),
       (["measure", run], 64, "Name a model and inputs"),
       (["measure", run, "test", "--data", config], 64, "without a model"),

@@ -69,6 +69,21 @@ private func quarter(_ turns: Int) -> Motion {
     #expect(abs(drawn.map { $0[0] }.reduce(0, +) / 500) < 4 * deviation)
   }
 
+  @Test("Long ways around lead back, and reflections are in no reach of an algebra") func reach()
+    throws
+  {
+    let turns = PlanarAffine([.rotation])
+    for times in [1.0, 30, 150] {
+      #expect(turns.distance(turns.exp([2 * .pi * times]), .identity(2)) < 1e-6 * times)
+    }
+    let sets = SetDomain(members: 3, dimension: 2)
+    #expect(sets.group(named: "O2")?.algebra == nil && sets.group(named: "SO2")?.algebra != nil)
+    // Lengths whose squares are beyond a `Float`.
+    let error = EquivarianceError(
+      of: { $0 * 1e25 }, on: vectors, under: [quarter(1)], moving: Vectors(), outputs: Scores())
+    #expect(error.largest.isFinite && error.largest > 1e25)
+  }
+
   @Test("Factors that are Lie groups have an algebra together, others none") func algebras() throws
   {
     let images = ImageDomain()

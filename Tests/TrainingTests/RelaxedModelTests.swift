@@ -161,8 +161,15 @@ struct RelaxedModelTests {
     let told = model.rollout(from: states, steps: 3)
     #expect(told.count == 3 && told[0] == states + model.predict(states).output)
     #expect(data.states(after: states, steps: 2)[1] == data.next(data.next(states)))
+    for generators in ["[0,1,0,-1,0,0,0,2,0,-2,0,0]", "[1e38,0,0,0,0,0]", "[0,0,0,0,0,0]", "[1,2]"]
+    {
+      #expect(throws: SettingsError.self) {
+        try configuration("canonicalizer: {kind: energy, generators: \(generators)}")
+      }
+    }
     for (wrong, word) in [
-      ("{kind: relaxed, budget: -1}", "budget"), ("{kind: relaxed, bugdet: 1}", "budget"),
+      ("{kind: relaxed, budget: -1}", "budget"), ("{kind: relaxed, budget: 1e-20}", "budget"),
+      ("{kind: relaxed, bugdet: 1}", "budget"),
     ] {
       #expect {
         _ = try oscillator(0, model: wrong)
