@@ -222,6 +222,8 @@ public struct GeneratorDiscovery: Sendable {
     // The scale of the generator is free: what is added keeps the matrix from being singular along it.
     for j in 0..<6 { normal[j * 7] += 1e-3 * trace }
     let step = AffineMap(matrix: normal).inverse.linear(right)
+    // Of pixels whose squares are beyond a `Float` nothing follows.
+    guard step.allSatisfy(\.isFinite) else { return tangent }
     let before = residual.squared().sum().scalar
     for length in [1.0, 0.5, 0.25, 0.1] {
       let next = normalized(zip(tangent, step).map { $0 + length * $1 })
