@@ -87,14 +87,7 @@ struct Discover: ParsableCommand {
     }
     let file = GeneratorFile(found)
     if json { try emit(file.jsonLine) } else { try emit(table(found)) }
-    if let out {
-      try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {
-        (temporary) throws(CommandError) in
-        guard Files.write(Array((file.jsonLine + "\n").utf8), to: temporary) else {
-          throw CommandError("\(out) cannot be written; check the free space.")
-        }
-      }
-    }
+    if let out { try writeFile(file.jsonLine + "\n", to: out) }
     if let plot { try orbits(inputs, found).write(to: plot) }
     if !common.quiet && !json {
       for (n, generator) in found.enumerated() where generator.explained < 0.8 {

@@ -123,10 +123,8 @@ struct Measure: ParsableCommand {
     let model = loaded.model
     if of == .output { try loaded.requireOutputs() }
     let (examples, names, failures) = try loaded.examples(inputs, limit: limit)
-    // The identity alone is no claim.
-    let claims = model.claims.elements?.count == 1 ? MotionGroup([]) : model.claims
     let group = try elements(
-      of: model.domain, claimed: claims, names: loaded.file.configuration.data.symmetries,
+      of: model.domain, claimed: model.claims, names: loaded.file.configuration.data.symmetries,
       whose: path)
     let function: (Tensor) -> Tensor
     let outputs: any Quantity
@@ -235,12 +233,7 @@ struct Measure: ParsableCommand {
       guard !report.curves.isEmpty else {
         throw CommandError("There is no curve to draw: pairs have one element each.")
       }
-      try Files.replace(plot, { CommandError("\(plot) cannot be written (\($0)).") }) {
-        (temporary) throws(CommandError) in
-        guard Files.write(Array(report.picture.utf8), to: temporary) else {
-          throw CommandError("\(plot) cannot be written; check the free space.")
-        }
-      }
+      try writeFile(report.picture, to: plot)
     }
     if !common.quiet && !json { note(report.remark) }
   }
@@ -256,7 +249,7 @@ struct Measure: ParsableCommand {
           "There is no group '\(group)' of \(domain.text); `canon measure --help` lists them.")
       }
       measured = MotionGroup([factor])
-    } else if claimed.factors.isEmpty {
+    } else if claimed.isTrivial {
       let found = names.compactMap { domain.group(named: $0) }
       guard !found.isEmpty else {
         throw CommandError("\(whose) claims no symmetry; name a group with --group.")

@@ -114,6 +114,18 @@ func prepareFolder(_ path: String) throws {
   }
 }
 
+/// Replaces a file as a whole.
+///
+/// - Throws: `CommandError` where it cannot be written.
+func writeFile(_ text: String, to path: String) throws {
+  try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") }) {
+    (temporary) throws(CommandError) in
+    guard Files.write(Array(text.utf8), to: temporary) else {
+      throw CommandError("\(path) cannot be written; check the free space.")
+    }
+  }
+}
+
 /// Replaces a file of lines as a whole, which are written as they come.
 func writeLines(
   to path: String, _ lines: (_ put: ([String]) throws -> Void) throws -> Void

@@ -67,12 +67,7 @@ struct Report: ParsableCommand {
     guard !figures.examples.isEmpty else { return try failures.finish() }
     try prepareFolder(Files.parent(of: out))
     let page = try ReportPage(figures, of: loaded.domain is ImageDomain).html
-    try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {
-      (temporary) throws(CommandError) in
-      guard Files.write(Array(page.utf8), to: temporary) else {
-        throw CommandError("\(out) cannot be written; check the free space.")
-      }
-    }
+    try writeFile(page, to: out)
     let noun = loaded.domain.noun
     try emit(
       "\(figures.examples.count) \(figures.examples.count == 1 ? noun.one : noun.many): \(out)")
@@ -201,7 +196,7 @@ struct Report: ParsableCommand {
     let usual = loaded.file.configuration.data.symmetries.compactMap {
       loaded.model.domain.group(named: $0)
     }
-    let claimed = (own.elements?.count == 1 ? MotionGroup(usual) : own).elements(orSampled: 12)
+    let claimed = (own.isTrivial ? MotionGroup(usual) : own).elements(orSampled: 12)
     let count = min(12, claimed.count)
     return (
       (0..<(loaded.domain is ImageDomain ? angles : 0)).map {

@@ -85,7 +85,7 @@ struct Verify: ParsableCommand {
       }
       elements = MotionGroup([factor]).elements(orSampled: 16)
     } else {
-      guard !model.claims.factors.isEmpty, model.claims.elements?.count != 1 else {
+      guard !model.claims.isTrivial else {
         throw CommandError(
           "\(self.model) claims no symmetry; name a group with --group, or measure how far from one it is with `canon measure`."
         )

@@ -152,9 +152,10 @@ public struct GeneratorDiscovery: Sendable {
 
   /// How far along a generator amounts are looked for: half around where it turns, else until lengths or places change by about 1.
   static func reach(_ tangent: [Double]) -> Double {
-    let (a, b, c, d) = (tangent[0], tangent[1], tangent[3], tangent[4])
-    let discriminant = (a - d) * (a - d) / 4 + b * c
-    if discriminant < -0.02 { return .pi / (-discriminant).squareRoot() }
+    // A turn so slow is taken for none.
+    if let turn = PlanarAffine.Generator(tangent).turn, turn.half < .pi / 0.02.squareRoot() {
+      return turn.half
+    }
     return 1 / max(0.3, tangent.map(abs).max() ?? 1)
   }
 

@@ -61,6 +61,9 @@ public struct MotionGroup: Group {
 
   public init(_ factors: [Factor]) { self.factors = factors }
 
+  /// Whether it is the identity alone, which claims nothing.
+  public var isTrivial: Bool { elements?.count == 1 }
+
   public var identity: Motion { Motion() }
   public func compose(_ g: Motion, _ h: Motion) -> Motion { g.after(h) }
   public func inverse(_ g: Motion) -> Motion { g.inverse }
