@@ -36,7 +36,7 @@ public struct Canon: ParsableCommand {
     subcommands: [
       Init.self, Train.self, Predict.self, Canonicalize.self, Restore.self, Merge.self,
       Evaluate.self, Verify.self, Measure.self, Discover.self, Report.self,
-      Inspect.self, Traverse.self, MeasureDisentanglement.self,
+      Inspect.self, Traverse.self, Rollout.self, MeasureDisentanglement.self,
       Poses.self, Calibrate.self, Serve.self, Wrap.self, Export.self,
       Info.self,
       Components.self,

@@ -71,11 +71,9 @@ struct CanonicalizerChoice {
       default: IdentityOptions.kind)
     // It sees an image of a size that shows its shape, in gray.
     let images = ImageDomain(size: type.sideAlone)
-    var options = type.init()
-    try options.read(&keys, for: images)
+    var step = CanonicalizedOptions.StepOptions(type.init())
+    try step.read(&keys, for: images)
     try keys.finish()
-    return (
-      images, Steps([Step(try options.make(CanonicalizerBuild(domain: images)))], of: images)
-    )
+    return (images, Steps([Step(try step.make(CanonicalizerBuild(domain: images)))], of: images))
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Autodiff
 import Charts
 import Datasets
+import Layers
 import Settings
 import Symmetry
 import TensorCore
@@ -37,8 +38,39 @@ struct Measure: ParsableCommand {
         canon measure --data pairs.safetensors --group SO2
       """)
 
-  enum Part: String, CaseIterable, ExpressibleByArgument {
+  /// What is measured of a model.
+  enum Part: ExpressibleByArgument {
     case output, backbone, form, residual
+    /// The first so many layers of the backbone.
+    case layers(Int)
+
+    init?(argument: String) {
+      switch argument {
+      case "output": self = .output
+      case "backbone": self = .backbone
+      case "form": self = .form
+      case "residual": self = .residual
+      default:
+        guard argument.hasPrefix("layer:"), let count = Int(argument.dropFirst(6)), count > 0 else {
+          return nil
+        }
+        self = .layers(count)
+      }
+    }
+
+    var name: String {
+      switch self {
+      case .output: "output"
+      case .backbone: "backbone"
+      case .form: "form"
+      case .residual: "residual"
+      case .layers(let count): "layer \(count)"
+      }
+    }
+
+    var defaultValueDescription: String { name }
+
+    static var allValueStrings: [String] { ["output", "backbone", "form", "residual", "layer:N"] }
   }
 
   @Argument(help: "A model: a .safetensors file, or a folder of `canon train`.")
@@ -65,7 +97,10 @@ struct Measure: ParsableCommand {
   @Option(help: "How many elements along each generator a curve has.")
   var points = 13
 
-  @Option(help: "What is measured of a model: output, backbone, form or residual.")
+  @Option(
+    help:
+      "What is measured of a model: output, backbone, form, residual, or layer:N, the backbone's first N layers, whose maps of features are to move as images do."
+  )
   var of: Part = .output
 
   @Option(help: "Use the first so many inputs only.")
@@ -99,7 +134,7 @@ struct Measure: ParsableCommand {
     if let plot, !plot.hasSuffix(".svg") {
       throw ValidationError("--plot writes a picture whose name ends in .svg, not \(plot).")
     }
-    if data != nil && of != .output {
+    if data != nil, of.name != Part.output.name {
       throw ValidationError("--of is for parts of a model, and --data has none.")
     }
   }
@@ -121,7 +156,7 @@ struct Measure: ParsableCommand {
   private func measure(model path: String, on inputs: String) throws {
     let loaded = try LoadedModel(path)
     let model = loaded.model
-    if of == .output { try loaded.requireOutputs() }
+    if case .output = of { try loaded.requireOutputs() }
     let (examples, names, failures) = try loaded.examples(inputs, limit: limit)
     let group = try elements(
       of: model.domain, claimed: model.claims, names: loaded.file.configuration.data.symmetries,
@@ -145,12 +180,38 @@ struct Measure: ParsableCommand {
         throw CommandError("\(path) has no backbone of its own: leave --of away.")
       }
       (function, outputs) = ({ canonicalized.backboneResults($0) }, model.outputs)
+    case .layers(let count):
+      (function, outputs) = try layers(count, of: model, path)
     }
     try report(
       MeasureReport(
-        of: of.rawValue, group, function, on: examples.inputs, names: names,
+        of: of.name, group, function, on: examples.inputs, names: names,
         moving: model.domain.inputs, outputs: outputs, quiet: common.quiet))
     try failures.finish()
+  }
+
+  /// The first layers of a backbone, and how what they make of inputs is moved: maps of features as images are, anything else not at all.
+  private func layers(
+    _ count: Int, of model: any Predictor, _ path: String
+  ) throws -> ((Tensor) -> Tensor, any Quantity) {
+    guard
+      let backbone = (model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base)?.backbone
+        as? Sequential
+    else {
+      throw CommandError(
+        "\(path) has no backbone of layers one after the other: `--of backbone` measures it whole.")
+    }
+    guard count <= backbone.layers.count else {
+      throw CommandError(
+        "The backbone of \(path) has \(backbone.layers.count) layers, and no layer \(count).")
+    }
+    let first = Sequential(Array(backbone.layers.prefix(count)))
+    let probe = first.predict(.zeros(Shape([1] + model.domain.shape)))
+    let isMap =
+      model.domain.shape.count == 3 && probe.shape.rank == 4
+      && probe.shape[1] == probe.shape[2]
+    let pixels = Pixels((model.domain.inputs as? Pixels)?.interpolation ?? .bilinear)
+    return ({ first.predict($0) }, isMap ? pixels : Scores())
   }
 
   private func measure(data path: String) throws {

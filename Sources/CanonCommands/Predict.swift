@@ -22,7 +22,9 @@ struct Predict: ParsableCommand {
       orbits there, with how far those lie apart. Of a model of kind transport each input's class and step are, with \
       the steps that explain it as well. Numbers of poses are in CSV and JSON those of the algebra: angles in radians, \
       counterclockwise, lengths in halves of the side, x to the right and y down, logarithms of scales; a turn of space is its \
-      axis times its angle. The table has angles in degrees. Of these two kinds DATA is a folder, not the word test.
+      axis times its angle. The table has angles in degrees. Of these two kinds DATA is a folder, not the word test. Of a variational \
+      autoencoder codes are told, posterior means; with --out in a .safetensors file that `canon disentanglement` reads, with the factors \
+      where DATA is the word test and its data have some.
 
       EXAMPLES
         canon predict runs/c8 my-images
@@ -31,6 +33,7 @@ struct Predict: ParsableCommand {
         canon predict runs/restore noisy-digits --out clean-digits
         canon predict runs/particles systems.safetensors --out later.safetensors
         canon predict runs/class-pose my-images --reference upright-images
+        canon predict runs/vae test --out codes.safetensors
         find photos -name '*.jpg' | canon predict runs/c8 - --json > classes.jsonl
         canon predict runs/c8 my-images --json --shard 2/8 > classes-2.jsonl
       """)
@@ -100,6 +103,7 @@ struct Predict: ParsableCommand {
     let made = try file.model()
     if let model = made as? OrbitModel { return try predict(model) }
     if let model = made as? TransportModel { return try predict(model) }
+    if let model = made as? VariationalModel, reference == nil { return try predict(model, file) }
     guard reference == nil else {
       throw CommandError(
         "\(self.model) has no orbits: --reference is for models of kind class-pose.")

@@ -19,6 +19,7 @@ public struct DSpritesOptions: DatasetOptions {
 
   public var domain: any Domain { ImageDomain(size: size, channels: 1) }
   public var task: String { "classify" }
+  public var factorNames: [String] { ["silhouette", "scale", "orientation", "x", "y"] }
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
     try keys.read(

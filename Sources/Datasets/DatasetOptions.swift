@@ -33,11 +33,15 @@ public protocol DatasetOptions: Options {
 
   /// The same data in their upright poses; `nil` where there are none.
   var upright: (any DatasetOptions)? { get }
+
+  /// What the columns of the examples' `factors` are called; empty where there are none.
+  var factorNames: [String] { get }
 }
 
 extension DatasetOptions {
   public var symmetries: [String] { [] }
   public var upright: (any DatasetOptions)? { nil }
+  public var factorNames: [String] { [] }
   public func test(seed: UInt64) throws -> Examples? { nil }
   public func located(at path: String) -> (any DatasetOptions)? { nil }
 }

@@ -5,6 +5,9 @@ import TensorCore
 /// The settings of `{kind: stepped-mnist}`: digits in pairs that are turned by whole steps of a cycle, of which few are
 /// trained on and all are tested (after Dinh & Deny).
 ///
+/// What turns them is a turn about the middle, or any generator that goes around, such as one that was found in pairs: then
+/// a step is that part of once around.
+///
 /// Examples hold `inputs`, `partner`, and the steps `pose` and `partnerPose` that upright digits were turned by,
 /// `[count, 1]`; `element` is the difference. Training pairs are drawn anew whenever they are seen, with two steps of
 /// −`reach`…`reach`; each digit of the test part is there at all steps.
@@ -16,12 +19,19 @@ public struct SteppedDigitsOptions: SteppedOptions {
   public var order = 10
   public var reach = 1
   public var tested = 2000
+  /// Six numbers of one that goes around; a turn about the middle where it is empty.
+  public var generators: [Float] = []
   public var images = ImageDomain()
   public init() {}
 
   public var domain: any Domain { images }
   public var task: String { "classify" }
-  public var symmetries: [String] { ["C\(order)"] }
+  public var symmetries: [String] { generators.isEmpty ? ["C\(order)"] : [] }
+
+  /// What goes around.
+  private var motion: any ImageMotion {
+    PlanarAffine(sixEach: generators).map { AlongGenerator($0.generators[0]) } ?? Turns()
+  }
   public var orders: [Int] { [order] }
 
   public mutating func read(_ keys: inout Keys, input: inout Keys) throws(SettingsError) {
@@ -34,6 +44,14 @@ public struct SteppedDigitsOptions: SteppedOptions {
         "'reach' is \(reach) each way, which of 'order' \(order) steps are some twice; at most \((order - 1) / 2)"
       )
     }
+    try keys.readGenerators(&generators)
+    if let own = PlanarAffine(sixEach: generators) {
+      guard own.dimension == 1, own.generators[0].isPeriodic else {
+        throw keys.failure(
+          "'generators' must be the six numbers of one that goes around, as a turn does: steps of another never come back"
+        )
+      }
+    }
     try keys.refuse(weights: tested, order, 2 * 784)
     try input.readDigits(&images)
   }
@@ -44,7 +62,7 @@ public struct SteppedDigitsOptions: SteppedOptions {
   ) -> Examples {
     let originals = digits.images.gathered(places)
     func seen(_ steps: [Int]) -> Tensor {
-      let motion = Turns()
+      let motion = motion
       return motion.act(
         steps.map { motion.group.exp([2 * .pi * Double($0) / Double(order)]) }, on: originals,
         border: images.border)

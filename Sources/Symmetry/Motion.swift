@@ -1,3 +1,4 @@
+import Glibc
 public import TensorCore
 
 /// How one member of a batch is moved, whatever the group: what quantities of every kind move by.
@@ -38,6 +39,20 @@ public struct Motion: Hashable, Sendable {
     let flip = PlanarIsometry(isReflected: true)
     let turn = map.after(AffineMap(matrix: flip.matrix)).nearestAngle
     return PlanarIsometry(residual: turn, isReflected: true)
+  }
+
+  /// By how much it turns, from 0 to π, whatever else it does; infinite where it reflects.
+  public var turn: Double {
+    guard let map, map.dimension != 2 else {
+      let g = planarIsometry
+      return g.isReflected ? .infinity : abs(g.angle.remainder(dividingBy: 2 * .pi))
+    }
+    guard map.dimension == 3 else { return map.dimension == 1 ? 0 : .nan }
+    guard map.determinant > 0 else { return .infinity }
+    let m = map.matrix
+    let skew = [m[1] - m[3], m[5] - m[7], m[6] - m[2]]
+    return atan2(
+      skew.reduce(0) { $0 + $1 * $1 }.squareRoot(), m[0] + m[4] + m[8] - 1)
   }
 
   /// Whether numbers are moved and none is made anew: quarter turns, flips, permutations, and what own

@@ -21,6 +21,8 @@ public struct CanonicalizedOptions: ModelOptions {
     /// The side and the channels of the images that it sees, averaged down; 0 for the images themselves.
     public var seenSize = 0
     public var seenChannels = 0
+    /// By how many degrees poses turn at most that are undone; 0 for all.
+    public var within: Float = 0
 
     public init(_ options: any CanonicalizerOptions, isFrozen: Bool = false) {
       (self.options, self.isFrozen) = (options, isFrozen)
@@ -52,6 +54,10 @@ public struct CanonicalizedOptions: ModelOptions {
           )
         }
       }
+      try keys.read(
+        "within", &within, in: 0...180,
+        "degrees: only poses that turn by no more are undone, the others left as they came, so that a 6 is no 9; 0: all"
+      )
       try options.read(&keys, for: seen(domain))
       try readStart(&keys)
       if seenSize > 0, type(of: options).isLearned, !isFrozen, options.prior == 0 {
@@ -62,7 +68,24 @@ public struct CanonicalizedOptions: ModelOptions {
     }
 
     /// Makes the canonicalizer, of the images that it sees.
-    func make(_ build: CanonicalizerBuild) throws(SettingsError) -> any TrainableCanonicalizer {
+    public func make(
+      _ build: CanonicalizerBuild
+    ) throws(SettingsError) -> any TrainableCanonicalizer {
+      let made = try makeWhole(build)
+      guard within > 0 else { return made }
+      guard
+        let partial = made.within(Double(within) * .pi / 180, of: build.domain.inputs)
+      else {
+        throw Keys().failure(
+          "'within' is for canonicalizers that turn, and '\(type(of: options).kind)' does not")
+      }
+      return partial
+    }
+
+    /// What undoes all poses.
+    private func makeWhole(
+      _ build: CanonicalizerBuild
+    ) throws(SettingsError) -> any TrainableCanonicalizer {
       guard seenSize > 0, let images = build.domain as? ImageDomain,
         let seen = seen(images) as? ImageDomain
       else { return try options.make(build) }

@@ -47,6 +47,8 @@ private func measured(_ text: String) throws -> Measured {
     #expect(table.status == 0 && table.out.contains("turn, radians: -3.142"))
     #expect(table.err.contains("lower bound"))
     let bad: [([String], Int32, String)] = [
+      (["measure", run, "test", "--of", "layer:9"], 1, "has 6 layers"),
+      (["measure", run, "test", "--of", "layer:0"], 64, "layer:N"),
       (["measure", run, "test", "--group", "SO3"], 64, "no group"),
       (["measure", run, "test", "--window", "0"], 64, "leaves nothing"),
       (["measure", run, "test", "--group", "O2", "--window", "1"], 64, "are drawn"),
@@ -66,6 +68,105 @@ private func measured(_ text: String) throws -> Measured {
     try "data: {kind: rotated-mnist}".write(toFile: uniform, atomically: true, encoding: .utf8)
     let unruled = try canon("measure", "--data", uniform)
     #expect(unruled.status == 1 && unruled.err.contains("no rule"))
+  }
+
+  @Test("States are told step after step, beside the rule, drawn and written")
+  func rollout() throws {
+    let folder = temporary("rollout")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    func trained(_ name: String, _ text: String) throws -> String {
+      try text.write(toFile: "\(folder)/\(name).yaml", atomically: true, encoding: .utf8)
+      let made = try canon(
+        "train", "\(folder)/\(name).yaml", "--out", "\(folder)/\(name)", "--quiet")
+      #expect(made.status == 0, "\(made.err)")
+      return "\(folder)/\(name)"
+    }
+    let body = try trained(
+      "body",
+      """
+      data: {kind: dynamics, system: pendulum, count: 64}
+      canonicalizer: directions
+      backbone: {kind: mlp, width: 8}
+      training: {epochs: 2, batch: 16}
+      """)
+    struct Told: Decodable { var states: Int, error, unmoved: [Double] }
+    let (sheet, file) = (folder + "/told.png", folder + "/told.safetensors")
+    let told = try canon(
+      "rollout", body, "test", "--steps", "3", "--limit", "16", "--json", "--plot", sheet, "--out",
+      file)
+    #expect(told.status == 0, "\(told.err)")
+    let figures = try JSONDecoder().decode(Told.self, from: Data(told.out.utf8))
+    #expect(figures.states == 16 && figures.error.count == 3 && figures.unmoved.count == 3)
+    #expect(figures.error.allSatisfy { $0 > 0 })
+    #expect(try #require(Safetensors(path: file).tensors["told"]).shape == [3, 16, 1, 4])
+    #expect(try Image(path: sheet).width > 200)
+    // One step is what `evaluate` measures.
+    let table = try canon("rollout", body, "test", "--steps", "1", "--limit", "1000")
+    let quality = try canon("evaluate", body, "test", "--json", "--angles", "0", "--quiet")
+    struct Evaluated: Decodable {
+      struct Quality: Decodable { var loss: Double }
+      var quality: Quality
+    }
+    let loss = try JSONDecoder().decode(Evaluated.self, from: Data(quality.out.utf8)).quality.loss
+    #expect(
+      table.out.contains(" " + String(format: "%.4f", loss.squareRoot())), "\(table.out) \(loss)")
+    let smoke = try trained(
+      "smoke",
+      """
+      data: {kind: plume, size: 8, count: 8}
+      canonicalizer: identity
+      backbone: {kind: unet, width: 4}
+      training: {epochs: 1, batch: 4}
+      """)
+    let drawn = try canon(
+      "rollout", smoke, "test", "--steps", "2", "--limit", "4", "--plot", sheet)
+    #expect(drawn.status == 0 && drawn.out.contains("unmoved"), "\(drawn.err)")
+    // Two rows of four states, at three times.
+    #expect(try Image(path: sheet).height > 2 * (try Image(path: sheet)).width)
+    let bad: [([String], Int32, String)] = [
+      (["rollout", body, "test", "--steps", "0"], 64, "--steps"),
+      (["rollout", body, file], 1, "inputs"),
+      (["rollout", body, "test", "--plot", folder + "/a.svg"], 64, "image file"),
+      (["rollout", body, "test", "--out", body], 64, ".safetensors"),
+      (["rollout", body, "test", "--out", body + "/model.safetensors"], 1, "used already"),
+    ]
+    for (arguments, status, words) in bad {
+      let result = try canon(arguments)
+      #expect(result.status == status && result.err.contains(words), "\(arguments): \(result.err)")
+    }
+  }
+
+  @Test("Codes of a variational autoencoder are told and written, with the factors that are known")
+  func codes() throws {
+    let folder = temporary("codes")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let (config, run) = (folder + "/vae.yaml", folder + "/vae")
+    try """
+    data: {kind: dsprites, size: 16, count: 64}
+    model: {kind: variational, dimension: 3}
+    training: {epochs: 1, batch: 32}
+    """.write(toFile: config, atomically: true, encoding: .utf8)
+    #expect(try canon("train", config, "--out", run, "--quiet").status == 0)
+    let file = folder + "/codes.safetensors"
+    let written = try canon("predict", run, "test", "--out", file)
+    #expect(written.status == 0 && written.err.contains("factors"), "\(written)")
+    let codes = try Safetensors(path: file)
+    #expect(try #require(codes.tensors["codes"]).shape == [11_520, 3])
+    #expect(try #require(codes.tensors["factors"]).shape == [11_520, 5])
+    #expect(codes.metadata["factors"] == "silhouette,scale,orientation,x,y")
+    let metrics = try canon("disentanglement", file, "--metrics", "mig", "--factors", "x,scale")
+    #expect(metrics.out.contains("MIG") || metrics.err.contains("mig"), "\(metrics)")
+    let told = try canon("predict", run, digits, "--format", "csv", "--quiet")
+    #expect(told.status == 0 && told.out.hasPrefix("file,z0,z1,z2\n"), "\(told)")
+    let bad: [([String], Int32, String)] = [
+      (["predict", run, digits, "--out", folder + "/codes.csv"], 1, ".safetensors"),
+      (["predict", run, digits, "--canonical", folder + "/forms"], 1, "no poses"),
+      (["predict", run, digits, "--shard", "1/2"], 1, "one run"),
+    ]
+    for (arguments, status, words) in bad {
+      let result = try canon(arguments)
+      #expect(result.status == status && result.err.contains(words), "\(arguments): \(result.err)")
+    }
   }
 
   @Test(

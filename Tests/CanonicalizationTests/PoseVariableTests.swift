@@ -109,6 +109,19 @@ private let ofImages: [Case] = [
       GroupConvolutionCanonicalizer(Cyclic(8), .init(size: 9, kernel: 9), using: &$0),
       seeing: ImageDomain(size: 9, channels: 1), border: .edge)
   },
+  Case("principal axis, within 60°", images) { _ in
+    PartialPoses(PrincipalAxis(), within: .pi / 3, of: Pixels())
+  },
+  Case("orbit of D4, within 100°", images) {
+    PartialPoses(
+      OrbitCanonicalizer(Dihedral(4), network: scorer(20, &$0), features: 1, using: &$0),
+      within: 1.75, of: Pixels())
+  },
+  Case("SO(2), within 120°", images) {
+    PartialPoses(
+      SteerableCanonicalizer(SO2(), size: 20, width: 2, copies: 2, using: &$0), within: 2.1,
+      of: Pixels())
+  },
   Case("nothing", images) { _ in IdentityCanonicalizer() },
 ]
 
@@ -120,6 +133,11 @@ private let ofSets: [Case] =
     let batch = sets(9, 2 * group.spaceDimension + 1)
     return [
       Case("principal axes of \(group)", batch) { _ in PrincipalFrame(action) },
+      Case("principal axes of \(group), within 115°", batch) { _ in
+        PartialPoses(
+          PrincipalFrame(action), within: 2,
+          of: Members(described, dimension: group.spaceDimension))
+      },
       Case("learned frame of \(group)", batch) {
         LearnedFrame(action, neighbors: 2, width: 4, layers: 2, using: &$0)
       },

@@ -188,6 +188,24 @@ private func options<Data>(_ text: String) throws -> Data {
     )
     #expect(zip(a, b).allSatisfy { abs($0) <= 1 && abs($1) <= 1 && $0 != $1 })
     #expect(Set(a).count == 3)
+    // Steps of a generator that was found are those parts of once around, about its own center.
+    func stepped(_ generator: String) throws -> RunConfiguration {
+      try RunConfiguration(
+        text: """
+          data: {kind: stepped-mnist, path: \(root)/Benchmarks/Data, order: 4, tested: 16, generators: [\(generator)]}
+          model: transport
+          """, source: "test")
+    }
+    let own = try #require(try stepped("0, 0.5, 0.05, -0.5, 0, 0").data.test(seed: 0))
+    #expect(own.inputs[0].elements == test.inputs[0].elements)
+    let about = PlanarAffine([.found([0, 0.5, 0.05, -0.5, 0, 0])])
+    // A speed of 0.5 goes around in 4π, a quarter of that is π.
+    for (step, time) in [(1, Double.pi), (2, 2 * .pi), (3, -.pi)] {
+      let turned = AffineImageAction(about).act([about.exp([time])], on: upright)
+      #expect(turned.largestDifference(from: own.inputs.sliced(step..<step + 1)) < 1e-4)
+    }
+    #expect(throws: SettingsError.self) { try stepped("0, 0, 1, 0, 0, 0") }
+    #expect(throws: SettingsError.self) { try stepped("1, 1, 0, -1, 1, 0") }
   }
 }
 

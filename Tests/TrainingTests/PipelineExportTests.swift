@@ -27,6 +27,12 @@ private func ofImages(_ name: String, _ rest: String) -> Pipeline {
 
 private let pipelines: [Pipeline] = [
   ofImages(
+    "C8, within 100°",
+    """
+    canonicalizer: {kind: learned, group: C8, layers: 1, kernel: 20, within: 100}
+    backbone: {kind: small-cnn, width: 4}
+    """),
+  ofImages(
     "C8",
     """
     canonicalizer: {kind: learned, group: C8, layers: 2, kernel: 5, channels: 2}

@@ -46,6 +46,53 @@ private func error(_ model: any Predictor, _ states: Tensor) throws -> Equivaria
 
 @Suite("Relaxed models")
 struct RelaxedModelTests {
+  @Test(
+    "A canonicalizer within a window claims nothing, learns, and is refused for what does not turn")
+  func within() throws {
+    let settings = try configuration(
+      """
+      data: {kind: dynamics, breaking: 0.5, count: 128}
+      canonicalizer: {kind: directions, within: 90}
+      backbone: {kind: mlp, width: 16}
+      training: {epochs: 40, batch: 32, rate: 0.005}
+      """)
+    let model = try trained(settings)
+    #expect(model.claims.isTrivial)
+    let states = try #require(try settings.data.test(seed: 0)).inputs
+    let poses = model.poses(of: states)
+    let whole = try trained(
+      try configuration(
+        """
+        data: {kind: dynamics, breaking: 0.5, count: 128}
+        canonicalizer: {kind: directions}
+        training: {epochs: 1, batch: 32}
+        """)
+    ).poses(of: states)
+    let undone = whole.map { $0.element.turn <= .pi / 2 }
+    // Directions are all over.
+    #expect((300..<700).contains(undone.count { $0 }))
+    for (n, isUndone) in undone.enumerated() {
+      #expect(poses[n].element == (isUndone ? whole[n].element : Motion()))
+    }
+    // Within the window it is strict: two states of one form have one output.
+    #expect(try error(model, states.sliced(0..<64)).largest > 0.01)
+    let test = try model.prepared(try #require(try settings.data.test(seed: 0)))
+    // It learns: far less is left than of a model that tells nothing.
+    let change = try #require(test["targets"])
+    #expect(model.quality(on: test).loss < 0.3 * Double(change.squared().mean().scalar))
+    for text in [
+      "data: {kind: dynamics}\ncanonicalizer: {kind: sort, within: 30}",
+      "canonicalizer: {kind: identity, within: 30}",
+      "canonicalizer: {kind: center, within: 30}",
+    ] {
+      let refused = try configuration(text)
+      let error = #expect(throws: SettingsError.self) {
+        _ = try refused.makeModel(classNames: ["a", "b"])
+      }
+      #expect("\(try #require(error))".contains("that turn"))
+    }
+  }
+
   @Test("Turns commute with the rule where nothing breaks the symmetry, and less the more does")
   func rule() throws {
     func error(_ breaking: Double, _ system: PlanarDynamics.System) -> EquivarianceError {
