@@ -75,12 +75,17 @@ struct CodeTable {
       throw CommandError("\(path) cannot be read; check its permission.")
     }
     var rows: [[String]] = []
+    // Where rows stand: empty lines are none.
+    var (places, number) = ([Int](), 0)
     while let line = lines.next() {
       let cells = CodeTable.cells(String(decoding: line, as: UTF8.self))
-      if cells != [""] { rows.append(cells) }
-      if let header = rows.first, let last = rows.last, last.count != header.count {
+      number += 1
+      if cells == [""] { continue }
+      rows.append(cells)
+      places.append(number)
+      if let header = rows.first, cells.count != header.count {
         throw CommandError(
-          "Row \(rows.count) of \(path) has \(last.count) cells, its header \(header.count).")
+          "Line \(number) of \(path) has \(cells.count) cells, its header \(header.count).")
       }
     }
     guard let header = rows.first, rows.count > 1 else {
@@ -95,7 +100,7 @@ struct CodeTable {
       try columns.map { column in
         guard let number = Double(row[column]) else {
           throw CommandError(
-            "\(header[column]) is no number in row \(n + 1) of \(path): '\(row[column])'. Name the columns that are codes with --dimensions, or a factor with --factors."
+            "\(header[column]) is no number in line \(places[n + 1]) of \(path): '\(row[column])'. Name the columns that are codes with --dimensions, or a factor with --factors."
           )
         }
         return number
@@ -103,7 +108,7 @@ struct CodeTable {
     }
     self.dimensions = columns.map { header[$0] }
     let values = try wanted.map { column in
-      try CodeTable.values(body.map { $0[column] }, header[column], path)
+      try CodeTable.values(body.map { $0[column] }, header[column], path, places)
     }
     self.factors = (0..<body.count).map { row in values.map { $0[row] } }
     names = wanted.map { header[$0] }
@@ -126,12 +131,14 @@ struct CodeTable {
   }
 
   /// The values of a factor: numbers, or words numbered in their order.
-  private static func values(_ cells: [String], _ name: String, _ path: String) throws -> [Double] {
+  private static func values(_ cells: [String], _ name: String, _ path: String, _ places: [Int])
+    throws -> [Double]
+  {
     let numbers = cells.map { Double($0) }
     if numbers.contains(where: { $0 != nil }) || cells.contains("") {
       if let row = numbers.firstIndex(where: { $0 == nil }) {
         throw CommandError(
-          "The factor \(name) is no number in row \(row + 1) of \(path): '\(cells[row])'; give numbers in all rows, or words in all."
+          "The factor \(name) is no number in line \(places[row + 1]) of \(path): '\(cells[row])'; give numbers in all rows, or words in all."
         )
       }
       return numbers.compactMap { $0 }

@@ -144,9 +144,10 @@ struct Discover: ParsableCommand {
       guard partners == nil else {
         throw ValidationError("A file has its partners in it: name two folders, or one file.")
       }
+      guard Files.isRegular(pairs) else { throw CommandError("There is no file \(pairs).") }
       let file = try Safetensors(path: pairs)
       guard let x = file.tensors["inputs"], let y = file.tensors["partner"], x.shape == y.shape,
-        x.shape.rank == 4
+        x.shape.rank == 4, x.shape.count > 0
       else {
         throw CommandError(
           "\(pairs) needs `inputs` and `partner` of one shape, [count, height, width, channels].")

@@ -83,7 +83,7 @@ struct Evaluate: ParsableCommand {
       var isSame = [Bool](repeating: true, count: part.count)
       for (kind, motions) in [poses.exact, poses.others].enumerated() {
         for g in motions {
-          let moved = model.moved(part, by: [Motion](repeating: g, count: part.count))
+          let moved = moved(part, by: g, of: model, loaded.file)
           let found = measure(model, moved, into: &meters[1 + kind])
           for n in found.indices where found[n] != plain[n] || found[n] < 0 {
             if kind == 0 { isSame[n] = false } else { same[1] -= 1 }
@@ -111,6 +111,11 @@ struct Evaluate: ParsableCommand {
       sameOverOtherAngles: fraction(same[1], examples.count * poses.others.count),
       qualityOverQuarterTurns: quality(meters[1]), qualityOverOtherAngles: others,
       errorOverOtherAngles: others?.error)
+    guard report.quality.loss.isFinite else {
+      throw CommandError(
+        "What \(self.model) makes of \(data) is no number, or its squares are beyond one: its weights are not usable."
+      )
+    }
     if json {
       try emit(report.jsonLine)
       return try failures.finish()
@@ -146,6 +151,20 @@ struct Evaluate: ParsableCommand {
     try emit(
       table(["figure", "value"], rows.compactMap { name, value in value.map { [name, $0] } }))
     try failures.finish()
+  }
+
+  /// Examples moved together.
+  ///
+  /// What a rule that is known makes of moved states is their target: it need not be the moved one.
+  private func moved(
+    _ part: Examples, by g: Motion, of model: any Predictor, _ file: ModelFile
+  ) -> Examples {
+    let moved = model.moved(part, by: [Motion](repeating: g, count: part.count))
+    guard data == "test", let ruled = file.configuration.data as? any RuledOptions else {
+      return moved
+    }
+    return Examples(
+      inputs: moved.inputs, ["targets": ruled.next(moved.inputs) - moved.inputs])
   }
 
   /// Says so where the data are those that the model has learned from.

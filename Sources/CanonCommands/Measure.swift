@@ -30,9 +30,13 @@ struct Measure: ParsableCommand {
       --data takes a configuration whose data follow a rule (dynamics, plume), measured on its test part; or a .safetensors file \
       of pairs, `inputs`, `partner` and `element` (numbers of the algebra of --group): how far a partner is from the moved input.
 
+      With --of layer:N it is what the backbone's first N layers make of inputs: maps of features are to move as images do, anything \
+      else is to stay.
+
       EXAMPLES
         canon measure runs/plain test --group SO2 --plot curve.svg
         canon measure runs/c8 my-images --group SE2 --window 3.14,0.1,0.1 --samples 64
+        canon measure runs/plain test --group C4 --of layer:3
         canon measure runs/relaxed test --json
         canon measure --data configs/oscillator-relaxed.yaml
         canon measure --data pairs.safetensors --group SO2
@@ -243,7 +247,7 @@ struct Measure: ParsableCommand {
     let file = try Safetensors(path: path)
     guard let inputs = file.tensors["inputs"], let partners = file.tensors["partner"],
       let numbers = file.tensors["element"], inputs.shape == partners.shape,
-      (3...4).contains(inputs.shape.rank)
+      (3...4).contains(inputs.shape.rank), inputs.shape.count > 0
     else {
       throw CommandError(
         "\(path) needs `inputs` and `partner` of one shape, [count, height, width, channels] or [count, members, dimension], and `element`."
@@ -289,13 +293,13 @@ struct Measure: ParsableCommand {
 
   private func report(_ report: MeasureReport) throws {
     try report.requireNumbers()
-    try emit(json ? report.line.jsonLine : report.table)
-    if let plot {
-      guard !report.curves.isEmpty else {
-        throw CommandError("There is no curve to draw: pairs have one element each.")
-      }
-      try writeFile(report.picture, to: plot)
+    guard plot == nil || !report.curves.isEmpty else {
+      throw CommandError(
+        "There is no curve to draw: \(report.line.group) has elements that no generator leads to; leave --plot away."
+      )
     }
+    try emit(json ? report.line.jsonLine : report.table)
+    if let plot { try writeFile(report.picture, to: plot) }
     if !common.quiet && !json { note(report.remark) }
   }
 

@@ -156,6 +156,10 @@ struct MeasureDisentanglement: ParsableCommand {
           untold: Dictionary(untold) { $1 }
         ).jsonLine)
     } else if !told.isEmpty {
+      try emit(
+        "\(table.count) rows; codes \(table.codes.names.joined(separator: ", ")); factors "
+          + zip(table.factors.names, table.factors.valueCounts)
+          .map { "\($0) (\($1) values)" }.joined(separator: ", ") + "\n")
       try emit(figureTable(told.flatMap(\.1.figures)))
       try emit("\nsettings")
       try told.forEach { try emit("\($0.name) \($0.1.settings)") }

@@ -203,15 +203,12 @@ public struct EnergyOptions: CanonicalizerOptions {
 
   public init() {}
 
-  private static let groups: [String: PlanarAffine] = [
-    "SO2": PlanarAffine([.rotation]), "SE2": .rigidMotions, "similarity": .similarities,
-    "affine": .all,
-  ]
-
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
     let images = try keys.images(domain, Self.kind)
-    try keys.read("group", &group, among: ["SO2", "SE2", "similarity", "affine"], "the group")
     try keys.readGenerators(&generators)
+    if generators.isEmpty || keys.lists {
+      try keys.read("group", &group, among: ["SO2", "SE2", "similarity", "affine"], "the group")
+    }
     try keys.read("channels", &channels, in: 1...1024, "channels of the energy's network")
     try keys.read("descents", &descents, in: 1...256, "from how many angles it is descended")
     try keys.read("steps", &steps, in: 1...1000, "in how many steps")
@@ -225,7 +222,7 @@ public struct EnergyOptions: CanonicalizerOptions {
     var random = build.random()
     let own = PlanarAffine(sixEach: generators)
     return EnergyDescent(
-      AffineImageAction(own ?? Self.groups[group] ?? .all, border: images.border),
+      AffineImageAction(own ?? PlanarAffine(named: group) ?? .all, border: images.border),
       energy: Backbone.scorer(
         size: images.size, channels: images.channels, width: channels, features: 1, using: &random),
       starts: own?.starts(descents) ?? EnergyDescent.turns(descents), steps: steps)

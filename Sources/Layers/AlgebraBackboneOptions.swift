@@ -15,18 +15,12 @@ public struct AlgebraCNNOptions: BackboneOptions {
   public var nodes = 8
   public var sampling = AlgebraConvolution.Sampling.grid
   public var correction = true
+  public var contrast: Float = 100
   public var width = 16
   public init() {}
 
-  /// The groups that can be named.
-  static let groups: [(name: String, group: PlanarAffine)] = [
-    ("SO2", PlanarAffine([.rotation])), ("scalings", .scalings), ("T2", .translations),
-    ("SE2", .rigidMotions), ("SL2", .special), ("GL2", .linear), ("affine", .all),
-  ]
-
   private var algebra: PlanarAffine {
-    PlanarAffine(sixEach: generators)
-      ?? AlgebraCNNOptions.groups.first { $0.name == group }?.group ?? .linear
+    PlanarAffine(sixEach: generators) ?? PlanarAffine(named: group) ?? .linear
   }
 
   private var radii: [Double] {
@@ -37,9 +31,10 @@ public struct AlgebraCNNOptions: BackboneOptions {
     _ keys: inout Keys, for domain: any Domain, output: [Int]
   ) throws(SettingsError) {
     _ = try keys.images(domain, Self.kind)
-    try keys.read(
-      "group", &group, among: AlgebraCNNOptions.groups.map(\.name), "whose algebra")
     try keys.readGenerators(&generators)
+    if generators.isEmpty || keys.lists {
+      try keys.read("group", &group, among: PlanarAffine.named.map(\.name), "whose algebra")
+    }
     try keys.read(
       "window", &window, "a radius for each generator, in radians, halves of the side, logarithms")
     let dimension = algebra.dimension
@@ -68,6 +63,10 @@ public struct AlgebraCNNOptions: BackboneOptions {
     try keys.read("sampling", &sampling, "how the window is summed over in training")
     try keys.read(
       "correction", &correction, "a learned map of the group's matrices, at first the identity")
+    try keys.read(
+      "contrast", &contrast, in: 0...100,
+      "the most that the logarithm of a weight of the mean differs from 0; 0: a constant kernel, 100: any"
+    )
     try keys.read("width", &width, in: 1...4096, "channels of the first stage")
     try keys.refuse(weights: 144, width, width)
   }
@@ -79,6 +78,6 @@ public struct AlgebraCNNOptions: BackboneOptions {
       channels: input[2], width: width, classes: output.reduce(1, *), using: &random)
     return AlgebraConvolution(
       algebra, window: AlgebraWindow(radii), layer: network, isCorrected: correction, nodes: nodes,
-      sampling: sampling, using: &random)
+      sampling: sampling, contrast: contrast < 100 ? contrast : .infinity, using: &random)
   }
 }

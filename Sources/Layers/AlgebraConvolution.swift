@@ -36,19 +36,22 @@ public struct AlgebraConvolution: Layer {
   public let sampling: Sampling
   /// Whether weights are positive, of sum 1 (a softmax of the kernel over the samples): a mean over the window, rather than an integral.
   public let isMean: Bool
+  /// The most that the kernel differs from 0, which of a mean is the logarithm of a weight: 0 for a constant kernel, infinite for what is
+  /// learned as it is.
+  public let contrast: Float
   public let border: BorderPolicy
 
   public init(
     _ group: PlanarAffine, window: AlgebraWindow, layer: any Layer, kernel: any Layer,
     correction: (any Layer)? = nil, nodes: Int = 8, sampling: Sampling = .grid,
-    isMean: Bool = true, border: BorderPolicy = .zero
+    isMean: Bool = true, contrast: Float = .infinity, border: BorderPolicy = .zero
   ) {
     require(
       window.radii.count == group.dimension && nodes > 0,
       "a window \(window.radii) of an algebra of \(group.dimension), with \(nodes) nodes")
     (self.group, self.window, self.layer, self.kernel) = (group, window, layer, kernel)
     (self.correction, self.nodes, self.sampling) = (correction, nodes, sampling)
-    (self.isMean, self.border) = (isMean, border)
+    (self.isMean, self.contrast, self.border) = (isMean, contrast, border)
   }
 
   /// With a kernel and a correction that are made: two hidden layers each; the kernel starts constant and *N* as the identity.
@@ -57,14 +60,14 @@ public struct AlgebraConvolution: Layer {
   public init(
     _ group: PlanarAffine, window: AlgebraWindow, layer: any Layer, hidden: Int = 16,
     isCorrected: Bool = true, nodes: Int = 8, sampling: Sampling = .grid, isMean: Bool = true,
-    border: BorderPolicy = .zero, using random: inout RandomStream
+    contrast: Float = .infinity, border: BorderPolicy = .zero, using random: inout RandomStream
   ) {
     self.init(
       group, window: window, layer: layer,
       kernel: Sequential.startingAtZero(group.dimension, hidden, 1, using: &random),
       correction: isCorrected
         ? Sequential.startingAtZero(6, hidden, 6, using: &random) : nil,
-      nodes: nodes, sampling: sampling, isMean: isMean, border: border)
+      nodes: nodes, sampling: sampling, isMean: isMean, contrast: contrast, border: border)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] {
@@ -102,7 +105,12 @@ public struct AlgebraConvolution: Layer {
       zip(a, window.radii).map { Float($1 > 0 ? $0 / $1 : 0) }
     }
     let coordinates = Tensor(scaled, shape: [tangents.count, group.dimension])
-    let values = kernel(Variable(coordinates), on: tape).reshaped([1, tangents.count])
+    var values = kernel(Variable(coordinates), on: tape).reshaped([1, tangents.count])
+    if contrast == 0 {
+      values = values * 0
+    } else if contrast.isFinite {
+      values = (values * (1 / contrast)).tanh() * contrast
+    }
     let weights =
       isMean ? values.softmax() : values * (Float(window.volume) / Float(tangents.count))
     return weights.reshaped([tangents.count])

@@ -40,24 +40,16 @@ public struct ImageDomain: Domain, Hashable {
 
   /// Cₙ, Dₙ, SO2, O2, T2 (translations), scalings, SE2, similarity, SL2, GL2 (of positive determinant), affine.
   public func group(named name: String) -> MotionGroup.Factor? {
-    func affine(_ group: PlanarAffine) -> MotionGroup.Factor {
-      .init(AffineImageAction(group, border: border))
+    func opened<G: PlanarGroup>(_ group: G) -> MotionGroup.Factor {
+      .init(ImageAction(group, border: border))
     }
     switch name {
-    case "SO2": return .init(ImageAction(SO2(), border: border))
-    case "O2": return .init(ImageAction(O2(), border: border))
-    case "T2": return affine(.translations)
-    case "scalings": return affine(.scalings)
-    case "SE2": return affine(.rigidMotions)
-    case "similarity": return affine(.similarities)
-    case "SL2": return affine(.special)
-    case "GL2": return affine(.linear)
-    case "affine": return affine(.all)
+    // Turns and reflections about the middle keep quarter turns exact.
+    case "SO2": return opened(SO2())
+    case "O2": return opened(O2())
     default:
-      func opened<G: FiniteGroup & PlanarGroup>(_ group: G) -> MotionGroup.Factor {
-        .init(ImageAction(group, border: border))
-      }
-      return finitePlanarGroup(name).map { opened($0) }
+      return PlanarAffine(named: name).map { .init(AffineImageAction($0, border: border)) }
+        ?? finitePlanarGroup(name).map { opened($0) }
     }
   }
 }

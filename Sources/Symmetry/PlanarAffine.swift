@@ -93,6 +93,19 @@ public struct PlanarAffine: LieGroup {
     }.sorted { distance($0, identity) < distance($1, identity) }
   }
 
+  /// The groups that have names: SO2, T2 (translations), scalings, SE2, similarity, SL2, GL2 (of positive determinant), affine.
+  public static let named: [(name: String, group: PlanarAffine)] = [
+    ("SO2", PlanarAffine([.rotation])), ("T2", .translations), ("scalings", .scalings),
+    ("SE2", .rigidMotions), ("similarity", .similarities), ("SL2", .special), ("GL2", .linear),
+    ("affine", .all),
+  ]
+
+  /// The group of a name; `nil` of a name that is none.
+  public init?(named name: String) {
+    guard let found = PlanarAffine.named.first(where: { $0.name == name }) else { return nil }
+    self = found.group
+  }
+
   public static let translations = PlanarAffine([.horizontalShift, .verticalShift])
   public static let scalings = PlanarAffine([.scaling])
   /// Rotations and translations, SE(2).

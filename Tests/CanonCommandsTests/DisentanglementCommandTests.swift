@@ -66,12 +66,15 @@ import Testing
     ]
     let table = try canon(arguments)
     #expect(table.status == 0 && table.out.contains("MIG") && table.out.contains("\"bins\":20"))
+    #expect(
+      table.out.hasPrefix(
+        "180 rows; codes z0, z1, z2, z3; factors shape (3 values), x (4 values)\n"))
     let file = try canon(
       "disentanglement", try tensors("same.safetensors"), "--factors", "shape,x", "--metrics",
       "mig,factor-vae")
     #expect(file.out == table.out)
     let unnamed = try canon("disentanglement", path, "--factors", "shape,x")
-    #expect(unnamed.status == 1 && unnamed.err.contains("file is no number in row 1"))
+    #expect(unnamed.status == 1 && unnamed.err.contains("file is no number in line 2"))
     #expect(unnamed.err.contains("--dimensions"))
   }
 
@@ -115,9 +118,9 @@ import Testing
     for (lines, factors, part) in [
       ([], "a", "no rows"), (["z0,z1,a"], "a", "no rows"),
       (["z0,z1,a"] + good, "b", "no column 'b'"), (["z0,a,a"] + good, "a", "two columns a"),
-      (["z0,z1,a"] + good, nil, "--factors"), (["z0,z1,a", "1,2"], "a", "Row 2"),
+      (["z0,z1,a"] + good, nil, "--factors"), (["z0,z1,a", "1,2"], "a", "Line 2"),
       (["z0,z1,a"] + good + ["nan,1,2"], "a", "in row 181"),
-      (["z0,z1,a"] + good + ["1,1,"], "a", "no number in row 181"),
+      (["z0,z1,a"] + good + ["1,1,"], "a", "no number in line 182"),
       (["z0,z1,a"] + good + ["1,1,inf"], "a", "inf in row 181"),
       (["z0,z1,a"] + good.map { $0 + "x" } + ["1,1,2"], "a", "words in all"),
     ] as [([String], String?, String)] {

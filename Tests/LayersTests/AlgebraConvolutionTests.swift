@@ -1,4 +1,5 @@
 import Autodiff
+import Glibc
 import Layers
 import Optimizers
 import Symmetry
@@ -46,6 +47,27 @@ struct AlgebraConvolutionTests {
     #expect(largestDifference(whole.predict(moved), whole.predict(x)) < 1e-5)
     let part = convolution([.pi / 4])
     #expect(largestDifference(part.predict(moved), part.predict(x)) > 1e-3)
+  }
+
+  @Test(
+    "However far a kernel has learned, its weights are no further apart than the contrast allows")
+  func contrast() {
+    for contrast: Float in [0, 0.5, 2] {
+      var random = RandomStream(seed: 3, name: "convolution")
+      let layer = AlgebraConvolution(
+        turns, window: AlgebraWindow([3]), layer: network(), nodes: 16, contrast: contrast,
+        using: &random)
+      for (_, parameter) in layer.kernel.parameters {
+        parameter.value = .normal(parameter.value.shape, using: &random) * 20
+      }
+      let weights = layer.weights(of: layer.tangents(on: .inference()), on: .inference()).value
+        .elements
+      let (low, high) = (weights.min() ?? 0, weights.max() ?? 0)
+      // From −c to c; rounding.
+      #expect(high <= low * exp(2 * contrast) * 1.0001)
+      #expect(contrast == 0 ? low == 1 / 16 && high == 1 / 16 : high > 1.2 * low)
+      #expect(abs(weights.reduce(0, +) - 1) < 1e-5)
+    }
   }
 
   @Test("Drawn tangent vectors have the integral as their mean") func unbiased() throws {
