@@ -151,4 +151,62 @@ def cfasl(last):
     return variational(last, sections=10)
 
 
-steps = {"class-pose": class_pose, "operators": operators, "transport": transport, "variational": variational, "cfasl": cfasl}
+def algebra(last, nodes=6, width=16):
+    """A small CNN under a Lie-algebra convolution of turns, six nodes: copies, the CNN, a mean by a learned kernel; 32 digits of 28 x 28."""
+    shape = torch.channels_last if last else torch.contiguous_format
+
+    def block(a, b):
+        return [nn.Conv2d(a, b, 3, 1, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+
+    network = nn.Sequential(
+        *block(1, width), *block(width, width), nn.MaxPool2d(2), *block(width, 2 * width), *block(2 * width, 2 * width), nn.MaxPool2d(2),
+        *block(2 * width, 4 * width), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 10),
+    ).to(memory_format=shape)
+    kernel = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
+    optimizer = torch.optim.AdamW([*network.parameters(), *kernel.parameters()], lr=1e-3)
+    x, labels = torch.rand(32, 1, 28, 28), torch.randint(0, 10, (32,))
+    place = (2 * (torch.arange(nodes) + 0.5) / nodes - 1)[:, None]
+    angle = math.pi * place[:, 0]
+    turns = torch.stack([angle.cos(), angle.sin(), 0 * angle, -angle.sin(), angle.cos(), 0 * angle], 1).view(-1, 2, 3)
+
+    def step():
+        optimizer.zero_grad()
+        grid = functional.affine_grid(turns, (nodes, 1, 28, 28), align_corners=False).repeat(32, 1, 1, 1)
+        copies = functional.grid_sample(x.repeat_interleave(nodes, 0), grid, align_corners=False)
+        results = network(copies.contiguous(memory_format=shape)).view(32, nodes, 10)
+        weights = kernel(place).view(1, nodes, 1).softmax(1)
+        functional.cross_entropy((results * weights).sum(1), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def relaxed(last):
+    """A body's state in the frame of its place, a network of 2 x 64 units, turned back, and a residual of as many; 32 states."""
+
+    def network():
+        return nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+
+    base, residual, scale = network(), network(), nn.Parameter(torch.tensor(0.1))
+    optimizer = torch.optim.AdamW([*base.parameters(), *residual.parameters(), scale], lr=5e-3, weight_decay=0)
+    x, change = torch.randn(32, 4), torch.randn(32, 4)
+
+    def turned(vectors, cosine, sine):
+        v = vectors.view(-1, 2, 2)
+        return torch.stack([cosine * v[..., 0] - sine * v[..., 1], sine * v[..., 0] + cosine * v[..., 1]], 2).view(-1, 4)
+
+    def step():
+        optimizer.zero_grad()
+        along = functional.normalize(x[:, :2])
+        cosine, sine = along[:, :1], along[:, 1:]
+        correction = scale * residual(x)
+        told = base(turned(x, cosine, -sine)) + turned(correction, cosine, -sine)
+        loss = functional.mse_loss(told, turned(change, cosine, -sine)) + 0.01 * correction.square().mean()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+steps = {"class-pose": class_pose, "operators": operators, "transport": transport, "variational": variational, "cfasl": cfasl,
+         "algebra": algebra, "relaxed": relaxed}

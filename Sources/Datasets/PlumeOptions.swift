@@ -11,6 +11,8 @@ public struct PlumeOptions: RuledOptions {
   public var count = 256
   public var size = 32
   public var steps = 4
+  /// How many states of one development are among them.
+  public var along = 6
   public init() {}
 
   private var plume: SmokePlume { SmokePlume(size: size, buoyancy: Double(buoyancy)) }
@@ -27,13 +29,21 @@ public struct PlumeOptions: RuledOptions {
     try keys.read("size", &size, in: 8...128, "pixels of a side")
     guard size % 4 == 0 else { throw keys.failure("'size' must be a multiple of 4, not \(size)") }
     try keys.read("steps", &steps, in: 1...100, "steps of the solver to the next state")
+    try keys.read(
+      "along", &along, in: 1...100,
+      "how many states of one box are among them, each the next of the one before: what a rollout meets")
   }
 
   public func next(_ states: Tensor) -> Tensor { plume.states(after: steps, states) }
 
   private func part(_ count: Int, seed: UInt64) -> Examples {
-    let starts = plume.starts(count, seed: seed)
-    return Examples(inputs: starts, ["change": next(starts) - starts])
+    let first = plume.starts((count + along - 1) / along, seed: seed)
+    // All boxes' first states, then their second: of a part of them every box is as far on.
+    let developed = Tensor.concatenated([first] + states(after: first, steps: along))
+    let inputs = developed.sliced(0..<count)
+    let boxes = first.shape[0]
+    return Examples(
+      inputs: inputs, ["change": developed.sliced(boxes..<boxes + count) - inputs])
   }
 
   public func load(seed: UInt64) throws -> Dataset {

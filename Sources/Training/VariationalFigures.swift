@@ -179,7 +179,7 @@ extension VariationalModel: CodeTraversableModel {
   )
 
   /// Of each pair, the first half of the examples with the second, how far the moved code is from its partner's, and the picture of it from
-  /// the partner, relative to their lengths.
+  /// the partner, relative to their lengths; beside each how far they are unmoved.
   ///
   /// - Throws: `DatasetError` without a codebook.
   public func deviations(
@@ -189,9 +189,14 @@ extension VariationalModel: CodeTraversableModel {
     func rows(_ tensor: Tensor) -> Tensor { tensor.reshaped([tensor.shape[0], -1]) }
     return [
       ("code, relative", relativeDistances(pairs.codes.moved, pairs.codes.second)),
+      ("unmoved code, relative", relativeDistances(pairs.codes.first, pairs.codes.second)),
       (
         "picture, relative",
         relativeDistances(rows(pairs.pictures.moved), rows(pairs.pictures.second))
+      ),
+      (
+        "unmoved picture, relative",
+        relativeDistances(rows(pairs.pictures.first), rows(pairs.pictures.second))
       ),
     ]
   }

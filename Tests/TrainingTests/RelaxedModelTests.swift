@@ -93,6 +93,21 @@ struct RelaxedModelTests {
     }
   }
 
+  @Test("Boxes of smoke are there in states that follow on each other") func developments() throws {
+    let settings = try configuration(
+      "data: {kind: plume, size: 8, count: 10, along: 4}\ntask: flow\ncanonicalizer: identity\nbackbone: {kind: unet, width: 4}"
+    )
+    let train = try settings.loadData().train
+    let (inputs, change) = (train.inputs, try #require(train["change"]))
+    #expect(inputs.shape == [10, 8, 8, 3] && change.shape == [10, 8, 8, 3])
+    // Ten of three boxes' first four states.
+    for n in 3..<10 {
+      #expect(largestDifference(inputs[n], inputs[n - 3] + change[n - 3]) < 1e-6)
+    }
+    let rule = try #require(settings.data as? PlumeOptions)
+    #expect(largestDifference(rule.next(inputs), inputs + change) < 1e-5)
+  }
+
   @Test("Turns commute with the rule where nothing breaks the symmetry, and less the more does")
   func rule() throws {
     func error(_ breaking: Double, _ system: PlanarDynamics.System) -> EquivarianceError {

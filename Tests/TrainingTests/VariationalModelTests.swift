@@ -199,7 +199,7 @@ private func made(_ model: String, seed: Int = 0) throws -> VariationalModel {
     let found = try model.generators(on: examples)
     #expect((found - codebook.generators.value.mean([1])).absolute().elements.max() ?? 1 < 1e-6)
     let deviations = try model.deviations(on: examples)
-    #expect(deviations.map(\.values.count) == [2, 2])
+    #expect(deviations.map(\.values.count) == [2, 2, 2, 2])
     // A codebook of zeros moves nothing.
     codebook.generators.value = .zeros([3, 5, 3, 3])
     let figures = Dictionary(try model.figures(on: examples).map { ($0.name, $0.value) }) { $1 }

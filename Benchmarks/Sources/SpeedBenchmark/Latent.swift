@@ -33,12 +33,25 @@ func latentRows(runs: Int, peer: Peer?) throws -> [Row] {
       "the same with a codebook of 10 × 10 elements (CFASL)", "cfasl",
       variational(", symmetry: codebook")
     ),
+    ("Lie-algebra convolution, 32 digits of 28 × 28, 6 nodes", "algebra", ""),
+    (
+      "relaxed model, 32 states of a body, 2 × 64 units", "relaxed",
+      """
+      data: {kind: dynamics, count: 32}
+      model: relaxed
+      canonicalizer: directions
+      backbone: {kind: mlp, width: 64}
+      training: {epochs: 100000, batch: 32, rate: 0.005, weightDecay: 0}
+      """
+    ),
   ]
   return try models.map { name, command, yaml in
     var trainer =
-      yaml.isEmpty
+      command == "transport"
       ? try transportTrainer()
-      : try trainer(yaml, kept: command == "variational" || command == "cfasl" ? 64 : 0)
+      : command == "algebra"
+        ? try algebraTrainer()
+        : try trainer(yaml, kept: command == "variational" || command == "cfasl" ? 64 : 0)
     return try compare(
       "training step, \(name)", runs: 3 * runs, bar: 1.5, peer: peer,
       ["\(command) 0", "\(command) 1"]
@@ -63,6 +76,25 @@ private func trainer(_ yaml: String, kept: Int) throws -> Trainer {
     settings,
     data: Dataset(
       train: stream(Array(0..<kept), epoch: 0), valid: data.valid, classNames: data.classNames))
+}
+
+/// A Lie-algebra convolution of random pictures.
+private func algebraTrainer() throws -> Trainer {
+  let settings = try RunConfiguration(
+    text: """
+      data: {kind: tensors, path: none}
+      input: {size: 28}
+      task: classify
+      canonicalizer: identity
+      backbone: {kind: algebra-cnn, width: 16, nodes: 6, correction: false, window: [3.1416]}
+      training: {epochs: 100000, batch: 32}
+      """, source: "benchmark")
+  var random = RandomStream(seed: 0, name: "benchmark")
+  let examples = Examples(
+    inputs: .uniform([32, 28, 28, 1], using: &random), labels: (0..<32).map { $0 % 10 })
+  return try Trainer(
+    settings,
+    data: Dataset(train: examples, valid: examples, classNames: (0..<10).map { "\($0)" }))
 }
 
 /// A latent canonicalizer of random pictures that are kept, so that no digit is turned in the time that is taken.
