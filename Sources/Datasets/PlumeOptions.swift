@@ -31,7 +31,8 @@ public struct PlumeOptions: RuledOptions {
     try keys.read("steps", &steps, in: 1...100, "steps of the solver to the next state")
     try keys.read(
       "along", &along, in: 1...100,
-      "how many states of one box are among them, each the next of the one before: what a rollout meets")
+      "how many states of one box are among them, each the next of the one before: what a rollout meets"
+    )
   }
 
   public func next(_ states: Tensor) -> Tensor { plume.states(after: steps, states) }
