@@ -29,6 +29,7 @@ struct Canonicalize: ParsableCommand {
         canon canonicalize pca-sign my-photos turned --group C4
         canon canonicalize pca-sign my-images canonical --canvas crop
         canon canonicalize '{kind: pca-sign, threshold: 0}' my-images canonical
+        canon canonicalize '{kind: pca-sign, within: 30}' my-images level
       """)
 
   @Argument(
@@ -93,7 +94,7 @@ struct Canonicalize: ParsableCommand {
     } else {
       total = try job.run(archives, in: folder, to: out, shard: shard)
     }
-    if !json { try emit(total.summary(in: out)) }
+    if !json { try emit(total.summary(in: out, window: choice.window)) }
     if !common.quiet { tell(of: total, least: job.least) }
     try job.failures.finish()
   }

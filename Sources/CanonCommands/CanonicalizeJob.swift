@@ -12,6 +12,8 @@ struct Canonicalized: Tally {
   var count = 0
   /// How many have poses that are as good.
   var ambiguous = 0
+  /// Whose pose is none: of what undoes poses within a window those beyond it, and those that are upright.
+  var still = 0
   /// How many are written as PNG, lost pixels at their sides, are JPEG files written anew.
   var converted = 0
   var trimmed = 0
@@ -28,6 +30,7 @@ struct Canonicalized: Tally {
   mutating func add(_ other: Canonicalized) {
     count += other.count
     ambiguous += other.ambiguous
+    still += other.still
     converted += other.converted
     trimmed += other.trimmed
     lossy += other.lossy
@@ -41,15 +44,23 @@ struct Canonicalized: Tally {
   mutating func add(_ entries: [Manifest.Entry]) {
     count += entries.count
     ambiguous += entries.count { $0.ties > 0 }
+    still += entries.count { $0.isometry == PlanarIsometry() && $0.map == nil }
     let left = entries.filter { $0.isUnsure == true }
     unsure += left.count
     firstUnsure += left.prefix(20 - firstUnsure.count).map(\.file)
   }
 
-  func summary(in out: String) -> String {
+  /// What was done, in a sentence.
+  ///
+  /// `window`: By how much poses turn that are undone, in radians.
+  func summary(in out: String, window: Double?) -> String {
     let done = count - unsure
+    let left = window.map {
+      "; \(still) of them not moved, being upright or turned by more than \(($0 * 180 / .pi).formatted(1))°"
+    }
     return
       "\(done) \(done == 1 ? "image" : "images") in canonical pose in \(out), \(ambiguous) with ties"
+      + (left ?? "")
       + (unsure == 0 ? "" : ", and \(unsure) as \(unsure == 1 ? "it was" : "they were")")
       + (archives == 0 ? "." : ", in \(archives) \(archives == 1 ? "archive" : "archives").")
   }

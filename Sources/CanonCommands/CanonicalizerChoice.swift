@@ -16,6 +16,8 @@ struct CanonicalizerChoice {
   let loaded: LoadedModel?
   /// Below which margin a pose is not acted on, where the model was calibrated.
   var minMargin: Double? { loaded?.file.figures[Calibrate.figure] }
+  /// By how much poses turn at most, in radians, where others are left as they came.
+  let window: Double?
   /// Finds the poses of a batch.
   let poses: @Sendable (Tensor) -> [Pose<Motion>]
 
@@ -31,7 +33,7 @@ struct CanonicalizerChoice {
     let isHeuristic = CanonicalizerChoice.heuristics.contains(name)
     guard group == nil || isHeuristic else {
       throw ValidationError(
-        "--group is for pca, pca-sign and gradient; \(name) is none of them."
+        "--group is for the names pca, pca-sign and gradient, and not for \(name); among settings it is a key: {kind: pca, group: C4}."
       )
     }
     let keys = group.map { ", group: '\($0)'" } ?? ""
@@ -39,12 +41,13 @@ struct CanonicalizerChoice {
     self.name = group == nil ? name : word
     if name.hasPrefix("{") || isHeuristic {
       let (images, steps) = try CanonicalizerChoice.steps(word)
-      (domain, loaded, poses) = (images, nil, { steps.poses(of: $0) })
+      (domain, loaded, window, poses) = (images, nil, steps.window, { steps.poses(of: $0) })
       return
     }
     try CanonicalizerChoice.requireKnown(name)
     let loaded = try LoadedModel(name)
     let model = loaded.model
+    window = (model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base)?.steps.window
     (domain, self.loaded, poses) = (loaded.domain, loaded, { model.poses(of: $0) })
   }
 

@@ -92,13 +92,14 @@ struct CodeTable {
       throw CommandError("\(path) has no rows below a header.")
     }
     let wanted = try factors.map { try place(of: $0, in: header, path) }
-    let others = header.indices.filter { !wanted.contains($0) }
+    // What `canon predict` calls inputs by is no code.
+    let others = header.indices.filter { !wanted.contains($0) && header[$0] != "file" }
     let columns =
       try dimensions.map { try $0.map { try place(of: $0, in: header, path) } } ?? others
     let body = rows.dropFirst()
     codes = try body.enumerated().map { n, row in
       try columns.map { column in
-        guard let number = Double(row[column]) else {
+        guard let number = Double(row[column]), number.isFinite else {
           throw CommandError(
             "\(header[column]) is no number in line \(places[n + 1]) of \(path): '\(row[column])'. Name the columns that are codes with --dimensions, or a factor with --factors."
           )
@@ -136,7 +137,7 @@ struct CodeTable {
   {
     let numbers = cells.map { Double($0) }
     if numbers.contains(where: { $0 != nil }) || cells.contains("") {
-      if let row = numbers.firstIndex(where: { $0 == nil }) {
+      if let row = numbers.firstIndex(where: { !($0?.isFinite ?? false) }) {
         throw CommandError(
           "The factor \(name) is no number in line \(places[row + 1]) of \(path): '\(cells[row])'; give numbers in all rows, or words in all."
         )

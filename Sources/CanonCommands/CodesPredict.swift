@@ -47,12 +47,11 @@ extension Predict {
     }
     let codes =
       examples.count > 0 ? model.codes(of: examples.inputs) : .zeros([0, model.dimension])
-    try tell(codes, names, factors: examples["factors"], file.configuration.data.factorNames)
-    try failures.finish()
-    let numbers = codes.elements
-    guard numbers.allSatisfy(\.isFinite) else {
+    guard codes.elements.allSatisfy(\.isFinite) else {
       throw CommandError("The codes of \(data) are no numbers: weights, or inputs, are not usable.")
     }
+    try tell(codes, names, factors: examples["factors"], file.configuration.data.factorNames)
+    try failures.finish()
   }
 
   private func tell(

@@ -16,12 +16,18 @@ struct Components: ParsableCommand {
         canon components
         canon components learned
         canon components data
+        canon components backbone algebra-cnn
         canon components folder --json
       """)
 
   @Argument(
-    help: "The kind of a component, as in YAML; or model, task, data, canonicalizer, backbone.")
-  var kind: String?
+    help:
+      "The kind of a component, as in YAML, after model, task, data, canonicalizer or backbone, or without; or one of these alone."
+  )
+  var words: [String] = []
+
+  /// What is asked for.
+  private var kind: String? { words.last }
 
   @Flag(help: "Print JSON, a line each, instead of a table.")
   var json = false
@@ -39,6 +45,12 @@ struct Components: ParsableCommand {
 
     var text: String {
       "  " + "\(key): \(self.default)".padded(to: 32) + "\(meaning) (\(range))"
+    }
+  }
+
+  func validate() throws {
+    guard words.count <= 2 else {
+      throw ValidationError("Name one component, as in `canon components backbone mlp`.")
     }
   }
 
@@ -64,7 +76,7 @@ struct Components: ParsableCommand {
           ? jsonLines(lines).joined(separator: "\n")
           : lines.map { $0.kind.padded(to: 28) + $0.summary }.joined(separator: "\n"))
     }
-    let found = all.filter { $0.1.kind == kind }
+    let found = all.filter { $0.1.kind == kind && (words.count < 2 || $0.0 == words[0]) }
     guard !found.isEmpty else {
       let words = all.map { $0.1.kind }
       let question = nearest(kind, in: words).map { "; did you mean '\($0)'?" } ?? "."

@@ -14,7 +14,8 @@ struct Evaluate: ParsableCommand {
       the folder of MNIST's IDX files for a model of its digits (then the 50,000 test digits: rotated, or upright \
       for a model that was trained so), or the word test: the test part of the model's data. Every input is also \
       moved: in ways that only move numbers (quarter turns of images, orders of sets), and in --angles other ways; \
-      the two are reported apart.
+      the two are reported apart. Of data that follow a known rule (dynamics, plume) the targets of moved states are the rule's: a \
+      model is right that breaks the symmetry as they do.
 
       EXAMPLES
         canon evaluate runs/c8 Benchmarks/Data
@@ -186,15 +187,15 @@ struct Evaluate: ParsableCommand {
     if !common.quiet { for remark in model.remarks(on: examples) { note("Note: \(remark)") } }
     let figures =
       try [("examples", Double(examples.count))] + model.figures(on: examples)
-    if json {
-      try emit(Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.jsonLine)
-    } else {
-      try emit(figureTable(figures.map { ($0.0, $0.1) }))
-    }
     guard figures.allSatisfy({ $0.1.isFinite }) else {
       throw CommandError(
         "What \(self.model) makes of \(data) is no number: its weights, or the data, are not usable."
       )
+    }
+    if json {
+      try emit(Dictionary(figures.map { ($0.0, $0.1) }) { $1 }.jsonLine)
+    } else {
+      try emit(figureTable(figures.map { ($0.0, $0.1) }))
     }
   }
 

@@ -53,6 +53,10 @@ extension GeneratorFile {
       let ends = [map(from * factor), map(to * factor)].sorted()
       return "\(ends[0].formatted(decimals))\(unit) … \(ends[1].formatted(decimals))\(unit)"
     }
+    if let turn = PlanarAffine.Generator.found(tangent).turn(), nearest.angle > 0.01 {
+      return range(turn.speed * 180 / .pi, 1, "°")
+        + " about (\(turn.center.x.formatted(2)), \(turn.center.y.formatted(2)))"
+    }
     guard nearest.angle < 0.1 else { return range(1, 2, " ×") }
     switch nearest.name {
     case "rotation": return range((tangent[1] - tangent[3]) / 2 * 180 / .pi, 1, "°")
@@ -93,4 +97,20 @@ func groupFactor(_ name: String, of domain: any Domain) throws -> MotionGroup.Fa
   }
   return .init(
     AffineImageAction(PlanarAffine(tangents.map { .found($0) }), border: images.border))
+}
+
+extension PlanarAffine.Generator {
+  /// The point about which it turns, to the right and down in halves of the side, and by how many radians for each unit, counterclockwise as it
+  /// is seen; `nil` where it does not go around.
+  fileprivate func turn() -> (center: (x: Double, y: Double), speed: Double)? {
+    guard isPeriodic else { return nil }
+    let (a, b, c, d) = (tangent[0], tangent[1], tangent[3], tangent[4])
+    let determinant = a * d - b * c
+    guard determinant > 0 else { return nil }
+    let (x, y) = (tangent[2], tangent[5])
+    return (
+      ((b * y - d * x) / determinant, (c * x - a * y) / determinant),
+      (b > c ? 1 : -1) * determinant.squareRoot()
+    )
+  }
 }

@@ -14,7 +14,7 @@ struct Inspect: ParsableCommand {
     discussion: """
       Each image takes two rows: above, as it came and turned by further angles; below, the \
       canonical form of each. All of the lower row should look alike. A green frame marks a form \
-      close to the first one's, an orange frame one that is not. An image-valued model adds a third \
+      close to the first one's, an orange frame one that is not. What undoes poses within a window alone is shown such poses. An image-valued model adds a third \
       row: its outputs, in the poses that the images came in.
 
       EXAMPLES
@@ -98,6 +98,13 @@ struct Inspect: ParsableCommand {
   /// group that the model claims.
   private func shownMotions(_ choice: CanonicalizerChoice) -> [Motion] {
     guard let model = choice.loaded?.model, !(choice.domain is ImageDomain) else {
+      // Where only poses within a window are undone, those: upright first.
+      if let window = choice.window {
+        return (0..<poses).map { n in
+          let step = Double((n + 1) / 2) / Double(max(1, poses / 2))
+          return Motion(isometry: PlanarIsometry(residual: window * (n % 2 == 1 ? step : -step)))
+        }
+      }
       return (0..<poses).map {
         Motion(isometry: PlanarIsometry(residual: 2 * .pi * Double($0) / Double(poses)))
       }

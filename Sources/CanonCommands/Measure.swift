@@ -35,7 +35,7 @@ struct Measure: ParsableCommand {
 
       EXAMPLES
         canon measure runs/plain test --group SO2 --plot curve.svg
-        canon measure runs/c8 my-images --group SE2 --window 3.14,0.1,0.1 --samples 64
+        canon measure runs/c8 my-images --group SE2 --window 3.14,0.1,0.1
         canon measure runs/plain test --group C4 --of layer:3
         canon measure runs/relaxed test --json
         canon measure --data configs/oscillator-relaxed.yaml
@@ -207,7 +207,9 @@ struct Measure: ParsableCommand {
     }
     guard count <= backbone.layers.count else {
       throw CommandError(
-        "The backbone of \(path) has \(backbone.layers.count) layers, and no layer \(count).")
+        "The backbone of \(path) has \(backbone.layers.count) layers, and no layer \(count): "
+          + (1...backbone.layers.count).map { "\($0) \(described(backbone, $0, model.domain))" }
+          .joined(separator: ", ") + ".")
     }
     let first = Sequential(Array(backbone.layers.prefix(count)))
     let probe = first.predict(.zeros(Shape([1] + model.domain.shape)))
@@ -215,7 +217,20 @@ struct Measure: ParsableCommand {
       model.domain.shape.count == 3 && probe.shape.rank == 4
       && probe.shape[1] == probe.shape[2]
     let pixels = Pixels((model.domain.inputs as? Pixels)?.interpolation ?? .bilinear)
+    if !common.quiet {
+      note(
+        "Layer \(count): \(described(backbone, count, model.domain)), \(isMap ? "which is to move as images do" : "which is to stay")."
+      )
+    }
     return ({ first.predict($0) }, isMap ? pixels : Scores())
+  }
+
+  /// The shape of what the first layers make.
+  private func described(_ backbone: Sequential, _ count: Int, _ domain: any Domain) -> String {
+    let made = Sequential(Array(backbone.layers.prefix(count)))
+      .predict(.zeros(Shape([1] + domain.shape)))
+    let kind = "\(type(of: backbone.layers[count - 1]))"
+    return kind + " → " + made.shape.extents.dropFirst().map(String.init).joined(separator: " × ")
   }
 
   private func measure(data path: String) throws {

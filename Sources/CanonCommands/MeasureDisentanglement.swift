@@ -8,7 +8,7 @@ struct MeasureDisentanglement: ParsableCommand {
     abstract: "Measures how far each dimension of codes stands for one factor.",
     discussion: """
       CODES is a .safetensors file with the tensors codes [count, dimensions] and factors [count, factors], or a CSV file \
-      with a header: the columns that --factors names are factors, in numbers or in words, and the others are codes. \
+      with a header: the columns that --factors names are factors, in numbers or in words, and the others are codes, but for one named file. \
       Codes of any encoder will do; give posterior means, not samples. Every different number of a factor is a value; \
       --bins cuts continuous ones into pieces of equal width.
 
@@ -163,6 +163,11 @@ struct MeasureDisentanglement: ParsableCommand {
       try emit(figureTable(told.flatMap(\.1.figures)))
       try emit("\nsettings")
       try told.forEach { try emit("\($0.name) \($0.1.settings)") }
+    }
+    if !common.quiet, !told.isEmpty, !table.codes.variances.contains(where: { $0 > 0.05 * 0.05 }) {
+      note(
+        "Note: no dimension varies by more than 0.05: metrics that do not see how much codes vary may tell of their noise."
+      )
     }
     if !common.quiet { told.flatMap(\.1.notes).forEach { note("Note: \($0)") } }
     for (name, sentence) in untold { note("Error: \(name): \(sentence)") }

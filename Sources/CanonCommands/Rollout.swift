@@ -13,11 +13,11 @@ struct Rollout: ParsableCommand {
     discussion: """
       The model's task is flow: it tells by how much a state changes. DATA is the word test, the test part of the model's data, or a \
       .safetensors file with `inputs` (or `points`) of states. Where the data follow a rule (kinds dynamics and plume) the table has how far what is \
-      told is from it after each step: the root mean square over all numbers of a state, beside that of states that stay as \
-      they are.
+      told is from it after each step: the root mean square over all numbers of a state (of a body place and velocity, of smoke density, vorticity and \
+      inflow), beside that of states that stay as they are. States of which the rule makes no numbers are named and left out.
 
-      --plot draws some states as time goes on, to the right, above what is told what the rule says, where it is known: of images \
-      the first channel, of a body the path up to then.
+      --plot draws some states as time goes on, to the right, what is told in orange, what the rule says, where it is known, in blue: of \
+      images the first channel in frames of these colors, the rule's above; of a body the path up to then, with a point for each step.
 
       EXAMPLES
         canon rollout runs/pendulum test --steps 20
@@ -47,7 +47,7 @@ struct Rollout: ParsableCommand {
   var states = 4
 
   @Option(help: "Side of a picture on the sheet, in pixels.")
-  var cell = 64
+  var cell = 96
 
   @Flag(help: "Print one object of JSON instead of a table.")
   var json = false
@@ -93,28 +93,39 @@ struct Rollout: ParsableCommand {
     if let out, let plot, Place(out) == Place(plot) {
       throw CommandError("--out and --plot name the same file.")
     }
-    let (examples, _, failures) = try loaded.examples(data, limit: limit)
+    var (examples, _, failures) = try loaded.examples(data, limit: limit)
     guard examples.count > 0 else { throw CommandError("\(data) holds no state.") }
     let first = examples.inputs
-    let told = loaded.model.rollout(from: first, steps: steps)
-    guard told.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) else {
+    guard first.shape.count <= (1 << 28) / steps else {
       throw CommandError(
-        "What \(model) tells of \(data) is no number after step \((told.firstIndex { !$0.elements.allSatisfy(\.isFinite) } ?? 0) + 1)."
+        "\(steps) steps of \(first.shape[0]) states are more than memory is asked for: fewer --steps, or a smaller --limit."
       )
     }
-    let right = (loaded.file.configuration.data as? any RuledOptions)?
-      .states(after: first, steps: steps)
+    let ruled = loaded.file.configuration.data as? any RuledOptions
+    var (states, right) = (first, [Tensor]())
+    if let ruled {
+      (states, right) = try followed(ruled, first, examples.count, failures: &failures)
+    }
+    var told: [Tensor] = []
+    var progress = Progress(total: steps, unit: "steps", isQuiet: common.quiet)
+    for step in 0..<steps {
+      told += loaded.model.rollout(from: told.last ?? states, steps: 1)
+      guard told[step].elements.allSatisfy(\.isFinite) else {
+        throw CommandError("What \(model) tells of \(data) is no number after step \(step + 1).")
+      }
+      progress.update(step + 1)
+    }
     if let out {
       try Safetensors(
         tensors: [
           "told": .concatenated(told.map { $0.reshaped(Shape([1] + $0.shape.extents)) })
         ]
       ).write(to: out)
-      note("\(steps) steps of \(first.shape[0]) states: \(out)")
+      note("\(steps) steps of \(states.shape[0]) states: \(out)")
     }
-    if let plot { try draw(first, told, right, loaded.domain, to: plot) }
-    if let right {
-      try tell(first, told, right)
+    if let plot { try draw(states, told, right, loaded.domain, to: plot) }
+    if ruled != nil {
+      try tell(states, told, right)
     } else if out == nil, plot == nil {
       throw CommandError(
         "The model's data follow no rule that is known: name a file for what is told with --out, or --plot it."
@@ -123,13 +134,47 @@ struct Rollout: ParsableCommand {
     try failures.finish()
   }
 
+  /// States and what follows on them by a rule, without those of which it makes no numbers, which are named.
+  private func followed(
+    _ ruled: any RuledOptions, _ first: Tensor, _ count: Int, failures: inout Failures
+  ) throws -> (states: Tensor, right: [Tensor]) {
+    let right = ruled.states(after: first, steps: steps)
+    let sums = right.map { $0.reshaped([count, -1]).absolute().sum([1]).elements }
+    let kept = (0..<count).filter { n in sums.allSatisfy { $0[n].isFinite } }
+    guard !kept.isEmpty else {
+      throw CommandError(
+        "The rule of the model's data makes no numbers of \(data): its states are none of such a system."
+      )
+    }
+    guard kept.count < count else { return (first, right) }
+    failures.report(
+      Set(0..<count).subtracting(kept).sorted().map { n in
+        CommandError("state \(n): the rule of the model's data makes no numbers of it; left out.")
+      })
+    return (first.gathered(kept), right.map { $0.gathered(kept) })
+  }
+
   private func tell(_ first: Tensor, _ told: [Tensor], _ right: [Tensor]) throws {
     func errors(_ states: [Tensor]) -> [Double] {
-      zip(states, right).map { Double(($0 - $1).squared().mean().scalar).squareRoot() }
+      // In double precision: squares of what runs away are beyond a Float.
+      zip(states, right).map { a, b in
+        let squares = zip(a.elements, b.elements).reduce(0.0) { sum, pair in
+          let apart = Double(pair.0) - Double(pair.1)
+          return sum + apart * apart
+        }
+        return (squares / Double(max(1, a.shape.count))).squareRoot()
+      }
     }
     let figures = Figures(
       states: first.shape[0], error: errors(told),
       unmoved: errors([Tensor](repeating: first, count: told.count)))
+    if !common.quiet,
+      let step = figures.error.indices.first(where: { figures.error[$0] > figures.unmoved[$0] })
+    {
+      note(
+        "Note: from step \(step + 1) on what is told may be further from the rule than states that stay as they are."
+      )
+    }
     if json { return try emit(figures.jsonLine) }
     // Of many steps some, the last one among them.
     let stride = (steps + 19) / 20
@@ -143,30 +188,40 @@ struct Rollout: ParsableCommand {
   }
 
   /// Draws states as time goes on.
+  ///
+  /// `right`: What the rule says; empty where none is known.
   private func draw(
-    _ first: Tensor, _ told: [Tensor], _ right: [Tensor]?, _ domain: any ReadableDomain,
+    _ first: Tensor, _ told: [Tensor], _ right: [Tensor], _ domain: any ReadableDomain,
     to path: String
   ) throws {
     let columns = min(12, steps + 1)
     let times = (0..<columns).map { $0 * steps / max(1, columns - 1) }
     let count = min(states, first.shape[0])
-    let rows = [right, told].compactMap { $0 }.map { [first] + $0 }
-    var sheet = ContactSheet(rows: rows.count * count, columns: columns, cell: cell)
+    let isOfImages = domain is ImageDomain
+    let rows = ([right, told].filter { !$0.isEmpty }).map { [first] + $0 }
+    var sheet = ContactSheet(
+      rows: (isOfImages ? rows.count : 1) * count, columns: columns, cell: cell)
     for n in 0..<count {
       // All on one scale.
       let all = rows.map { row in row.map { $0.sliced(n..<n + 1) } }
-      let pictures = domain is ImageDomain ? images(all, times) : paths(all, times)
+      let pictures = isOfImages ? images(all, times) : [paths(all, times)]
       for (row, shown) in pictures.enumerated() {
         for (column, picture) in shown.enumerated() {
-          sheet.place(picture, row: rows.count * n + row, column: column)
+          let isTold = row == pictures.count - 1
+          sheet.place(
+            picture, row: pictures.count * n + row, column: column,
+            frame: isOfImages ? (isTold ? Self.orange : Self.blue) : nil)
         }
       }
     }
     try sheet.image.write(to: path)
     note(
-      "\(count) states at steps \(times.map(String.init).joined(separator: ", "))"
-        + (right == nil ? "" : ", above what is told what the rule says") + ": \(path)")
+      "\(count) states at steps \(times.map(String.init).joined(separator: ", ")): what is told in orange"
+        + (right.isEmpty ? "" : ", what the rule says in blue") + ": \(path)")
   }
+
+  private static let orange: (Float, Float, Float) = (0.95, 0.55, 0.1)
+  private static let blue: (Float, Float, Float) = (0.3, 0.6, 0.95)
 
   /// The first channel at some times, from its least to its largest value.
   private func images(_ rows: [[Tensor]], _ times: [Int]) -> [[Image]] {
@@ -176,34 +231,29 @@ struct Rollout: ParsableCommand {
     return shown.map { row in row.map { Image(($0 - low) * (1 / max(1e-6, high - low))) } }
   }
 
-  /// The path of the first member up to some times, in a square that holds all of the rule's.
-  private func paths(_ rows: [[Tensor]], _ times: [Int]) -> [[Image]] {
-    func place(_ state: Tensor) -> (x: Float, y: Float) { (state.elements[0], state.elements[1]) }
+  /// The paths of the first member up to some times, the rule's below the one that is told, in a square that holds all of the first.
+  private func paths(_ rows: [[Tensor]], _ times: [Int]) -> [Image] {
+    func place(_ state: Tensor) -> SIMD2<Float> { SIMD2(state.elements[0], state.elements[1]) }
     let reach = rows[0].map(place).reduce(Float(1e-6)) { max($0, abs($1.x), abs($1.y)) }
-    let side = cell
-    return rows.map { row in
-      let path = row.map(place)
-      return times.map { time in
-        var pixels = [UInt16](repeating: 20, count: side * side)
-        func pixel(_ value: Float) -> Int {
-          Int(min(max(value / reach * 0.45 + 0.5, 0), 1) * Float(side - 2))
+    let colors = rows.count > 1 ? [Self.blue, Self.orange] : [Self.orange]
+    return times.map { time in
+      var canvas = Tensor(repeating: 0.08, shape: [cell, cell, 3])
+      for (row, color) in zip(rows, colors) {
+        func dot(_ place: SIMD2<Float>, _ brightness: Float, size: Int) {
+          let shares = place / reach * 0.45 + 0.5
+          guard shares.x >= 0, shares.y >= 0, shares.x <= 1, shares.y <= 1 else { return }
+          let (x, y) = (shares.x * Float(cell - size), (1 - shares.y) * Float(cell - size))
+          let color = Tensor([color.0, color.1, color.2]) * brightness
+          canvas.assign(color.broadcast(to: [size, size, 3]), at: [Int(y), Int(x), 0])
         }
-        func dot(_ x: Float, _ y: Float, _ brightness: UInt16) {
-          let (column, row) = (pixel(x), side - 2 - pixel(y))
-          for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
-            pixels[(row + dy) * side + column + dx] = brightness
-          }
+        let path = row[0...time].map(place)
+        for (a, b) in zip(path, path.dropFirst()) {
+          for part in 0...16 { dot(a + (b - a) * (Float(part) / 16), 0.6, size: 1) }
         }
-        for step in 0..<max(time, 1) where step < time {
-          let (a, b) = (path[step], path[step + 1])
-          for part in 0...8 {
-            let share = Float(part) / 8
-            dot(a.x + (b.x - a.x) * share, a.y + (b.y - a.y) * share, 120)
-          }
-        }
-        dot(path[time].x, path[time].y, 255)
-        return Image(width: side, height: side, channels: 1, samples: pixels)
+        for place in path.dropLast() { dot(place, 0.8, size: 2) }
+        dot(path[time], 1, size: 4)
       }
+      return Image(canvas)
     }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Canonicalization
 import Datasets
 import Symmetry
 import TensorCore
@@ -77,6 +78,8 @@ struct Verify: ParsableCommand {
     let (examples, names, failures) = try loaded.examples(
       data, limit: limit ?? (isFolder ? nil : 256))
     let elements: [Motion]
+    // Quarter turns about the middle are in no group of other generators.
+    var turnsAboutMiddle = model.claims.turnsAboutMiddle
     if let group {
       guard let factor = try groupFactor(group, of: model.domain) else {
         throw ValidationError(
@@ -84,17 +87,23 @@ struct Verify: ParsableCommand {
             + "SO3, O3, SE3, E3 (or with 2) and S of sets.")
       }
       elements = MotionGroup([factor]).elements(orSampled: 16)
+      turnsAboutMiddle = factor.turnsAboutMiddle
     } else {
+      let window = (model as? CanonicalizedModel)?.steps.window
+      let partial =
+        window.map {
+          ", within its window: canon measure \(self.model) \(data) --group SO2 --window \(($0 / 2).formatted(2)) --of form"
+        } ?? ""
       guard !model.claims.isTrivial else {
         throw CommandError(
-          "\(self.model) claims no symmetry; name a group with --group, or measure how far from one it is with `canon measure`."
+          "\(self.model) claims no symmetry; name a group with --group, or measure how far from one it is with `canon measure`\(partial)."
         )
       }
       elements = model.claims.elements(orSampled: 16)
     }
     // What moves numbers exactly is held to more: it is among what is drawn.
     let isDrawn =
-      elements.allSatisfy { model.domain.interpolates($0) }
+      turnsAboutMiddle && elements.allSatisfy { model.domain.interpolates($0) }
       && elements.contains { abs($0.planarIsometry.angle) > 1e-3 }
     let exactly = isDrawn ? loaded.domain.poses(0).exact : []
     let exact = Double(tolerance ?? (model.isExact ? 0 : 1e-2))

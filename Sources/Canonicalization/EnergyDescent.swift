@@ -205,10 +205,8 @@ public struct EnergyOptions: CanonicalizerOptions {
 
   public mutating func read(_ keys: inout Keys, for domain: any Domain) throws(SettingsError) {
     let images = try keys.images(domain, Self.kind)
+    try keys.read("group", &group, among: ["SO2", "SE2", "similarity", "affine"], "the group")
     try keys.readGenerators(&generators)
-    if generators.isEmpty || keys.lists {
-      try keys.read("group", &group, among: ["SO2", "SE2", "similarity", "affine"], "the group")
-    }
     try keys.read("channels", &channels, in: 1...1024, "channels of the energy's network")
     try keys.read("descents", &descents, in: 1...256, "from how many angles it is descended")
     try keys.read("steps", &steps, in: 1...1000, "in how many steps")

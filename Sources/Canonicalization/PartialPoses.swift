@@ -12,7 +12,7 @@ public import TensorCore
 /// where they are not. In training forms are left as they came in the same way; a prior, which says where poses are to be, is told of
 /// all of them.
 ///
-/// The margin is the other's, or less where the pose is near the window's edge, in radians.
+/// The margin is the other's, or less where the pose, or a tie, is near the window's edge, in radians.
 public struct PartialPoses<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
   public let base: Base
   /// By how much poses turn at most that are undone, in radians.
@@ -28,14 +28,22 @@ public struct PartialPoses<Base: TrainableCanonicalizer>: TrainableCanonicalizer
 
   public var parameters: [(name: String, parameter: Parameter)] { base.parameters }
 
-  private func isUndone(_ motion: Motion) -> Bool { motion.turn <= radius }
+  /// The edge, with what rounding may make of an angle that lies on it.
+  private var edge: Double { radius + 1e-4 }
+
+  public var window: Double? { radius }
+
+  private func isUndone(_ motion: Motion) -> Bool { motion.turn <= edge }
 
   public func poses(of batch: Tensor) -> [Pose<Motion>] {
     base.motionPoses(of: batch).map { pose in
-      let lead = Float(abs(pose.element.turn - radius))
+      // Half around there is no edge.
+      let lead =
+        radius >= .pi ? .infinity : pose.candidates.map { abs($0.turn - radius) }.min() ?? 0
       let near = pose.candidates.filter(isUndone)
       return Pose(
-        near.first ?? Motion(), margin: min(pose.margin, lead), ties: Array(near.dropFirst()))
+        near.first ?? Motion(), margin: min(pose.margin, Float(lead)), ties: Array(near.dropFirst())
+      )
     }
   }
 
@@ -51,8 +59,8 @@ public struct PartialPoses<Base: TrainableCanonicalizer>: TrainableCanonicalizer
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     let made = base.trainingForms(batch, on: tape)
-    let turns = made.turns(of: batch.shape[0], dimension: action.inputs.spaceDimension)
-    let isUndone = Tensor(turns.map { $0 <= radius ? 1 : 0 }, shape: [turns.count])
+    let turns = made.turns(of: batch.shape[0], action.inputs as? Members)
+    let isUndone = Tensor(turns.map { $0 <= edge ? 1 : 0 }, shape: [turns.count])
     /// What was moved, or where its pose is outside the window what was not.
     func kept(_ moved: Variable, _ still: Variable) -> Variable {
       let shape = [turns.count] + [Int](repeating: 1, count: moved.shape.rank - 1)
@@ -82,24 +90,22 @@ extension TrainableCanonicalizer {
   }
 }
 
-extension Quantity {
-  /// Of the space that motions move it in; 2 but for sets of places in space.
-  fileprivate var spaceDimension: Int { (self as? Members)?.dimension ?? 2 }
-}
-
 extension TrainingForms {
   /// By how much each form was turned: what is done to vectors along the axes of space.
-  fileprivate func turns(of members: Int, dimension: Int) -> [Double] {
-    let columns = (0..<dimension).map { axis in
-      let vector = (0..<dimension).map { Float($0 == axis ? 1 : 0) }
-      let all = Tensor((0..<members).flatMap { _ in vector }, shape: [members, dimension])
-      return move(Vectors(), Variable(all)).value.elements
+  ///
+  /// `sets`: What inputs are, unless they are images.
+  fileprivate func turns(of members: Int, _ sets: Members?) -> [Double] {
+    let d = sets?.dimension ?? 2
+    let quantity: any Quantity = sets == nil ? Vectors() : Members([.vector], dimension: d)
+    let columns = (0..<d).map { axis in
+      let vector = (0..<d).map { Float($0 == axis ? 1 : 0) }
+      let shape: Shape = sets == nil ? [members, d] : [members, 1, d]
+      let all = Tensor((0..<members).flatMap { _ in vector }, shape: shape)
+      return move(quantity, Variable(all)).value.elements
     }
     return (0..<members * count).map { n in
       // Row-major: column `axis` is where that axis went.
-      let matrix = (0..<dimension * dimension).map { i in
-        Double(columns[i % dimension][n * dimension + i / dimension])
-      }
+      let matrix = (0..<d * d).map { i in Double(columns[i % d][n * d + i / d]) }
       return Motion(map: AffineMap(matrix: matrix)).turn
     }
   }
@@ -111,18 +117,29 @@ extension PartialPoses: ExportableCanonicalizer where Base: ExportableCanonicali
   public func poseVariables(
     of batch: Variable, on tape: Tape
   ) throws(NotExportable) -> PoseVariables {
-    let pose = try base.poseVariables(of: batch, on: tape)
-    guard let matrix = pose.matrix else { return pose }
-    let d = matrix.shape[-1]
-    let turn = matrix.reshaped([-1, d * d]).turn(dimension: d)
-    let isUndone = Variable(Tensor(Float(radius).nextUp)).isGreater(than: turn)
+    let best = try base.poseVariables(of: batch, on: tape)
+    guard let d = best.matrix?.shape[-1] else { return best }
+    // Of ties the first one within the window, from the last to the first.
+    let all = try [best] + base.candidateVariables(of: batch, on: tape)
     let one = Tensor((0..<d * d).map { $0 % (d + 1) == 0 ? 1 : 0 }, shape: [1, d, d])
-    let lead = (turn - Float(radius)).magnitude.reshaped([-1])
+    var (matrix, shift) = (Variable(one), best.translation.map { $0 * 0 })
+    var margin = best.margin
+    for pose in all.reversed() {
+      guard let own = pose.matrix else { continue }
+      let turn = own.reshaped([-1, d * d]).turn(dimension: d)
+      let isUndone = Variable(Tensor(Float(edge))).isGreater(than: turn)
+      matrix = .choose(isUndone.reshaped([-1, 1, 1]), own, matrix)
+      if let here = pose.translation, let there = shift {
+        shift = .choose(isUndone, here, there)
+      }
+      if radius < .pi {
+        let lead = (turn - Float(radius)).magnitude.reshaped([-1])
+        margin = margin.map { .smaller($0, lead) } ?? lead
+      }
+    }
     return PoseVariables(
-      matrix: .choose(isUndone.reshaped([-1, 1, 1]), matrix, Variable(one)),
-      translation: pose.translation.map { .choose(isUndone, $0, Variable(Tensor(0))) },
-      isOrthogonal: pose.isOrthogonal, order: pose.order,
-      margin: pose.margin.map { .smaller($0, lead) } ?? lead)
+      matrix: matrix, translation: shift, isOrthogonal: best.isOrthogonal, order: best.order,
+      margin: margin)
   }
 }
 

@@ -47,6 +47,9 @@ public struct Steps: TrainableCanonicalizer {
     }
   }
 
+  /// The smallest of the steps' windows.
+  public var window: Double? { steps.compactMap(\.canonicalizer.window).min() }
+
   /// Over how many poses outputs are averaged.
   public var average: Int { steps.last?.average ?? 1 }
 

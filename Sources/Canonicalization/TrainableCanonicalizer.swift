@@ -15,6 +15,9 @@ public protocol TrainableCanonicalizer<InputAction>: Canonicalizer {
   /// The forms of a batch on a pass that learns, with what a loss needs to teach the choice.
   func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms
 
+  /// By how much poses turn at most, in radians, where others are left as they came; `nil` by default, for all.
+  var window: Double? { get }
+
   /// The frame of each member, of `count` poses where it can have any number; by default the pose and its
   /// ties, all of them: a part would not turn with the input.
   func frames(of batch: Tensor, count: Int) -> [[WeightedPose<InputAction.Group.Element>]]
@@ -85,6 +88,7 @@ public struct TrainingForms {
 
 extension TrainableCanonicalizer {
   public var parameters: [(name: String, parameter: Parameter)] { [] }
+  public var window: Double? { nil }
 
   public func act(_ elements: [InputAction.Group.Element], on batch: Variable) -> Variable {
     Variable(action.act(elements, on: batch.value))

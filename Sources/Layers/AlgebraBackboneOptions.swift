@@ -31,12 +31,12 @@ public struct AlgebraCNNOptions: BackboneOptions {
     _ keys: inout Keys, for domain: any Domain, output: [Int]
   ) throws(SettingsError) {
     _ = try keys.images(domain, Self.kind)
+    try keys.read("group", &group, among: PlanarAffine.named.map(\.name), "whose algebra")
     try keys.readGenerators(&generators)
-    if generators.isEmpty || keys.lists {
-      try keys.read("group", &group, among: PlanarAffine.named.map(\.name), "whose algebra")
-    }
     try keys.read(
-      "window", &window, "a radius for each generator, in radians, halves of the side, logarithms")
+      "window", &window,
+      "a radius for each generator, in radians, halves of the side, logarithms; empty: half around where a generator goes around, else 0.3"
+    )
     let dimension = algebra.dimension
     guard window.isEmpty || window.count == dimension,
       window.allSatisfy({ $0.isFinite && $0 >= 0 && $0 <= 10 })
@@ -53,7 +53,9 @@ public struct AlgebraCNNOptions: BackboneOptions {
         "'window' and 'generators' reach maps by up to e^\(Int(min(reach, 1e6))), more than images can be resampled by"
       )
     }
-    try keys.read("nodes", &nodes, in: 1...256, "nodes of the window along each of its axes")
+    try keys.read(
+      "nodes", &nodes, in: 1...256,
+      "nodes along each axis of the window, each with a pass of the network")
     var samples = 1
     for radius in radii where radius > 0 { samples = min(samples * nodes, 1 << 20) }
     guard samples <= 1024 else {

@@ -106,7 +106,7 @@ public struct AlgebraConvolution: Layer {
     }
     let coordinates = Tensor(scaled, shape: [tangents.count, group.dimension])
     var values = kernel(Variable(coordinates), on: tape).reshaped([1, tangents.count])
-    if contrast == 0 {
+    if contrast < 1e-6 {
       values = values * 0
     } else if contrast.isFinite {
       values = (values * (1 / contrast)).tanh() * contrast

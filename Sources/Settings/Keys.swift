@@ -33,7 +33,7 @@ public struct Keys {
   ///
   /// `lists`: Whether keys are to be listed, those too that others switch on.
   public init(lists: Bool = false) {
-    self.init("defaults", Node.Mapping([]), nil)
+    self.init("the settings", Node.Mapping([]), nil)
     self.lists = lists
   }
 

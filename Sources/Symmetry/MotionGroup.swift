@@ -26,6 +26,8 @@ public struct MotionGroup: Group {
     public let elements: [Motion]?
     /// Draws an element.
     public let sample: @Sendable (inout RandomStream) -> Motion
+    /// Whether turns about the middle may be among its elements: not of affine maps by other generators.
+    public let turnsAboutMiddle: Bool
     /// Of a Lie group how tangent vectors lead to elements; `nil` of others, and of one with reflections, to which none leads.
     public let algebra: Algebra?
 
@@ -37,6 +39,9 @@ public struct MotionGroup: Group {
       elements =
         (action.group as? MotionGroup)?.elements
         ?? (action.group as? any FiniteGroup).flatMap { $0.order <= 4096 ? listed($0) : nil }
+      turnsAboutMiddle =
+        (action.group as? MotionGroup)?.turnsAboutMiddle
+        ?? (action.group as? PlanarAffine)?.generators.contains(.rotation) ?? true
       sample = { action.anyMotion(of: action.group.sample(using: &$0)) }
       func opened<G: LieGroup>(_ group: G) -> Algebra {
         Algebra(
@@ -60,6 +65,9 @@ public struct MotionGroup: Group {
   public let factors: [Factor]
 
   public init(_ factors: [Factor]) { self.factors = factors }
+
+  /// Whether turns about the middle may be among its elements.
+  public var turnsAboutMiddle: Bool { factors.contains(where: \.turnsAboutMiddle) }
 
   /// Whether it is the identity alone, which claims nothing.
   public var isTrivial: Bool { elements?.count == 1 }

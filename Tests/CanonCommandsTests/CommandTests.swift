@@ -64,6 +64,7 @@ func temporary(_ name: String, file: String = #fileID) -> String {
     arguments: [
       "train", "predict", "canonicalize", "restore", "evaluate", "verify", "inspect", "poses",
       "info", "components", "init", "report", "calibrate", "traverse", "disentanglement",
+      "rollout", "measure", "discover",
     ])
   func help(command: String) throws {
     let (status, out, _) = try canon(command, "--help")
@@ -284,6 +285,8 @@ func temporary(_ name: String, file: String = #fileID) -> String {
     #expect(
       all.status == 0 && all.out.contains("canonicalizer learned")
         && all.out.contains("task detect"))
+    #expect(try canon("components", "backbone", "mlp").out == (try canon("components", "mlp").out))
+    #expect(try canon("components", "data", "mlp").status == 64)
     let json = try canon("components", "--json").out.split(separator: "\n")
     #expect(json.count == 66)
     for line in json {

@@ -59,7 +59,7 @@ import Testing
     let lines = rows.map { row in
       "\"f,\",\(row.codes[0]),\(["disc", "ring", "star"][row.factors[0]]),\(row.codes[1]), \(row.codes[2]),\(row.factors[1]),0"
     }
-    let path = try csv("codes.csv", ["file,z0,shape,z1,z2,x,z3"] + lines + [""])
+    let path = try csv("codes.csv", ["name,z0,shape,z1,z2,x,z3"] + lines + [""])
     let arguments = [
       "disentanglement", path, "--factors", "shape,x", "--dimensions", "z0,z1,z2,z3", "--metrics",
       "mig,factor-vae",
@@ -74,8 +74,13 @@ import Testing
       "mig,factor-vae")
     #expect(file.out == table.out)
     let unnamed = try canon("disentanglement", path, "--factors", "shape,x")
-    #expect(unnamed.status == 1 && unnamed.err.contains("file is no number in line 2"))
+    #expect(unnamed.status == 1 && unnamed.err.contains("name is no number in line 2"))
     #expect(unnamed.err.contains("--dimensions"))
+    // What `canon predict` calls inputs by is no code.
+    let named = try csv("named.csv", ["file,z0,shape,z1,z2,x,z3"] + lines)
+    #expect(
+      try canon("disentanglement", named, "--factors", "shape,x", "--metrics", "mig,factor-vae").out
+        == table.out)
   }
 
   @Test("What cannot be told is said beside what can") func untold() throws {
@@ -119,9 +124,9 @@ import Testing
       ([], "a", "no rows"), (["z0,z1,a"], "a", "no rows"),
       (["z0,z1,a"] + good, "b", "no column 'b'"), (["z0,a,a"] + good, "a", "two columns a"),
       (["z0,z1,a"] + good, nil, "--factors"), (["z0,z1,a", "1,2"], "a", "Line 2"),
-      (["z0,z1,a"] + good + ["nan,1,2"], "a", "in row 181"),
+      (["z0,z1,a"] + good + ["nan,1,2"], "a", "in line 182"),
       (["z0,z1,a"] + good + ["1,1,"], "a", "no number in line 182"),
-      (["z0,z1,a"] + good + ["1,1,inf"], "a", "inf in row 181"),
+      (["z0,z1,a"] + good + ["1,1,inf"], "a", "no number in line 182"),
       (["z0,z1,a"] + good.map { $0 + "x" } + ["1,1,2"], "a", "words in all"),
     ] as [([String], String?, String)] {
       let (status, sentence) = try status(lines, factors)

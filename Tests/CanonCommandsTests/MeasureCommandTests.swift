@@ -110,6 +110,16 @@ private func measured(_ text: String) throws -> Measured {
     let loss = try JSONDecoder().decode(Evaluated.self, from: Data(quality.out.utf8)).quality.loss
     #expect(
       table.out.contains(" " + String(format: "%.4f", loss.squareRoot())), "\(table.out) \(loss)")
+    // Of a body on the pivot the rule says nothing, and of one far off it soon no number.
+    let states = folder + "/states.safetensors"
+    let numbers: [Float] = [1, 0, 0, 0.5, 0, 0, 0, 0, 1e20, 1e20, 1e30, 0]
+    try Safetensors(tensors: ["points": Tensor(numbers, shape: [3, 1, 4])]).write(to: states)
+    let some = try canon("rollout", body, states, "--steps", "4", "--plot", sheet)
+    #expect(
+      some.status == 2 && some.err.contains("state 1") && !some.out.contains("nan"), "\(some)")
+    try Safetensors(tensors: ["points": .zeros([2, 1, 4])]).write(to: states)
+    let none = try canon("rollout", body, states, "--steps", "4", "--plot", sheet)
+    #expect(none.status == 1 && none.out.isEmpty && none.err.contains("no numbers"))
     let smoke = try trained(
       "smoke",
       """
@@ -123,6 +133,8 @@ private func measured(_ text: String) throws -> Measured {
     #expect(drawn.status == 0 && drawn.out.contains("unmoved"), "\(drawn.err)")
     // Two rows of four states, at three times.
     #expect(try Image(path: sheet).height > 2 * (try Image(path: sheet)).width)
+    let many = try canon("rollout", smoke, "test", "--steps", "10000")
+    #expect(many.status == 1 && many.err.contains("memory"))
     let bad: [([String], Int32, String)] = [
       (["rollout", body, "test", "--steps", "0"], 64, "--steps"),
       (["rollout", body, file], 1, "inputs"),
@@ -156,6 +168,17 @@ private func measured(_ text: String) throws -> Measured {
     #expect(codes.metadata["factors"] == "silhouette,scale,orientation,x,y")
     let metrics = try canon("disentanglement", file, "--metrics", "mig", "--factors", "x,scale")
     #expect(metrics.out.contains("MIG") || metrics.err.contains("mig"), "\(metrics)")
+    let model = run + "/model.safetensors"
+    let good = try Data(contentsOf: URL(fileURLWithPath: model))
+    let content = try Safetensors(path: model)
+    try Safetensors(
+      tensors: content.tensors.mapValues { $0 * 1e12 }, metadata: content.metadata
+    ).write(to: model)
+    let wild = folder + "/wild.safetensors"
+    let refused = try canon("predict", run, digits, "--out", wild)
+    #expect(refused.status == 1 && refused.err.contains("no numbers"))
+    #expect(!FileManager.default.fileExists(atPath: wild))
+    try good.write(to: URL(fileURLWithPath: model))
     let told = try canon("predict", run, digits, "--format", "csv", "--quiet")
     #expect(told.status == 0 && told.out.hasPrefix("file,z0,z1,z2\n"), "\(told)")
     let bad: [([String], Int32, String)] = [

@@ -70,6 +70,53 @@ private func blots(_ count: Int, side: Int = 16) -> Tensor {
     #expect(partial.action.group.isTrivial)
   }
 
+  @Test(
+    "An element on the window's edge is undone, in training too, and half around there is no edge")
+  func edge() throws {
+    for (order, degrees) in [(12, 60.0), (12, 90), (3, 120), (6, 60), (4, 90), (180, 50)] {
+      let base = RestrictedPoses(PrincipalAxis(), to: Cyclic(order))
+      let partial = PartialPoses(base, within: degrees * .pi / 180, of: Pixels())
+      let images = blots(40)
+      let forms = partial.trainingForms(
+        Variable(images), on: .training(random: RandomStream(seed: 1, name: "steps")))
+      for (n, pose) in partial.poses(of: images).enumerated() {
+        let whole = base.poses(of: images.sliced(n..<n + 1))[0].element
+        let turn = Motion(isometry: Cyclic(order).isometry(whole)).turn * 180 / .pi
+        #expect((pose.element == Motion()) == (turn > degrees + 1e-6), "\(turn)")
+        #expect(forms.forms.value[n] == partial.canonicalize(images).form[n])
+      }
+    }
+    let all = PartialPoses(PrincipalAxis(), within: .pi, of: Pixels())
+    #expect(
+      all.poses(of: blots(8)).map(\.margin) == PrincipalAxis().poses(of: blots(8)).map(\.margin))
+    // Of ties that which is taken counts as well.
+    let axis = PrincipalAxis(usesThirdMoment: false)
+    let tied = axis.poses(of: blots(8))
+    for (n, pose) in tied.enumerated() {
+      let turns = pose.candidates.map { Motion(isometry: $0).turn }
+      let near = try #require(turns.min())
+      let partial = PartialPoses(axis, within: near + 0.001, of: Pixels())
+      #expect(partial.poses(of: blots(8))[n].margin <= 0.0011)
+    }
+  }
+
+  @Test(
+    "In space too forms beyond the window are left as they came",
+    arguments: [Euclidean.so(3), .o(3), .e(3)])
+  func space(_ group: Euclidean) throws {
+    var random = RandomStream(seed: 8, name: "space")
+    let sets = Tensor.normal([12, 9, 3], using: &random)
+    let action = PointAction(group)
+    let partial = PartialPoses(
+      PrincipalFrame(action), within: 2, of: Members([.point], dimension: 3))
+    let forms = partial.trainingForms(
+      Variable(sets), on: .training(random: RandomStream(seed: 1, name: "steps"))
+    ).forms.value
+    #expect(largestDifference(forms, partial.canonicalize(sets).form) < 1e-4)
+    let left = partial.poses(of: sets).count { $0.element == Motion() }
+    #expect((1..<12).contains(left))
+  }
+
   @Test("What was turned beyond the window keeps that: a 6 and a 9 have forms of their own")
   func notNine() {
     let base = PrincipalAxis()

@@ -112,6 +112,14 @@ private let ofImages: [Case] = [
   Case("principal axis, within 60°", images) { _ in
     PartialPoses(PrincipalAxis(), within: .pi / 3, of: Pixels())
   },
+  Case("axis without a direction, within 60°", images) { _ in
+    PartialPoses(PrincipalAxis(usesThirdMoment: false), within: .pi / 3, of: Pixels())
+  },
+  Case("orbit of C12, to the window's edge", images) {
+    PartialPoses(
+      OrbitCanonicalizer(Cyclic(12), network: scorer(20, &$0), features: 1, using: &$0),
+      within: .pi / 3, of: Pixels())
+  },
   Case("orbit of D4, within 100°", images) {
     PartialPoses(
       OrbitCanonicalizer(Dihedral(4), network: scorer(20, &$0), features: 1, using: &$0),
