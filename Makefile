@@ -163,8 +163,8 @@ bench-full: benchmarks bench-packages ## The same with the paper's sizes: a day
 
 LATENT = env -u OPENBLAS_CORETYPE $(BENCH)/LatentBenchmark
 
-bench-latent: benchmarks ## Latent spaces that a group acts on, beside their papers' baselines
-	$(LATENT)
+bench-latent: benchmarks ## Latent spaces and almost equivariance, beside their papers' baselines: four hours, or ONLY="plume window"
+	$(LATENT) $(foreach task,$(ONLY),--only $(task))
 
 bench-latent-speed: benchmarks ## Training steps of these models; PEER=python (with torch) times the same networks there, in turn
 	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --only latent --runs $(RUNS) \

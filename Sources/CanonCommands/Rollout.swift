@@ -102,14 +102,14 @@ struct Rollout: ParsableCommand {
       )
     }
     let ruled = loaded.file.configuration.data as? any RuledOptions
-    var (states, right) = (first, [Tensor]())
+    var (starts, right) = (first, [Tensor]())
     if let ruled {
-      (states, right) = try followed(ruled, first, examples.count, failures: &failures)
+      (starts, right) = try followed(ruled, first, examples.count, failures: &failures)
     }
     var told: [Tensor] = []
     var progress = Progress(total: steps, unit: "steps", isQuiet: common.quiet)
     for step in 0..<steps {
-      told += loaded.model.rollout(from: told.last ?? states, steps: 1)
+      told += loaded.model.rollout(from: told.last ?? starts, steps: 1)
       guard told[step].elements.allSatisfy(\.isFinite) else {
         throw CommandError("What \(model) tells of \(data) is no number after step \(step + 1).")
       }
@@ -121,11 +121,11 @@ struct Rollout: ParsableCommand {
           "told": .concatenated(told.map { $0.reshaped(Shape([1] + $0.shape.extents)) })
         ]
       ).write(to: out)
-      note("\(steps) steps of \(states.shape[0]) states: \(out)")
+      note("\(steps) steps of \(starts.shape[0]) states: \(out)")
     }
-    if let plot { try draw(states, told, right, loaded.domain, to: plot) }
+    if let plot { try draw(starts, told, right, loaded.domain, to: plot) }
     if ruled != nil {
-      try tell(states, told, right)
+      try tell(starts, told, right)
     } else if out == nil, plot == nil {
       throw CommandError(
         "The model's data follow no rule that is known: name a file for what is told with --out, or --plot it."

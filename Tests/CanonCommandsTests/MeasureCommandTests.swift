@@ -214,6 +214,15 @@ private func measured(_ text: String) throws -> Measured {
     let found = try canon("discover", pairs, "--out", file, "--plot", sheet)
     #expect(found.status == 0 && found.out.contains("rotation"), "\(found)")
     #expect(try Image(path: sheet).width > 400)
+    // About another point than the middle it is a turn too, by degrees; quarter turns about the middle are none of its own.
+    let elsewhere = PlanarAffine([.found([0, 1, 0.1, -1, 0, 0.2])])
+    let off = folder + "/off.safetensors"
+    try Safetensors(tensors: [
+      "inputs": images,
+      "partner": AffineImageAction(elsewhere).act(amounts.map { elsewhere.exp([$0]) }, on: images),
+    ]).write(to: off)
+    let about = try canon("discover", off, "--out", folder + "/off.json")
+    #expect(about.out.contains("° about (0.20, -0.10)"), "\(about.out)")
     // Pairs that are what they are said to be have no error; by another generator they have.
     let own = try measured(
       try canon("measure", "--data", pairs, "--group", "SO2", "--json", "--quiet").out)
