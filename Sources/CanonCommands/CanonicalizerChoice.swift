@@ -47,7 +47,7 @@ struct CanonicalizerChoice {
     try CanonicalizerChoice.requireKnown(name)
     let loaded = try LoadedModel(name)
     let model = loaded.model
-    window = (model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base)?.steps.window
+    window = model.canonicalized?.steps.window
     (domain, self.loaded, poses) = (loaded.domain, loaded, { model.poses(of: $0) })
   }
 

@@ -32,14 +32,14 @@ extension Predict {
       try refuse(out, amongInputs: data)
       try prepareFolder(Files.parent(of: out))
     }
-    var failures = Failures(try readable(model.domain).noun)
+    let domain = try readable(model.domain)
+    var failures = Failures(domain.noun)
     let examples: Examples
     let names: [String]
     if data == "test" {
       examples = try pairsOf(data, file, model)
       names = (0..<examples.count).map { "\($0)" }
     } else {
-      let domain = try readable(model.domain)
       let (found, named, errors) = try domain.examples(at: data, classNames: [])
       failures.report(errors)
       // One input has a code too.
@@ -72,7 +72,7 @@ extension Predict {
           + (factors == nil ? "" : ", with their factors for `canon disentanglement`") + ": \(out)")
       return
     }
-    let format = json ? Format.json : self.format
+    let format = printed
     let columns = Columns(
       widths: [names.map(\.count).max() ?? 0] + [Int](repeating: 7, count: width),
       header: ["file"] + (0..<width).map { "z\($0)" })

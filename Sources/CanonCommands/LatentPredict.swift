@@ -115,7 +115,7 @@ extension Predict {
     let frames = try reference.map { try self.frames($0, model, domain) }
     noteUnread(source, in: data)
     let group = model.space.group
-    let format = json ? Format.json : self.format
+    let format = printed
     var failures = Failures(domain.noun)
     var (isFirst, noNumbers) = (true, 0)
     let width = source.names.map(\.count).max() ?? 0
@@ -174,7 +174,7 @@ extension Predict {
     let domain = try readable(model.domain)
     let source = try printedSource(domain, "classes and steps")
     noteUnread(source, in: data)
-    let format = json ? Format.json : self.format
+    let format = printed
     var failures = Failures(domain.noun)
     var noNumbers = 0
     let columns = Columns(

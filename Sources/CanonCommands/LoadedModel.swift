@@ -85,6 +85,13 @@ struct LoadedModel {
   }
 }
 
+extension Predictor {
+  /// The canonicalized model that it is, or that a relaxed one adds to; `nil` of other families.
+  var canonicalized: CanonicalizedModel? {
+    self as? CanonicalizedModel ?? (self as? RelaxedModel)?.base
+  }
+}
+
 extension LoadedModel {
   /// Refuses a model that tells nothing but poses, where outputs are to be measured.
   func requireOutputs() throws {

@@ -178,9 +178,7 @@ struct Measure: ParsableCommand {
         { relaxed.correction(Variable($0), on: .inference()).value }, model.outputs
       )
     case .backbone:
-      guard
-        let canonicalized = model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base
-      else {
+      guard let canonicalized = model.canonicalized else {
         throw CommandError("\(path) has no backbone of its own: leave --of away.")
       }
       (function, outputs) = ({ canonicalized.backboneResults($0) }, model.outputs)
@@ -198,39 +196,35 @@ struct Measure: ParsableCommand {
   private func layers(
     _ count: Int, of model: any Predictor, _ path: String
   ) throws -> ((Tensor) -> Tensor, any Quantity) {
-    guard
-      let backbone = (model as? CanonicalizedModel ?? (model as? RelaxedModel)?.base)?.backbone
-        as? Sequential
-    else {
+    guard let backbone = model.canonicalized?.backbone as? Sequential else {
       throw CommandError(
         "\(path) has no backbone of layers one after the other: `--of backbone` measures it whole.")
     }
-    guard count <= backbone.layers.count else {
-      throw CommandError(
-        "The backbone of \(path) has \(backbone.layers.count) layers, and no layer \(count): "
-          + (1...backbone.layers.count).map { "\($0) \(described(backbone, $0, model.domain))" }
-          .joined(separator: ", ") + ".")
+    // What each layer makes of an input.
+    var made: [Tensor] = []
+    for layer in backbone.layers {
+      made.append(layer.predict(made.last ?? .zeros(Shape([1] + model.domain.shape))))
     }
-    let first = Sequential(Array(backbone.layers.prefix(count)))
-    let probe = first.predict(.zeros(Shape([1] + model.domain.shape)))
-    let isMap =
-      model.domain.shape.count == 3 && probe.shape.rank == 4
-      && probe.shape[1] == probe.shape[2]
-    let pixels = Pixels((model.domain.inputs as? Pixels)?.interpolation ?? .bilinear)
+    let words = zip(backbone.layers, made).map { layer, made in
+      "\(type(of: layer)) → "
+        + made.shape.extents.dropFirst().map(String.init).joined(separator: " × ")
+    }
+    guard count <= made.count else {
+      throw CommandError(
+        "The backbone of \(path) has \(made.count) layers, and no layer \(count): "
+          + words.enumerated().map { "\($0.offset + 1) \($0.element)" }.joined(separator: ", ")
+          + ".")
+    }
+    let shape = made[count - 1].shape
+    let isMap = model.domain.shape.count == 3 && shape.rank == 4 && shape[1] == shape[2]
     if !common.quiet {
       note(
-        "Layer \(count): \(described(backbone, count, model.domain)), \(isMap ? "which is to move as images do" : "which is to stay")."
+        "Layer \(count): \(words[count - 1]), \(isMap ? "which is to move as images do" : "which is to stay")."
       )
     }
+    let first = Sequential(Array(backbone.layers.prefix(count)))
+    let pixels = Pixels((model.domain.inputs as? Pixels)?.interpolation ?? .bilinear)
     return ({ first.predict($0) }, isMap ? pixels : Scores())
-  }
-
-  /// The shape of what the first layers make.
-  private func described(_ backbone: Sequential, _ count: Int, _ domain: any Domain) -> String {
-    let made = Sequential(Array(backbone.layers.prefix(count)))
-      .predict(.zeros(Shape([1] + domain.shape)))
-    let kind = "\(type(of: backbone.layers[count - 1]))"
-    return kind + " → " + made.shape.extents.dropFirst().map(String.init).joined(separator: " × ")
   }
 
   private func measure(data path: String) throws {

@@ -76,6 +76,9 @@ struct Predict: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  /// The format that the two flags ask for.
+  var printed: Format { json ? .json : format }
+
   func validate() throws {
     try requireFlag("--neighbors", neighbors, atLeast: 1)
     if neighbors != nil && reference == nil {
@@ -154,7 +157,7 @@ struct Predict: ParsableCommand {
     let forms = source.folder == nil ? nil : try canonical.map(folder)
     let inputs = source.folder ?? data
     let manifest = try forms.map { try ManifestWriter($0, header, of: source.names, places) }
-    let format = json ? Format.json : self.format
+    let format = printed
     // Widths are known beforehand, so that a large folder's table is printed as it is made.
     let example = Row(
       source.names.map(source.label).max { $0.count < $1.count } ?? "", Pose(Motion()),

@@ -89,12 +89,11 @@ struct Verify: ParsableCommand {
       elements = MotionGroup([factor]).elements(orSampled: 16)
       turnsAboutMiddle = factor.turnsAboutMiddle
     } else {
-      let window = (model as? CanonicalizedModel)?.steps.window
-      let partial =
-        window.map {
-          ", within its window: canon measure \(self.model) \(data) --group SO2 --window \(($0 / 2).formatted(2)) --of form"
-        } ?? ""
       guard !model.claims.isTrivial else {
+        let partial =
+          model.canonicalized?.steps.window.map {
+            ", within its window: canon measure \(self.model) \(data) --group SO2 --window \(($0 / 2).formatted(2)) --of form"
+          } ?? ""
         throw CommandError(
           "\(self.model) claims no symmetry; name a group with --group, or measure how far from one it is with `canon measure`\(partial)."
         )

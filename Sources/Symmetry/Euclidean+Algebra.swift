@@ -80,12 +80,17 @@ extension Euclidean {
     return turns + v.inverse.linear(g.translation)
   }
 
+  /// Of a rotation of space by α twice sin α times the axis, in the planes (0, 1), (0, 2), (1, 2), with sin α and cos α.
+  static func turn(_ m: [Double]) -> (skew: [Double], sine: Double, cosine: Double) {
+    let skew = [m[3] - m[1], m[6] - m[2], m[7] - m[5]]
+    return (
+      skew, skew.reduce(0) { $0 + $1 * $1 }.squareRoot() / 2, (m[0] + m[4] + m[8] - 1) / 2
+    )
+  }
+
   /// The angles in the planes (0, 1), (0, 2), (1, 2) of a rotation of space.
   private static func rotationVector(_ m: [Double]) -> [Double] {
-    // Twice sin α times the axis, in those planes.
-    let skew = [m[3] - m[1], m[6] - m[2], m[7] - m[5]]
-    let sine = skew.reduce(0) { $0 + $1 * $1 }.squareRoot() / 2
-    let cosine = (m[0] + m[4] + m[8] - 1) / 2
+    let (skew, sine, cosine) = turn(m)
     let angle = atan2(sine, cosine)
     if angle < 3 {
       let factor = sine > 1e-12 ? angle / (2 * sine) : 0.5

@@ -49,10 +49,8 @@ public struct Motion: Hashable, Sendable {
     }
     guard map.dimension == 3 else { return map.dimension == 1 ? 0 : .nan }
     guard map.determinant > 0 else { return .infinity }
-    let m = map.matrix
-    let skew = [m[1] - m[3], m[5] - m[7], m[6] - m[2]]
-    return atan2(
-      skew.reduce(0) { $0 + $1 * $1 }.squareRoot(), m[0] + m[4] + m[8] - 1)
+    let (_, sine, cosine) = Euclidean.turn(map.matrix)
+    return atan2(sine, cosine)
   }
 
   /// Whether numbers are moved and none is made anew: quarter turns, flips, permutations, and what own
