@@ -3,8 +3,10 @@
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
+# Package.swift says which modules are optimized all the same.
+QUICK = -Xswiftc -Onone -debug-info-format none
 # With Swift's libraries in it: loading them takes half of the time to a first answer.
-RELEASE = swift build -c release --product canon --static-swift-stdlib
+RELEASE = swift build -c release --product canon --static-swift-stdlib $(QUICK)
 # Presetting OPENBLAS_CORETYPE can halve the speed of matrix products.
 CANON = env -u OPENBLAS_CORETYPE .build/release/canon
 
@@ -46,7 +48,7 @@ uninstall: ## Removes what install has put below PREFIX
 	  $(patsubst models/%,$(INSTALLED)/share/canon/models/%,$(wildcard models/*.safetensors)) \
 	  $(INSTALLED)/share/man/man1/canon.1 $(INSTALLED)/share/man/man1/canon.*.1
 
-SERVE = swift build -c release --package-path Serve --product canon-serve
+SERVE = swift build -c release --package-path Serve --product canon-serve $(QUICK)
 
 serve: build ## The program behind `canon serve`, beside the command: .build/release/canon-serve
 	$(SERVE) --scratch-path .build-serve

@@ -47,7 +47,7 @@ extension Predict {
     }
     let codes =
       examples.count > 0 ? model.codes(of: examples.inputs) : .zeros([0, model.dimension])
-    guard codes.elements.allSatisfy(\.isFinite) else {
+    guard codes.isFinite else {
       throw CommandError("The codes of \(data) are no numbers: weights, or inputs, are not usable.")
     }
     try tell(codes, names, factors: examples["factors"], file.configuration.data.factorNames)

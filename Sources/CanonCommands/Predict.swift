@@ -231,7 +231,7 @@ struct Predict: ParsableCommand {
         // What a result was written of is done; its form alone is not.
         unformed: canonicals?.errors ?? [],
         noNumbers: (0..<lot.names.count).count { n in
-          !written[n].elements.allSatisfy(\.isFinite)
+          !written[n].isFinite
         })
     } use: { lot in
       failures.report(lot.errors)

@@ -110,7 +110,7 @@ struct Rollout: ParsableCommand {
     var progress = Progress(total: steps, unit: "steps", isQuiet: common.quiet)
     for step in 0..<steps {
       told += loaded.model.rollout(from: told.last ?? starts, steps: 1)
-      guard told[step].elements.allSatisfy(\.isFinite) else {
+      guard told[step].isFinite else {
         throw CommandError("What \(model) tells of \(data) is no number after step \(step + 1).")
       }
       progress.update(step + 1)

@@ -64,7 +64,7 @@ struct Traverse: ParsableCommand {
     try refuse(out, amongInputs: data)
     let count = min(pairs, examples.count)
     let shown = made.traversed(examples, count: count)
-    guard shown.elements.allSatisfy(\.isFinite) else {
+    guard shown.isFinite else {
       throw CommandError(
         "What \(model) makes of \(data) is no number: its weights, or the data, are not usable.")
     }
@@ -102,7 +102,7 @@ extension Traverse {
         "No number of the codes of \(model) says anything of \(data): train it longer, or with a smaller 'beta'."
       )
     }
-    guard rows.allSatisfy({ $0.pictures.elements.allSatisfy(\.isFinite) }) else {
+    guard rows.allSatisfy({ $0.pictures.isFinite }) else {
       throw CommandError(
         "What \(model) makes of \(data) is no number: its weights, or the data, are not usable.")
     }

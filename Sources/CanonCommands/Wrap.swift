@@ -325,7 +325,7 @@ struct Wrap: ParsableCommand {
     }
     let scores = layer.predict(try network.one(check)).reshaped([1, -1]).softmax()
     let best = scores.largestColumn()[0]
-    guard scores.elements.allSatisfy(\.isFinite) else {
+    guard scores.isFinite else {
       throw CommandError("\(self.network) says of \(check) what is no number; nothing is written.")
     }
     guard names[best] != expect else { return }

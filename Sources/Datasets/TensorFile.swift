@@ -39,8 +39,8 @@ extension Examples {
       throw DatasetError.malformed(
         path: path, reason: "'labels' are not one whole number below 10,000 an example")
     }
-    guard tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }),
-      inputs.elements.allSatisfy(\.isFinite)
+    guard tensors.values.allSatisfy({ $0.isFinite }),
+      inputs.isFinite
     else {
       throw DatasetError.malformed(path: path, reason: "it holds values that are not numbers")
     }

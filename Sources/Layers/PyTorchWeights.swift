@@ -50,7 +50,7 @@ extension Layer {
           "'\(other)' has shape \(tensor.shape), which gives \(value.shape) here, "
             + "not the \(wanted) of '\(name)'")
       }
-      guard value.elements.allSatisfy(\.isFinite) else {
+      guard value.isFinite else {
         throw WeightsError("the state dictionary", "'\(other)' holds values that are not numbers")
       }
       found.append((parameter, value))

@@ -65,7 +65,7 @@ public struct ONNXOptions: BackboneOptions {
         // Scores of classes become probabilities by a softmax, and images by a sigmoid: not twice.
         asScores: tellsClasses || wanted.count == 3 && wanted[2] != 2, isMask: !tellsClasses)
       if let wrong = model.parameters.first(where: {
-        !$0.parameter.value.elements.allSatisfy(\.isFinite)
+        !$0.parameter.value.isFinite
       }) {
         throw ONNXError(
           "\(path): its '\(wrong.name)' holds values that are not numbers, which no model file keeps."

@@ -44,6 +44,16 @@ extension Tensor {
     return keepingAxes ? total : total.dropping(axes)
   }
 
+  /// Whether no element is NaN or infinite.
+  public var isFinite: Bool {
+    unsafe withElements { x in
+      // Of all exponents, without a branch: in vectors.
+      var largest: UInt32 = 0
+      for n in 0..<shape.count { largest = max(largest, unsafe x[n].bitPattern & 0x7F80_0000) }
+      return largest < 0x7F80_0000
+    }
+  }
+
   /// The mean over some axes, or over all.
   public func mean(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Tensor {
     let total = sum(axes, keepingAxes: keepingAxes)

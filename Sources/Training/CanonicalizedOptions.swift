@@ -288,7 +288,7 @@ public struct CanonicalizedOptions: ModelOptions {
     for (name, parameter) in parameters {
       let tensor = content.tensors["\(known ?? prefixes[0]).\(name)"]
       guard let tensor, tensor.shape == parameter.value.shape,
-        tensor.elements.allSatisfy(\.isFinite)
+        tensor.isFinite
       else {
         throw WeightsError(
           unfit: path,

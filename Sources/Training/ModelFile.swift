@@ -176,7 +176,7 @@ extension TrainableModel {
       guard tensor.shape == expected else {
         throw WeightsError(path, "'\(name)' has shape \(tensor.shape), not \(expected)")
       }
-      guard tensor.elements.allSatisfy(\.isFinite) else {
+      guard tensor.isFinite else {
         throw WeightsError(path, "'\(name)' holds values that are not numbers")
       }
       parameter.value = tensor

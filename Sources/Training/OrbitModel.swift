@@ -73,7 +73,7 @@ public struct OrbitModel: TraversableModel {
         "'\(name)' has shape \(found.shape), and the model takes [\((["count"] + shape.map(String.init)).joined(separator: ", "))]"
       )
     }
-    guard found.elements.allSatisfy(\.isFinite) else {
+    guard found.isFinite else {
       throw .lacking("'\(name)' holds values that are not numbers")
     }
     return found

@@ -227,7 +227,7 @@ public struct Trainer {
   public mutating func validate() throws(TrainingError) -> Quality {
     (model as? any ReferringModel)?.remember(data)
     let quality = model.quality(on: data.valid, among: pieces?.processes)
-    let isSound = model.parameters.allSatisfy { $0.parameter.value.elements.allSatisfy(\.isFinite) }
+    let isSound = model.parameters.allSatisfy { $0.parameter.value.isFinite }
     guard quality.loss.isFinite && isSound else {
       throw TrainingError(
         "weights, or outputs on the validation part, after step \(step) are not numbers; lower 'rate' or set 'clip', "

@@ -188,7 +188,7 @@ public struct TrainingRun {
       if isWriter && processes != nil { rescue.keep(trainer.checkpoint) }
       do { try trainer.advance() } catch {
         let file = trainer.checkpoint
-        if isWriter, file.tensors.values.allSatisfy({ $0.elements.allSatisfy(\.isFinite) }) {
+        if isWriter, file.tensors.values.allSatisfy({ $0.isFinite }) {
           try file.write(to: checkpoint)
         }
         throw error

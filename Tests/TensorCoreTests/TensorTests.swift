@@ -155,6 +155,25 @@ private func ramp(_ shape: Shape) -> Tensor {
     #expect(Tensor([2, 5, 5], shape: [1, 3]).largestColumn() == [1])
   }
 
+  @Test(
+    "One number that is none, anywhere, and a tensor is not finite; the largest numbers are finite",
+    arguments: [Float.nan, -.nan, .infinity, -.infinity, .signalingNaN])
+  func finite(odd: Float) {
+    let extremes: [Float] = [
+      .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .leastNonzeroMagnitude, -0,
+    ]
+    let x = Tensor((0..<37).map { extremes[$0 % 4] }, shape: [37])
+    #expect(x.isFinite && Tensor([], shape: [0]).isFinite)
+    for place in 0..<37 {
+      var y = x
+      unsafe y.withMutableElements { unsafe $0[place] = odd }
+      #expect(!y.isFinite)
+    }
+    // A view counts what it shows.
+    let half = Tensor([1, odd], shape: [2])
+    #expect(half.sliced(0..<1, axis: 0).isFinite && !half.sliced(1..<2, axis: 0).isFinite)
+  }
+
   @Test("The softmax sums to 1 and bears large numbers") func softmax() {
     let s = Tensor([1000, 1001, -1000, 0, 0, 0], shape: [2, 3]).softmax()
     let e = 1 / (1 + Float(2.718_281_8))

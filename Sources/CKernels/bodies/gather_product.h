@@ -46,6 +46,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
     }
   }
   float buffer[4 * CK_WIDTH];
+#pragma clang loop unroll(disable) interleave(disable)
   for (size_t j = 0; j < valid; j++) buffer[j] = p->bias ? p->bias[column + j] : 0;
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; r++) {
@@ -63,6 +64,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
       float part[4 * CK_WIDTH];
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; v++) *(vec *)(part + v * CK_WIDTH) = sum[r][v];
+#pragma clang loop unroll(disable) interleave(disable)  // or a third of this file's time to compile goes here
       for (size_t j = 0; j < valid; j++) {
         float y = p->bias ? part[j] + buffer[j] : part[j];
         if (p->accumulate) y += c[j];
