@@ -11,7 +11,29 @@ struct Followers: Sendable {
 extension Graph {
   /// The same for prediction: a convolution takes in the batch normalization and the activation that follow it alone, a
   /// product with weights what is added to it, and the activation.
-  func folded() -> Graph { withWholeActivations().withFoldedConvolutions().withFoldedProducts() }
+  func folded() -> Graph {
+    withoutIdentities().withWholeActivations().withFoldedConvolutions().withFoldedProducts()
+  }
+
+  /// The same with what nodes `Identity` hand on read where it comes from: exporters write weights that are equal once, and
+  /// what is handed on is no weight that could be made ready.
+  private func withoutIdentities() -> Graph {
+    // What comes out, and what graphs in nodes read, keeps its name.
+    let kept = Set(outputs).union(nodes.flatMap { $0.attributes.values.flatMap(\.outerNames) })
+    var (sources, taken, replaced) = ([String: String](), Set<Int>(), [Int: Node]())
+    for (n, node) in nodes.enumerated() {
+      let inputs = node.inputs.map { sources[$0] ?? $0 }
+      if node.operation == "Identity", inputs.count == 1, let output = node.outputs.first,
+        !output.isEmpty, !kept.contains(output)
+      {
+        sources[output] = inputs[0]
+        taken.insert(n)
+      } else if inputs != node.inputs {
+        replaced[n] = node.taking(node.followers, inputs: inputs, outputs: node.outputs)
+      }
+    }
+    return without(taken, replaced)
+  }
 
   private func withFoldedProducts() -> Graph {
     let (uses, numbers) = (uses, numbers)

@@ -19,7 +19,7 @@ public struct ONNXModel: Sendable {
   public let structure: [UInt8]
   private(set) var graph: Graph
   /// The same, made ready for prediction.
-  private var folded: Graph
+  private(set) var folded: Graph
   private var foldings = ShapeFolding()
 
   /// Reads a file; of opsets 6 to 28.

@@ -33,7 +33,7 @@ extension Tensor {
   func convolved(
     with kernel: ConvolutionKernel, of kernelShape: Shape, bias: Tensor?, activation: Activation?,
     _ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm? = nil,
-    observe: PieceObserver? = nil
+    kept: ConvolutionTables.Kept? = nil, observe: PieceObserver? = nil
   ) -> Tensor {
     let plan = ConvolutionPlan(shape, kernelShape, geometry)
     return plan.counted("convolution", algorithm) { algorithm in
@@ -48,10 +48,11 @@ extension Tensor {
       case .plain(let weight):
         return plan.isDepthwise && plan.hasSmallStrips && observe == nil
           ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, finish)
-          : directlyConvolved(with: weight, isPanels: false, bias: bias, relu: relu, plan, finish)
+          : directlyConvolved(
+            with: weight, isPanels: false, bias: bias, relu: relu, plan, kept, finish)
       case .panels(let panels):
         return directlyConvolved(
-          with: panels, isPanels: true, bias: bias, relu: relu, plan, finish)
+          with: panels, isPanels: true, bias: bias, relu: relu, plan, kept, finish)
       case .matrices:
         // Of no image or no pixel, whatever the kernel.
         return .zeros(plan.outputShape)
@@ -62,17 +63,15 @@ extension Tensor {
   /// - Parameter isPanels: Whether the weights are as `weightPanels` lays them out.
   private func directlyConvolved(
     with weight: Tensor, isPanels: Bool, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
-    _ observe: PieceObserver?
+    _ kept: ConvolutionTables.Kept?, _ observe: PieceObserver?
   ) -> Tensor {
-    let kernel = weight.contiguous
-    let (taps, width) = (plan.tapOffsets, ConvolutionPlan.panel)
-    let step = isPanels ? width : plan.outChannels
-    let windows = plan.pixelOffsets(images: plan.chunk)
-    let targets = (0..<plan.chunk * plan.pixels).map { $0 * plan.outChannels }
-    return unsafe Tensor(plan.outputShape) { target in
-      let address = unsafe SendableAddress(target)
+    let (kernel, tables) = (weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan))
+    let (taps, width) = (tables.taps, ConvolutionPlan.panel)
+    let rowStep = isPanels ? width : plan.outChannels
+    return unsafe Tensor(plan.outputShape) { result in
+      let address = unsafe SendableAddress(result)
       Parallel.ranges(plan.batch, grain: plan.chunk) { range in
-        let start = range.lowerBound * plan.pixels * plan.outChannels
+        let target = range.lowerBound * plan.pixels * plan.outChannels
         unsafe plan.withPadded(self, range) { images in
           let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
           // Where all images are one piece, its pixels and channels are dealt out.
@@ -85,22 +84,34 @@ extension Tensor {
               let columns =
                 count * j / across * width..<min(plan.groupOut, count * (j + 1) / across * width)
               let first = group * plan.groupOut + columns.lowerBound
+              // What the rows read of a part of the depth fits the second cache: each panel of weights reads it again.
+              let most = max(256, (3 << 15) / max(1, part.pixels.count))
+              let pieces = max(1, (depth.count + most - 1) / most)
+              let step = (depth.count + pieces - 1) / pieces
               unsafe kernel.withElements { w in
-                unsafe gatherProduct(
-                  rows: part.pixels.count, from: part.pixels.lowerBound, columns: columns.count,
-                  a: source.pointer + group * plan.groupIn, rowOffsets: windows,
-                  depthOffsets: taps, fromDepth: depth.lowerBound, depth: depth.count,
-                  b: w + (isPanels ? first * taps.count : first) + depth.lowerBound * step,
-                  bStride: plan.outChannels,
-                  bPanel: isPanels ? taps.count * width : 0,
-                  c: address.pointer + start + first, cOffsets: targets, bias: bias,
-                  biasStart: first, relu: relu)
+                var end = depth.lowerBound
+                // Once also where no tap reaches into the image.
+                repeat {
+                  let start = end
+                  end = min(start + step, depth.upperBound)
+                  let isLast = end == depth.upperBound
+                  unsafe gatherProduct(
+                    rows: part.pixels.count, from: part.pixels.lowerBound, columns: columns.count,
+                    a: source.pointer + group * plan.groupIn, rowOffsets: tables.windows,
+                    depthOffsets: taps, fromDepth: start, depth: end - start,
+                    b: w + (isPanels ? first * taps.count : first) + start * rowStep,
+                    bStride: plan.outChannels,
+                    bPanel: isPanels ? taps.count * width : 0,
+                    c: address.pointer + target + first, cOffsets: tables.targets,
+                    bias: isLast ? bias : nil, biasStart: first,
+                    continues: start > depth.lowerBound, relu: isLast && relu)
+                } while end < depth.upperBound
               }
             }
           }
         }
         observe?(
-          range.lowerBound / plan.chunk, range.count * plan.pixels, address + start)
+          range.lowerBound / plan.chunk, range.count * plan.pixels, address + target)
       }
     }
   }
@@ -180,7 +191,8 @@ extension Tensor {
     _ input: Tensor, _ weightShape: Shape, _ plan: ConvolutionPlan
   ) -> Tensor {
     let gradient = contiguous
-    let (taps, windows) = (plan.tapOffsets, plan.pixelOffsets(images: plan.chunk))
+    let tables = ConvolutionTables(plan)
+    let (taps, windows) = (tables.taps, tables.windows)
     let targets = taps.indices.map { $0 * plan.outChannels }
     // At most eight partial sums, whatever the number of threads.
     let chunks = (plan.batch + plan.chunk - 1) / plan.chunk

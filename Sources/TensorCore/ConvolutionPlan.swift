@@ -36,7 +36,7 @@ public struct ConvolutionGeometry: Hashable, Sendable {
 ///
 /// Images are padded a few at a time into a scratch buffer; all three products (value, input
 /// gradient, weight gradient) then run on `ck_gather_product` without unfolding the input.
-struct ConvolutionPlan {
+struct ConvolutionPlan: Hashable {
   let geometry: ConvolutionGeometry
   let batch, height, width, channels, kernelHeight, kernelWidth, outChannels: Int
   let outHeight, outWidth: Int
@@ -106,18 +106,22 @@ struct ConvolutionPlan {
         }
       }
     }
-    let work = count * taps * groupIn * outChannels
-    guard images == batch, work > 1 << 18 else {
+    // Of few pixels the weights are most of what is read.
+    let weights = taps * groupIn * outChannels
+    guard images == batch, max(count, 8) * weights > 1 << 18 else {
       return (parts.isEmpty ? [Part(pixels: 0..<count, taps: 0..<taps)] : parts, 1)
     }
+    let panels = geometry.groups == 1 ? (outChannels + Self.panel - 1) / Self.panel : 1
     if parts.isEmpty {
-      let down = max(1, min(16, count / 96))
-      parts = (0..<down).map {
-        Part(pixels: count * $0 / down..<count * ($0 + 1) / down, taps: 0..<taps)
+      let down = count >= 192 ? min(16, count / 96) : count >= 48 && panels < 4 ? 2 : 1
+      // Of an odd number one of two threads would wait for the last.
+      let even = down == 1 ? 1 : (down + 1) / 2 * 2
+      parts = (0..<even).map {
+        Part(pixels: count * $0 / even..<count * ($0 + 1) / even, taps: 0..<taps)
       }
     }
-    let isWide = geometry.groups == 1 && parts.count < 4
-    return (parts, isWide ? max(1, min(8 / parts.count, outChannels / 64)) : 1)
+    let most = count < 24 ? panels : panels / 2
+    return (parts, parts.count < 4 ? max(1, min(8 / parts.count, most)) : 1)
   }
 
   /// The result's rows by the kernel's rows that reach into the image from there, and if that is one, by its columns that
@@ -147,36 +151,17 @@ struct ConvolutionPlan {
     return bands
   }
 
-  /// How many images share one pass over the weights: enough to have 256 output pixels.
-  var chunk: Int { max(1, min(batch, (255 + pixels) / max(1, pixels))) }
+  /// How many images share one pass over the weights: enough to have 256 output pixels, and of less than eight lots an even
+  /// number.
+  var chunk: Int {
+    let most = max(1, min(batch, (255 + pixels) / max(1, pixels)))
+    let lots = (batch + most - 1) / most
+    return 1 < lots && lots < 8 && lots % 2 == 1 ? (batch + lots) / (lots + 1) : most
+  }
 
   /// How many pieces a result comes in.
   var pieces: Int {
     algorithm(nil) == .winograd ? WinogradPlan(self).pieces : (batch + chunk - 1) / chunk
-  }
-
-  /// Where, in padded images, the window of each output pixel begins.
-  func pixelOffsets(images: Int) -> [Int] {
-    var offsets: [Int] = []
-    offsets.reserveCapacity(images * pixels)
-    for n in 0..<images {
-      for y in 0..<outHeight {
-        for x in 0..<outWidth {
-          let row = n * paddedHeight + y * geometry.stride
-          offsets.append((row * paddedWidth + x * geometry.stride) * channels)
-        }
-      }
-    }
-    return offsets
-  }
-
-  /// Where each tap and input channel lies relative to the window's beginning.
-  var tapOffsets: [Int] {
-    (0..<kernelHeight * kernelWidth * groupIn).map { k in
-      let (tap, channel) = (k / groupIn, k % groupIn)
-      let (i, j) = (tap / kernelWidth, tap % kernelWidth)
-      return (i * paddedWidth + j) * geometry.dilation * channels + channel
-    }
   }
 
   /// Calls `body` with the images of a range, padded.
@@ -205,7 +190,7 @@ func gatherProduct(
   fromDepth: Int = 0, depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, bPanel: Int = 0,
   c: UnsafeMutablePointer<Float>,
   cOffsets: [Int], bias: Tensor? = nil, biasStart: Int = 0, accumulate: Bool = false,
-  relu: Bool = false
+  continues: Bool = false, relu: Bool = false
 ) {
   unsafe rowOffsets.withUnsafeBufferPointer { rowTable in
     unsafe depthOffsets.withUnsafeBufferPointer { depthTable in
@@ -218,7 +203,7 @@ func gatherProduct(
             b_stride: bStride, b_panel: bPanel, c: c,
             c_offsets: cTable.baseAddress.map { unsafe $0 + first },
             bias: bias,
-            accumulate: accumulate ? 1 : 0, relu: relu ? 1 : 0)
+            accumulate: accumulate ? 1 : 0, continues: continues ? 1 : 0, relu: relu ? 1 : 0)
           unsafe ck_gather_product(&product)
         }
         if let bias {

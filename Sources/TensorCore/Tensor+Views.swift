@@ -113,23 +113,24 @@ extension Tensor {
     let targetStrides = targetStrides ?? shape.rowMajorStrides
     Profiler.count("copy", elements: 2 * shape.count) {
       let address = unsafe SendableAddress(target)
-      // Of images whose three colors lie apart, and are to lie together, runs along the rows.
-      var order = Array(0..<shape.rank)
-      if shape.rank > 1, shape[-1] < 8, shape[-2] > shape[-1], strides[shape.rank - 1] != 1 {
-        order.swapAt(shape.rank - 2, shape.rank - 1)
-      }
-      forEachRun(
-        of: Shape(order.map { shape[$0] }), order.map { strides[$0] },
-        order.map { targetStrides[$0] }
-      ) { run in
-        let source = unsafe storage.base + offset + run.a
-        let destination = unsafe address.pointer + run.b
-        let (fromStep, toStep) = (run.aStep, run.bStep)
-        if fromStep == 1 && toStep == 1 {
-          unsafe destination.update(from: source, count: run.count)
-        } else {
-          for i in 0..<run.count { unsafe destination[i * toStep] = source[i * fromStep] }
+      // Of images whose three colors lie apart, and are to lie together, each row is done at once: on a row for each color,
+      // threads would write to the same lines.
+      let (rank, colors) = (shape.rank, shape.rank > 0 ? shape[-1] : 1)
+      if rank > 1, 1..<8 ~= colors, shape[-2] > colors, strides[rank - 1] != 1 {
+        let (fromColor, toColor) = (strides[rank - 1], targetStrides[rank - 1])
+        return forEachRun(
+          of: Shape(shape.extents.dropLast()), strides.dropLast(), targetStrides.dropLast(),
+          grain: (1 << 15) / colors
+        ) { run in
+          for color in 0..<colors {
+            unsafe run.copy(
+              from: storage.base + offset + color * fromColor,
+              to: address.pointer + color * toColor)
+          }
         }
+      }
+      forEachRun(of: shape, strides, targetStrides) { run in
+        unsafe run.copy(from: storage.base + offset, to: address.pointer)
       }
     }
     withExtendedLifetime(storage) {}
@@ -143,11 +144,25 @@ struct Run {
   let count: Int
   /// The distances between its elements.
   let aStep, bStep: Int
+
+  /// Copies its elements from the first layout to the second.
+  func copy(from a: UnsafePointer<Float>, to b: UnsafeMutablePointer<Float>) {
+    let (source, target) = unsafe (a + self.a, b + self.b)
+    if aStep == 1 && bStep == 1 {
+      unsafe target.update(from: source, count: count)
+    } else {
+      for i in 0..<count { unsafe target[i &* bStep] = source[i &* aStep] }
+    }
+  }
 }
 
 /// Walks two layouts of one shape together, in parallel where they are long, and calls `body` for each run along the
 /// innermost axis; neighboring axes that both layouts step through evenly are merged.
-func forEachRun(of shape: Shape, _ a: [Int], _ b: [Int], _ body: @Sendable (Run) -> Void) {
+///
+/// - Parameter grain: How many elements a thread takes at once, whole runs at least.
+func forEachRun(
+  of shape: Shape, _ a: [Int], _ b: [Int], grain: Int = 1 << 16, _ body: @Sendable (Run) -> Void
+) {
   if shape.count == 0 { return }
   var (extents, stepsA, stepsB): ([Int], [Int], [Int]) = ([], [], [])
   for axis in 0..<shape.rank where shape.extents[axis] != 1 {
@@ -167,7 +182,7 @@ func forEachRun(of shape: Shape, _ a: [Int], _ b: [Int], _ body: @Sendable (Run)
   guard let inner = extents.indices.last else {
     return body(Run(count: 1, aStep: 1, bStep: 1))
   }
-  let (length, grain) = (extents[inner], 1 << 16)
+  let length = extents[inner]
   let (aStep, bStep) = (stepsA[inner], stepsB[inner])
   guard shape.count / length > 1 else {
     return Parallel.ranges(length, grain: grain) { range in

@@ -239,6 +239,7 @@ public struct PreparedConvolution: Sendable {
   private let bias: Tensor?
   private let activation: Activation?
   private let geometry: ConvolutionGeometry
+  private let kept = ConvolutionTables.Kept()
 
   /// Prepares a convolution: see `Tensor.convolved`.
   public init(
@@ -262,6 +263,7 @@ public struct PreparedConvolution: Sendable {
 
   /// The convolution of images, `[batch, height, width, channels]`.
   public func callAsFunction(_ images: Tensor) -> Tensor {
-    images.convolved(with: kernel, of: shape, bias: bias, activation: activation, geometry)
+    images.convolved(
+      with: kernel, of: shape, bias: bias, activation: activation, geometry, kept: kept)
   }
 }

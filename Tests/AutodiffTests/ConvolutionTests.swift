@@ -217,6 +217,50 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
         == x.convolved(with: w, bias: b, activation: .relu, g))
   }
 
+  @Test(
+    "A long sum in parts is the sum in one, bit for bit, however rows and outputs are dealt out",
+    arguments: [(200, 2100, 40), (61, 2100, 3), (500, 700, 97), (1, 3000, 200), (48, 300, 33)])
+  func longSums(rows: Int, depth: Int, outputs: Int) {
+    var random = RandomStream(seed: 9, name: "long")
+    let x = Tensor.uniform([1, rows, 1, depth], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([1, 1, depth, outputs], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([outputs], from: -1, to: 1, using: &random)
+    let whole = PreparedConvolution(w, bias: b, activation: .relu)(x)
+    #expect(whole == x.convolved(with: w, bias: b, activation: .relu))
+    // Of one row the sum is in one part.
+    for row in [0, rows / 2, rows - 1] {
+      let alone = x.sliced(row..<row + 1, axis: 1).contiguous
+      #expect(
+        alone.convolved(with: w, bias: b, activation: .relu)
+          == whole.sliced(row..<row + 1, axis: 1))
+    }
+    let (xs, ws, bs) = (x.elements, w.elements, b.elements)
+    let expected = (0..<outputs).map { o in
+      (0..<depth).reduce(Double(bs[o])) { $0 + Double(xs[$1]) * Double(ws[$1 * outputs + o]) }
+    }
+    for (a, e) in zip(whole.elements, expected) { #expect(abs(Double(a) - max(0, e)) < 1e-4) }
+  }
+
+  @Test("What is kept of one size of images is not used for another")
+  func keptTables() {
+    var random = RandomStream(seed: 10, name: "kept")
+    let w = Tensor.uniform([3, 3, 3, 20], from: -1, to: 1, using: &random)
+    let (b, g) = (Tensor.uniform([20], using: &random), ConvolutionGeometry(stride: 2, padding: 1))
+    let prepared = PreparedConvolution(w, bias: b, g)
+    for (batch, height, width) in [
+      (1, 9, 7), (1, 7, 9), (40, 7, 9), (3, 9, 7), (1, 9, 7), (17, 5, 5),
+    ] {
+      // Colors that lie apart, as files have them.
+      let apart = Tensor.uniform([batch, 3, height, width], from: -1, to: 1, using: &random)
+      let x = apart.permuted([0, 2, 3, 1])
+      #expect(prepared(x) == x.contiguous.convolved(with: w, bias: b, g))
+      for n in [0, batch - 1] {
+        #expect(
+          prepared(x).sliced(n..<n + 1) == x.sliced(n..<n + 1).convolved(with: w, bias: b, g))
+      }
+    }
+  }
+
   @Test("The moments taken on the way are those of the result", arguments: [2, 16], [7, 61])
   func moments(inputs: Int, side: Int) {
     var random = RandomStream(seed: 7, name: "moments")

@@ -1,9 +1,10 @@
 import Autodiff
-import ONNX
 import ONNXFormat
 import SwiftProtobuf
 import TensorCore
 import Testing
+
+@testable import ONNX
 
 private func numbers(_ name: String, _ numbers: [Int]) -> Onnx_TensorProto {
   .with {
@@ -156,6 +157,50 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
           nodes, inputs: [port("x", shape)], outputs: ["y"], constants: [w, b, t], opset: 20),
         inputs)
     }
+  }
+
+  @Test(
+    "What is handed on is read where it comes from, but what comes out or a graph inside reads keeps its name"
+  )
+  func identities() throws {
+    let weights = [
+      tensor("w", [4, 4, 3, 3], random([4, 4, 3, 3], 3).elements),
+      tensor("v", [4], random([4], 4).absolute().elements),
+      Onnx_TensorProto.with { ($0.name, $0.dims, $0.dataType, $0.int32Data) = ("c", [], 9, [1]) },
+    ]
+    let inside = Onnx_GraphProto.with {
+      $0.name = "inside"
+      $0.node = [node("Add", ["b", "v2"], ["r"])]
+      $0.output = [port("r", [nil, 4, 4, 4])]
+    }
+    func branch(_ name: String) -> Onnx_AttributeProto {
+      .with { ($0.name, $0.type, $0.g) = (name, .graph, inside) }
+    }
+    let handed = [
+      node("Identity", ["w"], ["w2"]), node("Identity", ["w2"], ["w3"]),
+      node("Identity", ["v"], ["v2"]), node("Conv", ["x", "w3"], ["a"]),
+      node("BatchNormalization", ["a", "v2", "v", "v2", "v2"], ["b"]),
+    ]
+    let images = [random([2, 4, 6, 6], 1), random([1, 4, 6, 6], 2)]
+    for (ending, left) in [
+      ([node("Relu", ["b"], ["y"])], 0),
+      ([node("Identity", ["b"], ["y"])], 1),
+      ([node("Identity", ["b"], ["d"]), node("Mul", ["d", "b"], ["y"])], 0),
+    ] {
+      let network = model(
+        handed + ending, inputs: [port("x", [nil, 4, 6, 6])], outputs: ["y"], constants: weights)
+      try compare(network, images)
+      let file = try WrittenModel(network)
+      let folded = try ONNXModel(path: file.path).folded
+      #expect(folded.nodes.count { $0.operation == "Identity" } == left)
+      #expect(folded.nodes.count { $0.operation == "BatchNormalization" } == 0)
+    }
+    // Of vectors as long as the image is wide, so that they are added along it.
+    try compare(
+      model(
+        handed + [
+          node("If", ["c"], ["y"], [branch("then_branch"), branch("else_branch")])
+        ], inputs: [port("x", [nil, 4, 6, 6])], outputs: ["y"], constants: weights), images)
   }
 
   @Test("What follows from shapes is what it was, for each batch anew")

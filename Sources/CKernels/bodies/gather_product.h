@@ -25,13 +25,29 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
     const float *c = p->c + p->c_offsets[row + r] + column;
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) __builtin_prefetch(c + v * CK_WIDTH, 1);
+    if (!p->continues) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; v++) sum[r][v] = (vec){0};
+      for (int v = 0; v < V; v++) sum[r][v] = (vec){0};
+    } else if (valid == (size_t)V * CK_WIDTH) {
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; v++) sum[r][v] = *(const vec *)(c + v * CK_WIDTH);
+    } else {
+      float part[4 * CK_WIDTH] = {0};
+#pragma clang loop unroll(disable) interleave(disable)
+      for (size_t j = 0; j < valid; j++) part[j] = c[j];
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; v++) sum[r][v] = *(const vec *)(part + v * CK_WIDTH);
+    }
   }
   const float *b = p->b;
   const ptrdiff_t *offsets = p->depth_offsets;
   for (size_t k = 0; k < p->depth; k++, b += p->b_stride) {
     const ptrdiff_t o = offsets[k];
+    // Of a single row nothing but the weights comes from memory, faster than it is asked for line by line.
+    if (R == 1 && V == 4) {
+      __builtin_prefetch(b + 24 * CK_PANEL);
+      __builtin_prefetch(b + 24 * CK_PANEL + CK_PANEL / 2);
+    }
     vec bv[4];
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) bv[v] = *(const vec *)(b + v * CK_WIDTH);

@@ -50,6 +50,7 @@ typedef struct {
   const ptrdiff_t *c_offsets;
   const float *bias;  // `columns` values, or NULL
   int accumulate;     // add to c instead of overwriting it
+  int continues;      // the sums go on from what is in c: over a part of the depth after another they are those over all
   int relu;           // clamp the result at zero
 } ck_gather_product_args;
 
