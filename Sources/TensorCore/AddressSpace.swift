@@ -1,4 +1,3 @@
-import COpenBLAS
 import Glibc
 import Synchronization
 
@@ -9,6 +8,8 @@ import Synchronization
 public enum AddressSpace {
   /// What OpenBLAS takes for each thread that multiplies matrices.
   private static let blasBuffer = 128 << 20
+  /// What glibc takes for the heap of a further thread while it makes it; half of it is given back.
+  private static let threadHeap = 128 << 20
 
   /// In bytes; `nil` where there is none.
   public static var limit: Int? {
@@ -38,19 +39,17 @@ public enum AddressSpace {
     return pages * sysconf(Int32(_SC_PAGESIZE))
   }
 
-  /// For how many threads OpenBLAS has buffers, its own aside.
+  /// For how many threads OpenBLAS has buffers.
   private static let provided = Atomic<Int>(0)
 
   /// Ends the program with a sentence where there is too little for so many threads to begin to compute.
   public static func require(threads: Int) {
     let before = provided.load(ordering: .relaxed)
     guard let limit, threads > before else { return }
-    // The threads that OpenBLAS has started of itself take one each, sooner or later: they are counted among what is taken already, where
-    // they may be missing, and among what is still to be taken, where they may be there. Two counts that are too many by one buffer are
-    // better than one that is too low: OpenBLAS would wait for ever.
-    let own = max(0, Int(openblas_get_num_threads()) - 1)
-    let taken = max(used, 132 << 20 + (own + before) * blasBuffer)
-    let needed = taken + (threads - before + own) * blasBuffer + (32 << 20)
+    // The program and OpenBLAS's library take some 130 MiB, and may not have done so yet.
+    let taken = max(used, 132 << 20 + before * blasBuffer)
+    let added = (threads - before) * blasBuffer + (threads > 1 ? threadHeap : 0)
+    let needed = taken + added + (32 << 20)
     if needed > limit {
       print(
         "Error: the address space is limited to \(limit >> 20) MiB (ulimit -v), and \(threads == 1 ? "a thread needs" : "\(threads) threads need") about \(needed >> 20) MiB to begin with; allow more\(threads > 1 ? ", or give fewer --threads" : "").\n"
@@ -90,7 +89,6 @@ public enum AddressSpace {
 
   /// Ends the program where an allocation has failed; nothing is allocated for it.
   ///
-  /// At once: at an ordinary end OpenBLAS waits for its threads, which may be asking for memory for ever.
   static func fail() -> Never {
     let sentence: StaticString =
       "Error: no more memory could be had: it is used up, or the address space is limited (ulimit -v); allow more, or give fewer --threads, a smaller batch, or less to do at once.\n"

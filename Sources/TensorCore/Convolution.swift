@@ -65,14 +65,16 @@ extension Tensor {
     with weight: Tensor, isPanels: Bool, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
     _ kept: ConvolutionTables.Kept?, _ observe: PieceObserver?
   ) -> Tensor {
-    let (kernel, tables) = (weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan))
+    let (kernel, tables) = (
+      weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan, border: plan.border)
+    )
     let (taps, width) = (tables.taps, ConvolutionPlan.panel)
     let rowStep = isPanels ? width : plan.outChannels
     return unsafe Tensor(plan.outputShape) { result in
       let address = unsafe SendableAddress(result)
       Parallel.ranges(plan.batch, grain: plan.chunk) { range in
         let target = range.lowerBound * plan.pixels * plan.outChannels
-        unsafe plan.withPadded(self, range) { images in
+        unsafe plan.withZeros(plan.border, around: self, range) { images in
           let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
           // Where all images are one piece, its pixels and channels are dealt out.
           let (parts, across) = plan.parts(images: range.count)
@@ -191,7 +193,7 @@ extension Tensor {
     _ input: Tensor, _ weightShape: Shape, _ plan: ConvolutionPlan
   ) -> Tensor {
     let gradient = contiguous
-    let tables = ConvolutionTables(plan)
+    let tables = ConvolutionTables(plan, border: plan.geometry.padding)
     let (taps, windows) = (tables.taps, tables.windows)
     let targets = taps.indices.map { $0 * plan.outChannels }
     // At most eight partial sums, whatever the number of threads.
@@ -203,7 +205,7 @@ extension Tensor {
       Parallel.forEach(parts) { part in
         for index in chunks * part / parts..<chunks * (part + 1) / parts {
           let range = index * plan.chunk..<min(plan.batch, (index + 1) * plan.chunk)
-          unsafe plan.withPadded(input, range) { images in
+          unsafe plan.withZeros(plan.geometry.padding, around: input, range) { images in
             unsafe gradient.withElements { dy in
               let length = plan.pixels * plan.outChannels
               unsafe ck_prefetch(range.count * length, dy + range.lowerBound * length)

@@ -67,8 +67,6 @@ struct ConvolutionPlan: Hashable {
 
   var groupIn: Int { channels / geometry.groups }
   var groupOut: Int { outChannels / geometry.groups }
-  var paddedHeight: Int { height + 2 * geometry.padding }
-  var paddedWidth: Int { width + 2 * geometry.padding }
   var pixels: Int { outHeight * outWidth }
   var outputShape: Shape { [batch, outHeight, outWidth, outChannels] }
 
@@ -164,19 +162,37 @@ struct ConvolutionPlan: Hashable {
     algorithm(nil) == .winograd ? WinogradPlan(self).pieces : (batch + chunk - 1) / chunk
   }
 
-  /// Calls `body` with the images of a range, padded.
-  func withPadded(
-    _ input: Tensor, _ range: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
+  /// How many zeros around an image the value's sums read: fewer than the padding where a dilated kernel's outer taps reach into
+  /// the image from nowhere.
+  var border: Int {
+    guard geometry.dilation > 1 && pixels > 0 else { return geometry.padding }
+    func beyond(_ places: ClosedRange<Int>, _ tap: Int, _ extent: Int) -> Int {
+      let shift = tap * geometry.dilation - geometry.padding
+      let last = places.upperBound * geometry.stride + shift
+      return max(0, -(places.lowerBound * geometry.stride + shift), last - (extent - 1))
+    }
+    return bands.reduce(0) { border, band in
+      let rows = band.pixels.lowerBound / outWidth...(band.pixels.upperBound - 1) / outWidth
+      return band.taps.reduce(border) { border, tap in
+        let (i, j) = tap.quotientAndRemainder(dividingBy: kernelWidth)
+        return max(border, beyond(rows, i, height), beyond(0...outWidth - 1, j, width))
+      }
+    }
+  }
+
+  /// Calls `body` with the images of a range, with zeros around them.
+  func withZeros(
+    _ border: Int, around input: Tensor, _ range: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
   ) {
     let images = input.sliced(range)
-    if geometry.padding == 0 {
+    if border == 0 {
       // All at once, in order: faster than as the tiles ask for it.
       return unsafe images.withElements {
         unsafe ck_prefetch(images.shape.count, $0)
         unsafe body($0)
       }
     }
-    unsafe images.padded(geometry.padding).withElements { unsafe body($0) }
+    unsafe images.padded(border).withElements { unsafe body($0) }
   }
 }
 

@@ -1,5 +1,4 @@
 import CKernels
-import COpenBLAS
 import Dispatch
 import Glibc
 import Synchronization
@@ -11,8 +10,6 @@ import Synchronization
 /// therefore the same bit for bit for every number of threads. OpenBLAS is held to one thread.
 public enum Parallel {
   private static let limit = Atomic<Int>(0)
-
-  private static let singleThreadedBLAS: Void = openblas_set_num_threads(1)
 
   /// How many threads a loop may use; by default as many as the machine has.
   ///
@@ -34,7 +31,6 @@ public enum Parallel {
   ///
   /// A loop inside a piece of another runs on the piece's thread alone: one level of parallelism.
   public static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
-    _ = singleThreadedBLAS
     let threads = min(threadCount, count)
     guard threads > 1 && ck_is_worker() == 0 else {
       for index in 0..<count { body(index) }

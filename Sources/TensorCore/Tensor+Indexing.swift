@@ -43,14 +43,40 @@ extension Tensor {
     let total = tensors.map { $0.shape.extents[axis] }.reduce(0, +)
     let shape = tensors[0].shape.replacing(axis, with: total)
     let steps = shape.rowMajorStrides
+    for tensor in tensors {
+      require(
+        tensor.shape.replacing(axis, with: total) == shape,
+        "concatenating \(tensor.shape) to \(shape)")
+    }
+    let rows = shape.extents[..<axis].reduce(1, *)
+    if rows > 8 && tensors.allSatisfy(\.isContiguous) {
+      return joined(tensors.filter { $0.shape.count > 0 }, rows: rows, shape)
+    }
     return unsafe Tensor(shape) { target in
       var start = 0
       for tensor in tensors {
-        require(
-          tensor.shape.replacing(axis, with: total) == shape,
-          "concatenating \(tensor.shape) to \(shape)")
         unsafe tensor.copyElements(to: target + start * steps[axis], strides: steps)
         start += tensor.shape.extents[axis]
+      }
+    }
+  }
+
+  /// Rows of several tensors beside each other, a result's row after the other: written in order, in one pass.
+  private static func joined(_ tensors: [Tensor], rows: Int, _ shape: Shape) -> Tensor {
+    let (width, widths) = (shape.count / rows, tensors.map { $0.shape.count / rows })
+    return Profiler.count("copy", elements: 2 * shape.count) {
+      unsafe Tensor(shape) { target in
+        let address = unsafe SendableAddress(target)
+        Parallel.ranges(rows, grain: max(1, (1 << 14) / max(1, width))) { range in
+          for row in range {
+            var place = unsafe address.pointer + row * width
+            for (tensor, count) in zip(tensors, widths) {
+              unsafe place.update(
+                from: tensor.storage.base + tensor.offset + row * count, count: count)
+              unsafe place += count
+            }
+          }
+        }
       }
     }
   }

@@ -159,6 +159,20 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
     }
   }
 
+  @Test("What is averaged stays with its channels last in memory, as what comes next reads it")
+  func averagesInOrder() throws {
+    let pool = node("AveragePool", ["x"], ["y"], [attribute("kernel_shape", [2, 2])])
+    let file = try WrittenModel(
+      model([pool], inputs: [port("x", [nil, 4, 6, 6])], outputs: ["y"], constants: []))
+    let images = random([2, 6, 6, 4], 1).permuted([0, 3, 1, 2])
+    guard case .floats(let y) = try ONNXModel(path: file.path).run([.floats(Variable(images))])[0]
+    else {
+      Issue.record("no numbers")
+      return
+    }
+    #expect(y.shape == [2, 4, 5, 5] && y.value.memoryOrder == [0, 2, 3, 1])
+  }
+
   @Test(
     "What is handed on is read where it comes from, but what comes out or a graph inside reads keeps its name"
   )

@@ -15,10 +15,32 @@ CK_INLINE CK(vec) CK(rectified)(CK(vec) y) {
   return (CK(vec))(~(CK(ivec))(y <= (CK(vec)){0}) & (CK(ivec))y);
 }
 
+// The first `count` floats of a vector, all of one at most; zeros behind them.
+CK_INLINE CK(vec) CK(load_vector)(const float *p, size_t count) {
+  if (count >= CK_WIDTH) return *(const CK(vec) *)p;
+#if CK_WIDTH == 16
+  return __builtin_ia32_loadups512_mask(p, (CK(vec)){0}, (uint16_t)((1u << count) - 1));
+#else
+  float part[CK_WIDTH] = {0};
+  for (size_t j = 0; j < count; j++) part[j] = p[j];
+  return *(const CK(vec) *)part;
+#endif
+}
+
 // The first `count` floats of a vector; the memory behind them stays.
 CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
-  if (count >= CK_WIDTH) *(CK(vec) *)p = value;
-  else for (size_t j = 0; j < count; j++) p[j] = value[j];
+  if (count >= CK_WIDTH) {
+    *(CK(vec) *)p = value;
+    return;
+  }
+#if CK_WIDTH == 16
+  __builtin_ia32_storeups512_mask(p, value, (uint16_t)((1u << count) - 1));
+#else
+  // By way of memory: one element of a vector, asked for by a variable, costs a store of the whole.
+  float part[CK_WIDTH];
+  *(CK(vec) *)part = value;
+  for (size_t j = 0; j < count; j++) p[j] = part[j];
+#endif
 }
 
 #include "depthwise.h"
@@ -31,5 +53,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
 #include "reduce.h"
 #include "roof.h"
 #include "scatter.h"
+#include "warp_places.h"
+#include "warp_bicubic.h"
 #include "warp.h"
 #include "winograd.h"

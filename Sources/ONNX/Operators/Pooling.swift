@@ -156,7 +156,11 @@ extension Call {
     let weights = counts.reduce([Float(1)]) { all, own in
       all.flatMap { a in own.map { a / Float(max(1, $0)) } }
     }
-    return sums * Variable(Tensor(weights, shape: Shape(windows.output)))
+    // Channels stay last in memory, as what comes next reads them.
+    let order = [0] + (2..<x.shape.rank) + [1]
+    return
+      (sums.permuted(order) * Variable(Tensor(weights, shape: Shape(windows.output + [1]))))
+      .permuted(order.inversePermutation)
   }
 
   fileprivate func unpooled() throws -> Value {

@@ -1,0 +1,35 @@
+// OpenBLAS as this package uses it: with kernels for this CPU, on the thread that calls it.
+#include <stdlib.h>
+#include <string.h>
+
+// Weak: absent where another BLAS stands in for OpenBLAS, or one that was built for a single CPU.
+extern char *openblas_get_corename(void) __attribute__((weak));
+extern void openblas_set_num_threads(int) __attribute__((weak));
+extern int blas_thread_shutdown_(void) __attribute__((weak));
+extern void gotoblas_dynamic_quit(void) __attribute__((weak));
+extern void gotoblas_dynamic_init(void) __attribute__((weak));
+
+// It chooses kernels by the CPU's model number, and takes those of the Pentium 4 for a model that came after it: version 0.3.21
+// on Intel's Emerald Rapids multiplies at a sixth of the speed. Its own override, an environment variable, is read when the
+// library is loaded; here it is read again.
+static void choose_kernels(void) {
+#if defined(__x86_64__)
+  static const char variable[] = "OPENBLAS_CORETYPE";
+  __builtin_cpu_init();
+  const char *kernels = __builtin_cpu_supports("x86-64-v4") ? "SkylakeX" : __builtin_cpu_supports("x86-64-v3") ? "Haswell" : NULL;
+  if (!kernels || getenv(variable) || !openblas_get_corename || !gotoblas_dynamic_quit || !gotoblas_dynamic_init) return;
+  if (strcmp(openblas_get_corename(), "Prescott") != 0 || setenv(variable, kernels, 1) != 0) return;
+  gotoblas_dynamic_quit();
+  gotoblas_dynamic_init();
+  unsetenv(variable);
+#endif
+}
+
+// In a constructor, while there is one thread of ours: nobody else reads the environment, and nothing multiplies.
+__attribute__((constructor)) static void ck_prepare_blas(void) {
+  choose_kernels();
+  if (openblas_set_num_threads) openblas_set_num_threads(1);
+  // Its own threads would look out for work on our cores for a tenth of a second; where more than one is asked for it starts
+  // them again.
+  if (blas_thread_shutdown_) blas_thread_shutdown_();
+}
