@@ -65,9 +65,7 @@ extension Tensor {
     with weight: Tensor, isPanels: Bool, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
     _ kept: ConvolutionTables.Kept?, _ observe: PieceObserver?
   ) -> Tensor {
-    let (kernel, tables) = (
-      weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan, border: plan.border)
-    )
+    let (kernel, tables) = (weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan))
     let (taps, width) = (tables.taps, ConvolutionPlan.panel)
     let rowStep = isPanels ? width : plan.outChannels
     return unsafe Tensor(plan.outputShape) { result in
@@ -80,34 +78,26 @@ extension Tensor {
           let (parts, across) = plan.parts(images: range.count)
           Parallel.forEach(parts.count * across) { index in
             let (part, j) = (parts[index / across], index % across)
-            let depth = part.taps.lowerBound * plan.groupIn..<part.taps.upperBound * plan.groupIn
+            let depths = plan.depths(part)
             for group in 0..<plan.geometry.groups {
               let count = (plan.groupOut + width - 1) / width
               let columns =
                 count * j / across * width..<min(plan.groupOut, count * (j + 1) / across * width)
               let first = group * plan.groupOut + columns.lowerBound
-              // What the rows read of a part of the depth fits the second cache: each panel of weights reads it again.
-              let most = max(256, (3 << 15) / max(1, part.pixels.count))
-              let pieces = max(1, (depth.count + most - 1) / most)
-              let step = (depth.count + pieces - 1) / pieces
               unsafe kernel.withElements { w in
-                var end = depth.lowerBound
-                // Once also where no tap reaches into the image.
-                repeat {
-                  let start = end
-                  end = min(start + step, depth.upperBound)
-                  let isLast = end == depth.upperBound
+                for (n, depth) in depths.enumerated() {
+                  let isLast = n == depths.count - 1
                   unsafe gatherProduct(
                     rows: part.pixels.count, from: part.pixels.lowerBound, columns: columns.count,
                     a: source.pointer + group * plan.groupIn, rowOffsets: tables.windows,
-                    depthOffsets: taps, fromDepth: start, depth: end - start,
-                    b: w + (isPanels ? first * taps.count : first) + start * rowStep,
+                    depthOffsets: taps, fromDepth: depth.lowerBound, depth: depth.count,
+                    b: w + (isPanels ? first * taps.count : first) + depth.lowerBound * rowStep,
                     bStride: plan.outChannels,
                     bPanel: isPanels ? taps.count * width : 0,
                     c: address.pointer + target + first, cOffsets: tables.targets,
                     bias: isLast ? bias : nil, biasStart: first,
-                    continues: start > depth.lowerBound, relu: isLast && relu)
-                } while end < depth.upperBound
+                    continues: n > 0, relu: isLast && relu)
+                }
               }
             }
           }
@@ -138,19 +128,30 @@ extension Tensor {
   ) -> Tensor {
     let (source, kernel, geometry) = (contiguous, weight.contiguous, plan.geometry)
     let (size, row) = (plan.height * plan.width * plan.channels, plan.outWidth * plan.outChannels)
+    let (width, taps) = (2 * Int(ck_width()), plan.kernelHeight * plan.kernelWidth)
+    // A single image is dealt out by its channels, and by its rows where these are few: each strip packs the rows around it.
+    let groups = (plan.channels + width - 1) / width
+    let across = plan.batch == 1 ? min(8, groups) : 1
+    let wanted = plan.batch == 1 ? (8 + across - 1) / across : 1
     // What a strip of rows reads of two vectors of channels fits the second cache.
-    let width = 2 * Int(ck_width())
-    let few = (plan.batch == 1 ? plan.outHeight + 7 : plan.outHeight * 8) / 8
+    let few = (plan.outHeight + wanted - 1) / wanted
     let strip = (1...max(1, few)).last { plan.stripPixels($0) * width <= 1 << 14 } ?? 1
     let strips = (plan.outHeight + strip - 1) / strip
+    @Sendable func rows(_ part: Int) -> Range<Int> {
+      part * strip..<min(plan.outHeight, (part + 1) * strip)
+    }
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
-      Parallel.forEach(plan.outputShape.count == 0 ? 0 : plan.batch * strips) { index in
-        let (image, part) = index.quotientAndRemainder(dividingBy: strips)
-        let rows = part * strip..<min(plan.outHeight, (part + 1) * strip)
-        let taps = plan.kernelHeight * plan.kernelWidth
+      @Sendable func result(_ image: Int, _ rows: Range<Int>) -> SendableAddress<Float> {
+        address + (image * plan.outHeight + rows.lowerBound) * row
+      }
+      let pieces = plan.outputShape.count == 0 ? 0 : plan.batch * strips
+      Parallel.forEach(pieces * across) { index in
+        let (piece, share) = index.quotientAndRemainder(dividingBy: across)
+        let (image, part) = piece.quotientAndRemainder(dividingBy: strips)
+        let rows = rows(part)
+        let (first, end) = (groups * share / across, groups * (share + 1) / across)
         let scratch = Storage(count: (plan.stripPixels(rows.count) + taps + 1) * width)
-        let result = address + (image * plan.outHeight + rows.lowerBound) * row
         unsafe source.withElements { x in
           unsafe kernel.withElements { w in
             func run(_ bias: UnsafePointer<Float>?) {
@@ -158,17 +159,22 @@ extension Tensor {
                 height: plan.height, width: plan.width, channels: plan.channels,
                 columns: plan.outWidth, kernel_height: plan.kernelHeight,
                 kernel_width: plan.kernelWidth, stride: geometry.stride,
-                padding: geometry.padding, dilation: geometry.dilation, weight: w, bias: bias,
-                relu: relu ? 1 : 0)
+                padding: geometry.padding, dilation: geometry.dilation, first: first * width,
+                end: min(plan.channels, end * width), weight: w, bias: bias, relu: relu ? 1 : 0)
               unsafe ck_depthwise(
-                &arguments, rows.lowerBound, rows.count, x + image * size, result.pointer,
-                scratch.base)
+                &arguments, rows.lowerBound, rows.count, x + image * size,
+                result(image, rows).pointer, scratch.base)
             }
             if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }
           }
         }
         withExtendedLifetime(scratch) {}
-        observe?(0, rows.count * plan.outWidth, result)
+        if across == 1 { observe?(0, rows.count * plan.outWidth, result(image, rows)) }
+      }
+      guard across > 1, let observe else { return }
+      Parallel.forEach(pieces) { piece in
+        let (image, part) = piece.quotientAndRemainder(dividingBy: strips)
+        observe(0, rows(part).count * plan.outWidth, result(image, rows(part)))
       }
     }
   }
@@ -193,7 +199,8 @@ extension Tensor {
     _ input: Tensor, _ weightShape: Shape, _ plan: ConvolutionPlan
   ) -> Tensor {
     let gradient = contiguous
-    let tables = ConvolutionTables(plan, border: plan.geometry.padding)
+    let tables = ConvolutionTables(
+      plan, border: plan.geometry.padding, order: Array(0..<plan.pixels))
     let (taps, windows) = (tables.taps, tables.windows)
     let targets = taps.indices.map { $0 * plan.outChannels }
     // At most eight partial sums, whatever the number of threads.

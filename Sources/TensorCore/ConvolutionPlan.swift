@@ -87,27 +87,34 @@ struct ConvolutionPlan: Hashable {
   /// How many output channels a panel of weights has: `CK_PANEL`.
   static let panel = Int(CK_PANEL)
 
-  /// Pixels of the result of some images, and the taps that reach into the image from there.
+  /// Pixels of the result of some images, as the tables order them, and the taps that reach into the image from there.
   struct Part {
-    let pixels, taps: Range<Int>
+    let pixels: Range<Int>
+    let taps: [Range<Int>]
   }
 
   /// How the pixels of one piece are dealt out, and into how many parts its output channels: it follows from the sizes alone.
   func parts(images: Int) -> (pixels: [Part], across: Int) {
     let (count, taps) = (images * pixels, kernelHeight * kernelWidth)
-    var parts: [Part] = []
-    if geometry.dilation > 1 {
-      for n in 0..<images {
-        for band in bands {
-          let rows = n * pixels + band.pixels.lowerBound..<n * pixels + band.pixels.upperBound
-          parts.append(Part(pixels: rows, taps: band.taps))
-        }
-      }
-    }
     // Of few pixels the weights are most of what is read.
     let weights = taps * groupIn * outChannels
-    guard images == batch, max(count, 8) * weights > 1 << 18 else {
-      return (parts.isEmpty ? [Part(pixels: 0..<count, taps: 0..<taps)] : parts, 1)
+    let isDealt = images == batch && max(count, 8) * weights > 1 << 18
+    var parts: [Part] = []
+    if isBanded {
+      let most = isDealt ? max(96, count / 8) : count
+      var start = 0
+      for band in (0..<images).flatMap({ _ in bands }) {
+        let size = band.rows.count * band.columns.count
+        for piece in 0..<(size + most - 1) / most {
+          let first = start + piece * most
+          parts.append(Part(pixels: first..<min(start + size, first + most), taps: band.taps))
+        }
+        start += size
+      }
+    }
+    let whole = [0..<taps]
+    guard isDealt else {
+      return (parts.isEmpty ? [Part(pixels: 0..<count, taps: whole)] : parts, 1)
     }
     let panels = geometry.groups == 1 ? (outChannels + Self.panel - 1) / Self.panel : 1
     if parts.isEmpty {
@@ -115,38 +122,71 @@ struct ConvolutionPlan: Hashable {
       // Of an odd number one of two threads would wait for the last.
       let even = down == 1 ? 1 : (down + 1) / 2 * 2
       parts = (0..<even).map {
-        Part(pixels: count * $0 / even..<count * ($0 + 1) / even, taps: 0..<taps)
+        Part(pixels: count * $0 / even..<count * ($0 + 1) / even, taps: whole)
       }
     }
     let most = count < 24 ? panels : panels / 2
     return (parts, parts.count < 4 ? max(1, min(8 / parts.count, most)) : 1)
   }
 
-  /// The result's rows by the kernel's rows that reach into the image from there, and if that is one, by its columns that
-  /// do: around an image a dilated kernel finds mostly zeros.
-  private var bands: [Part] {
-    func reaching(_ place: Int, _ kernel: Int, _ extent: Int) -> Range<Int> {
-      let start = place * geometry.stride - geometry.padding
-      let inside = (0..<kernel).filter { 0..<extent ~= start + $0 * geometry.dilation }
-      guard let first = inside.first else { return 0..<0 }
-      return first..<first + inside.count
+  /// The parts of the sum over taps and channels, in order: what a part's pixels read of each fits the second cache, since each
+  /// panel of weights reads it again.
+  func depths(_ part: Part) -> [Range<Int>] {
+    let most = max(256, (3 << 15) / max(1, part.pixels.count))
+    return part.taps.flatMap { taps -> [Range<Int>] in
+      let (first, count) = (taps.lowerBound * groupIn, taps.count * groupIn)
+      // Once also where no tap reaches into the image.
+      let pieces = max(1, (count + most - 1) / most)
+      let step = (count + pieces - 1) / pieces
+      return (0..<pieces).map { first + $0 * step..<first + min(count, ($0 + 1) * step) }
     }
-    let columns = (0..<outWidth).map { reaching($0, kernelWidth, width) }.filter { !$0.isEmpty }
-    let left = columns.map(\.lowerBound).min() ?? 0
-    let right = columns.map(\.upperBound).max() ?? 0
-    var (bands, start) = ([Part](), 0)
-    for y in 0..<outHeight {
-      let rows = reaching(y, kernelHeight, height)
-      guard y + 1 == outHeight || reaching(y + 1, kernelHeight, height) != rows else { continue }
-      let first = rows.lowerBound * kernelWidth
-      bands.append(
-        Part(
-          pixels: start * outWidth..<(y + 1) * outWidth,
-          taps: rows.count == 1
-            ? first + left..<first + right : first..<rows.upperBound * kernelWidth))
-      start = y + 1
+  }
+
+  /// Whether the value is computed band by band: around an image a dilated kernel finds mostly zeros.
+  var isBanded: Bool { geometry.dilation > 1 && pixels > 0 }
+
+  /// How many zeros around an image the value's sums read: none where they are made band by band.
+  var border: Int { isBanded ? 0 : geometry.padding }
+
+  /// Pixels of the result from which the same taps reach into the image.
+  struct Band {
+    let rows, columns: Range<Int>
+    let taps: [Range<Int>]
+  }
+
+  /// The result's bands of rows, each in bands of columns.
+  var bands: [Band] {
+    /// Neighboring places from which the same part of the kernel reaches into the image along one axis.
+    func runs(_ places: Int, _ kernel: Int, _ extent: Int) -> [(
+      places: Range<Int>, taps: Range<Int>
+    )] {
+      var runs: [(places: Range<Int>, taps: Range<Int>)] = []
+      for place in 0..<places {
+        let start = place * geometry.stride - geometry.padding
+        let inside = (0..<kernel).filter { 0..<extent ~= start + $0 * geometry.dilation }
+        let taps = inside.first.map { $0..<$0 + inside.count } ?? 0..<0
+        if let last = runs.last, last.taps == taps {
+          runs[runs.count - 1].places = last.places.lowerBound..<place + 1
+        } else {
+          runs.append((place..<place + 1, taps))
+        }
+      }
+      return runs
     }
-    return bands
+    let columns = runs(outWidth, kernelWidth, width)
+    return runs(outHeight, kernelHeight, height).flatMap { row in
+      columns.map { column in
+        let first = row.taps.lowerBound * kernelWidth
+        let taps =
+          column.taps.count == kernelWidth
+          ? [first..<row.taps.upperBound * kernelWidth]
+          : row.taps.map {
+            $0 * kernelWidth + column.taps.lowerBound..<$0 * kernelWidth + column.taps.upperBound
+          }
+        // Once also where no tap reaches into the image: its sum is the bias.
+        return Band(rows: row.places, columns: column.places, taps: taps.isEmpty ? [0..<0] : taps)
+      }
+    }
   }
 
   /// How many images share one pass over the weights: enough to have 256 output pixels, and of less than eight lots an even
@@ -160,24 +200,6 @@ struct ConvolutionPlan: Hashable {
   /// How many pieces a result comes in.
   var pieces: Int {
     algorithm(nil) == .winograd ? WinogradPlan(self).pieces : (batch + chunk - 1) / chunk
-  }
-
-  /// How many zeros around an image the value's sums read: fewer than the padding where a dilated kernel's outer taps reach into
-  /// the image from nowhere.
-  var border: Int {
-    guard geometry.dilation > 1 && pixels > 0 else { return geometry.padding }
-    func beyond(_ places: ClosedRange<Int>, _ tap: Int, _ extent: Int) -> Int {
-      let shift = tap * geometry.dilation - geometry.padding
-      let last = places.upperBound * geometry.stride + shift
-      return max(0, -(places.lowerBound * geometry.stride + shift), last - (extent - 1))
-    }
-    return bands.reduce(0) { border, band in
-      let rows = band.pixels.lowerBound / outWidth...(band.pixels.upperBound - 1) / outWidth
-      return band.taps.reduce(border) { border, tap in
-        let (i, j) = tap.quotientAndRemainder(dividingBy: kernelWidth)
-        return max(border, beyond(rows, i, height), beyond(0...outWidth - 1, j, width))
-      }
-    }
   }
 
   /// Calls `body` with the images of a range, with zeros around them.

@@ -37,19 +37,43 @@ public enum Parallel {
       return
     }
     if ThreadPool.shared.run(count, threads: threads, body) { return }
-    let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in take(next, of: count, body) }
+    let pieces = Pieces()
+    DispatchQueue.concurrentPerform(iterations: threads) { index in
+      take(pieces, of: count, fromEnd: index > 0, body)
+    }
+  }
+
+  /// Which pieces of a loop are taken.
+  ///
+  /// One thread takes them from the beginning, the others from the end. The next loop's pieces mostly read what those of the same
+  /// index have made, which then lies in the thread's own cache.
+  struct Pieces: ~Copyable {
+    private let taken = Atomic<Int>(0)
+    private let front = Atomic<Int>(0)
+    private let back = Atomic<Int>(0)
+
+    func reset() {
+      taken.store(0, ordering: .relaxed)
+      front.store(0, ordering: .relaxed)
+      back.store(0, ordering: .relaxed)
+    }
+
+    /// The index of one more piece of `count`; `nil` where none is left.
+    func next(of count: Int, fromEnd: Bool) -> Int? {
+      guard taken.wrappingAdd(1, ordering: .relaxed).oldValue < count else { return nil }
+      return fromEnd
+        ? count - back.wrappingAdd(1, ordering: .relaxed).newValue
+        : front.wrappingAdd(1, ordering: .relaxed).oldValue
+    }
   }
 
   /// Does pieces on this thread until none is left.
-  static func take(_ next: borrowing Atomic<Int>, of count: Int, _ body: @Sendable (Int) -> Void) {
+  static func take(
+    _ pieces: borrowing Pieces, of count: Int, fromEnd: Bool, _ body: @Sendable (Int) -> Void
+  ) {
     ck_set_worker(1)
     defer { ck_set_worker(0) }
-    while true {
-      let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-      guard index < count else { return }
-      body(index)
-    }
+    while let index = pieces.next(of: count, fromEnd: fromEnd) { body(index) }
   }
 
   /// Runs `body` on consecutive ranges that cover `0..<count`, each of `grain` indices or fewer.

@@ -31,7 +31,7 @@ import Synchronization
   private var loops = 0
   /// How many workers look at the loop.
   private let inside = Atomic<Int>(0)
-  private let next = Atomic<Int>(0)
+  private let pieces = Parallel.Pieces()
 
   /// Runs `body` for each index in `0..<count` on some threads, this one among them.
   ///
@@ -41,7 +41,7 @@ import Synchronization
     defer { isTaken.store(false, ordering: .releasing) }
     withoutActuallyEscaping(body) { body in
       (self.body, self.count, self.threads) = (body, count, threads)
-      next.store(0, ordering: .relaxed)
+      pieces.reset()
       loops += 1
       while workers.count < threads - 1 { start() }
       open.store(loops, ordering: .sequentiallyConsistent)
@@ -49,7 +49,7 @@ import Synchronization
       where worker.isAsleep.exchange(false, ordering: .sequentiallyConsistent) {
         worker.bell.signal()
       }
-      Parallel.take(next, of: count, body)
+      Parallel.take(pieces, of: count, fromEnd: false, body)
       // Who has not come in by now stays outside: there is nothing left to do.
       open.store(0, ordering: .sequentiallyConsistent)
       var waited = 0
@@ -123,6 +123,6 @@ import Synchronization
     guard open.load(ordering: .sequentiallyConsistent) == loop, worker.index < threads - 1,
       let body
     else { return }
-    Parallel.take(next, of: count, body)
+    Parallel.take(pieces, of: count, fromEnd: true, body)
   }
 }

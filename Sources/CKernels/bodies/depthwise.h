@@ -44,7 +44,7 @@ CK_BODY void CK(ck_depthwise)(const ck_depthwise_args *p, size_t first, size_t r
   // The columns of the image that are read.
   const size_t before = p->padding < span ? p->padding : span;
   const size_t inside = span - before < p->width ? span - before : p->width;
-  for (size_t c = 0; c < p->channels; c += wide) {
+  for (size_t c = p->first; c < p->end; c += wide) {
     const size_t count = p->channels - c < wide ? p->channels - c : wide;
     for (size_t q = 0; q < deep; q++) {
       float *line = scratch + q * span * wide;
@@ -63,9 +63,13 @@ CK_BODY void CK(ck_depthwise)(const ck_depthwise_args *p, size_t first, size_t r
       }
       memset(line, 0, (span - before - inside) * wide * sizeof(float));
     }
-    for (size_t t = 0; t < taps; t++)
-      for (size_t j = 0; j < wide; j++) weights[t * wide + j] = j < count ? p->weight[t * p->channels + c + j] : 0;
-    for (size_t j = 0; j < wide; j++) bias[j] = p->bias && j < count ? p->bias[c + j] : 0;
+    const size_t second = count > CK_WIDTH ? count - CK_WIDTH : 0;
+    for (size_t t = 0; t <= taps; t++) {
+      const float *from = t < taps ? p->weight + t * p->channels + c : p->bias ? p->bias + c : NULL;
+      if (!from) continue;
+      *(vec *)(weights + t * wide) = CK(load_vector)(from, count);
+      *(vec *)(weights + t * wide + CK_WIDTH) = CK(load_vector)(from + CK_WIDTH, second);
+    }
     // Columns are dealt out evenly.
     const size_t tiles = (p->columns + CK_DEPTHWISE - 1) / CK_DEPTHWISE;
     for (size_t row = 0; row < rows; row++)

@@ -56,10 +56,10 @@ typedef struct {
 
 /// A convolution of each channel of an image [height, width, channels] by a kernel of its own, [kernel_height,
 /// kernel_width, channels], with `padding` zeros around it. Of the result, `columns` wide, some rows are done; the sum runs
-/// over the taps in order. Scratch holds what the rows read of two vectors of channels, the kernel's
-/// taps and the bias of these.
+/// over the taps in order. Of the channels those from `first` to before `end` are done; `first` begins two vectors of them.
+/// Scratch holds what the rows read of two vectors of channels, the kernel's taps and the bias of these.
 typedef struct {
-  size_t height, width, channels, columns, kernel_height, kernel_width, stride, padding, dilation;
+  size_t height, width, channels, columns, kernel_height, kernel_width, stride, padding, dilation, first, end;
   const float *weight;
   const float *bias;  // `channels` values, or NULL
   int relu;
