@@ -9,21 +9,31 @@ extern int blas_thread_shutdown_(void) __attribute__((weak));
 extern void gotoblas_dynamic_quit(void) __attribute__((weak));
 extern void gotoblas_dynamic_init(void) __attribute__((weak));
 
-// It chooses kernels by the CPU's model number, and takes those of the Pentium 4 for a model that came after it: version 0.3.21
-// on Intel's Emerald Rapids multiplies at a sixth of the speed. Its own override, an environment variable, is read when the
-// library is loaded; here it is read again.
-static void choose_kernels(void) {
 #if defined(__x86_64__)
+// Kernels for CPUs before AVX2. OpenBLAS chooses by the CPU's model number, and takes one of these for a model that came after
+// it: version 0.3.21 on Intel's Emerald Rapids those of the Pentium 4, at a sixth of the speed.
+static int is_old(const char *kernels) {
+  static const char *const old[] = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Sandybridge", "Atom", "Nano", "Opteron",
+                                    "Opteron_SSE3", "Barcelona", "Bobcat", "Bulldozer", "Piledriver", "Steamroller"};
+  for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+    if (strcmp(kernels, old[i]) == 0) return 1;
+  return 0;
+}
+
+// Its own override, an environment variable, is read when the library is loaded; here it is read again.
+static void choose_kernels(void) {
   static const char variable[] = "OPENBLAS_CORETYPE";
   __builtin_cpu_init();
   const char *kernels = __builtin_cpu_supports("x86-64-v4") ? "SkylakeX" : __builtin_cpu_supports("x86-64-v3") ? "Haswell" : NULL;
   if (!kernels || getenv(variable) || !openblas_get_corename || !gotoblas_dynamic_quit || !gotoblas_dynamic_init) return;
-  if (strcmp(openblas_get_corename(), "Prescott") != 0 || setenv(variable, kernels, 1) != 0) return;
+  if (!is_old(openblas_get_corename()) || setenv(variable, kernels, 1) != 0) return;
   gotoblas_dynamic_quit();
   gotoblas_dynamic_init();
   unsetenv(variable);
-#endif
 }
+#else
+static void choose_kernels(void) {}
+#endif
 
 // In a constructor, while there is one thread of ours: nobody else reads the environment, and nothing multiplies.
 __attribute__((constructor)) static void ck_prepare_blas(void) {

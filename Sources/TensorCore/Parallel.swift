@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// Work is cut into pieces whose number depends on its size alone, never on the number of threads;
 /// pieces write to places of their own, and partial sums are combined in index order. Results are
-/// therefore the same bit for bit for every number of threads. OpenBLAS is held to one thread.
+/// therefore the same bit for bit for every number of threads. OpenBLAS is held to one thread, from the beginning of the program
+/// on.
 public enum Parallel {
   private static let limit = Atomic<Int>(0)
 

@@ -10,11 +10,8 @@ typedef struct { CK(vec) at[CK_STRIP]; } CK(strip);
 
 CK_INLINE CK(strip) CK(load_strip)(const float *p, size_t count) {
   CK(strip) s;
-  for (int v = 0; v < CK_STRIP; v++)
-    if (count >= (size_t)(v + 1) * CK_WIDTH) s.at[v] = *(const CK(vec) *)(p + v * CK_WIDTH);
-    else
-      for (size_t j = 0; j < CK_WIDTH; j++)
-        s.at[v][j] = (size_t)v * CK_WIDTH + j < count ? p[(size_t)v * CK_WIDTH + j] : 0;
+  for (size_t v = 0; v < CK_STRIP; v++)
+    s.at[v] = CK(load_vector)(p + v * CK_WIDTH, count > v * CK_WIDTH ? count - v * CK_WIDTH : 0);
   return s;
 }
 

@@ -20,12 +20,9 @@ CK_BODY void CK(ck_max_pool)(size_t height, size_t width, size_t channels, size_
             index = (take & (int32_t)(i * size + j)) | (~take & index);
           }
         const bytes narrow = __builtin_convertvector(index, bytes);
-        if (channels - c >= CK_WIDTH) {
-          *(vec *)(y + c) = best;
-          *(bytes *)(chosen + c) = narrow;
-        } else {
-          for (size_t j = 0; j < channels - c; j++) y[c + j] = best[j], chosen[c + j] = narrow[j];
-        }
+        CK(store_vector)(y + c, best, channels - c);
+        if (channels - c >= CK_WIDTH) *(bytes *)(chosen + c) = narrow;
+        else memcpy(chosen + c, &narrow, channels - c);
       }
 }
 

@@ -179,11 +179,7 @@ CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *
   for (size_t c = 0; c < w->count; c += CK_WIDTH) {
     const size_t valid = w->count - c;
     vec half[6][4], bias = {0};
-    if (w->bias) {
-      const float *own = w->bias + w->first_output + c;
-      if (valid >= CK_WIDTH) bias = *(const vec *)own;
-      else for (size_t j = 0; j < valid; j++) bias[j] = own[j];
-    }
+    if (w->bias) bias = CK(load_vector)(w->bias + w->first_output + c, valid);
     const float *source = m + c;
 #pragma clang loop unroll(full)
     for (int i = 0; i < 6; i++) {
