@@ -89,6 +89,7 @@ public enum AddressSpace {
 
   /// Ends the program where an allocation has failed; nothing is allocated for it.
   ///
+  /// At once: at an ordinary end other threads, which may be asking for memory for ever, would be waited for.
   static func fail() -> Never {
     let sentence: StaticString =
       "Error: no more memory could be had: it is used up, or the address space is limited (ulimit -v); allow more, or give fewer --threads, a smaller batch, or less to do at once.\n"
