@@ -65,6 +65,7 @@ demo: build ## The main job on the shipped digits, with the shipped model: a tab
 	$(CANON) inspect $(MODEL) demo/digits --out demo-out/sheet.png
 	$(CANON) predict $(RESTORER) demo/noisy --out demo-out/clean
 	$(CANON) inspect $(RESTORER) demo/noisy --out demo-out/clean.png --images 4 --poses 4
+	@test -s demo-out/sheet.png && test -s demo-out/clean.png && test -d demo-out/restored || { echo "The command did not do what it was asked for."; exit 1; }
 	@echo "Look at demo-out/sheet.png and demo-out/clean.png, and into demo-out/canonical and demo-out/restored."
 
 test: needs-swift packages ## All tests, in debug and in release; those that compute on every path of the CPU

@@ -1,6 +1,8 @@
 // OpenBLAS as this package uses it: with kernels for this CPU, on the thread that calls it.
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // Weak: absent where another BLAS stands in for OpenBLAS, or one that was built for a single CPU.
 extern char *openblas_get_corename(void) __attribute__((weak));
@@ -20,16 +22,20 @@ static int is_old(const char *kernels) {
   return 0;
 }
 
-// Its own override, an environment variable, is read when the library is loaded; here it is read again.
+// Its own override, an environment variable, is read when the library is loaded; here it is read again, from an environment of
+// its own: Swift finds the command line by where the real one lies, and setenv would move that.
 static void choose_kernels(void) {
-  static const char variable[] = "OPENBLAS_CORETYPE";
   __builtin_cpu_init();
-  const char *kernels = __builtin_cpu_supports("x86-64-v4") ? "SkylakeX" : __builtin_cpu_supports("x86-64-v3") ? "Haswell" : NULL;
-  if (!kernels || getenv(variable) || !openblas_get_corename || !gotoblas_dynamic_quit || !gotoblas_dynamic_init) return;
-  if (!is_old(openblas_get_corename()) || setenv(variable, kernels, 1) != 0) return;
+  char *entry = __builtin_cpu_supports("x86-64-v4")   ? "OPENBLAS_CORETYPE=SkylakeX"
+                : __builtin_cpu_supports("x86-64-v3") ? "OPENBLAS_CORETYPE=Haswell"
+                                                      : NULL;
+  if (!entry || getenv("OPENBLAS_CORETYPE") || !openblas_get_corename || !gotoblas_dynamic_quit || !gotoblas_dynamic_init) return;
+  if (!is_old(openblas_get_corename())) return;
+  char *own[] = {entry, NULL}, **real = environ;
+  environ = own;
   gotoblas_dynamic_quit();
   gotoblas_dynamic_init();
-  unsetenv(variable);
+  environ = real;
 }
 #else
 static void choose_kernels(void) {}
