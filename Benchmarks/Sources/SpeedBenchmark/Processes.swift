@@ -87,6 +87,10 @@ struct ProcessRows {
         // A new folder each time: some file systems are slow where files were just deleted.
         let out = "\(place)/out-\(UUID().uuidString)"
         mine.append(try run(own + [out]))
+        // What fails without saying so would be the fastest of all.
+        guard FileManager.default.fileExists(atPath: out) else {
+          throw BenchmarkError(description: "nothing was written: \(own.joined(separator: " "))")
+        }
         if let python, round < rounds {
           others.append(try run(["env", python] + peer + [out + "-peer"]))
         }
