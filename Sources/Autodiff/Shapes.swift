@@ -4,10 +4,10 @@ import TensorCore
 extension Variable {
   /// The sum over some axes, or all; the pullback repeats.
   public func sum(_ axes: [Int]? = nil, keepingAxes: Bool = false) -> Variable {
-    let kept = value.sum(axes, keepingAxes: true).shape
+    let axes = (axes ?? Array(0..<shape.rank)).map(shape.resolve)
+    let kept = axes.reduce(shape) { $0.replacing($1, with: 1) }
     return Variable(
-      value.sum(axes, keepingAxes: keepingAxes), inputs: [self],
-      operation: .sum(axes: (axes ?? Array(0..<shape.rank)).map(shape.resolve))
+      value.sum(axes, keepingAxes: keepingAxes), inputs: [self], operation: .sum(axes: axes)
     ) { [shape] dy in
       [dy.reshaped(kept).broadcast(to: shape)]
     }

@@ -63,8 +63,7 @@ public final class Variable {
     isTraced = inputs.contains { $0.isTraced }
     self.operation = isTraced ? operation() : nil
     self.inputs = isTraced ? inputs : []
-    let records = inputs.map(\.record)
-    guard records.contains(where: { $0 != nil }) else {
+    guard inputs.contains(where: { $0.record != nil }) else {
       (record, self.remake) = (nil, nil)
       return
     }
@@ -72,7 +71,7 @@ public final class Variable {
     let labeled = Profiler.label.map { name in
       { dy in Profiler.labeled(name) { pullback(dy) } }
     }
-    record = Record(value.shape, inputs: records, pullback: labeled ?? pullback)
+    record = Record(value.shape, inputs: inputs.map(\.record), pullback: labeled ?? pullback)
   }
 
   deinit {

@@ -1,5 +1,5 @@
 /// One operation of a graph.
-struct Node: Sendable {
+final class Node: Sendable {
   let name, operation: String
   /// The version of the operators that its file is written for.
   let opset: Int
@@ -7,9 +7,18 @@ struct Node: Sendable {
   let inputs, outputs: [String]
   let attributes: [String: Attribute]
   /// What it takes in of the nodes after it.
-  var followers = Followers()
+  let followers: Followers
   /// What is made ready once for it.
   let cache = NodeCache()
+
+  init(
+    name: String, operation: String, opset: Int, inputs: [String], outputs: [String],
+    attributes: [String: Attribute], followers: Followers = Followers()
+  ) {
+    (self.name, self.operation, self.opset) = (name, operation, opset)
+    (self.inputs, self.outputs) = (inputs, outputs)
+    (self.attributes, self.followers) = (attributes, followers)
+  }
 
   /// A setting that is a number.
   func number(_ name: String) -> Float? {

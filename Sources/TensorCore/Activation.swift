@@ -28,19 +28,10 @@ public enum Activation: Sendable, Hashable {
     }
   }
 
-  /// What applies it to a piece of a convolution's result, where the convolution itself does not.
-  func observer(channels: Int) -> PieceObserver? {
-    func unary(_ op: ck_unary_op) -> PieceObserver {
-      unsafe inPlace { unsafe ck_unary(op, $0, $1, $1) }
-    }
-    func inPlace(
-      _ body: @escaping @Sendable (Int, UnsafeMutablePointer<Float>) -> Void
-    ) -> PieceObserver {
-      { _, pixels, address in
-        Parallel.ranges(pixels * channels, grain: 1 << 14) { range in
-          unsafe body(range.count, address.pointer + range.lowerBound)
-        }
-      }
+  /// What applies it to some numbers in place, where the convolution itself does not.
+  var inPlace: InPlace? {
+    func unary(_ op: ck_unary_op) -> InPlace {
+      { unsafe ck_unary(op, $0, $1.pointer, $1.pointer) }
     }
     return switch self {
     case .relu: nil
@@ -49,7 +40,9 @@ public enum Activation: Sendable, Hashable {
     case .hardSwish: unary(CK_HARD_SWISH)
     case .gelu: unary(CK_GELU)
     case .clamped(let low, let high, let scale, let shift):
-      unsafe inPlace { unsafe ck_clamp($0, scale, shift, low, high, $1, $1) }
+      { unsafe ck_clamp($0, scale, shift, low, high, $1.pointer, $1.pointer) }
     }
   }
+
+  typealias InPlace = @Sendable (_ count: Int, SendableAddress<Float>) -> Void
 }

@@ -35,24 +35,32 @@ extension Tensor {
     _ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm? = nil,
     kept: ConvolutionTables.Kept? = nil, observe: PieceObserver? = nil
   ) -> Tensor {
-    let plan = ConvolutionPlan(shape, kernelShape, geometry)
-    return plan.counted("convolution", algorithm) { algorithm in
+    var plan = ConvolutionPlan(shape, kernelShape, geometry)
+    plan.isPlanar =
+      geometry.groups == 1 && 2...4 ~= shape[3] && !isContiguous
+      && permuted([0, 3, 1, 2]).isContiguous
+    return plan.counted("convolution", algorithm) { [plan] algorithm in
       let (bias, relu) = (bias?.contiguous, activation == .relu)
-      let finish = observe ?? activation?.observer(channels: plan.outChannels)
+      let activate = observe == nil ? activation?.inPlace : nil
+      func byMatrices(_ matrices: Tensor) -> Tensor {
+        let finish = activate.map { activate -> PieceObserver in
+          { _, pixels, address in activate(pixels * plan.outChannels, address) }
+        }
+        return WinogradPlan(plan).convolved(
+          self, matrices, bias: bias, relu: relu, observe ?? finish)
+      }
       switch kernel {
-      case .matrices(let matrices) where algorithm == .winograd:
-        return WinogradPlan(plan).convolved(self, matrices, bias: bias, relu: relu, finish)
+      case .matrices(let matrices) where algorithm == .winograd: return byMatrices(matrices)
       case .plain(let weight) where algorithm == .winograd:
-        let matrices = WinogradPlan.matrices(weight)
-        return WinogradPlan(plan).convolved(self, matrices, bias: bias, relu: relu, finish)
+        return byMatrices(WinogradPlan.matrices(weight))
       case .plain(let weight):
         return plan.isDepthwise && plan.hasSmallStrips && observe == nil
-          ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, finish)
+          ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, activate)
           : directlyConvolved(
-            with: weight, isPanels: false, bias: bias, relu: relu, plan, kept, finish)
+            with: weight, isPanels: false, bias: bias, relu: relu, plan, kept, activate, observe)
       case .panels(let panels):
         return directlyConvolved(
-          with: panels, isPanels: true, bias: bias, relu: relu, plan, kept, finish)
+          with: panels, isPanels: true, bias: bias, relu: relu, plan, kept, activate, observe)
       case .matrices:
         // Of no image or no pixel, whatever the kernel.
         return .zeros(plan.outputShape)
@@ -60,13 +68,15 @@ extension Tensor {
     }
   }
 
-  /// - Parameter isPanels: Whether the weights are as `weightPanels` lays them out.
+  /// - Parameters:
+  ///   - isPanels: Whether the weights are as `weightPanels` lays them out.
+  ///   - activate: Changes numbers of the result in place.
   private func directlyConvolved(
     with weight: Tensor, isPanels: Bool, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
-    _ kept: ConvolutionTables.Kept?, _ observe: PieceObserver?
+    _ kept: ConvolutionTables.Kept?, _ activate: Activation.InPlace?, _ observe: PieceObserver?
   ) -> Tensor {
     let (kernel, tables) = (weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan))
-    let (taps, width) = (tables.taps, ConvolutionPlan.panel)
+    let width = ConvolutionPlan.panel
     let rowStep = isPanels ? width : plan.outChannels
     return unsafe Tensor(plan.outputShape) { result in
       let address = unsafe SendableAddress(result)
@@ -75,29 +85,38 @@ extension Tensor {
         unsafe plan.withZeros(plan.border, around: self, range) { images in
           let source = unsafe SendableAddress(UnsafeMutablePointer(mutating: images))
           // Where all images are one piece, its pixels and channels are dealt out.
-          let (parts, across) = plan.parts(images: range.count)
-          Parallel.forEach(parts.count * across) { index in
-            let (part, j) = (parts[index / across], index % across)
-            let depths = plan.depths(part)
+          let dealing = range.count == plan.chunk ? tables.dealing : tables.lastDealing
+          let across = dealing.across
+          Parallel.forEach(dealing.parts.count * across) { index in
+            let (part, j) = (dealing.parts[index / across], index % across)
             for group in 0..<plan.geometry.groups {
               let count = (plan.groupOut + width - 1) / width
               let columns =
                 count * j / across * width..<min(plan.groupOut, count * (j + 1) / across * width)
               let first = group * plan.groupOut + columns.lowerBound
               unsafe kernel.withElements { w in
-                for (n, depth) in depths.enumerated() {
-                  let isLast = n == depths.count - 1
+                for (n, depth) in part.depths.enumerated() {
+                  let isLast = n == part.depths.count - 1
                   unsafe gatherProduct(
                     rows: part.pixels.count, from: part.pixels.lowerBound, columns: columns.count,
                     a: source.pointer + group * plan.groupIn, rowOffsets: tables.windows,
-                    depthOffsets: taps, fromDepth: depth.lowerBound, depth: depth.count,
-                    b: w + (isPanels ? first * taps.count : first) + depth.lowerBound * rowStep,
-                    bStride: plan.outChannels,
-                    bPanel: isPanels ? taps.count * width : 0,
+                    depthOffsets: tables.taps, fromDepth: depth.lowerBound, depth: depth.count,
+                    b: w + (isPanels ? first * tables.taps.count : first)
+                      + depth.lowerBound * rowStep,
+                    bStride: plan.outChannels, bPanel: isPanels ? tables.taps.count * width : 0,
                     c: address.pointer + target + first, cOffsets: tables.targets,
                     bias: isLast ? bias : nil, biasStart: first,
                     continues: n > 0, relu: isLast && relu)
                 }
+              }
+              // While it is in the cache.
+              let result = address + target + first
+              if columns.count == plan.outChannels, !plan.isBanded {
+                activate?(
+                  part.pixels.count * columns.count,
+                  result + part.pixels.lowerBound * plan.outChannels)
+              } else if let activate {
+                for pixel in tables.targets[part.pixels] { activate(columns.count, result + pixel) }
               }
             }
           }
@@ -124,14 +143,14 @@ extension Tensor {
   /// Of each channel by a kernel of its own: bit for bit what the gathered product gives of weights that are numbers.
   private func depthwiseConvolved(
     with weight: Tensor, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
-    _ observe: PieceObserver?
+    _ activate: Activation.InPlace?
   ) -> Tensor {
     let (source, kernel, geometry) = (contiguous, weight.contiguous, plan.geometry)
     let (size, row) = (plan.height * plan.width * plan.channels, plan.outWidth * plan.outChannels)
     let (width, taps) = (2 * Int(ck_width()), plan.kernelHeight * plan.kernelWidth)
     // A single image is dealt out by its channels, and by its rows where these are few: each strip packs the rows around it.
     let groups = (plan.channels + width - 1) / width
-    let across = plan.batch == 1 ? min(8, groups) : 1
+    let across = plan.batch == 1 ? min(4, groups) : 1
     let wanted = plan.batch == 1 ? (8 + across - 1) / across : 1
     // What a strip of rows reads of two vectors of channels fits the second cache.
     let few = (plan.outHeight + wanted - 1) / wanted
@@ -169,12 +188,11 @@ extension Tensor {
           }
         }
         withExtendedLifetime(scratch) {}
-        if across == 1 { observe?(0, rows.count * plan.outWidth, result(image, rows)) }
-      }
-      guard across > 1, let observe else { return }
-      Parallel.forEach(pieces) { piece in
-        let (image, part) = piece.quotientAndRemainder(dividingBy: strips)
-        observe(0, rows(part).count * plan.outWidth, result(image, rows(part)))
+        guard let activate else { return }
+        let (target, pixels) = (result(image, rows), rows.count * plan.outWidth)
+        guard across > 1 else { return activate(pixels * plan.channels, target) }
+        let count = min(plan.channels, end * width) - first * width
+        for pixel in 0..<pixels { activate(count, target + pixel * plan.channels + first * width) }
       }
     }
   }
@@ -199,9 +217,8 @@ extension Tensor {
     _ input: Tensor, _ weightShape: Shape, _ plan: ConvolutionPlan
   ) -> Tensor {
     let gradient = contiguous
-    let tables = ConvolutionTables(
-      plan, border: plan.geometry.padding, order: Array(0..<plan.pixels))
-    let (taps, windows) = (tables.taps, tables.windows)
+    let taps = plan.tapOffsets(border: plan.geometry.padding)
+    let windows = plan.windowOffsets(of: plan.pixels(), border: plan.geometry.padding)
     let targets = taps.indices.map { $0 * plan.outChannels }
     // At most eight partial sums, whatever the number of threads.
     let chunks = (plan.batch + plan.chunk - 1) / plan.chunk

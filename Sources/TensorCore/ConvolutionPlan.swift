@@ -40,6 +40,9 @@ struct ConvolutionPlan: Hashable {
   let geometry: ConvolutionGeometry
   let batch, height, width, channels, kernelHeight, kernelWidth, outChannels: Int
   let outHeight, outWidth: Int
+  /// Whether each image is read color by color, as it lies: of few colors the product does not mind, and is spared a pass that
+  /// lays them together.
+  var isPlanar = false
 
   init(_ input: Shape, _ weight: Shape, _ geometry: ConvolutionGeometry) {
     require(
@@ -87,18 +90,30 @@ struct ConvolutionPlan: Hashable {
   /// How many output channels a panel of weights has: `CK_PANEL`.
   static let panel = Int(CK_PANEL)
 
-  /// Pixels of the result of some images, as the tables order them, and the taps that reach into the image from there.
+  /// Pixels of the result of some images, as the tables order them.
   struct Part {
     let pixels: Range<Int>
-    let taps: [Range<Int>]
+    /// The parts of the sum over taps and channels that reach into the image from there, in order: what its pixels read of each
+    /// fits the second cache, since each panel of weights reads it again.
+    let depths: [Range<Int>]
   }
 
-  /// How the pixels of one piece are dealt out, and into how many parts its output channels: it follows from the sizes alone.
-  func parts(images: Int) -> (pixels: [Part], across: Int) {
-    let (count, taps) = (images * pixels, kernelHeight * kernelWidth)
+  /// How the pixels of one pass over the weights are dealt out, and into how many parts its output channels.
+  struct Dealing {
+    let parts: [Part]
+    let across: Int
+  }
+
+  /// Whether a single pass over the weights does all images, and is dealt out.
+  var isDealt: Bool {
     // Of few pixels the weights are most of what is read.
-    let weights = taps * groupIn * outChannels
-    let isDealt = images == batch && max(count, 8) * weights > 1 << 18
+    let weights = kernelHeight * kernelWidth * groupIn * outChannels
+    return batch <= chunk && max(batch * pixels, 8) * weights > 1 << 18
+  }
+
+  /// How the pixels of a pass are dealt out: it follows from the sizes alone.
+  func dealing(images: Int) -> Dealing {
+    let count = images * pixels
     var parts: [Part] = []
     if isBanded {
       let most = isDealt ? max(96, count / 8) : count
@@ -107,39 +122,39 @@ struct ConvolutionPlan: Hashable {
         let size = band.rows.count * band.columns.count
         for piece in 0..<(size + most - 1) / most {
           let first = start + piece * most
-          parts.append(Part(pixels: first..<min(start + size, first + most), taps: band.taps))
+          parts.append(part(first..<min(start + size, first + most), taps: band.taps))
         }
         start += size
       }
-    }
-    let whole = [0..<taps]
-    guard isDealt else {
-      return (parts.isEmpty ? [Part(pixels: 0..<count, taps: whole)] : parts, 1)
-    }
-    let panels = geometry.groups == 1 ? (outChannels + Self.panel - 1) / Self.panel : 1
-    if parts.isEmpty {
-      let down = count >= 192 ? min(16, count / 96) : count >= 48 && panels < 4 ? 2 : 1
+    } else {
+      let down =
+        isDealt ? count >= 192 ? min(16, count / 96) : count >= 48 && panels < 4 ? 2 : 1 : 1
       // Of an odd number one of two threads would wait for the last.
       let even = down == 1 ? 1 : (down + 1) / 2 * 2
       parts = (0..<even).map {
-        Part(pixels: count * $0 / even..<count * ($0 + 1) / even, taps: whole)
+        part(count * $0 / even..<count * ($0 + 1) / even, taps: [0..<kernelHeight * kernelWidth])
       }
     }
     let most = count < 24 ? panels : panels / 2
-    return (parts, parts.count < 4 ? max(1, min(8 / parts.count, most)) : 1)
+    let across = isDealt && parts.count < 4 ? max(1, min(8 / max(1, parts.count), most)) : 1
+    return Dealing(parts: parts, across: across)
   }
 
-  /// The parts of the sum over taps and channels, in order: what a part's pixels read of each fits the second cache, since each
-  /// panel of weights reads it again.
-  func depths(_ part: Part) -> [Range<Int>] {
-    let most = max(256, (3 << 15) / max(1, part.pixels.count))
-    return part.taps.flatMap { taps -> [Range<Int>] in
+  /// How many panels of weights are dealt out: of groups none.
+  private var panels: Int {
+    geometry.groups == 1 ? (outChannels + Self.panel - 1) / Self.panel : 1
+  }
+
+  private func part(_ pixels: Range<Int>, taps: [Range<Int>]) -> Part {
+    let most = max(256, (3 << 15) / max(1, pixels.count))
+    let depths = taps.flatMap { taps -> [Range<Int>] in
       let (first, count) = (taps.lowerBound * groupIn, taps.count * groupIn)
       // Once also where no tap reaches into the image.
       let pieces = max(1, (count + most - 1) / most)
       let step = (count + pieces - 1) / pieces
       return (0..<pieces).map { first + $0 * step..<first + min(count, ($0 + 1) * step) }
     }
+    return Part(pixels: pixels, depths: depths)
   }
 
   /// Whether the value is computed band by band: around an image a dilated kernel finds mostly zeros.
@@ -152,6 +167,11 @@ struct ConvolutionPlan: Hashable {
   struct Band {
     let rows, columns: Range<Int>
     let taps: [Range<Int>]
+
+    /// Their indices in an image.
+    func pixels(rowLength: Int) -> [Int] {
+      rows.flatMap { y in columns.map { y * rowLength + $0 } }
+    }
   }
 
   /// The result's bands of rows, each in bands of columns.
@@ -206,11 +226,14 @@ struct ConvolutionPlan: Hashable {
   func withZeros(
     _ border: Int, around input: Tensor, _ range: Range<Int>, _ body: (UnsafePointer<Float>) -> Void
   ) {
-    let images = input.sliced(range)
+    let batch = input.sliced(range)
+    let images =
+      isPlanar
+      ? batch.permuted([0, 3, 1, 2]).reshaped([range.count * channels, height, width, 1]) : batch
     if border == 0 {
       // All at once, in order: faster than as the tiles ask for it.
       return unsafe images.withElements {
-        unsafe ck_prefetch(images.shape.count, $0)
+        if !isDealt { unsafe ck_prefetch(images.shape.count, $0) }
         unsafe body($0)
       }
     }

@@ -1,7 +1,7 @@
 import CKernels
 
 /// Elements handled by one piece of a parallel loop.
-private let grain = 1 << 16
+private let grain = 1 << 13
 
 extension Tensor {
   private func map(_ op: ck_unary_op) -> Tensor {
@@ -52,14 +52,18 @@ extension Tensor {
     let (x, y) = (a.broadcast(to: shape), b.broadcast(to: shape))
     return unsafe Tensor(shape) { target in
       let address = unsafe SendableAddress(target)
-      forEachRun(of: shape, x.strides, y.strides) { run in
-        let from = unsafe (x.storage.base + x.offset + run.a, y.storage.base + y.offset + run.b)
-        let (xStep, yStep, to) = unsafe (run.aStep, run.bStep, address.pointer + run.start)
-        if xStep <= 1 && yStep <= 1 {
-          unsafe ck_binary(op, run.count, from.0, xStep, from.1, yStep, to)
-        } else {
-          for k in 0..<run.count {
-            unsafe ck_binary(op, 1, from.0 + k * xStep, 1, from.1 + k * yStep, 1, to + k)
+      forEachRun(of: shape, x.strides, y.strides, grain: grain) { run in
+        let (xStep, yStep) = (run.aStep, run.bStep)
+        for row in 0..<run.rows {
+          let a = unsafe x.storage.base + x.offset + run.a + row * run.aRow
+          let b = unsafe y.storage.base + y.offset + run.b + row * run.bRow
+          let to = unsafe address.pointer + run.start + row * run.count
+          if xStep <= 1 && yStep <= 1 {
+            unsafe ck_binary(op, run.count, a, xStep, b, yStep, to)
+          } else {
+            for k in 0..<run.count {
+              unsafe ck_binary(op, 1, a + k * xStep, 1, b + k * yStep, 1, to + k)
+            }
           }
         }
       }

@@ -11,7 +11,7 @@ extension Tensor {
     return Profiler.count("reduction", arithmetic: shape.count, elements: shape.count) {
       unsafe Tensor(shape.replacing(axis, with: 1)) { target in
         let address = unsafe SendableAddress(target)
-        let grain = max(1, (1 << 16) / max(1, length * inner))
+        let grain = max(1, (1 << 13) / max(1, length * inner))
         Parallel.ranges(outer, grain: grain) { range in
           unsafe source.withElements { x in
             let start = range.lowerBound

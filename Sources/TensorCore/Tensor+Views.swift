@@ -86,10 +86,35 @@ extension Tensor {
   /// The tensor with zeros around its height and width, `[batch, height, width, channels]`.
   public func padded(_ padding: Int) -> Tensor {
     require(shape.rank == 4, "padding of shape \(shape)")
-    let (batch, height, width) = (shape[0], shape[1], shape[2])
-    var result = Tensor.zeros([batch, height + 2 * padding, width + 2 * padding, shape[3]])
-    result.assign(self, at: [0, padding, padding, 0])
-    return result
+    let (batch, height, width, channels) = (shape[0], shape[1], shape[2], shape[3])
+    let target: Shape = [batch, height + 2 * padding, width + 2 * padding, channels]
+    guard strides[2] == channels && strides[3] == 1 else {
+      var result = Tensor.zeros(target)
+      result.assign(self, at: [0, padding, padding, 0])
+      return result
+    }
+    // Row by row: zeros are written where there are some alone.
+    let (row, side) = (width * channels, padding * channels)
+    return Profiler.count("copy", elements: shape.count + target.count) {
+      unsafe Tensor(target) { result in
+        let address = unsafe SendableAddress(result)
+        let length = row + 2 * side
+        Parallel.ranges(batch * target[1], grain: max(1, (1 << 14) / max(1, length))) { range in
+          for index in range {
+            let (image, y) = index.quotientAndRemainder(dividingBy: target[1])
+            let line = unsafe address.pointer + index * length
+            guard padding..<padding + height ~= y else {
+              unsafe line.update(repeating: 0, count: length)
+              continue
+            }
+            let source = offset + image * strides[0] + (y - padding) * strides[1]
+            unsafe line.update(repeating: 0, count: side)
+            unsafe (line + side).update(from: storage.base + source, count: row)
+            unsafe (line + side + row).update(repeating: 0, count: side)
+          }
+        }
+      }
+    }
   }
 
   /// Overwrites the block that begins at `origin` with another tensor of the same rank.
@@ -137,29 +162,36 @@ extension Tensor {
   }
 }
 
-/// Elements along the innermost axis of two layouts.
+/// Elements of two layouts: rows along the innermost axis, evenly apart in both.
 struct Run {
   /// Where it begins in each layout, and in a contiguous tensor of the shape.
   var a = 0, b = 0, start = 0
+  var rows = 1
+  /// The length of a row.
   let count: Int
-  /// The distances between its elements.
+  /// The distances between the elements of a row.
   let aStep, bStep: Int
+  /// The distances between rows.
+  var aRow = 0, bRow = 0
 
   /// Copies its elements from the first layout to the second.
   func copy(from a: UnsafePointer<Float>, to b: UnsafeMutablePointer<Float>) {
-    let (source, target) = unsafe (a + self.a, b + self.b)
-    if aStep == 1 && bStep == 1 {
-      unsafe target.update(from: source, count: count)
-    } else {
-      for i in 0..<count { unsafe target[i &* bStep] = source[i &* aStep] }
+    for row in 0..<rows {
+      let source = unsafe a + self.a + row * aRow
+      let target = unsafe b + self.b + row * bRow
+      if aStep == 1 && bStep == 1 {
+        unsafe target.update(from: source, count: count)
+      } else {
+        for i in 0..<count { unsafe target[i &* bStep] = source[i &* aStep] }
+      }
     }
   }
 }
 
-/// Walks two layouts of one shape together, in parallel where they are long, and calls `body` for each run along the
+/// Walks two layouts of one shape together, in parallel where they are long, and calls `body` for each run of rows along the
 /// innermost axis; neighboring axes that both layouts step through evenly are merged.
 ///
-/// - Parameter grain: How many elements a thread takes at once, whole runs at least.
+/// - Parameter grain: How many elements a thread takes at once, whole rows at least.
 func forEachRun(
   of shape: Shape, _ a: [Int], _ b: [Int], grain: Int = 1 << 16, _ body: @Sendable (Run) -> Void
 ) {
@@ -184,7 +216,7 @@ func forEachRun(
   }
   let length = extents[inner]
   let (aStep, bStep) = (stepsA[inner], stepsB[inner])
-  guard shape.count / length > 1 else {
+  guard inner > 0 else {
     return Parallel.ranges(length, grain: grain) { range in
       let start = range.lowerBound
       body(
@@ -193,29 +225,25 @@ func forEachRun(
           bStep: bStep))
     }
   }
+  let rows = extents[inner - 1]
   Parallel.ranges(shape.count / length, grain: max(1, grain / length)) {
     [extents, stepsA, stepsB] range in
-    var run = Run(count: length, aStep: aStep, bStep: bStep)
-    var index = [Int](repeating: 0, count: inner)
-    var rest = range.lowerBound
-    run.start = rest * length
-    for axis in (0..<inner).reversed() {
-      (rest, index[axis]) = rest.quotientAndRemainder(dividingBy: extents[axis])
-      run.a += index[axis] * stepsA[axis]
-      run.b += index[axis] * stepsB[axis]
-    }
-    for _ in range {
-      body(run)
-      run.start += length
+    var next = range.lowerBound
+    while next < range.upperBound {
+      var run = Run(
+        count: length, aStep: aStep, bStep: bStep, aRow: stepsA[inner - 1],
+        bRow: stepsB[inner - 1])
+      run.rows = min(rows - next % rows, range.upperBound - next)
+      run.start = next * length
+      var rest = next
       for axis in (0..<inner).reversed() {
-        index[axis] += 1
-        run.a += stepsA[axis]
-        run.b += stepsB[axis]
-        if index[axis] < extents[axis] { break }
-        run.a -= extents[axis] * stepsA[axis]
-        run.b -= extents[axis] * stepsB[axis]
-        index[axis] = 0
+        let index: Int
+        (rest, index) = rest.quotientAndRemainder(dividingBy: extents[axis])
+        run.a += index * stepsA[axis]
+        run.b += index * stepsB[axis]
       }
+      body(run)
+      next += run.rows
     }
   }
 }

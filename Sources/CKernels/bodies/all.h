@@ -44,6 +44,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
 }
 
 #include "depthwise.h"
+#include "functions.h"
 #include "elementwise.h"
 #include "gather_product.h"
 #include "normalization.h"

@@ -46,10 +46,11 @@ CK_BODY void CK(ck_softmax)(size_t rows, size_t columns, const float *x, int log
   for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
     float largest = -INFINITY, sum = 0;
     for (size_t c = 0; c < columns; c++) largest = x[c] > largest ? x[c] : largest;
-    for (size_t c = 0; c < columns; c++) {
+    for (size_t c = 0; c < columns; c += CK_WIDTH) {
       // What is far below is nothing, not the smallest number; what is no number stays so.
-      const float v = x[c] - largest, e = CK(exponential)(v);
-      y[c] = v < -87.3365447505531f ? 0 : e;
+      const CK(vec) v = CK(load_vector)(x + c, columns - c) - largest;
+      const CK(vec) e = CK(chosen)(v < CK(constant)(-87.3365447505531f), (CK(vec)){0}, CK(normal_exponential)(v));
+      CK(store_vector)(y + c, e, columns - c);
     }
     sum = CK(row_sum)(columns, y);
     const float scale = 1 / sum, shift = largest + logf(sum);

@@ -13,6 +13,7 @@ extension Operators {
 /// What is made ready once of a node's weights, until they change.
 final class NodeCache: Sendable {
   private let kept = Mutex<Derived<PreparedWeights>?>(nil)
+  private let lastImages = Mutex<Shape?>(nil)
 
   func weights(_ make: () -> Derived<PreparedWeights>) -> PreparedWeights {
     kept.withLock { kept in
@@ -21,6 +22,17 @@ final class NodeCache: Sendable {
       return found
     }.value
   }
+
+  /// The convolution of images of a shape, where nothing else is to be done with them: see `keep`.
+  func convolution(of images: Shape) -> PreparedConvolution? {
+    guard lastImages.withLock({ $0 == images }),
+      case .convolution(let convolution)? = kept.withLock({ $0 })?.value
+    else { return nil }
+    return convolution
+  }
+
+  /// Says that the convolution was found to fit images of a shape, as they are, with their channels last.
+  func keep(_ images: Shape) { lastImages.withLock { $0 = images } }
 }
 
 /// Weights made ready for prediction.
@@ -32,7 +44,12 @@ enum PreparedWeights: Sendable {
 
 extension Call {
   fileprivate func convolved() throws -> Variable {
-    let (x, weight, bias) = (try float(0), try float(1), try optionalFloat(2))
+    let x = try float(0)
+    let isPrediction = !tape.isTraining && !x.requiresGradient
+    if isPrediction, let convolution = node.cache.convolution(of: x.shape) {
+      return Variable(convolution(x.value.permuted([0, 2, 3, 1])).permuted([0, 3, 1, 2]))
+    }
+    let (weight, bias) = (try float(1), try optionalFloat(2))
     let groups = int("group") ?? 1
     let (s, w) = (x.shape.extents, weight.shape.extents)
     try require(
@@ -66,9 +83,7 @@ extension Call {
       (isLine ? weight.reshaped([w[0], w[1], 1, w[2]]) : weight).permuted([2, 3, 1, 0])
     }
     let result: Variable
-    if !tape.isTraining, !x.requiresGradient, let own = parameter(1),
-      bias == nil || parameter(2) != nil
-    {
+    if isPrediction, let own = parameter(1), bias == nil || parameter(2) != nil {
       let (offset, followers) = (parameter(2), node.followers)
       let norm = followers.epsilon == nil ? [] : (3...6).compactMap { parameter($0) }
       let prepared = node.cache.weights {
@@ -88,6 +103,7 @@ extension Call {
         }
       }
       guard case .convolution(let convolution) = prepared else { throw failure("no weights") }
+      if isEven { node.cache.keep(x.shape) }
       result = Variable(convolution(around.value))
     } else {
       result = around.convolved(with: kernel(weight), bias: bias, geometry)
