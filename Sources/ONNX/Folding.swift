@@ -1,11 +1,13 @@
 import Autodiff
 import TensorCore
 
-/// What a convolution takes in of the nodes after it, for prediction.
+/// What a node takes in of its neighbors, for prediction: a convolution of the nodes after it.
 struct Followers: Sendable {
   /// Of a batch normalization, whose four inputs stand behind the convolution's own three.
   var epsilon: Float?
   var activation: Activation?
+  /// Whether a batch normalization joins its inputs along the channels, all before its own four.
+  var isJoined = false
 }
 
 extension Graph {
@@ -13,6 +15,7 @@ extension Graph {
   /// product with weights what is added to it, and the activation.
   func folded() -> Graph {
     withoutIdentities().withWholeActivations().withFoldedConvolutions().withFoldedProducts()
+      .withJoinedNormalizations()
   }
 
   /// The same with what nodes `Identity` hand on read where it comes from: exporters write weights that are equal once, and
@@ -31,6 +34,24 @@ extension Graph {
       } else if inputs != node.inputs {
         replaced[n] = node.taking(node.followers, inputs: inputs, outputs: node.outputs)
       }
+    }
+    return without(taken, replaced)
+  }
+
+  /// The same with batch normalizations that join channels where a node `Concat` that they alone read does.
+  private func withJoinedNormalizations() -> Graph {
+    let uses = uses
+    var (replaced, taken) = ([Int: Node](), Set<Int>())
+    for (n, node) in nodes.enumerated() where node.operation == "Concat" && node.inputs.count > 1 {
+      guard case .int(1)? = node.attributes["axis"] ?? .int(1), !node.inputs.contains(""),
+        let next = follower(of: n, uses), nodes[next].operation == "BatchNormalization",
+        nodes[next].inputs.count == 5
+      else { continue }
+      taken.insert(n)
+      var followers = nodes[next].followers
+      followers.isJoined = true
+      replaced[next] = nodes[next].taking(
+        followers, inputs: node.inputs + nodes[next].inputs[1...], outputs: nodes[next].outputs)
     }
     return without(taken, replaced)
   }

@@ -4,8 +4,9 @@ import Synchronization
 /// it a gathered product (see `ck_gather_product_args`).
 final class ConvolutionTables: Sendable {
   let plan: ConvolutionPlan
-  /// Where, in images with zeros around them, the window of each output pixel begins; before the image where there are fewer
-  /// zeros than the padding. Of as many images as share one pass over the weights, pixels in the order of the bands.
+  /// Where the window of each output pixel begins, in images with zeros around them, of as many as share one pass over the weights.
+  ///
+  /// It is before the image where there are fewer zeros than the padding; pixels come in the order of the bands.
   let windows: [Int]
   /// Where each tap and input channel lies relative to the window's beginning.
   let taps: [Int]

@@ -31,17 +31,38 @@ extension Tensor {
 
   /// *x* · `scale` + `shift` per channel, clamped at zero if `relu`, in one pass.
   public func scaled(by scale: [Float], shift: [Float], relu: Bool) -> Tensor {
-    let columns = shape[-1]
-    require(scale.count == columns && shift.count == columns, "scaling \(shape)")
-    let source = contiguous
+    .joined([self], scaledBy: scale, shift: shift, relu: relu)
+  }
+
+  /// Tensors joined along the last axis, and then scaled, shifted and clamped per channel, in one pass.
+  ///
+  /// - Precondition: They differ in the last axis alone, and `scale` and `shift` have an element for each channel of all.
+  public static func joined(
+    _ parts: [Tensor], scaledBy scale: [Float], shift: [Float], relu: Bool
+  ) -> Tensor {
+    let (parts, columns) = (parts.map(\.contiguous), parts.map { $0.shape[-1] }.reduce(0, +))
+    let shape = parts[0].shape.replacing(-1, with: columns)
+    require(
+      scale.count == columns && shift.count == columns
+        && parts.allSatisfy { $0.shape.replacing(-1, with: columns) == shape }, "scaling \(shape)")
     return Profiler.count("scale, shift", arithmetic: 2 * shape.count, elements: 2 * shape.count) {
       unsafe Tensor(shape) { target in
         let address = unsafe SendableAddress(target)
-        Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
-          unsafe source.withElements { x in
-            let start = range.lowerBound * columns
-            unsafe ck_scale_shift(
-              range.count, columns, x + start, scale, shift, relu ? 1 : 0, address.pointer + start)
+        let rows = columns == 0 ? 0 : shape.count / columns
+        Parallel.ranges(rows, grain: max(1, (1 << 13) / max(1, columns))) { range in
+          var first = 0
+          for part in parts {
+            let own = part.shape[-1]
+            unsafe scale.withUnsafeBufferPointer { scale in
+              unsafe shift.withUnsafeBufferPointer { shift in
+                guard let scale = scale.baseAddress, let shift = shift.baseAddress else { return }
+                unsafe ck_scale_shift(
+                  range.count, own, part.storage.base + part.offset + range.lowerBound * own,
+                  scale + first, shift + first, relu ? 1 : 0,
+                  address.pointer + range.lowerBound * columns + first, columns)
+              }
+            }
+            first += own
           }
         }
       }

@@ -217,6 +217,37 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
         ], inputs: [port("x", [nil, 4, 6, 6])], outputs: ["y"], constants: weights), images)
   }
 
+  @Test("Channels are joined where they are normalized, as they lie in memory or not")
+  func joined() throws {
+    let parts = ["a", "b", "x", "a"]
+    let weights = [
+      tensor("w", [5, 4, 1, 1], random([5, 4, 1, 1], 1).elements),
+      tensor("u", [3, 4, 3, 3], random([3, 4, 3, 3], 2).elements),
+      tensor("v", [17], random([17], 3).absolute().elements),
+      tensor("m", [17], random([17], 4).elements),
+      tensor("k", [13], random([13], 3).absolute().elements),
+    ]
+    for (inputs, vectors, ending) in [
+      (parts, ["v", "m", "m", "v"], [node("Relu", ["n"], ["y"])]),
+      (["a", "b", "a"], ["k", "k", "k", "k"], [node("Relu", ["n"], ["y"])]),
+      (["a", "b", "a"], ["k", "k", "k", "k"], [node("Neg", ["n"], ["y"])]),
+      // Read by another too: joined once.
+      (parts, ["v", "m", "m", "v"], [node("Add", ["n", "j"], ["y"])]),
+    ] {
+      let network = model(
+        [
+          node("Conv", ["x", "w"], ["a"]),
+          node("Conv", ["x", "u"], ["b"], [attribute("pads", [1, 1, 1, 1])]),
+          node("Concat", inputs, ["j"], [.with { ($0.name, $0.type, $0.i) = ("axis", .int, 1) }]),
+          node("BatchNormalization", ["j"] + vectors, ["n"]),
+        ] + ending, inputs: [port("x", [nil, 4, 6, 7])], outputs: ["y"], constants: weights)
+      try compare(network, [random([2, 4, 6, 7], 1), random([1, 4, 6, 7], 2)])
+      let folded = try ONNXModel(path: try WrittenModel(network).path).folded
+      let isJoined = !ending[0].input.contains("j")
+      #expect(folded.nodes.contains { $0.operation == "Concat" } != isJoined)
+    }
+  }
+
   @Test("What follows from shapes is what it was, for each batch anew")
   func shapes() throws {
     let nodes = [

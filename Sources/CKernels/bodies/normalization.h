@@ -95,8 +95,8 @@ CK_BODY void CK(ck_moments)(size_t rows, size_t columns, const float *x, const f
 }
 
 CK_BODY void CK(ck_scale_shift)(size_t rows, size_t columns, const float *x, const float *scale,
-                                const float *shift, int relu, float *y) {
-  for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
+                                const float *shift, int relu, float *y, size_t step) {
+  for (size_t r = 0; r < rows; r++, x += columns, y += step) {
     if (relu) for (size_t c = 0; c < columns; c++) { const float v = x[c] * scale[c] + shift[c]; y[c] = v <= 0 ? 0 : v; }
     else for (size_t c = 0; c < columns; c++) y[c] = x[c] * scale[c] + shift[c];
   }

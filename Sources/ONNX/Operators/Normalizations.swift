@@ -5,42 +5,7 @@ import TensorCore
 extension Operators {
   /// What is made comparable: by moments, by length, by sums.
   static let normalizations: [String: Body] = [
-    "BatchNormalization": { call in
-      let x = try call.float(0)
-      try call.require(
-        call.int("training_mode") != 1 && (call.node.outputs.dropFirst().allSatisfy(\.isEmpty)),
-        "training is not supported")
-      let vectors = try (1...4).map { try call.float($0) }
-      let channels = x.shape.rank > 1 ? x.shape[1] : 1
-      try call.require(
-        x.shape.rank > 1 && vectors.allSatisfy { $0.shape.extents == [channels] },
-        "\(vectors.map { "\($0.shape)" }) for \(x.shape)")
-      let epsilon = call.number("epsilon") ?? 1e-5
-      // Channels last in memory, and nothing to learn: one pass, with the ReLU after it.
-      let order = [0] + (2..<x.shape.rank) + [1]
-      let own = (1...4).compactMap { call.parameter($0) }
-      if !call.tape.isTraining, !x.requiresGradient, own.count == 4, x.value.memoryOrder == order {
-        let prepared = call.node.cache.weights {
-          Derived(from: own) {
-            let scale = own[0].value / (own[3].value + epsilon).squareRoot()
-            let shift = own[1].value - own[2].value * scale
-            return .scales(scale.elements, shifts: shift.elements)
-          }
-        }
-        guard case .scales(let scales, let shifts) = prepared else {
-          throw call.failure("no weights")
-        }
-        let y = x.value.permuted(order).scaled(
-          by: scales, shift: shifts, relu: call.node.followers.activation == .relu)
-        return [.floats(Variable(y.permuted(order.inversePermutation)))]
-      }
-      let scale = vectors[0] / (vectors[3] + epsilon).squareRoot()
-      let along = [channels] + [Int](repeating: 1, count: x.shape.rank - 2)
-      let offset = vectors[1] - vectors[2] * scale
-      let scaled = try call.paired(x, scale.reshaped(along)) { $0 * $1 }
-      let y = try call.paired(scaled, offset.reshaped(along)) { $0 + $1 }
-      return [.floats(call.node.followers.activation == .relu ? y.inMemoryOrder { $0.relu() } : y)]
-    },
+    "BatchNormalization": { [.floats(try $0.batchNormalized())] },
     "InstanceNormalization": { call in
       let (x, scale, bias) = (try call.float(0), try call.float(1), try call.float(2))
       try call.require(
@@ -157,6 +122,52 @@ extension Variable {
 }
 
 extension Call {
+  fileprivate func batchNormalized() throws -> Variable {
+    // What is joined is taken apart: see `Followers`.
+    let count = node.followers.isJoined ? inputs.count - 4 : 1
+    let parts = try (0..<count).map { try float($0) }
+    try require(
+      int("training_mode") != 1 && node.outputs.dropFirst().allSatisfy(\.isEmpty),
+      "training is not supported")
+    let vectors = try (count..<count + 4).map { try float($0) }
+    let channels = parts[0].shape.rank > 1 ? parts.map { $0.shape[1] }.reduce(0, +) : 1
+    try require(
+      parts[0].shape.rank > 1 && vectors.allSatisfy { $0.shape.extents == [channels] },
+      "\(vectors.map { "\($0.shape)" }) for \(parts.map { "\($0.shape)" })")
+    try checked(parts[0].shape.replacing(1, with: channels).extents)
+    let epsilon = number("epsilon") ?? 1e-5
+    // Channels last in memory, and nothing to learn: one pass, with the ReLU after it.
+    let order = [0] + (2..<parts[0].shape.rank) + [1]
+    let own = (count..<count + 4).compactMap { parameter($0) }
+    let isPlain = parts.allSatisfy { part in
+      !part.requiresGradient && part.shape.rank == order.count && part.value.memoryOrder == order
+        && part.shape.replacing(1, with: channels) == parts[0].shape.replacing(1, with: channels)
+    }
+    if !tape.isTraining, own.count == 4, isPlain {
+      let prepared = node.cache.weights {
+        Derived(from: own) {
+          let scale = own[0].value / (own[3].value + epsilon).squareRoot()
+          let shift = own[1].value - own[2].value * scale
+          return .scales(scale.elements, shifts: shift.elements)
+        }
+      }
+      guard case .scales(let scales, let shifts) = prepared else { throw failure("no weights") }
+      let y = Tensor.joined(
+        parts.map { $0.value.permuted(order) }, scaledBy: scales, shift: shifts,
+        relu: node.followers.activation == .relu)
+      return Variable(y.permuted(order.inversePermutation))
+    }
+    guard case .floats(let x) = try concatenated(parts.map { .floats($0) }, axis: 1) else {
+      throw failure("nothing is joined")
+    }
+    let scale = vectors[0] / (vectors[3] + epsilon).squareRoot()
+    let along = [channels] + [Int](repeating: 1, count: x.shape.rank - 2)
+    let offset = vectors[1] - vectors[2] * scale
+    let scaled = try paired(x, scale.reshaped(along)) { $0 * $1 }
+    let y = try paired(scaled, offset.reshaped(along)) { $0 + $1 }
+    return node.followers.activation == .relu ? y.inMemoryOrder { $0.relu() } : y
+  }
+
   /// A layer normalization over the last axis, where there is nothing to learn and its moments are not wanted.
   fileprivate func layerNormalized(
     _ x: Variable, _ scale: Variable, axis: Int

@@ -11,7 +11,10 @@ extension Operators {
       try call.require(order.count == x.shape.count, "axes \(order) of \(x.shape)")
       return [x.permuted(order)]
     },
-    "Concat": { try [$0.concatenated()] },
+    "Concat": { call in
+      let parts = try call.inputs.indices.map { try call.value($0) }
+      return [try call.concatenated(parts, axis: call.int("axis") ?? 1)]
+    },
     "Split": { try $0.split() },
     "Slice": { try [$0.sliced()] },
     "Tile": { call in
@@ -145,10 +148,10 @@ extension Value {
 }
 
 extension Call {
-  fileprivate func concatenated() throws -> Value {
-    let parts = try inputs.indices.map { try value($0) }
+  /// Values joined along an axis.
+  func concatenated(_ parts: [Value], axis: Int) throws -> Value {
     guard let first = parts.first else { throw failure("it has no inputs") }
-    let axis = try axis(int("axis") ?? 1, rank: first.shape.count)
+    let axis = try self.axis(axis, rank: first.shape.count)
     for part in parts {
       try require(
         part.type == first.type && part.shape.count == first.shape.count
