@@ -6,6 +6,8 @@ struct Followers: Sendable {
   /// Of a batch normalization, whose four inputs stand behind the convolution's own three.
   var epsilon: Float?
   var activation: Activation?
+  /// Whether a convolution's last input is added to its result, before the activation.
+  var isAdded = false
   /// Whether a batch normalization joins its inputs along the channels, all before its own four.
   var isJoined = false
 }
@@ -95,6 +97,15 @@ extension Graph {
         taken.insert(last)
         (last, followers.epsilon) = (next, epsilon)
         inputs += nodes[next].inputs[1...]
+      }
+      if let next = onlyReader(of: last, uses), nodes[next.node].operation == "Add",
+        nodes[next.node].inputs.count == 2, weights(node.inputs[1])?.count == 4,
+        !taken.contains(next.node), replaced[next.node] == nil,
+        let other = nodes[next.node].inputs.first(where: { $0 != next.output })
+      {
+        taken.insert(last)
+        (last, followers.isAdded) = (next.node, true)
+        inputs.append(other)
       }
       if let next = follower(of: last, uses), let activation = activation(nodes[next], numbers) {
         taken.insert(last)

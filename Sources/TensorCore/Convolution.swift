@@ -28,39 +28,48 @@ extension Tensor {
 
   /// The same with a kernel `of` a shape in a form that may have been made ready.
   ///
-  /// - Parameter observe: Called with every piece of the result when it is there: its index, how many
-  ///   pixels it has, and where they are. It takes the place of an activation other than `relu`.
+  /// - Parameters:
+  ///   - added: Added to the result before the activation.
+  ///   - observe: Called with every piece of the result when it is there: its index, how many
+  ///     pixels it has, and where they are. It takes the place of an activation other than `relu`.
   func convolved(
     with kernel: ConvolutionKernel, of kernelShape: Shape, bias: Tensor?, activation: Activation?,
     _ geometry: ConvolutionGeometry, algorithm: ConvolutionAlgorithm? = nil,
-    kept: ConvolutionTables.Kept? = nil, observe: PieceObserver? = nil
+    kept: ConvolutionTables.Kept? = nil, adding added: Tensor? = nil,
+    observe: PieceObserver? = nil
   ) -> Tensor {
     var plan = ConvolutionPlan(shape, kernelShape, geometry)
     plan.isPlanar =
       geometry.groups == 1 && 2...4 ~= shape[3] && !isContiguous
       && permuted([0, 3, 1, 2]).isContiguous
     return plan.counted("convolution", algorithm) { [plan] algorithm in
-      let (bias, relu) = (bias?.contiguous, activation == .relu)
+      let (bias, added, relu) = (bias?.contiguous, added?.contiguous, activation == .relu)
+      require(
+        added.map { $0.shape == plan.outputShape } ?? true,
+        "adding \(added?.shape ?? []) to \(plan.outputShape)")
       let activate = observe == nil ? activation?.inPlace : nil
       func byMatrices(_ matrices: Tensor) -> Tensor {
         let finish = activate.map { activate -> PieceObserver in
           { _, pixels, address in activate(pixels * plan.outChannels, address) }
         }
         return WinogradPlan(plan).convolved(
-          self, matrices, bias: bias, relu: relu, observe ?? finish)
+          self, matrices, bias: bias, relu: relu, adding: added, observe ?? finish)
       }
       switch kernel {
       case .matrices(let matrices) where algorithm == .winograd: return byMatrices(matrices)
       case .plain(let weight) where algorithm == .winograd:
         return byMatrices(WinogradPlan.matrices(weight))
       case .plain(let weight):
-        return plan.isDepthwise && plan.hasSmallStrips && observe == nil
+        return plan.isDepthwise && plan.hasSmallStrips && observe == nil && added == nil
           ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, activate)
           : directlyConvolved(
-            with: weight, isPanels: false, bias: bias, relu: relu, plan, kept, activate, observe)
+            with: weight, isPanels: false, bias: bias, relu: relu, plan, kept, adding: added,
+            activate,
+            observe)
       case .panels(let panels):
         return directlyConvolved(
-          with: panels, isPanels: true, bias: bias, relu: relu, plan, kept, activate, observe)
+          with: panels, isPanels: true, bias: bias, relu: relu, plan, kept, adding: added, activate,
+          observe)
       case .matrices:
         // Of no image or no pixel, whatever the kernel.
         return .zeros(plan.outputShape)
@@ -73,7 +82,8 @@ extension Tensor {
   ///   - activate: Changes numbers of the result in place.
   private func directlyConvolved(
     with weight: Tensor, isPanels: Bool, bias: Tensor?, relu: Bool, _ plan: ConvolutionPlan,
-    _ kept: ConvolutionTables.Kept?, _ activate: Activation.InPlace?, _ observe: PieceObserver?
+    _ kept: ConvolutionTables.Kept?, adding added: Tensor?, _ activate: Activation.InPlace?,
+    _ observe: PieceObserver?
   ) -> Tensor {
     let (kernel, tables) = (weight.contiguous, kept?.tables(plan) ?? ConvolutionTables(plan))
     let width = ConvolutionPlan.panel
@@ -106,6 +116,7 @@ extension Tensor {
                     bStride: plan.outChannels, bPanel: isPanels ? tables.taps.count * width : 0,
                     c: address.pointer + target + first, cOffsets: tables.targets,
                     bias: isLast ? bias : nil, biasStart: first,
+                    added: isLast ? added.map { unsafe $0.elementAddress + target + first } : nil,
                     continues: n > 0, relu: isLast && relu)
                 }
               }
@@ -235,14 +246,14 @@ extension Tensor {
               unsafe ck_prefetch(range.count * length, dy + range.lowerBound * length)
               for group in 0..<plan.geometry.groups {
                 let first = group * plan.groupOut
+                let sums = unsafe address.pointer + part * weightShape.count + first
                 unsafe gatherProduct(
                   rows: taps.count, columns: plan.groupOut,
                   a: images + group * plan.groupIn, rowOffsets: taps,
                   depthOffsets: windows, depth: range.count * plan.pixels,
                   b: dy + range.lowerBound * plan.pixels * plan.outChannels + first,
                   bStride: plan.outChannels,
-                  c: address.pointer + part * weightShape.count + first, cOffsets: targets,
-                  accumulate: true)
+                  c: sums, cOffsets: targets, added: sums)
               }
             }
           }

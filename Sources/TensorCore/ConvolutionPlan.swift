@@ -250,7 +250,7 @@ func gatherProduct(
   depthOffsets: [Int],
   fromDepth: Int = 0, depth: Int? = nil, b: UnsafePointer<Float>, bStride: Int, bPanel: Int = 0,
   c: UnsafeMutablePointer<Float>,
-  cOffsets: [Int], bias: Tensor? = nil, biasStart: Int = 0, accumulate: Bool = false,
+  cOffsets: [Int], bias: Tensor? = nil, biasStart: Int = 0, added: UnsafePointer<Float>? = nil,
   continues: Bool = false, relu: Bool = false
 ) {
   unsafe rowOffsets.withUnsafeBufferPointer { rowTable in
@@ -264,7 +264,7 @@ func gatherProduct(
             b_stride: bStride, b_panel: bPanel, c: c,
             c_offsets: cTable.baseAddress.map { unsafe $0 + first },
             bias: bias,
-            accumulate: accumulate ? 1 : 0, continues: continues ? 1 : 0, relu: relu ? 1 : 0)
+            added: added, continues: continues ? 1 : 0, relu: relu ? 1 : 0)
           unsafe ck_gather_product(&product)
         }
         if let bias {

@@ -101,6 +101,11 @@
     return try unsafe body(UnsafePointer(tensor.storage.base + tensor.offset))
   }
 
+  /// Where the elements are, for as long as the tensor is.
+  ///
+  /// - Precondition: They lie in row-major order.
+  var elementAddress: UnsafePointer<Float> { unsafe UnsafePointer(storage.base + offset) }
+
   /// Calls `body` with the address of the elements, to change them in place.
   ///
   /// Elements shared with another tensor, or not in row-major order, are copied before.

@@ -118,7 +118,7 @@ struct WinogradPlan {
               input_stride: inputStride, input_point: inputPoint, output_stride: outputStride,
               output_point: outputPoint, input_rows: inputRows.baseAddress,
               output_rows: outputRows.baseAddress, weight_rows: weightRows.baseAddress,
-              counting: counting.baseAddress, bias: bias, relu: relu ? 1 : 0)
+              counting: counting.baseAddress, bias: bias, added: nil, relu: relu ? 1 : 0)
             unsafe body(&arguments, part.images.lowerBound)
           }
         }
@@ -137,7 +137,8 @@ struct WinogradPlan {
   }
 
   func convolved(
-    _ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool, _ observe: PieceObserver? = nil
+    _ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool, adding added: Tensor? = nil,
+    _ observe: PieceObserver? = nil
   ) -> Tensor {
     let source = input.contiguous
     let (inSize, outSize) = (
@@ -157,6 +158,7 @@ struct WinogradPlan {
             func run(_ bias: UnsafePointer<Float>?) {
               unsafe withArguments(piece, outputs: outputs, bias: bias, relu: relu) {
                 arguments, first in
+                unsafe arguments.added = added.map { unsafe $0.elementAddress + first * outSize }
                 unsafe ck_winograd(
                   &arguments, x + first * inSize, u, address.pointer + first * outSize)
               }
@@ -237,7 +239,7 @@ public struct PreparedConvolution: Sendable {
   private let kernel: ConvolutionKernel
   private let shape: Shape
   private let bias: Tensor?
-  private let activation: Activation?
+  private var activation: Activation?
   private let geometry: ConvolutionGeometry
   private let kept = ConvolutionTables.Kept()
 
@@ -262,8 +264,23 @@ public struct PreparedConvolution: Sendable {
   }
 
   /// The convolution of images, `[batch, height, width, channels]`.
-  public func callAsFunction(_ images: Tensor) -> Tensor {
+  ///
+  /// - Parameter other: Added before the activation; of the result's shape.
+  public func callAsFunction(_ images: Tensor, adding other: Tensor? = nil) -> Tensor {
     images.convolved(
-      with: kernel, of: shape, bias: bias, activation: activation, geometry, kept: kept)
+      with: kernel, of: shape, bias: bias, activation: activation, geometry, kept: kept,
+      adding: other)
+  }
+
+  /// The shape of the convolution of images of a shape.
+  public func outputShape(_ images: Shape) -> Shape {
+    ConvolutionPlan(images, shape, geometry).outputShape
+  }
+
+  /// The same without its activation, and that.
+  public var parts: (convolution: PreparedConvolution, activation: Activation?) {
+    var plain = self
+    plain.activation = nil
+    return (plain, activation)
   }
 }

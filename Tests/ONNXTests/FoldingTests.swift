@@ -217,6 +217,58 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
         ], inputs: [port("x", [nil, 4, 6, 6])], outputs: ["y"], constants: weights), images)
   }
 
+  @Test("What is added to a convolution's result is taken in, of the same shape or another")
+  func added() throws {
+    let weights = [
+      tensor("w", [4, 4, 3, 3], random([4, 4, 3, 3], 1).elements),
+      tensor("u", [4, 4, 1, 1], random([4, 4, 1, 1], 2).elements),
+      tensor("d", [4, 1, 3, 3], random([4, 1, 3, 3], 3).elements),
+      tensor("v", [4], random([4], 4).absolute().elements),
+      tensor("one", [1, 4, 1, 1], random([1, 4, 1, 1], 5).elements),
+      tensor("deep", [2, 1, 4, 1, 1], random([2, 1, 4, 1, 1], 6).elements),
+    ]
+    func convolution(_ weight: String, _ to: String, groups: Int = 1) -> Onnx_NodeProto {
+      let isWide = weight != "u"
+      return node(
+        "Conv", ["x", weight], [to],
+        [
+          attribute("pads", isWide ? [1, 1, 1, 1] : [0, 0, 0, 0]),
+          .with { ($0.name, $0.type, $0.i) = ("group", .int, Int64(groups)) },
+        ])
+    }
+    let (relu, norm) = (
+      node("Relu", ["s"], ["y"]), node("BatchNormalization", ["a", "v", "v", "v", "v"], ["n"])
+    )
+    let networks: [(nodes: [Onnx_NodeProto], left: Int)] = [
+      ([convolution("w", "a"), node("Add", ["a", "x"], ["s"]), relu], 0),
+      ([convolution("w", "a"), norm, node("Add", ["x", "n"], ["s"]), relu], 0),
+      ([convolution("w", "a"), node("Add", ["x", "a"], ["y"])], 0),
+      // Two convolutions: one takes the other's result.
+      (
+        [convolution("w", "a"), convolution("u", "b"), node("Add", ["a", "b"], ["s"]), relu], 0
+      ),
+      ([convolution("d", "a", groups: 4), node("Add", ["a", "x"], ["s"]), relu], 0),
+      // Repeated to the result's shape, and the result to its.
+      ([convolution("w", "a"), node("Add", ["one", "a"], ["s"]), relu], 0),
+      ([convolution("w", "a"), node("Add", ["a", "deep"], ["s"]), relu], 0),
+      // Its own result, and one that is read elsewhere: nothing is taken in.
+      ([convolution("w", "a"), node("Add", ["a", "a"], ["s"]), relu], 1),
+      (
+        [
+          convolution("w", "a"), node("Add", ["a", "x"], ["s"]), node("Mul", ["s", "a"], ["y"]),
+        ], 1
+      ),
+    ]
+    for (nodes, left) in networks {
+      let network = model(
+        nodes, inputs: [port("x", [nil, 4, 6, 7])], outputs: ["y"], constants: weights)
+      try compare(network, [random([2, 4, 6, 7], 1), random([1, 4, 6, 7], 2)])
+      let file = try WrittenModel(network)
+      let folded = try ONNXModel(path: file.path).folded
+      #expect(folded.nodes.count { $0.operation == "Add" } == left)
+    }
+  }
+
   @Test("Channels are joined where they are normalized, as they lie in memory or not")
   func joined() throws {
     let parts = ["a", "b", "x", "a"]
@@ -242,7 +294,8 @@ private func random(_ shape: Shape, _ seed: UInt64) -> Tensor {
           node("BatchNormalization", ["j"] + vectors, ["n"]),
         ] + ending, inputs: [port("x", [nil, 4, 6, 7])], outputs: ["y"], constants: weights)
       try compare(network, [random([2, 4, 6, 7], 1), random([1, 4, 6, 7], 2)])
-      let folded = try ONNXModel(path: try WrittenModel(network).path).folded
+      let file = try WrittenModel(network)
+      let folded = try ONNXModel(path: file.path).folded
       let isJoined = !ending[0].input.contains("j")
       #expect(folded.nodes.contains { $0.operation == "Concat" } != isJoined)
     }

@@ -82,6 +82,29 @@ import Testing
     #expect(PreparedConvolution(w, bias: b, activation: activation, geometry)(x) == expected)
   }
 
+  @Test(
+    "What is added to a convolution is added before its activation, bit for bit",
+    arguments: activations, kernels.indices)
+  func adding(activation: Activation, index: Int) {
+    let (side, shape, geometry) = Self.kernels[index]
+    var random = RandomStream(seed: 5, name: "adding")
+    let x = Tensor.uniform(
+      [3, side, side, shape[2] * geometry.groups], from: -2, to: 2, using: &random)
+    let w = Tensor.uniform(shape, from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([shape[3]], from: -1, to: 1, using: &random)
+    let plain = PreparedConvolution(w, bias: b, geometry)
+    let convolution = PreparedConvolution(w, bias: b, activation: activation, geometry)
+    for images in [x, x.sliced(0..<1)] {
+      let y = plain(images)
+      #expect(convolution.outputShape(images.shape) == y.shape)
+      let other = Tensor.uniform(y.shape, from: -3, to: 3, using: &random)
+      #expect(convolution(images, adding: other) == activation(y + other))
+      // Wherever it lies.
+      let turned = other.permuted([0, 3, 1, 2]).contiguous.permuted([0, 2, 3, 1])
+      #expect(convolution(images, adding: turned) == activation(y + other))
+    }
+  }
+
   @Test("A dilated kernel is the kernel with zeros between its taps", arguments: [2, 5, 9, 14])
   func dilated(dilation: Int) {
     var random = RandomStream(seed: 2, name: "dilated")

@@ -72,12 +72,13 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
 #pragma clang loop unroll(full)
   for (int r = 0; r < R; r++) {
     float *c = p->c + p->c_offsets[row + r] + column;
+    const float *added = p->added ? p->added + p->c_offsets[row + r] + column : NULL;
     if (valid == (size_t)V * CK_WIDTH) {
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; v++) {
         vec y = sum[r][v];
         if (p->bias) y += *(const vec *)(buffer + v * CK_WIDTH);
-        if (p->accumulate) y += *(const vec *)(c + v * CK_WIDTH);
+        if (added) y += *(const vec *)(added + v * CK_WIDTH);
         if (p->relu) y = CK(rectified)(y);
         *(vec *)(c + v * CK_WIDTH) = y;
       }
@@ -86,7 +87,7 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
       for (int v = 0; v < V; v++) {
         vec y = sum[r][v];
         if (p->bias) y += *(const vec *)(buffer + v * CK_WIDTH);
-        if (p->accumulate) y += CK(load_vector)(c + v * CK_WIDTH, CK_COUNT(v));
+        if (added) y += CK(load_vector)(added + v * CK_WIDTH, CK_COUNT(v));
         if (p->relu) y = CK(rectified)(y);
         CK(store_vector)(c + v * CK_WIDTH, y, CK_COUNT(v));
       }

@@ -172,9 +172,9 @@ CK_INLINE void CK(winograd_tiles)(const ck_winograd_args *w, const float *x, siz
     }
 }
 
-// One tile of outputs from its points, with bias and clamp.
-CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *m, float *y, int rows, int columns,
-                                        const int whole) {
+// One tile of outputs from its points, with bias, what is added and clamp.
+CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *m, float *y, const float *added, int rows,
+                                        int columns, const int whole) {
   typedef CK(vec) vec;
   for (size_t c = 0; c < w->count; c += CK_WIDTH) {
     const size_t valid = w->count - c;
@@ -200,9 +200,11 @@ CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *
 #pragma clang loop unroll(full)
       for (int i = 0; i < 4; i++) {
         if (!whole && (i >= rows || j >= columns)) continue;
+        const size_t place = ((size_t)i * w->out_width + (size_t)j) * w->outputs + c;
         vec value = g[i] + bias;
+        if (added) value += CK(load_vector)(added + place, whole ? CK_WIDTH : valid);
         if (w->relu) value = CK(rectified)(value);
-        float *target = y + ((size_t)i * w->out_width + (size_t)j) * w->outputs + c;
+        float *target = y + place;
         if (whole) *(vec *)target = value;
         else CK(store_vector)(target, value, valid);
       }
@@ -212,14 +214,15 @@ CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *
 
 // Outputs from scratch rows.
 CK_INLINE void CK(winograd_tiles_out)(const ck_winograd_args *w, const float *m, float *y) {
-  for (size_t n = 0; n < w->images; n++, y += w->out_height * w->out_width * w->outputs)
+  for (size_t n = 0; n < w->images; n++)
     CK_EACH_TILE(w, row, column) {
-      float *corner = y + (4 * row * w->out_width + 4 * column) * w->outputs + w->first_output;
+      const size_t corner = ((n * w->out_height + 4 * row) * w->out_width + 4 * column) * w->outputs + w->first_output;
+      const float *added = w->added ? w->added + corner : NULL;
       const int rows = CK(inside)((ptrdiff_t)(4 * row), w->out_height, 4).end;
       const int columns = CK(inside)((ptrdiff_t)(4 * column), w->out_width, 4).end;
       const int whole = rows == 4 && columns == 4 && w->count % CK_WIDTH == 0;
-      if (whole) CK(winograd_interpolate)(w, m, corner, 4, 4, 1);
-      else CK(winograd_interpolate)(w, m, corner, rows, columns, 0);
+      if (whole) CK(winograd_interpolate)(w, m, y + corner, added, 4, 4, 1);
+      else CK(winograd_interpolate)(w, m, y + corner, added, rows, columns, 0);
       m += w->output_stride;
     }
 }
@@ -254,7 +257,7 @@ CK_BODY void CK(ck_winograd_pullback)(const ck_winograd_args *w, const float *x,
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->counting,
         .depth_offsets = w->input_rows, .b = w->output_scratch + point * w->output_point,
         .b_stride = w->output_stride, .c = du + point * w->channels * w->outputs,
-        .c_offsets = w->weight_rows, .accumulate = 1};
+        .c_offsets = w->weight_rows, .added = du + point * w->channels * w->outputs};
     CK(ck_gather_product)(&product);
   }
 }

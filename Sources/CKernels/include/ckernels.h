@@ -32,7 +32,7 @@ void ck_pause(void);
 
 /// A matrix product whose left operand is gathered by two offset tables:
 ///
-///     c[c_offsets[r] + j] (+)= bias[j] + sum over k of a[row_offsets[r] + depth_offsets[k]] * b[k * b_stride + j]
+///     c[c_offsets[r] + j] = added[c_offsets[r] + j] + bias[j] + sum over k of a[row_offsets[r] + depth_offsets[k]] * b[k * b_stride + j]
 ///
 /// for r < rows, j < columns. A convolution (rows: output pixels; depth: taps and input channels),
 /// its input gradient, and its weight gradient (rows: taps and input channels; depth: output
@@ -49,7 +49,7 @@ typedef struct {
   float *c;
   const ptrdiff_t *c_offsets;
   const float *bias;  // `columns` values, or NULL
-  int accumulate;     // add to c instead of overwriting it
+  const float *added; // where c is, or laid out like it, or NULL
   int continues;      // the sums go on from what is in c: over a part of the depth after another they are those over all
   int relu;           // clamp the result at zero
 } ck_gather_product_args;
@@ -80,6 +80,7 @@ typedef struct {
   size_t input_stride, input_point, output_stride, output_point;
   const ptrdiff_t *input_rows, *output_rows, *weight_rows, *counting;
   const float *bias;  // `outputs` values, or NULL
+  const float *added; // to the result, laid out like it, or NULL
   int relu;
 } ck_winograd_args;
 

@@ -47,7 +47,7 @@ extension Call {
     let x = try float(0)
     let isPrediction = !tape.isTraining && !x.requiresGradient
     if isPrediction, let convolution = node.cache.convolution(of: x.shape) {
-      return Variable(convolution(x.value.permuted([0, 2, 3, 1])).permuted([0, 3, 1, 2]))
+      return try followed(convolution, x.value.permuted([0, 2, 3, 1]))
     }
     let (weight, bias) = (try float(1), try optionalFloat(2))
     let groups = int("group") ?? 1
@@ -104,12 +104,33 @@ extension Call {
       }
       guard case .convolution(let convolution) = prepared else { throw failure("no weights") }
       if isEven { node.cache.keep(x.shape) }
+      if !isLine { return try followed(convolution, around.value) }
       result = Variable(convolution(around.value))
     } else {
       result = around.convolved(with: kernel(weight), bias: bias, geometry)
     }
     let y = result.permuted([0, 3, 1, 2])
     return isLine ? y.reshaped([s[0], w[0], windows.output[0]]) : y
+  }
+
+  /// A convolution of images, and what the node adds to it, with its channels where the format has them.
+  private func followed(_ convolution: PreparedConvolution, _ images: Tensor) throws -> Variable {
+    guard node.followers.isAdded else {
+      return Variable(convolution(images).permuted([0, 3, 1, 2]))
+    }
+    let other = try float(inputs.count - 1)
+    if other.shape.rank == 4 {
+      let rows = other.value.permuted([0, 2, 3, 1])
+      if rows.shape == convolution.outputShape(images.shape) {
+        return Variable(convolution(images, adding: rows).permuted([0, 3, 1, 2]))
+      }
+    }
+    // One of them is repeated to the other's shape.
+    let (plain, activation) = convolution.parts
+    let y = Variable(plain(images).permuted([0, 3, 1, 2]))
+    let sum = try paired(y, other) { $0 + $1 }
+    return activation.map { activation in sum.inMemoryOrder { Variable(activation($0.value)) } }
+      ?? sum
   }
 
   /// Windows laid out as rows, and one product a group: for what the kernels of images do not do.
