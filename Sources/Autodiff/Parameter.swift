@@ -6,6 +6,8 @@ public import TensorCore
 /// It has identity: layers that share a parameter share its value and its gradient.
 public final class Parameter: Sendable {
   private let state: Mutex<(value: Tensor, version: Int)>
+  /// How often any parameter was changed.
+  fileprivate static let changes = Atomic<Int>(0)
   /// Whether an optimizer changes it; running statistics are not.
   public let isTrainable: Bool
 
@@ -29,6 +31,7 @@ public final class Parameter: Sendable {
       require(
         $0.value.shape == shape, "a parameter of \(shape) cannot become one of \($0.value.shape)")
       $0.version += 1
+      Self.changes.wrappingAdd(1, ordering: .releasing)
     }
   }
 
@@ -40,7 +43,13 @@ public final class Parameter: Sendable {
 public final class Derived<Value: Sendable>: Sendable {
   private let parameters: [Parameter]
   private let make: @Sendable () -> Value
-  private let kept = Mutex<(versions: [Int], value: Value)?>(nil)
+  private struct Kept {
+    let versions: [Int]
+    let value: Value
+    /// How often any parameter had been changed when the versions were last compared.
+    var changes: Int
+  }
+  private let kept = Mutex<Kept?>(nil)
 
   /// - Parameters:
   ///   - parameters: All that `make` depends on.
@@ -52,10 +61,18 @@ public final class Derived<Value: Sendable>: Sendable {
 
   /// The value for the parameters as they are.
   public var value: Value {
+    // Read first: what changes meanwhile is found the next time.
+    let changes = Parameter.changes.load(ordering: .acquiring)
+    if let kept = kept.withLock({ $0 }), kept.changes == changes { return kept.value }
     let versions = parameters.map(\.version)
-    if let kept = kept.withLock({ $0 }), kept.versions == versions { return kept.value }
+    let known = kept.withLock { kept -> Value? in
+      guard kept?.versions == versions else { return nil }
+      kept?.changes = changes
+      return kept?.value
+    }
+    if let known { return known }
     let value = make()
-    kept.withLock { $0 = (versions, value) }
+    kept.withLock { $0 = Kept(versions: versions, value: value, changes: changes) }
     return value
   }
 }

@@ -29,9 +29,8 @@ extension Variable {
 
   /// The axes in another order; the pullback puts them back.
   public func permuted(_ order: [Int]) -> Variable {
-    let back = order.indices.map { axis in order.firstIndex(of: axis) ?? axis }
-    return Variable(value.permuted(order), inputs: [self], operation: .permute(order)) { dy in
-      [dy.permuted(back)]
+    Variable(value.permuted(order), inputs: [self], operation: .permute(order)) { dy in
+      [dy.permuted(order.indices.map { axis in order.firstIndex(of: axis) ?? axis })]
     }
   }
 

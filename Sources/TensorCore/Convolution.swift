@@ -55,21 +55,22 @@ extension Tensor {
         return WinogradPlan(plan).convolved(
           self, matrices, bias: bias, relu: relu, adding: added, observe ?? finish)
       }
+      func directly(_ weight: Tensor, isPanels: Bool) -> Tensor {
+        directlyConvolved(
+          with: weight, isPanels: isPanels, bias: bias, relu: relu, plan, kept, adding: added,
+          activate, observe)
+      }
       switch kernel {
       case .matrices(let matrices) where algorithm == .winograd: return byMatrices(matrices)
+      case .either(let forms) where algorithm == .winograd: return byMatrices(forms.matrices)
       case .plain(let weight) where algorithm == .winograd:
         return byMatrices(WinogradPlan.matrices(weight))
       case .plain(let weight):
         return plan.isDepthwise && plan.hasSmallStrips && observe == nil && added == nil
           ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, activate)
-          : directlyConvolved(
-            with: weight, isPanels: false, bias: bias, relu: relu, plan, kept, adding: added,
-            activate,
-            observe)
-      case .panels(let panels):
-        return directlyConvolved(
-          with: panels, isPanels: true, bias: bias, relu: relu, plan, kept, adding: added, activate,
-          observe)
+          : directly(weight, isPanels: false)
+      case .panels(let panels): return directly(panels, isPanels: true)
+      case .either(let forms): return directly(forms.panels, isPanels: true)
       case .matrices:
         // Of no image or no pixel, whatever the kernel.
         return .zeros(plan.outputShape)

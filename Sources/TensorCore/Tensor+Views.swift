@@ -27,7 +27,10 @@ extension Tensor {
   ///
   /// - Precondition: `order` is a permutation of the axes.
   public func permuted(_ order: [Int]) -> Tensor {
-    require(order.sorted() == Array(0..<shape.rank), "axes \(order) of shape \(shape)")
+    // Each once.
+    let isPermutation =
+      order.count == shape.rank && shape.extents.indices.allSatisfy { order.contains($0) }
+    require(isPermutation, "axes \(order) of shape \(shape)")
     return Tensor(
       storage: storage, shape: Shape(order.map { shape.extents[$0] }),
       strides: order.map { strides[$0] }, offset: offset)

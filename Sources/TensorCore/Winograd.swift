@@ -15,19 +15,23 @@ extension ConvolutionPlan {
   /// Winograd's transforms cost the same for every pair of channels, so it pays from 8 channels on
   /// both sides (Benchmarks/Results).
   func algorithm(_ wanted: ConvolutionAlgorithm?) -> ConvolutionAlgorithm {
-    let weight: Shape = [kernelHeight, kernelWidth, groupIn, outChannels]
-    guard ConvolutionPlan.winogradApplies(weight, geometry), batch * pixels > 0 else {
-      return .direct
-    }
-    return wanted ?? (ConvolutionPlan.winogradPays(weight) ? .winograd : .direct)
+    guard winogradApplies, batch * pixels > 0 else { return .direct }
+    let isFew = hasLargeMatrices && (outHeight + 3) / 4 * ((outWidth + 3) / 4) <= 4
+    return wanted ?? (winogradPays && !isFew ? .winograd : .direct)
   }
 
   /// Whether the transforms are less than what they save.
-  static func winogradPays(_ weight: Shape) -> Bool { min(weight[2], weight[3]) >= 8 }
+  var winogradPays: Bool { min(groupIn, outChannels) >= 8 }
+
+  /// Whether Winograd's matrices, four times the kernel, come from memory for each image.
+  ///
+  /// For an image of few tiles that takes longer than the sum does: 512 channels of 7 × 7 pixels 2.2 ms, and 0.9. It is asked of
+  /// one image, so that its result does not depend on how many there are.
+  var hasLargeMatrices: Bool { groupIn * outChannels >= 1 << 17 }
 
   /// Whether a convolution can be computed by Winograd's algorithm.
-  static func winogradApplies(_ weight: Shape, _ geometry: ConvolutionGeometry) -> Bool {
-    weight[0] == 3 && weight[1] == 3 && weight.count > 0 && geometry.stride == 1
+  var winogradApplies: Bool {
+    kernelHeight == 3 && kernelWidth == 3 && groupIn * outChannels > 0 && geometry.stride == 1
       && geometry.dilation == 1 && geometry.groups == 1
   }
 }
@@ -220,67 +224,5 @@ extension Tensor {
     return Tensor.concatenated(
       (0..<height * width).reversed().map { self[$0 / width][$0 % width].transposed() }
     ).reshaped([height, width, shape[3], shape[2]])
-  }
-}
-
-/// A convolution's kernel in the form that an algorithm reads.
-enum ConvolutionKernel: Sendable {
-  /// `[height, width, channels / groups, outChannels]`.
-  case plain(Tensor)
-  /// Winograd's.
-  case matrices(Tensor)
-  /// As `weightPanels` lays them out.
-  case panels(Tensor)
-}
-
-/// A convolution made ready once for many images: its kernel in the form that the fastest algorithm
-/// takes.
-public struct PreparedConvolution: Sendable {
-  private let kernel: ConvolutionKernel
-  private let shape: Shape
-  private let bias: Tensor?
-  private var activation: Activation?
-  private let geometry: ConvolutionGeometry
-  private let kept = ConvolutionTables.Kept()
-
-  /// Prepares a convolution: see `Tensor.convolved`.
-  public init(
-    _ weight: Tensor, bias: Tensor? = nil, activation: Activation? = nil,
-    _ geometry: ConvolutionGeometry = ConvolutionGeometry()
-  ) {
-    (shape, self.bias, self.activation) = (weight.shape, bias, activation)
-    self.geometry = geometry
-    if ConvolutionPlan.winogradApplies(weight.shape, geometry),
-      ConvolutionPlan.winogradPays(weight.shape)
-    {
-      kernel = .matrices(WinogradPlan.matrices(weight))
-    } else {
-      // Of a narrow one the product reads the weights as they are.
-      let isWide = geometry.groups == 1 && weight.shape[3] >= ConvolutionPlan.panel
-      kernel =
-        isWide && weight.shape.count > 0
-        ? .panels(weight.weightPanels()) : .plain(weight.contiguous)
-    }
-  }
-
-  /// The convolution of images, `[batch, height, width, channels]`.
-  ///
-  /// - Parameter other: Added before the activation; of the result's shape.
-  public func callAsFunction(_ images: Tensor, adding other: Tensor? = nil) -> Tensor {
-    images.convolved(
-      with: kernel, of: shape, bias: bias, activation: activation, geometry, kept: kept,
-      adding: other)
-  }
-
-  /// The shape of the convolution of images of a shape.
-  public func outputShape(_ images: Shape) -> Shape {
-    ConvolutionPlan(images, shape, geometry).outputShape
-  }
-
-  /// The same without its activation, and that.
-  public var parts: (convolution: PreparedConvolution, activation: Activation?) {
-    var plain = self
-    plain.activation = nil
-    return (plain, activation)
   }
 }

@@ -63,6 +63,8 @@ import Testing
     (9, [1, 1, 5, 7], .init()), (9, [3, 3, 6, 40], .init(stride: 2, padding: 1)),
     (7, [3, 3, 16, 70], .init(padding: 1)), (30, [3, 3, 8, 9], .init(padding: 1)),
     (11, [5, 5, 1, 37], .init(padding: 2, groups: 37)),
+    // Winograd's matrices from memory: not for small images.
+    (5, [3, 3, 352, 384], .init(padding: 1)), (9, [3, 3, 352, 384], .init(padding: 1)),
     // Far taps, which are gathered.
     (9, [3, 3, 1, 5], .init(stride: 7, padding: 200, dilation: 200, groups: 5)),
   ]

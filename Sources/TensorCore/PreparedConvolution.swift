@@ -1,0 +1,90 @@
+import Synchronization
+
+/// A convolution's kernel in the form that an algorithm reads.
+enum ConvolutionKernel: Sendable {
+  /// `[height, width, channels / groups, outChannels]`.
+  case plain(Tensor)
+  /// Winograd's.
+  case matrices(Tensor)
+  /// As `weightPanels` lays them out.
+  case panels(Tensor)
+  /// Matrices for large images, and panels for small ones.
+  case either(Forms)
+
+  /// Each made when it is first read: mostly one of them is.
+  final class Forms: Sendable {
+    private let weight: Tensor
+    private let made = Mutex<(matrices: Tensor?, panels: Tensor?)>((nil, nil))
+
+    init(_ weight: Tensor) { self.weight = weight }
+
+    var matrices: Tensor {
+      made.withLock { made in
+        let matrices = made.matrices ?? WinogradPlan.matrices(weight)
+        made.matrices = matrices
+        return matrices
+      }
+    }
+
+    var panels: Tensor {
+      made.withLock { made in
+        let panels = made.panels ?? weight.weightPanels()
+        made.panels = panels
+        return panels
+      }
+    }
+  }
+}
+
+/// A convolution made ready once for many images: its kernel in the form that the fastest algorithm
+/// takes.
+public struct PreparedConvolution: Sendable {
+  private let kernel: ConvolutionKernel
+  private let shape: Shape
+  private let bias: Tensor?
+  private var activation: Activation?
+  private let geometry: ConvolutionGeometry
+  private let kept = ConvolutionTables.Kept()
+
+  /// Prepares a convolution: see `Tensor.convolved`.
+  public init(
+    _ weight: Tensor, bias: Tensor? = nil, activation: Activation? = nil,
+    _ geometry: ConvolutionGeometry = ConvolutionGeometry()
+  ) {
+    (shape, self.bias, self.activation) = (weight.shape, bias, activation)
+    self.geometry = geometry
+    // Of no image: what follows from the kernel alone.
+    let plan = ConvolutionPlan([0, 0, 0, shape[2] * geometry.groups], shape, geometry)
+    if plan.winogradApplies, plan.winogradPays {
+      kernel =
+        plan.hasLargeMatrices
+        ? .either(ConvolutionKernel.Forms(weight)) : .matrices(WinogradPlan.matrices(weight))
+    } else {
+      // Of a narrow one the product reads the weights as they are.
+      let isWide = geometry.groups == 1 && shape[3] >= ConvolutionPlan.panel
+      kernel =
+        isWide && shape.count > 0 ? .panels(weight.weightPanels()) : .plain(weight.contiguous)
+    }
+  }
+
+  /// The convolution of images, `[batch, height, width, channels]`.
+  ///
+  /// - Parameter other: Added before the activation; of the result's shape.
+  public func callAsFunction(_ images: Tensor, adding other: Tensor? = nil) -> Tensor {
+    images.convolved(
+      with: kernel, of: shape, bias: bias, activation: activation, geometry, kept: kept,
+      adding: other)
+  }
+
+  /// The shape of the convolution of images of a shape.
+  public func outputShape(_ images: Shape) -> Shape {
+    ConvolutionPlan(images, shape, geometry).outputShape
+  }
+
+  /// The same without its activation, and that.
+  public var parts: (convolution: PreparedConvolution, activation: Activation?) {
+    var plain = self
+    plain.activation = nil
+    return (plain, activation)
+  }
+}
