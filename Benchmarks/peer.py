@@ -85,7 +85,7 @@ def work(command, *arguments):
 
         return predict
     if command == "rotate":
-        if not rotations:
+        if "maps" not in rotations:
             angles = torch.rand(128) * 6.2831853
             rows = torch.stack([angles.cos(), -angles.sin(), 0 * angles, angles.sin(), angles.cos(), 0 * angles], 1)
             rotations["maps"], rotations["0"] = rows.view(128, 2, 3), torch.rand(128, 3, 224, 224)
@@ -101,6 +101,16 @@ def work(command, *arguments):
                 functional.grid_sample(images, grid, align_corners=False)
 
         return rotate
+    if command == "function":
+        rotations["numbers"] = rotations.get("numbers", torch.rand(1 << 20) * 3.9 + 0.1)
+        own = {"exp": torch.exp, "log": torch.log, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+        function = own.get(arguments[0]) or getattr(functional, arguments[0])
+
+        def apply():
+            with torch.inference_mode():
+                function(rotations["numbers"])
+
+        return apply
     if command in peer_latent.steps:
         key = (command, arguments[0])
         models[key] = models.get(key) or peer_latent.steps[command](arguments[0] == "1")

@@ -122,3 +122,19 @@ func rotationRows(runs: Int, peer: Peer?) -> [Row] {
     ) { _ = action.act(turns, on: images) }
   }
 }
+
+/// Functions of each of 2²⁰ numbers.
+func functionRows(runs: Int, peer: Peer?) -> [Row] {
+  var random = RandomStream(seed: 4, name: "functions")
+  let x = Tensor.uniform([1 << 20], from: 0.1, to: 4, using: &random)
+  let functions: [(String, (Tensor) -> Tensor)] = [
+    ("exp", { $0.exponential() }), ("log", { $0.logarithm() }),
+    ("tanh", { $0.hyperbolicTangent() }), ("sigmoid", { $0.sigmoid() }),
+    ("softplus", { $0.softplus() }), ("silu", { $0.swish() }), ("gelu", { $0.gelu() }),
+  ]
+  return functions.map { name, function in
+    compare("\(name) of 2²⁰ numbers", runs: runs, peer: peer, ["function \(name)"]) {
+      _ = function(x)
+    }
+  }
+}

@@ -35,7 +35,9 @@ struct SpeedBenchmark: ParsableCommand {
 
   @Option(
     help:
-      "Measure these only: models, latent, rotation, product, processes, convolutions, groups, scaling."
+      """
+      Measure these only: models, latent, rotation, functions, product, processes, convolutions, groups, scaling.
+      """
   )
   var only: [String] = []
 
@@ -84,6 +86,7 @@ struct SpeedBenchmark: ParsableCommand {
     var times = wants("models") ? try modelRows(runs: runs, peer: server) : []
     times += wants("latent") ? try latentRows(runs: runs, peer: server) : []
     times += wants("rotation") ? rotationRows(runs: runs, peer: server) : []
+    times += wants("functions") ? functionRows(runs: runs, peer: server) : []
     server?.stop()
     times += wants("product") ? [productRow(runs: runs)] : []
     var memory: [Row] = []
