@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef struct {
@@ -67,6 +68,16 @@ int ck_processor_count(void) {
   if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
   const long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count > 0 ? (int)count : 1;
+}
+
+int ck_thread(void) { return (int)syscall(SYS_gettid); }
+
+void ck_keep_off_this_cpu(int thread) {
+  cpu_set_t set;
+  const int cpu = sched_getcpu();
+  if (thread <= 0 || cpu < 0 || sched_getaffinity(0, sizeof set, &set) != 0 || CPU_COUNT(&set) < 2) return;
+  CPU_CLR(cpu, &set);
+  sched_setaffinity(thread, sizeof set, &set);
 }
 
 void ck_pause(void) {

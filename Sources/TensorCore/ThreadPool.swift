@@ -16,6 +16,8 @@ import Synchronization
   private final class Worker: Sendable {
     let index: Int
     let isAsleep = Atomic<Bool>(false)
+    /// The system's number of its thread, once it runs.
+    let thread = Atomic<Int32>(0)
     let bell = DispatchSemaphore(value: 0)
     init(_ index: Int) { self.index = index }
   }
@@ -47,6 +49,7 @@ import Synchronization
       open.store(loops, ordering: .sequentiallyConsistent)
       for worker in workers.prefix(threads - 1)
       where worker.isAsleep.exchange(false, ordering: .sequentiallyConsistent) {
+        ck_keep_off_this_cpu(worker.thread.load(ordering: .relaxed))
         worker.bell.signal()
       }
       Parallel.take(pieces, of: count, fromEnd: false, body)
@@ -86,6 +89,7 @@ import Synchronization
 
   /// A worker's life.
   private func wait(_ worker: Worker) -> Never {
+    worker.thread.store(ck_thread(), ordering: .relaxed)
     var (last, looked) = (0, 0)
     while true {
       let current = open.load(ordering: .sequentiallyConsistent)

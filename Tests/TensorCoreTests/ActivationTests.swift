@@ -205,6 +205,29 @@ import Testing
     #expect(counts.withLock { $0 } == [Int](repeating: 200, count: 8))
   }
 
+  @Test(
+    "A thread that is to wake is kept off the CPU of who wakes it",
+    .enabled(if: ck_processor_count() > 1))
+  func otherProcessor() {
+    let thread = Atomic<Int32>(0)
+    let left = Atomic<Int32>(0)
+    let (isThere, mayGo, isDone) = (
+      DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
+    )
+    Thread.detachNewThread {
+      thread.store(ck_thread(), ordering: .sequentiallyConsistent)
+      isThere.signal()
+      mayGo.wait()
+      left.store(ck_processor_count(), ordering: .sequentiallyConsistent)
+      isDone.signal()
+    }
+    isThere.wait()
+    ck_keep_off_this_cpu(thread.load(ordering: .sequentiallyConsistent))
+    mayGo.signal()
+    isDone.wait()
+    #expect(left.load(ordering: .sequentiallyConsistent) == ck_processor_count() - 1)
+  }
+
   @Test("A loop after a while without work is done too")
   func afterSleep() {
     for pause in [0, 10_000, 100_000] {

@@ -22,6 +22,13 @@ void ck_set_worker(int on);
 int ck_processor_count(void);
 /// Waits for some cycles, as a loop does that looks for a change.
 void ck_pause(void);
+/// The system's number of this thread.
+int ck_thread(void);
+/// Keeps a thread, by its number, off the CPU that this one runs on, where the process may use others.
+///
+/// A kernel that sees no cache that two CPUs share, as in many virtual machines, wakes a thread on the CPU of who wakes it: in
+/// place of who waits for it.
+void ck_keep_off_this_cpu(int thread);
 
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
