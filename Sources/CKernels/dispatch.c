@@ -80,6 +80,11 @@ void ck_keep_off_this_cpu(int thread) {
   sched_setaffinity(thread, sizeof set, &set);
 }
 
+void ck_return_to_all_cpus(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(getpid(), sizeof set, &set) == 0) sched_setaffinity(0, sizeof set, &set);
+}
+
 void ck_pause(void) {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

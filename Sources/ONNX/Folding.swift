@@ -13,8 +13,8 @@ struct Followers: Sendable {
 }
 
 extension Graph {
-  /// The same for prediction: a convolution takes in the batch normalization and the activation that follow it alone, a
-  /// product with weights what is added to it, and the activation.
+  /// The same for prediction: a convolution takes in the batch normalization, the sum and the activation that follow it alone,
+  /// a product with weights what is added to it, and the activation, a batch normalization the joining of its channels.
   func folded() -> Graph {
     withoutIdentities().withWholeActivations().withFoldedConvolutions().withFoldedProducts()
       .withJoinedNormalizations()
@@ -67,7 +67,7 @@ extension Graph {
       else { continue }
       var (last, inputs, followers) = (n, node.inputs, Followers())
       if node.operation == "MatMul", let next = onlyReader(of: n, uses),
-        nodes[next.node].operation == "Add",
+        nodes[next.node].isPlainSum,
         let bias = nodes[next.node].inputs.first(where: { $0 != next.output }),
         weights(bias) == [columns[1]]
       {
@@ -98,8 +98,8 @@ extension Graph {
         (last, followers.epsilon) = (next, epsilon)
         inputs += nodes[next].inputs[1...]
       }
-      if let next = onlyReader(of: last, uses), nodes[next.node].operation == "Add",
-        nodes[next.node].inputs.count == 2, weights(node.inputs[1])?.count == 4,
+      if let next = onlyReader(of: last, uses), nodes[next.node].isPlainSum,
+        weights(node.inputs[1])?.count == 4,
         !taken.contains(next.node), replaced[next.node] == nil,
         let other = nodes[next.node].inputs.first(where: { $0 != next.output })
       {

@@ -29,6 +29,11 @@ final class Node: Sendable {
     }
   }
 
+  /// Whether it adds two values, aligned at their last axes: before opset 7 a node may say otherwise.
+  var isPlainSum: Bool {
+    operation == "Add" && inputs.count == 2 && (opset >= 7 || attributes["axis"] == nil)
+  }
+
   /// The same settings for another operation.
   func renamed(_ operation: String, inputs: [String], outputs: [String]) -> Node {
     Node(

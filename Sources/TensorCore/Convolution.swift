@@ -66,9 +66,14 @@ extension Tensor {
       case .plain(let weight) where algorithm == .winograd:
         return byMatrices(WinogradPlan.matrices(weight))
       case .plain(let weight):
-        return plan.isDepthwise && plan.hasSmallStrips && observe == nil && added == nil
-          ? depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, activate)
-          : directly(weight, isPanels: false)
+        guard plan.isDepthwise, plan.hasSmallStrips, observe == nil else {
+          return directly(weight, isPanels: false)
+        }
+        guard let added else {
+          return depthwiseConvolved(with: weight, bias: bias, relu: relu, plan, activate)
+        }
+        let sum = depthwiseConvolved(with: weight, bias: bias, relu: false, plan, nil) + added
+        return activation?(sum) ?? sum
       case .panels(let panels): return directly(panels, isPanels: true)
       case .either(let forms): return directly(forms.panels, isPanels: true)
       case .matrices:

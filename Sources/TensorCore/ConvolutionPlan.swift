@@ -32,7 +32,7 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   }
 }
 
-/// The sizes of one convolution, and the offset tables that make it a gathered matrix product.
+/// The sizes of one convolution, and what follows from them: see `ConvolutionTables`.
 ///
 /// Images are padded a few at a time into a scratch buffer; all three products (value, input
 /// gradient, weight gradient) then run on `ck_gather_product` without unfolding the input.
@@ -158,7 +158,9 @@ struct ConvolutionPlan: Hashable {
   }
 
   /// Whether the value is computed band by band: around an image a dilated kernel finds mostly zeros.
-  var isBanded: Bool { geometry.dilation > 1 && pixels > 0 }
+  ///
+  /// Of kernels of a few taps: bands are as many as taps, and each lists its own.
+  var isBanded: Bool { geometry.dilation > 1 && pixels > 0 && kernelHeight * kernelWidth <= 256 }
 
   /// How many zeros around an image the value's sums read: none where they are made band by band.
   var border: Int { isBanded ? 0 : geometry.padding }

@@ -36,10 +36,11 @@ extension Tensor {
 
   /// Tensors joined along the last axis, and then scaled, shifted and clamped per channel, in one pass.
   ///
-  /// - Precondition: They differ in the last axis alone, and `scale` and `shift` have an element for each channel of all.
+  /// - Precondition: There is one at least, with an axis; they differ in the last one alone, and `scale` and `shift` have an element for each channel of all.
   public static func joined(
     _ parts: [Tensor], scaledBy scale: [Float], shift: [Float], relu: Bool
   ) -> Tensor {
+    require(!parts.isEmpty, "nothing to join")
     let (parts, columns) = (parts.map(\.contiguous), parts.map { $0.shape[-1] }.reduce(0, +))
     let shape = parts[0].shape.replacing(-1, with: columns)
     require(

@@ -67,9 +67,12 @@ public struct PreparedConvolution: Sendable {
     }
   }
 
-  /// The convolution of images, `[batch, height, width, channels]`.
+  /// The convolution of images.
   ///
-  /// - Parameter other: Added before the activation; of the result's shape.
+  /// - Parameters:
+  ///   - images: `[batch, height, width, channels]`.
+  ///   - other: Added before the activation.
+  /// - Precondition: The channels are the kernel's; `other` has the result's shape.
   public func callAsFunction(_ images: Tensor, adding other: Tensor? = nil) -> Tensor {
     images.convolved(
       with: kernel, of: shape, bias: bias, activation: activation, geometry, kept: kept,
@@ -77,6 +80,8 @@ public struct PreparedConvolution: Sendable {
   }
 
   /// The shape of the convolution of images of a shape.
+  ///
+  /// - Precondition: It has four axes, and the kernel's channels.
   public func outputShape(_ images: Shape) -> Shape {
     ConvolutionPlan(images, shape, geometry).outputShape
   }

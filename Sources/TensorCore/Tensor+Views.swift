@@ -87,8 +87,10 @@ extension Tensor {
   }
 
   /// The tensor with zeros around its height and width, `[batch, height, width, channels]`.
+  ///
+  /// - Precondition: It has four axes; `padding` is not negative.
   public func padded(_ padding: Int) -> Tensor {
-    require(shape.rank == 4, "padding of shape \(shape)")
+    require(shape.rank == 4 && padding >= 0, "padding of shape \(shape) by \(padding)")
     let (batch, height, width, channels) = (shape[0], shape[1], shape[2], shape[3])
     let target: Shape = [batch, height + 2 * padding, width + 2 * padding, channels]
     guard strides[2] == channels && strides[3] == 1 else {

@@ -112,6 +112,8 @@ import Synchronization
         continue
       }
       worker.bell.wait()
+      // It is on its way: where it runs from now on is the system's matter.
+      ck_return_to_all_cpus()
     }
   }
 

@@ -13,7 +13,7 @@ extension ConvolutionPlan {
   /// The algorithm to use: the one asked for where it applies, else the faster one.
   ///
   /// Winograd's transforms cost the same for every pair of channels, so it pays from 8 channels on
-  /// both sides (Benchmarks/Results).
+  /// both sides (Benchmarks/Results), but for small images of very many: see `hasLargeMatrices`.
   func algorithm(_ wanted: ConvolutionAlgorithm?) -> ConvolutionAlgorithm {
     guard winogradApplies, batch * pixels > 0 else { return .direct }
     let isFew = hasLargeMatrices && (outHeight + 3) / 4 * ((outWidth + 3) / 4) <= 4

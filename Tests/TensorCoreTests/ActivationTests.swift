@@ -63,6 +63,7 @@ import Testing
     (9, [1, 1, 5, 7], .init()), (9, [3, 3, 6, 40], .init(stride: 2, padding: 1)),
     (7, [3, 3, 16, 70], .init(padding: 1)), (30, [3, 3, 8, 9], .init(padding: 1)),
     (11, [5, 5, 1, 37], .init(padding: 2, groups: 37)),
+    (9, [3, 3, 1, 12], .init(padding: 2, dilation: 2, groups: 12)),
     // Winograd's matrices from memory: not for small images.
     (5, [3, 3, 352, 384], .init(padding: 1)), (9, [3, 3, 352, 384], .init(padding: 1)),
     // Far taps, which are gathered.
@@ -211,6 +212,7 @@ import Testing
   func otherProcessor() {
     let thread = Atomic<Int32>(0)
     let left = Atomic<Int32>(0)
+    let all = Atomic<Int32>(0)
     let (isThere, mayGo, isDone) = (
       DispatchSemaphore(value: 0), DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)
     )
@@ -219,6 +221,8 @@ import Testing
       isThere.signal()
       mayGo.wait()
       left.store(ck_processor_count(), ordering: .sequentiallyConsistent)
+      ck_return_to_all_cpus()
+      all.store(ck_processor_count(), ordering: .sequentiallyConsistent)
       isDone.signal()
     }
     isThere.wait()
@@ -226,6 +230,7 @@ import Testing
     mayGo.signal()
     isDone.wait()
     #expect(left.load(ordering: .sequentiallyConsistent) == ck_processor_count() - 1)
+    #expect(all.load(ordering: .sequentiallyConsistent) == ck_processor_count())
   }
 
   @Test("A loop after a while without work is done too")

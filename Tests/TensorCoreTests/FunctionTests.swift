@@ -72,8 +72,7 @@ import Testing
     #expect(t[0] == 1 && t[1] == -1 && t[2].isNaN && t[3] == 0 && t[5] == 1e-30 && t[6] == -1)
     #expect(t[4].sign == .minus)
     let s = Tensor([.infinity, -.infinity, .nan, 200, -200]).softplus().elements
-    #expect(s[0] == .infinity && s[1] < 1e-37 && s[1] >= 0 && s[2].isNaN && s[3] == 200)
-    #expect(s[4] < 1e-37 && s[4] >= 0)
+    #expect(s[0] == .infinity && s[1] == 0 && s[2].isNaN && s[3] == 200 && s[4] == 0)
     let g = Tensor([.infinity, -.infinity, .nan, 100, -100]).sigmoid().elements
     #expect(g[0] == 1 && g[1] < 1e-37 && g[1] >= 0 && g[2].isNaN && g[3] == 1 && g[4] < 1e-37)
   }

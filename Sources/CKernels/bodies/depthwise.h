@@ -12,7 +12,9 @@ CK_INLINE void CK(depthwise_tile)(const ck_depthwise_args *p, size_t span, const
   typedef CK(vec) vec;
   vec sum[CK_SUMS][2];
 #pragma clang loop unroll(full)
-  for (int r = 0; r < R; r++) sum[r][0] = sum[r][1] = (vec){0};
+  for (int r = 0; r < R; r++)
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++) sum[r][v] = (vec){0};
   const size_t wide = V * CK_WIDTH, step = p->stride * wide;
   for (size_t i = 0; i < p->kernel_height; i++)
     for (size_t j = 0; j < p->kernel_width; j++, w += wide) {

@@ -1,5 +1,6 @@
-// Functions of each number of a vector, within a few units in the last place (tests state how many), without a branch and
-// without libm, which takes one number at a time.
+// Functions of each number of a vector, without a branch and without libm, which takes one number at a time. Exponentials,
+// logarithms, tanh, sigmoid, softplus and erf are within a few units in the last place (tests state how many); products and sums
+// of these lose what cancels, and what is smaller than normal numbers.
 
 typedef CK(vec) CK(function)(CK(vec));
 
@@ -128,7 +129,7 @@ CK_INLINE CK(vec) CK(hyperbolic_tangent)(CK(vec) x) {
 // log(1 + e^x): the larger of x and nothing, and log(1 + e^-|x|), of which the sum in the logarithm keeps a few digits alone
 // where it is small: what it lost is added.
 CK_INLINE CK(vec) CK(softplus)(CK(vec) x) {
-  const CK(vec) e = CK(normal_exponential)(-CK(magnitude)(x)), sum = 1 + e;
+  const CK(vec) e = CK(exponential)(-CK(magnitude)(x)), sum = 1 + e;
   const CK(vec) rest = CK(quotient)(e - (sum - 1), sum);
   return CK(bounded)(x, 0, INFINITY) + (CK(logarithm)(sum) + rest);
 }

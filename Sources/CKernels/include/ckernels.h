@@ -29,6 +29,8 @@ int ck_thread(void);
 /// A kernel that sees no cache that two CPUs share, as in many virtual machines, wakes a thread on the CPU of who wakes it: in
 /// place of who waits for it.
 void ck_keep_off_this_cpu(int thread);
+/// Lets this thread run on every CPU again that the program's first thread may run on.
+void ck_return_to_all_cpus(void);
 
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32

@@ -130,6 +130,9 @@ extension Call {
       int("training_mode") != 1 && node.outputs.dropFirst().allSatisfy(\.isEmpty),
       "training is not supported")
     let vectors = try (count..<count + 4).map { try float($0) }
+    try require(
+      parts.allSatisfy { $0.shape.rank == parts[0].shape.rank },
+      "\(parts.map { "\($0.shape)" }) beside each other")
     let channels = parts[0].shape.rank > 1 ? parts.map { $0.shape[1] }.reduce(0, +) : 1
     try require(
       parts[0].shape.rank > 1 && vectors.allSatisfy { $0.shape.extents == [channels] },
@@ -139,11 +142,9 @@ extension Call {
     // Channels last in memory, and nothing to learn: one pass, with the ReLU after it.
     let order = [0] + (2..<parts[0].shape.rank) + [1]
     let own = (count..<count + 4).compactMap { parameter($0) }
-    let isPlain = parts.allSatisfy { part in
-      !part.requiresGradient && part.shape.rank == order.count && part.value.memoryOrder == order
-        && part.shape.replacing(1, with: channels) == parts[0].shape.replacing(1, with: channels)
-    }
-    if !tape.isTraining, own.count == 4, isPlain {
+    let isPlain =
+      !tape.isTraining && own.count == 4 && parts.allSatisfy { !$0.requiresGradient }
+    func normalized(_ parts: [Variable]) throws -> Variable {
       let prepared = node.cache.weights {
         Derived(from: own) {
           let scale = own[0].value / (own[3].value + epsilon).squareRoot()
@@ -157,9 +158,15 @@ extension Call {
         relu: node.followers.activation == .relu)
       return Variable(y.permuted(order.inversePermutation))
     }
+    let isAligned = parts.allSatisfy { part in
+      part.value.memoryOrder == order
+        && part.shape.replacing(1, with: 0) == parts[0].shape.replacing(1, with: 0)
+    }
+    if isPlain, isAligned { return try normalized(parts) }
     guard case .floats(let x) = try concatenated(parts.map { .floats($0) }, axis: 1) else {
       throw failure("nothing is joined")
     }
+    if isPlain, x.value.memoryOrder == order { return try normalized([x]) }
     let scale = vectors[0] / (vectors[3] + epsilon).squareRoot()
     let along = [channels] + [Int](repeating: 1, count: x.shape.rank - 2)
     let offset = vectors[1] - vectors[2] * scale
