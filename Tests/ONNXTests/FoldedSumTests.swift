@@ -1,6 +1,7 @@
 import Autodiff
 import ONNX
 import ONNXFormat
+import SwiftProtobuf
 import TensorCore
 import Testing
 
