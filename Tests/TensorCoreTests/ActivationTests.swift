@@ -108,6 +108,24 @@ import Testing
     }
   }
 
+  @Test(
+    "Colors that lie apart are read as those that lie together, bit for bit", arguments: 2...5)
+  func planar(colors: Int) {
+    var random = RandomStream(seed: 6, name: "planar")
+    let x = Tensor.uniform([3, 13, 10, colors], from: -2, to: 2, using: &random)
+    let apart = x.permuted([0, 3, 1, 2]).contiguous.permuted([0, 2, 3, 1])
+    let w = Tensor.uniform([3, 3, colors, 33], from: -1, to: 1, using: &random)
+    for (stride, padding, dilation) in [(1, 0, 1), (2, 1, 1), (2, 3, 1), (1, 2, 2), (3, 1, 4)] {
+      let g = ConvolutionGeometry(stride: stride, padding: padding, dilation: dilation)
+      let prepared = PreparedConvolution(w, g)
+      for images in [0..<3, 0..<1, 2..<3] {
+        let y = prepared(x.sliced(images))
+        #expect(prepared(apart.sliced(images)) == y)
+        #expect(apart.sliced(images).convolved(with: w, g, algorithm: .direct) == y)
+      }
+    }
+  }
+
   @Test("A dilated kernel is the kernel with zeros between its taps", arguments: [2, 5, 9, 14])
   func dilated(dilation: Int) {
     var random = RandomStream(seed: 2, name: "dilated")
