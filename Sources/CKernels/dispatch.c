@@ -93,6 +93,7 @@ void ck_pause(void) {
 
 const char *ck_path(void) { return active->path; }
 int ck_width(void) { return active->width; }
+int ck_panel(void) { return 2 * active->width; }
 
 #define KERNEL(name, params, args) \
   void ck_##name params { active->name args; }

@@ -104,7 +104,9 @@ extension Tensor {
           let dealing = range.count == plan.chunk ? tables.dealing : tables.lastDealing
           let across = dealing.across
           Parallel.forEach(dealing.parts.count * across) { index in
-            let (part, j) = (dealing.parts[index / across], index % across)
+            // Neighbors read the same weights, and come from memory once.
+            let (j, piece) = index.quotientAndRemainder(dividingBy: dealing.parts.count)
+            let part = dealing.parts[piece]
             for group in 0..<plan.geometry.groups {
               let count = (plan.groupOut + width - 1) / width
               let columns =
@@ -144,7 +146,7 @@ extension Tensor {
     }
   }
 
-  /// A kernel, `[height, width, channels, outputs]`, in panels of 32 outputs, `[panels, height · width · channels, 32]`, as
+  /// A kernel, `[height, width, channels, outputs]`, in panels of outputs, `[panels, height · width · channels, panel]`, as
   /// the gathered product reads it best; the last panel ends in zeros.
   func weightPanels() -> Tensor {
     let (columns, width) = (shape[3], ConvolutionPlan.panel)

@@ -87,8 +87,8 @@ struct ConvolutionPlan: Hashable {
     ) { body(algorithm) }
   }
 
-  /// How many output channels a panel of weights has: `CK_PANEL`.
-  static let panel = Int(CK_PANEL)
+  /// How many output channels a panel of weights has.
+  static let panel = Int(ck_panel())
 
   /// Pixels of the result of some images, as the tables order them.
   struct Part {
@@ -128,22 +128,20 @@ struct ConvolutionPlan: Hashable {
       }
     } else {
       let down =
-        isDealt ? count >= 192 ? min(16, count / 96) : count >= 48 && panels < 4 ? 2 : 1 : 1
+        isDealt ? count >= 192 ? min(16, count / 96) : count >= 48 && lots < 4 ? 2 : 1 : 1
       // Of an odd number one of two threads would wait for the last.
       let even = down == 1 ? 1 : (down + 1) / 2 * 2
       parts = (0..<even).map {
         part(count * $0 / even..<count * ($0 + 1) / even, taps: [0..<kernelHeight * kernelWidth])
       }
     }
-    let most = count < 24 ? panels : panels / 2
+    let most = count < 24 ? lots : lots / 2
     let across = isDealt && parts.count < 4 ? max(1, min(8 / max(1, parts.count), most)) : 1
     return Dealing(parts: parts, across: across)
   }
 
-  /// How many panels of weights are dealt out: of groups none.
-  private var panels: Int {
-    geometry.groups == 1 ? (outChannels + Self.panel - 1) / Self.panel : 1
-  }
+  /// Into how many lots of output channels the weights may be dealt out: of groups none.
+  var lots: Int { geometry.groups == 1 ? (outChannels + 31) / 32 : 1 }
 
   private func part(_ pixels: Range<Int>, taps: [Range<Int>]) -> Part {
     let most = max(256, (3 << 15) / max(1, pixels.count))

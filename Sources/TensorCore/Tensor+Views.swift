@@ -14,10 +14,30 @@ extension Tensor {
     }
     let target = Shape(extents)
     require(target.count == shape.count, "cannot reshape \(shape) to \(target)")
+    // Axes of one index come and go without a copy.
+    if !isContiguous, let strides = strides(ofSameAxesAs: target) {
+      return Tensor(storage: storage, shape: target, strides: strides, offset: offset)
+    }
     let source = contiguous
     return Tensor(
       storage: source.storage, shape: target, strides: target.rowMajorStrides,
       offset: source.offset)
+  }
+
+  /// Those for a shape that differs by axes of extent 1 alone.
+  private func strides(ofSameAxesAs target: Shape) -> [Int]? {
+    var axes = shape.extents.indices.filter { shape.extents[$0] != 1 }
+    guard axes.map({ shape.extents[$0] }) == target.extents.filter({ $0 != 1 }) else { return nil }
+    var (result, step) = (target.extents, 1)
+    for (i, extent) in target.extents.enumerated().reversed() {
+      guard extent != 1, let axis = axes.popLast() else {
+        result[i] = step
+        continue
+      }
+      result[i] = strides[axis]
+      step = max(step, strides[axis] * extent)
+    }
+    return result
   }
 
   /// The same elements in another shape.
@@ -53,15 +73,20 @@ extension Tensor {
 
   /// A view of a range of indices along one axis.
   ///
-  /// - Precondition: The range lies within the axis.
-  public func sliced(_ range: Range<Int>, axis: Int = 0) -> Tensor {
+  /// - Parameter step: Every so many of them, the first one among them.
+  /// - Precondition: The range lies within the axis; `step` is positive.
+  public func sliced(_ range: Range<Int>, axis: Int = 0, by step: Int = 1) -> Tensor {
     let axis = shape.resolve(axis)
     require(
-      range.lowerBound >= 0 && range.upperBound <= shape.extents[axis],
-      "slice \(range) of axis \(axis) of \(shape)")
+      range.lowerBound >= 0 && range.upperBound <= shape.extents[axis] && step > 0,
+      "slice \(range) of axis \(axis) of \(shape) by \(step)")
+    var strides = strides
+    let first = offset + range.lowerBound * strides[axis]
+    let count = range.isEmpty ? 0 : (range.count - 1) / step + 1
+    // Of one index no step is made.
+    if count > 1 { strides[axis] *= step }
     return Tensor(
-      storage: storage, shape: shape.replacing(axis, with: range.count), strides: strides,
-      offset: offset + range.lowerBound * strides[axis])
+      storage: storage, shape: shape.replacing(axis, with: count), strides: strides, offset: first)
   }
 
   /// A view of one index along the first axis, which disappears.

@@ -67,9 +67,8 @@ struct WinogradPlan {
     // Of a single image two threads get the same.
     strips = plan.batch == 1 && few > 1 ? min(tileRows, few + few % 2) : few
     rows = (tileRows + strips - 1) / strips
-    let panels = (plan.outChannels + ConvolutionPlan.panel - 1) / ConvolutionPlan.panel
     let pieces = images > 1 ? (plan.batch + images - 1) / images : plan.batch * strips
-    across = pieces == 1 ? min(4, panels) : pieces == 3 ? min(2, panels) : 1
+    across = pieces == 1 ? min(4, plan.lots) : pieces == 3 ? min(2, plan.lots) : 1
     let tiles = images * rows * tileColumns
     inputRows = (0..<tiles).map { [inputStride] in $0 * inputStride }
     outputRows = (0..<tiles).map { [outputStride] in $0 * outputStride }
@@ -134,7 +133,7 @@ struct WinogradPlan {
   /// The kernel's values at the 36 points: matrices `[channels, outputs]` in panels of columns.
   static func matrices(_ weight: Tensor) -> Tensor {
     let (kernel, channels, outputs) = (weight.contiguous, weight.shape[2], weight.shape[3])
-    let panel = Int(CK_PANEL)
+    let panel = ConvolutionPlan.panel
     return unsafe Tensor([36, (outputs + panel - 1) / panel, channels, panel]) { u in
       unsafe kernel.withElements { unsafe ck_winograd_weights(channels, outputs, $0, u) }
     }

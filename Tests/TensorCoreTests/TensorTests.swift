@@ -25,6 +25,32 @@ private func ramp(_ shape: Shape) -> Tensor {
     #expect(Tensor([1, 2], shape: [2, 1]).broadcast(to: [2, 3]).elements == [1, 1, 1, 2, 2, 2])
   }
 
+  @Test("every so many indices are a view, and axes of one index come and go without a copy")
+  func steps() {
+    let x = Tensor((0..<24).map(Float.init), shape: [2, 3, 4])
+    for step in 1...5 {
+      for range in [0..<4, 1..<4, 3..<4, 2..<2] {
+        let kept = stride(from: range.lowerBound, to: range.upperBound, by: step)
+        let columns = kept.map { x.sliced($0..<$0 + 1, axis: 2) }
+        let slice = x.sliced(range, axis: 2, by: step)
+        #expect(slice.shape == [2, 3, columns.count] && slice.storage === x.storage)
+        if !columns.isEmpty { #expect(slice == .concatenated(columns, axis: 2)) }
+      }
+    }
+    // Of two images with channels last, seen channels first: the second.
+    let images = x.reshaped([2, 3, 2, 2]).permuted([0, 3, 1, 2])
+    let second = images.sliced(1..<2)
+    for extents in [[2, 3, 2], [2, 1, 3, 2, 1], [1, 2, 3, 1, 2]] {
+      let view = second.reshaped(extents)
+      #expect(view.storage === x.storage && view.elements == second.elements)
+    }
+    // As an image of a batch its channels are last again.
+    #expect(second.reshaped([2, 3, 2]).reshaped([1, 2, 3, 2]).memoryOrder == [0, 2, 3, 1])
+    // Any other shape is a copy.
+    #expect(second.reshaped([3, 4]).elements == second.elements)
+    #expect(second.reshaped([3, 2, 2]).elements == second.elements)
+  }
+
   @Test(
     "Elementwise operations are right at every length around a vector's",
     arguments: [0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100])

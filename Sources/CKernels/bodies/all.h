@@ -5,6 +5,8 @@
 
 // Without this, clang may split 512-bit vectors in two.
 #define CK_BODY __attribute__((min_vector_width(CK_VECTOR_BITS)))
+// Columns of a panel: see ck_panel.
+#define CK_PANEL (2 * CK_WIDTH)
 #define CK_INLINE static inline __attribute__((always_inline))
 
 typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));

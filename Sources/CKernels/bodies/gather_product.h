@@ -11,17 +11,50 @@
 #define CK_IN_ORDER(v)
 #endif
 
-// How many of a tile's valid columns lie in its vector v.
-#define CK_COUNT(v) (valid > (size_t)(v) * CK_WIDTH ? valid - (size_t)(v) * CK_WIDTH : 0)
-
 // What is fetched from memory meanwhile, for later tiles: so many bytes further on at each step of the depth.
 typedef struct { const char *from; size_t step; } CK(fetch);
+
+// How many of the valid columns lie in vector v.
+#define CK_COUNT(v) (valid > (size_t)(v) * CK_WIDTH ? valid - (size_t)(v) * CK_WIDTH : 0)
+
+// What the sums go on from: a constant number of valid columns makes plain loads of it.
+CK_INLINE void CK(begin_tile)(const ck_gather_product_args *p, size_t row, size_t column, size_t valid, const int R,
+                              const int V, CK(vec) sum[CK_ROWS][4]) {
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; r++) {
+    const float *c = p->c + p->c_offsets[row + r] + column;
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++)
+      sum[r][v] = p->continues ? CK(load_vector)(c + v * CK_WIDTH, CK_COUNT(v)) : (CK(vec)){0};
+  }
+}
+
+CK_INLINE void CK(end_tile)(const ck_gather_product_args *p, size_t row, size_t column, size_t valid, const int R,
+                            const int V, CK(vec) sum[CK_ROWS][4]) {
+  CK(vec) bias[4];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < V; v++)
+    bias[v] = p->bias ? CK(load_vector)(p->bias + column + v * CK_WIDTH, CK_COUNT(v)) : (CK(vec)){0};
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; r++) {
+    float *c = p->c + p->c_offsets[row + r] + column;
+    const float *added = p->added ? p->added + p->c_offsets[row + r] + column : NULL;
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++) {
+      CK(vec) y = sum[r][v];
+      if (p->bias) y += bias[v];
+      if (added) y += CK(load_vector)(added + v * CK_WIDTH, CK_COUNT(v));
+      if (p->relu) y = CK(rectified)(y);
+      CK(store_vector)(c + v * CK_WIDTH, y, CK_COUNT(v));
+    }
+  }
+}
+#undef CK_COUNT
 
 CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t column, CK(fetch) fetch, const int R,
                         const int V) {
   typedef CK(vec) vec;
-  const size_t remaining = p->columns - column;
-  const size_t valid = remaining < (size_t)V * CK_WIDTH ? remaining : (size_t)V * CK_WIDTH;
+  const size_t remaining = p->columns - column, all = (size_t)V * CK_WIDTH;
   const float *a[CK_ROWS];
   vec sum[CK_ROWS][4];
 #pragma clang loop unroll(full)
@@ -31,31 +64,27 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
     const float *c = p->c + p->c_offsets[row + r] + column;
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v++) __builtin_prefetch(c + v * CK_WIDTH, 1);
-    if (!p->continues) {
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; v++) sum[r][v] = (vec){0};
-    } else if (valid == (size_t)V * CK_WIDTH) {
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; v++) sum[r][v] = *(const vec *)(c + v * CK_WIDTH);
-    } else {
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; v++) sum[r][v] = CK(load_vector)(c + v * CK_WIDTH, CK_COUNT(v));
-    }
   }
+  if (remaining < all) CK(begin_tile)(p, row, column, remaining, R, V, sum);
+  else CK(begin_tile)(p, row, column, all, R, V, sum);
   const float *b = p->b;
   const ptrdiff_t *offsets = p->depth_offsets;
-  for (size_t k = 0; k < p->depth; k++, b += p->b_stride) {
+  // Read once: kept in order, the compiler would read them anew at each step.
+  const size_t depth = p->depth, b_stride = p->b_stride, b_panel = p->b_panel;
+  // Two steps at a time, where there are registers for the addresses.
+#pragma clang loop unroll_count(CK_ROWS > 6 ? 1 : 2)
+  for (size_t k = 0; k < depth; k++, b += b_stride) {
     const ptrdiff_t o = offsets[k];
     __builtin_prefetch(fetch.from, 0, 2);
     fetch.from += fetch.step;
     // Of a single row nothing but the weights comes from memory, faster than it is asked for line by line.
     if (R == 1 && V == 4) {
       __builtin_prefetch(b + 24 * CK_PANEL);
-      __builtin_prefetch(b + 24 * CK_PANEL + CK_PANEL / 2);
+      __builtin_prefetch(b + 24 * CK_PANEL + b_panel);
     }
     vec bv[4];
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; v++) bv[v] = *(const vec *)(b + v * CK_WIDTH);
+    for (int v = 0; v < V; v++) bv[v] = *(const vec *)(b + v / 2 * b_panel + v % 2 * CK_WIDTH);
 #pragma clang loop unroll(full)
     for (int r = 0; r < R; r++) {
       const float s = a[r][o];
@@ -66,33 +95,8 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
       }
     }
   }
-  float buffer[4 * CK_WIDTH] = {0};
-#pragma clang loop unroll(disable) interleave(disable)
-  for (size_t j = 0; j < valid; j++) buffer[j] = p->bias ? p->bias[column + j] : 0;
-#pragma clang loop unroll(full)
-  for (int r = 0; r < R; r++) {
-    float *c = p->c + p->c_offsets[row + r] + column;
-    const float *added = p->added ? p->added + p->c_offsets[row + r] + column : NULL;
-    if (valid == (size_t)V * CK_WIDTH) {
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; v++) {
-        vec y = sum[r][v];
-        if (p->bias) y += *(const vec *)(buffer + v * CK_WIDTH);
-        if (added) y += *(const vec *)(added + v * CK_WIDTH);
-        if (p->relu) y = CK(rectified)(y);
-        *(vec *)(c + v * CK_WIDTH) = y;
-      }
-    } else {
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; v++) {
-        vec y = sum[r][v];
-        if (p->bias) y += *(const vec *)(buffer + v * CK_WIDTH);
-        if (added) y += CK(load_vector)(added + v * CK_WIDTH, CK_COUNT(v));
-        if (p->relu) y = CK(rectified)(y);
-        CK(store_vector)(c + v * CK_WIDTH, y, CK_COUNT(v));
-      }
-    }
-  }
+  if (remaining < all) CK(end_tile)(p, row, column, remaining, R, V, sum);
+  else CK(end_tile)(p, row, column, all, R, V, sum);
 }
 
 #define CK_TILE(R) \
@@ -106,9 +110,8 @@ CK_TILE(5) CK_TILE(6)
 CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13) CK_TILE(14)
 #endif
 #undef CK_TILE
-// A single row has too few sums for the time that one addition takes: a whole panel of them.
+// A single row has too few sums for the time that one addition takes: two panels of them.
 CK_BODY static void CK(tile_1x4)(const ck_gather_product_args *p, size_t r, size_t c, CK(fetch) f) { CK(tile)(p, r, c, f, 1, 4); }
-#undef CK_COUNT
 #undef CK_IN_ORDER
 
 #define CK_GATHERED 2048
@@ -147,9 +150,9 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
       part.b = p->b + column / CK_PANEL * p->b_panel + column % CK_PANEL;
       part.b_stride = CK_PANEL;
     }
-    if (p->rows == 1 && p->b_panel && CK_PANEL == 4 * CK_WIDTH && p->columns - column > 2 * CK_WIDTH) {
+    if (p->rows == 1 && p->b_panel && p->columns - column > CK_PANEL) {
       CK(tile_1x4)(&part, row, column, (CK(fetch)){(const char *)part.b, 0});
-      column += 4 * CK_WIDTH;
+      column += 2 * CK_PANEL;
       continue;
     }
     // The next columns' weights come from memory while these are multiplied, a little at each step: products whose weights

@@ -13,6 +13,9 @@
 const char *ck_path(void);
 /// How many floats its vectors have.
 int ck_width(void);
+/// How many columns of a matrix lie together where it is laid out in panels, [panel][row][ck_panel()]: those of a tile.
+/// Rows a power of two apart, or of which each tile reads a half, would compete for the same cache sets.
+int ck_panel(void);
 
 /// Whether this thread runs a piece of a parallel loop; see Parallel in TensorCore.
 int ck_is_worker(void);
@@ -35,10 +38,6 @@ void ck_return_to_all_cpus(void);
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
 
-/// How many columns of a matrix lie together where it is laid out in panels: [panel][row][CK_PANEL].
-/// Rows a power of two apart would compete for the same cache sets.
-#define CK_PANEL 32
-
 /// A matrix product whose left operand is gathered by two offset tables:
 ///
 ///     c[c_offsets[r] + j] = added[c_offsets[r] + j] + bias[j] + sum over k of a[row_offsets[r] + depth_offsets[k]] * b[k * b_stride + j]
@@ -54,7 +53,7 @@ typedef struct {
   const ptrdiff_t *depth_offsets;
   const float *b;
   size_t b_stride;
-  size_t b_panel;     // 0, or b comes in panels of CK_PANEL columns, this many floats apart
+  size_t b_panel;     // 0, or b comes in panels of ck_panel() columns, this many floats apart
   float *c;
   const ptrdiff_t *c_offsets;
   const float *bias;  // `columns` values, or NULL

@@ -70,6 +70,12 @@ extension Call {
     let length = x.shape[axis]
     let indices = try at.elements.map { try index($0, of: length) }
     let shape = try checked(Array(x.shape[..<axis]) + at.shape + Array(x.shape[(axis + 1)...]))
+    // Neighbors are a part of what is there.
+    if case .floats(let x) = x, let first = indices.first,
+      indices.elementsEqual(first..<first + indices.count)
+    {
+      return .floats(x.sliced(first..<first + indices.count, axis: axis).reshaped(shape))
+    }
     let (outer, inner) = (x.shape[..<axis].reduce(1, *), x.shape[(axis + 1)...].reduce(1, *))
     let rows = (0..<outer).flatMap { n in indices.map { n * length + $0 } }
     switch x {

@@ -206,6 +206,9 @@ extension Call {
     if case .floats(let x) = x, step == 1 {
       return .floats(x.sliced(start..<max(start, end), axis: axis))
     }
+    if case .floats(let x) = x, step > 0, !x.requiresGradient {
+      return .floats(Variable(x.value.sliced(start..<max(start, end), axis: axis, by: step)))
+    }
     let all = Array(stride(from: start, to: end, by: step))
     var shape = x.shape
     shape[axis] = all.count
