@@ -149,8 +149,11 @@ struct ConvolutionPlan: Hashable {
       let (first, count) = (taps.lowerBound * groupIn, taps.count * groupIn)
       // Once also where no tap reaches into the image.
       let pieces = max(1, (count + most - 1) / most)
-      let step = (count + pieces - 1) / pieces
-      return (0..<pieces).map { first + $0 * step..<first + min(count, ($0 + 1) * step) }
+      // Whole fours, which the product takes at a time.
+      let step = (count + 4 * pieces - 1) / (4 * pieces) * 4
+      return (0..<pieces).map {
+        first + min(count, $0 * step)..<first + min(count, ($0 + 1) * step)
+      }
     }
     return Part(pixels: pixels, depths: depths)
   }

@@ -31,10 +31,8 @@ CK_BODY void CK(ck_unary)(ck_unary_op op, size_t n, const float *x, float *y) {
 
 // Not less than one number and not more than another; what is none stays so.
 CK_BODY void CK(ck_clamp)(size_t n, float scale, float shift, float low, float high, const float *x, float *y) {
-  size_t i = 0;
-  for (; i + CK_WIDTH <= n; i += CK_WIDTH)
-    *(CK(vec) *)(y + i) = CK(bounded)(*(const CK(vec) *)(x + i) * scale + shift, low, high);
-  if (i < n) CK(store_vector)(y + i, CK(bounded)(CK(load_vector)(x + i, n - i) * scale + shift, low, high), n - i);
+  for (size_t i = 0; i < n; i += CK_LANES)
+    CK(store_lanes)(y + i, CK(bounded)(CK(load_lanes)(x + i, n - i) * scale + shift, low, high), n - i);
 }
 
 // Strides of 0 (a broadcast scalar) and 1 get loops of their own, so that each vectorizes.

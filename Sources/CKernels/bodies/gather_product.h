@@ -11,8 +11,9 @@
 #define CK_IN_ORDER(v)
 #endif
 
-// What is fetched from memory meanwhile, for later tiles: so many bytes further on at each step of the depth.
-typedef struct { const char *from; size_t step; } CK(fetch);
+// How a tile goes through the depth: what is fetched from memory meanwhile, for later tiles, so many bytes further on at each
+// step; and whether each four of the depth's offsets, from the first on, are neighbors.
+typedef struct { const char *from; size_t step; int fours; } CK(walk);
 
 // How many of the valid columns lie in vector v.
 #define CK_COUNT(v) (valid > (size_t)(v) * CK_WIDTH ? valid - (size_t)(v) * CK_WIDTH : 0)
@@ -51,7 +52,29 @@ CK_INLINE void CK(end_tile)(const ck_gather_product_args *p, size_t row, size_t 
 }
 #undef CK_COUNT
 
-CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t column, CK(fetch) fetch, const int R,
+// One step of the depth: a vector of b at a time, times each row's number.
+CK_INLINE void CK(step)(const float *const a[CK_ROWS], ptrdiff_t o, const float *b, size_t b_panel, CK(vec) sum[CK_ROWS][4],
+                        const int R, const int V) {
+  // Of a single row nothing but the weights comes from memory, faster than it is asked for line by line.
+  if (R == 1 && V == 4) {
+    __builtin_prefetch(b + 24 * CK_PANEL);
+    __builtin_prefetch(b + 24 * CK_PANEL + b_panel);
+  }
+  CK(vec) bv[4];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < V; v++) bv[v] = *(const CK(vec) *)(b + v / 2 * b_panel + v % 2 * CK_WIDTH);
+#pragma clang loop unroll(full)
+  for (int r = 0; r < R; r++) {
+    const float s = a[r][o];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v++) {
+      sum[r][v] += bv[v] * s;
+      CK_IN_ORDER(sum[r][v]);
+    }
+  }
+}
+
+CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t column, CK(walk) walk, const int R,
                         const int V) {
   typedef CK(vec) vec;
   const size_t remaining = p->columns - column, all = (size_t)V * CK_WIDTH;
@@ -71,37 +94,29 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
   const ptrdiff_t *offsets = p->depth_offsets;
   // Read once: kept in order, the compiler would read them anew at each step.
   const size_t depth = p->depth, b_stride = p->b_stride, b_panel = p->b_panel;
-  // Two steps at a time, where there are registers for the addresses.
-#pragma clang loop unroll_count(CK_ROWS > 6 ? 1 : 2)
-  for (size_t k = 0; k < depth; k++, b += b_stride) {
-    const ptrdiff_t o = offsets[k];
-    __builtin_prefetch(fetch.from, 0, 2);
-    fetch.from += fetch.step;
-    // Of a single row nothing but the weights comes from memory, faster than it is asked for line by line.
-    if (R == 1 && V == 4) {
-      __builtin_prefetch(b + 24 * CK_PANEL);
-      __builtin_prefetch(b + 24 * CK_PANEL + b_panel);
+  size_t k = 0;
+  // Four steps at a time, of which one is looked up: the fewer other instructions there are, the more multiplications a core
+  // does whose other thread is busy too.
+  if (walk.fours)
+    for (; k + 4 <= depth; k += 4) {
+      const ptrdiff_t o = offsets[k];
+      __builtin_prefetch(walk.from, 0, 2);
+      walk.from += 4 * walk.step;
+#pragma clang loop unroll(full)
+      for (int u = 0; u < 4; u++, b += b_stride) CK(step)(a, o + u, b, b_panel, sum, R, V);
     }
-    vec bv[4];
-#pragma clang loop unroll(full)
-    for (int v = 0; v < V; v++) bv[v] = *(const vec *)(b + v / 2 * b_panel + v % 2 * CK_WIDTH);
-#pragma clang loop unroll(full)
-    for (int r = 0; r < R; r++) {
-      const float s = a[r][o];
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; v++) {
-        sum[r][v] += bv[v] * s;
-        CK_IN_ORDER(sum[r][v]);
-      }
-    }
+  for (; k < depth; k++, b += b_stride) {
+    __builtin_prefetch(walk.from, 0, 2);
+    walk.from += walk.step;
+    CK(step)(a, offsets[k], b, b_panel, sum, R, V);
   }
   if (remaining < all) CK(end_tile)(p, row, column, remaining, R, V, sum);
   else CK(end_tile)(p, row, column, all, R, V, sum);
 }
 
 #define CK_TILE(R) \
-  CK_BODY static void CK(tile_##R##x1)(const ck_gather_product_args *p, size_t r, size_t c, CK(fetch) f) { CK(tile)(p, r, c, f, R, 1); } \
-  CK_BODY static void CK(tile_##R##x2)(const ck_gather_product_args *p, size_t r, size_t c, CK(fetch) f) { CK(tile)(p, r, c, f, R, 2); }
+  CK_BODY static void CK(tile_##R##x1)(const ck_gather_product_args *p, size_t r, size_t c, CK(walk) w) { CK(tile)(p, r, c, w, R, 1); } \
+  CK_BODY static void CK(tile_##R##x2)(const ck_gather_product_args *p, size_t r, size_t c, CK(walk) w) { CK(tile)(p, r, c, w, R, 2); }
 CK_TILE(1) CK_TILE(2) CK_TILE(3) CK_TILE(4)
 #if CK_ROWS > 4
 CK_TILE(5) CK_TILE(6)
@@ -111,13 +126,13 @@ CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13)
 #endif
 #undef CK_TILE
 // A single row has too few sums for the time that one addition takes: two panels of them.
-CK_BODY static void CK(tile_1x4)(const ck_gather_product_args *p, size_t r, size_t c, CK(fetch) f) { CK(tile)(p, r, c, f, 1, 4); }
+CK_BODY static void CK(tile_1x4)(const ck_gather_product_args *p, size_t r, size_t c, CK(walk) w) { CK(tile)(p, r, c, w, 1, 4); }
 #undef CK_IN_ORDER
 
 #define CK_GATHERED 2048
 
-CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
-  typedef void (*tile)(const ck_gather_product_args *, size_t, size_t, CK(fetch));
+CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int fours) {
+  typedef void (*tile)(const ck_gather_product_args *, size_t, size_t, CK(walk));
 #define CK_TILE(R) {CK(tile_##R##x1), CK(tile_##R##x2)},
   static const tile tiles[CK_ROWS][2] = {
       CK_TILE(1) CK_TILE(2) CK_TILE(3) CK_TILE(4)
@@ -151,7 +166,7 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
       part.b_stride = CK_PANEL;
     }
     if (p->rows == 1 && p->b_panel && p->columns - column > CK_PANEL) {
-      CK(tile_1x4)(&part, row, column, (CK(fetch)){(const char *)part.b, 0});
+      CK(tile_1x4)(&part, row, column, (CK(walk)){(const char *)part.b, 0, fours});
       column += 2 * CK_PANEL;
       continue;
     }
@@ -162,15 +177,24 @@ CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
     const float *ahead = fetches ? p->b + next / CK_PANEL * p->b_panel + next % CK_PANEL : part.b;
     for (size_t t = 0; t < count; t++) {
       const size_t end = p->rows * (t + 1) / count;
-      const CK(fetch) fetch = {(const char *)(ahead + p->depth * t / count * CK_PANEL),
-                               fetches ? CK_PANEL * sizeof(float) / count : 0};
-      if (end > row) tiles[end - row - 1][wide](&part, row, column, fetch);
+      const CK(walk) walk = {(const char *)(ahead + p->depth * t / count * CK_PANEL),
+                             fetches ? CK_PANEL * sizeof(float) / count : 0, fours};
+      if (end > row) tiles[end - row - 1][wide](&part, row, column, walk);
       row = end;
     }
     column = next;
   }
 }
 #undef CK_GATHERED
+
+CK_BODY void CK(ck_gather_product)(const ck_gather_product_args *p) {
+  const ptrdiff_t *o = p->depth_offsets;
+  // Of a single row looking would take as long as it saves.
+  ptrdiff_t apart = p->rows == 1;
+  for (size_t k = 0; !apart && k + 4 <= p->depth; k += 4)
+    apart |= (o[k + 1] - o[k] - 1) | (o[k + 2] - o[k] - 2) | (o[k + 3] - o[k] - 3);
+  CK(gather_product)(p, apart == 0);
+}
 
 CK_BODY void CK(ck_prefetch)(size_t n, const float *x) {
   for (size_t i = 0; i < n; i += 16) __builtin_prefetch(x + i);

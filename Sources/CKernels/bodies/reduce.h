@@ -44,15 +44,22 @@ CK_BODY void CK(ck_reduce)(ck_reduce_op op, size_t outer, size_t length, size_t 
 
 CK_BODY void CK(ck_softmax)(size_t rows, size_t columns, const float *x, int logarithm, float *y) {
   for (size_t r = 0; r < rows; r++, x += columns, y += columns) {
-    float largest = -INFINITY, sum = 0;
-    for (size_t c = 0; c < columns; c++) largest = x[c] > largest ? x[c] : largest;
-    for (size_t c = 0; c < columns; c += CK_WIDTH) {
-      // What is far below is nothing, not the smallest number; what is no number stays so.
-      const CK(vec) v = CK(load_vector)(x + c, columns - c) - largest;
-      const CK(vec) e = CK(chosen)(v < CK(constant)(-87.3365447505531f), (CK(vec)){0}, CK(normal_exponential)(v));
-      CK(store_vector)(y + c, e, columns - c);
+    // What is no number is not the largest.
+    CK(lanes) most = CK(constant)(-INFINITY);
+    for (size_t c = 0; c + CK_LANES <= columns; c += CK_LANES) {
+      const CK(lanes) v = *(const CK(lanes) *)(x + c);
+      most = CK(chosen)(v > most, v, most);
     }
-    sum = CK(row_sum)(columns, y);
+    float largest = -INFINITY;
+    for (size_t c = columns / CK_LANES * CK_LANES; c < columns; c++) largest = x[c] > largest ? x[c] : largest;
+    for (int k = 0; k < CK_LANES; k++) largest = most[k] > largest ? most[k] : largest;
+    for (size_t c = 0; c < columns; c += CK_LANES) {
+      // What is far below is nothing, not the smallest number; what is no number stays so.
+      const CK(lanes) v = CK(load_lanes)(x + c, columns - c) - largest;
+      const CK(lanes) e = CK(chosen)(v < CK(constant)(-87.3365447505531f), (CK(lanes)){0}, CK(normal_exponential)(v));
+      CK(store_lanes)(y + c, e, columns - c);
+    }
+    const float sum = CK(row_sum)(columns, y);
     const float scale = 1 / sum, shift = largest + logf(sum);
     if (logarithm) for (size_t c = 0; c < columns; c++) y[c] = x[c] - shift;
     else for (size_t c = 0; c < columns; c++) y[c] *= scale;

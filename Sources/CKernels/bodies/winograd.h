@@ -242,7 +242,7 @@ CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const fl
         .depth_offsets = w->counting, .b = u + (point * panels * CK_PANEL + w->first_output) * w->channels,
         .b_panel = w->channels * CK_PANEL,
         .c = w->output_scratch + point * w->output_point, .c_offsets = w->output_rows};
-    CK(ck_gather_product)(&product);
+    CK(gather_product)(&product, 1);
   }
   CK(winograd_tiles_out)(w, w->output_scratch, y);
 }
