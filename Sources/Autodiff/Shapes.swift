@@ -19,11 +19,11 @@ extension Variable {
     return total * (Float(total.shape.count) / Float(shape.count))
   }
 
-  /// The same elements in another shape; one extent may be −1.
-  public func reshaped(_ extents: [Int]) -> Variable {
-    let remake = remake.map { remake in { remake().reshaped(extents) } }
+  /// The same elements in another shape; one extent may be −1. See `Tensor.reshaped`.
+  public func reshaped(_ extents: [Int], asView: Bool = false) -> Variable {
+    let remake = remake.map { remake in { remake().reshaped(extents, asView: asView) } }
     return Variable(
-      value.reshaped(extents), inputs: [self], operation: .reshape, remake: remake
+      value.reshaped(extents, asView: asView), inputs: [self], operation: .reshape, remake: remake
     ) { [shape] dy in [dy.reshaped(shape)] }
   }
 

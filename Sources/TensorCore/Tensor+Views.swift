@@ -1,11 +1,14 @@
 import CKernels
 
 extension Tensor {
-  /// The same elements in another shape.
+  /// The same elements in another shape; those of a view that is not in row-major order are copied into it.
   ///
-  /// - Parameter extents: One of them may be −1: it follows from the others.
+  /// - Parameters:
+  ///   - extents: One of them may be −1: it follows from the others.
+  ///   - asView: Whether axes of extent 1 come and go without a copy, where nothing else changes: the elements stay in the
+  ///     order in which they lie.
   /// - Precondition: The number of elements is the same.
-  public func reshaped(_ extents: [Int]) -> Tensor {
+  public func reshaped(_ extents: [Int], asView: Bool = false) -> Tensor {
     var extents = extents
     if let free = extents.firstIndex(of: -1) {
       let known = extents.reduce(1) { $1 == -1 ? $0 : $0 * $1 }
@@ -14,8 +17,7 @@ extension Tensor {
     }
     let target = Shape(extents)
     require(target.count == shape.count, "cannot reshape \(shape) to \(target)")
-    // Axes of one index come and go without a copy.
-    if !isContiguous, let strides = strides(ofSameAxesAs: target) {
+    if asView, !isContiguous, let strides = strides(ofSameAxesAs: target) {
       return Tensor(storage: storage, shape: target, strides: strides, offset: offset)
     }
     let source = contiguous

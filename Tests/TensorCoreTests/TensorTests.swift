@@ -41,14 +41,25 @@ private func ramp(_ shape: Shape) -> Tensor {
     let images = x.reshaped([2, 3, 2, 2]).permuted([0, 3, 1, 2])
     let second = images.sliced(1..<2)
     for extents in [[2, 3, 2], [2, 1, 3, 2, 1], [1, 2, 3, 1, 2]] {
-      let view = second.reshaped(extents)
+      let view = second.reshaped(extents, asView: true)
       #expect(view.storage === x.storage && view.elements == second.elements)
     }
     // As an image of a batch its channels are last again.
-    #expect(second.reshaped([2, 3, 2]).reshaped([1, 2, 3, 2]).memoryOrder == [0, 2, 3, 1])
-    // Any other shape is a copy.
-    #expect(second.reshaped([3, 4]).elements == second.elements)
-    #expect(second.reshaped([3, 2, 2]).elements == second.elements)
+    let image = second.reshaped([2, 3, 2], asView: true)
+    #expect(image.reshaped([1, 2, 3, 2], asView: true).memoryOrder == [0, 2, 3, 1])
+    // Any other shape is a copy, and without being asked for so is this.
+    for copy in [
+      second.reshaped([3, 4], asView: true), second.reshaped([3, 2, 2], asView: true),
+      second.reshaped([2, 3, 2]),
+    ] {
+      #expect(copy.storage !== x.storage && copy.elements == second.elements)
+    }
+    // What is written to one is not seen by the other.
+    var written = x.sliced(0..<4, axis: 2, by: 2).sliced(0..<3, axis: 1, by: 2)
+    #expect(written.elements == [0, 2, 8, 10, 12, 14, 20, 22])
+    unsafe written.withMutableElements { unsafe $0[0] = 100 }
+    #expect(x.elements[0] == 0 && written.elements[0] == 100)
+    #expect(Tensor([7]).broadcast(to: [6]).sliced(1..<6, by: 3).elements == [7, 7])
   }
 
   @Test(

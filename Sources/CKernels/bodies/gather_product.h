@@ -100,7 +100,8 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
   if (walk.fours)
     for (; k + 4 <= depth; k += 4) {
       const ptrdiff_t o = offsets[k];
-      __builtin_prefetch(walk.from, 0, 2);
+#pragma clang loop unroll(disable)
+      for (size_t line = 0; line < 4 * walk.step; line += 64) __builtin_prefetch(walk.from + line, 0, 2);
       walk.from += 4 * walk.step;
 #pragma clang loop unroll(full)
       for (int u = 0; u < 4; u++, b += b_stride) CK(step)(a, o + u, b, b_panel, sum, R, V);

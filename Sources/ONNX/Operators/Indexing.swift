@@ -74,7 +74,8 @@ extension Call {
     if case .floats(let x) = x, let first = indices.first,
       indices.elementsEqual(first..<first + indices.count)
     {
-      return .floats(x.sliced(first..<first + indices.count, axis: axis).reshaped(shape))
+      return .floats(
+        x.sliced(first..<first + indices.count, axis: axis).reshaped(shape, asView: true))
     }
     let (outer, inner) = (x.shape[..<axis].reduce(1, *), x.shape[(axis + 1)...].reduce(1, *))
     let rows = (0..<outer).flatMap { n in indices.map { n * length + $0 } }

@@ -206,7 +206,8 @@ extension Call {
     if case .floats(let x) = x, step == 1 {
       return .floats(x.sliced(start..<max(start, end), axis: axis))
     }
-    if case .floats(let x) = x, step > 0, !x.requiresGradient {
+    // Not of neighboring numbers: apart they would be read one by one.
+    if case .floats(let x) = x, step > 0, !x.requiresGradient, x.value.memoryOrder.last != axis {
       return .floats(Variable(x.value.sliced(start..<max(start, end), axis: axis, by: step)))
     }
     let all = Array(stride(from: start, to: end, by: step))

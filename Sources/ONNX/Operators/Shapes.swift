@@ -41,7 +41,8 @@ extension Operators {
         ?? x.shape.indices.filter { x.shape[$0] == 1 }
       try call.require(axes.allSatisfy { x.shape[$0] == 1 }, "axes \(axes) of \(x.shape) are not 1")
       return [
-        try call.reshaped(x, x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] })
+        try call.reshaped(
+          x, x.shape.indices.filter { !axes.contains($0) }.map { x.shape[$0] }, asView: true)
       ]
     },
     "Unsqueeze": { call in
@@ -51,7 +52,8 @@ extension Operators {
       let axes = try call.axes(given, rank: rank)
       var rest = x.shape[...]
       return [
-        try call.reshaped(x, (0..<rank).map { axes.contains($0) ? 1 : rest.popFirst() ?? 1 })
+        try call.reshaped(
+          x, (0..<rank).map { axes.contains($0) ? 1 : rest.popFirst() ?? 1 }, asView: true)
       ]
     },
     "Expand": { call in
@@ -117,7 +119,10 @@ extension Operators {
 
 extension Call {
   /// The same numbers in another shape, of which one extent may be −1.
-  func reshaped(_ x: Value, _ extents: [Int]) throws -> Value {
+  ///
+  /// - Parameter asView: Of axes of one index, whatever the batch is: the order in which numbers lie, and with it that of sums,
+  ///   must not depend on it.
+  func reshaped(_ x: Value, _ extents: [Int], asView: Bool = false) throws -> Value {
     var shape = extents
     if let free = shape.firstIndex(of: -1) {
       let known = try checked(shape.enumerated().filter { $0.offset != free }.map(\.element))
@@ -128,7 +133,8 @@ extension Call {
     try require(
       try checked(shape).reduce(1, *) == x.count, "\(x.shape) cannot become \(extents)")
     switch x {
-    case .floats(let x): return .floats(x.shape.extents == shape ? x : x.reshaped(shape))
+    case .floats(let x):
+      return .floats(x.shape.extents == shape ? x : x.reshaped(shape, asView: asView))
     case .integers(let x): return .integers(Integers(x.elements, shape: shape, type: x.type))
     }
   }
