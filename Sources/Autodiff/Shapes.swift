@@ -19,7 +19,7 @@ extension Variable {
     return total * (Float(total.shape.count) / Float(shape.count))
   }
 
-  /// The same elements in another shape; one extent may be −1. See `Tensor.reshaped`.
+  /// The same elements in another shape, of which one extent may be −1: see `Tensor.reshaped`.
   public func reshaped(_ extents: [Int], asView: Bool = false) -> Variable {
     let remake = remake.map { remake in { remake().reshaped(extents, asView: asView) } }
     return Variable(
