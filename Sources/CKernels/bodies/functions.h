@@ -4,11 +4,7 @@
 
 // Without AVX-512 of two vectors at a time: each step of a function waits for the one before, and the CPU foresees too few of them
 // to do the next numbers meanwhile (alone exp, GELU and SiLU took 1.26, 1.3 and 1.13 times as long with AVX2).
-#define CK_LANES 16
-#if CK_WIDTH < 8
-#undef CK_LANES
-#define CK_LANES (2 * CK_WIDTH)
-#endif
+#define CK_LANES (CK_WIDTH < 16 ? 2 * CK_WIDTH : CK_WIDTH)
 typedef float CK(lanes) __attribute__((vector_size(CK_LANES * 4), aligned(4)));
 typedef int32_t CK(ilanes) __attribute__((vector_size(CK_LANES * 4), aligned(4)));
 typedef CK(lanes) CK(function)(CK(lanes));
@@ -16,7 +12,7 @@ typedef CK(lanes) CK(function)(CK(lanes));
 // The first `count` numbers, zeros behind them.
 CK_INLINE CK(lanes) CK(load_lanes)(const float *p, size_t count) {
   if (count >= CK_LANES) return *(const CK(lanes) *)p;
-#if CK_LANES == CK_WIDTH
+#if CK_WIDTH == 16
   return CK(load_vector)(p, count);
 #else
   float part[CK_LANES] = {0};
@@ -31,7 +27,7 @@ CK_INLINE void CK(store_lanes)(float *p, CK(lanes) value, size_t count) {
     *(CK(lanes) *)p = value;
     return;
   }
-#if CK_LANES == CK_WIDTH
+#if CK_WIDTH == 16
   CK(store_vector)(p, value, count);
 #else
   float part[CK_LANES];
