@@ -113,8 +113,7 @@ struct Components: ParsableCommand {
           try start.read(&keys)
         case var options as any Objective: try options.read(&keys, for: domain)
         case var options as any DatasetOptions:
-          // Data of two files need both named; the keys are listed nevertheless.
-          do { try options.read(&keys, input: &input) } catch {}
+          try options.read(&keys, input: &input)
           var limit = 0
           try RunConfiguration.readLimit(&limit, &keys)
         case var options as any ModelOptions:

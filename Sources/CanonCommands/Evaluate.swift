@@ -11,8 +11,8 @@ struct Evaluate: ParsableCommand {
     abstract: "Measures accuracy, calibration and invariance over the orbit.",
     discussion: """
       DATA is a folder with one subfolder of images per class, a .safetensors file with inputs and targets, \
-      the folder of MNIST's IDX files for a model of its digits (then the 50,000 test digits: rotated, or upright \
-      for a model that was trained so), or the word test: the test part of the model's data. Every input is also \
+      an IDX file of images, beside that of its labels, the folder of MNIST's IDX files for a model of its digits (then the 50,000 test digits: rotated, or upright \
+      for a model that was trained so; for one of kind idx the 10,000 of MNIST itself), or the word test: the test part of the model's data. Every input is also \
       moved: in ways that only move numbers (quarter turns of images, orders of sets), and in --angles other ways; \
       the two are reported apart. Of data that follow a known rule (dynamics, plume) the targets of moved states are the rule's: a \
       model is right that breaks the symmetry as they do.

@@ -42,8 +42,8 @@ struct Export: ParsableCommand {
   @Option(help: "A folder of inputs to compare on, or the word test (default: drawn ones).")
   var check: String?
 
-  @Option(help: "On how many inputs both are compared.")
-  var limit = 32
+  @Option(help: "On how many inputs both are compared (default: 32, of large images 4).")
+  var limit: Int?
 
   @Option(help: "Where to write these inputs and what the model gives, to compare elsewhere.")
   var reference: String?
@@ -61,8 +61,8 @@ struct Export: ParsableCommand {
 
   func validate() throws {
     try requireFlag("--limit", limit, atLeast: 1)
-    guard limit <= 1_000_000 else {
-      throw ValidationError("--limit must be 1000000 at most, not \(limit).")
+    guard limit ?? 1 <= 1_000_000 else {
+      throw ValidationError("--limit must be 1000000 at most, not \(limit ?? 0).")
     }
     guard out.lowercased().hasSuffix(".onnx") else {
       throw ValidationError("The network's name must end in .onnx, and \(out) does not.")
@@ -162,8 +162,10 @@ struct Export: ParsableCommand {
 
   /// Inputs to compare on.
   private func inputs(_ loaded: LoadedModel) throws -> Tensor {
+    let size = loaded.model.domain.shape.reduce(1, *)
+    // Of large images a few say as much as many of small ones.
+    let limit = self.limit ?? (size > 64 * 64 * 3 ? 4 : 32)
     guard let check else {
-      let size = loaded.model.domain.shape.reduce(1, *)
       // The inputs, their forms, and what is computed on the way.
       guard limit <= MemoryLimit.bytes / (64 * size) else {
         throw CommandError("\(limit) inputs take more than memory allows; give --limit less.")

@@ -55,7 +55,7 @@ struct ImportedNetwork {
     else {
       let inputs = model.inputs.map { "'\($0.name)' \($0.text)" }.joined(separator: ", ")
       throw CommandError(
-        "\(path) takes \(inputs), and one input of images of floats is supported, [batch, channels, height, width] or channels last."
+        "\(path) takes \(inputs.isEmpty ? "nothing" : inputs), and one input of images of floats is supported, [batch, channels, height, width] or channels last."
       )
     }
     func isChannels(_ extent: Int?) -> Bool { extent.map(Self.channelCounts.contains) ?? false }
@@ -87,6 +87,39 @@ struct ImportedNetwork {
     images = ImageDomain(size: side, channels: channels)
   }
 
+  /// - Throws: `ValidationError` where one is given, and the other is not.
+  static func requireBoth(_ mean: String?, _ deviation: String?) throws {
+    guard (mean == nil) == (deviation == nil) else {
+      throw ValidationError(
+        "--mean and --deviation go together: --\(mean == nil ? "mean" : "deviation") is missing.")
+    }
+  }
+
+  /// The numbers of `--mean` and `--deviation`, one for each channel or for all; `nil` where both are missing.
+  ///
+  /// - Throws: `ValidationError`.
+  static func pixels(
+    _ mean: String?, _ deviation: String?, _ network: ImportedNetwork
+  ) throws -> (mean: [Float], deviation: [Float])? {
+    guard let mean, let deviation else { return nil }
+    func numbers(_ text: String, _ name: String, _ isUsable: (Float) -> Bool) throws -> [Float] {
+      let found = text.split(separator: ",").map {
+        Float($0.trimmingCharacters(in: .whitespaces)) ?? .nan
+      }
+      let channels = network.images.channels
+      guard [1, channels].contains(found.count), found.allSatisfy({ abs($0) < 1e6 && isUsable($0) })
+      else {
+        throw ValidationError(
+          "\(name) is '\(text)' but must be \(channels == 1 ? "one number, for images in gray" : "one number, or three like 0.485,0.456,0.406")\(name == "--mean" ? "" : ", positive")."
+        )
+      }
+      return found
+    }
+    return (
+      try numbers(mean, "--mean") { _ in true }, try numbers(deviation, "--deviation") { $0 > 1e-6 }
+    )
+  }
+
   /// What it gives for images of some conventions.
   func layer(
     mean: [Float], deviation: [Float], isBGR: Bool, output: String?
@@ -112,14 +145,21 @@ struct ImportedNetwork {
 
   /// The class of an image, however it may be that the network wants it.
   ///
+  /// - Parameter own: Another mean and deviation to try first.
   /// - Throws: `CommandError` where it gives no classes, or the image cannot be read.
-  func readings(of path: String, classNames: [String], output: String?) throws -> [Reading] {
+  func readings(
+    of path: String, classNames: [String], output: String?,
+    own: (mean: [Float], deviation: [Float])? = nil
+  ) throws -> [Reading] {
     let image = try one(path)
-    return try Normalization.allCases.flatMap { normalization in
+    let usual = Normalization.allCases.map {
+      (name: $0.rawValue, mean: $0.mean, deviation: $0.deviation)
+    }
+    let mine = own.map { [(name: "own", mean: $0.mean, deviation: $0.deviation)] } ?? []
+    return try (mine + usual).flatMap { way in
       try (images.channels == 3 ? [false, true] : [false]).map { isBGR in
         let layer = try layer(
-          mean: normalization.mean, deviation: normalization.deviation, isBGR: isBGR, output: output
-        )
+          mean: way.mean, deviation: way.deviation, isBGR: isBGR, output: output)
         let count = layer.output.reduce(1, *)
         guard count > 1, layer.output.filter({ $0 > 1 }).count == 1 else {
           throw CommandError("\(model.path) gives \(layer.output), which are no scores of classes.")
@@ -133,7 +173,7 @@ struct ImportedNetwork {
         let probability = Double(probabilities.elements[best])
         let name = classNames.indices.contains(best) ? classNames[best] : "\(best)"
         return Reading(
-          normalization: normalization.rawValue, colors: isBGR ? "bgr" : "rgb",
+          normalization: way.name, colors: isBGR ? "bgr" : "rgb",
           class: probability.isFinite ? name : "none: its scores are no numbers",
           probability: probability.isFinite ? probability : nil)
       }

@@ -13,6 +13,7 @@ struct Info: ParsableCommand {
         canon info model.safetensors --json
         canon info resnet18.onnx
         canon info resnet18.onnx --image cat.jpg --classes names.txt
+        canon info digits.onnx --image 7.png --mean 0.1307 --deviation 0.3081
       """)
 
   @Argument(
@@ -24,6 +25,15 @@ struct Info: ParsableCommand {
   @Option(
     help: "Of a network: an image, to see what it says of it for each way to give it its pixels.")
   var image: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Of a network: a mean to try, of all channels or each, beside the usual ones.",
+      valueName: "r,g,b"))
+  var mean: String?
+
+  @Option(help: ArgumentHelp("Of a network: a deviation to try with it.", valueName: "r,g,b"))
+  var deviation: String?
 
   @Option(help: "Of a network: the side of its images, where its file leaves it free.")
   var size: Int?
@@ -45,9 +55,11 @@ struct Info: ParsableCommand {
 
   func validate() throws {
     try requireFlag("--size", size, atLeast: 8)
-    if image == nil, classes != nil || size != nil {
-      throw ValidationError("--classes and --size are for --image, which is missing.")
+    if image == nil, classes != nil || size != nil || mean != nil || deviation != nil {
+      throw ValidationError(
+        "--classes, --size, --mean and --deviation are for --image, which is missing.")
     }
+    try ImportedNetwork.requireBoth(mean, deviation)
     if image != nil, !isNetwork {
       throw ValidationError("--image is for a network, an .onnx file, and \(model) is none.")
     }

@@ -25,8 +25,10 @@ extension Info {
       metadata: network.metadata)
     if !json { try emit(text(of: network)) }
     if let image {
-      report.readings = try ImportedNetwork(model, size: size).readings(
-        of: image, classNames: names, output: nil)
+      let imported = try ImportedNetwork(model, size: size)
+      report.readings = try imported.readings(
+        of: image, classNames: names, output: nil,
+        own: ImportedNetwork.pixels(mean, deviation, imported))
     }
     if json { return try emit(report.jsonLine) }
     guard let readings = report.readings, let image else { return }

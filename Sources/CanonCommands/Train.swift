@@ -115,6 +115,11 @@ struct Train: ParsableCommand {
       // What the file could not say, flags cannot either.
       settings = try settings.validated()
     }
+    if test, (settings.data as? any SplitOptions)?.split.test == 0 {
+      throw CommandError(
+        "--test: the data, of kind '\(type(of: settings.data).kind)', have no test part to measure on; --set data.test=0.1 cuts one off."
+      )
+    }
     let folder = out ?? "runs/\(settings.name)"
     if !resume && !profile {
       try refuse("\(folder)/configuration.yaml", overwriting: config)

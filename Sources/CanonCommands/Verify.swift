@@ -15,7 +15,7 @@ struct Verify: ParsableCommand {
       scalings, affine maps, permutations, and products of them), and every input x: how far the pose of g·x is \
       from g times the pose of x; how much the canonical form and the output differ. Elements that only move \
       numbers, and all motions of sets, must agree within --tolerance; others resample images, and their output \
-      must agree on average within --interpolated-tolerance. Of models that find poses alone, the poses must agree so, in radians. \
+      must agree on average within --interpolated-tolerance, and the class of no more than that part of the inputs may change. Of models that find poses alone, the poses must agree so, in radians. \
       Exit status 1 if not. --group measures another group than the one that is claimed.
 
       Models that learn from pairs (class-pose, operators, transport) are asked how far the code of a partner is from the \
@@ -128,7 +128,8 @@ struct Verify: ParsableCommand {
         return true
       }
       if model.domain.interpolates(row.element) {
-        return !(output.mean <= Double(interpolatedTolerance))
+        let allowed = Double(interpolatedTolerance)
+        return !(output.mean <= allowed && row.otherClass ?? 0 <= allowed)
       }
       // Of another group than the claimed one only outputs can be asked for.
       let form = model.hasOnePose && group == nil ? row.form.maximum : 0
@@ -153,8 +154,13 @@ struct Verify: ParsableCommand {
         func mean(_ value: (EquivarianceReport.Row) -> Double) -> Double {
           between.map(value).reduce(0, +) / Double(between.count)
         }
+        let classes = between.compactMap(\.otherClass)
+        let others =
+          classes.isEmpty
+          ? ""
+          : "\((classes.reduce(0, +) / Double(classes.count) * 100).formatted(1)) % of the inputs change their class; "
         note(
-          "Between quarter turns that is their mean, within \(interpolatedTolerance): "
+          "Between quarter turns that is their mean, within \(interpolatedTolerance): \(others)"
             + (isOfPoses
               ? ""
               : "the largest difference of an output there is \((between.map(\.output.maximum).max() ?? 0).formatted(2)); ")
@@ -170,8 +176,10 @@ struct Verify: ParsableCommand {
   private func rowsTable(
     _ rows: [EquivarianceReport.Row], _ names: [String], _ model: any Predictor
   ) -> String {
-    table(
-      ["element", "kind", "pose max", "mean", "form max", "mean", "output max", "mean", "worst"],
+    let classes = rows.contains { $0.otherClass != nil } ? ["other class"] : []
+    return table(
+      ["element", "kind", "pose max", "mean", "form max", "mean", "output max", "mean"] + classes
+        + ["worst"],
       rows.map { row in
         let kind =
           row.element.isExact
@@ -184,7 +192,8 @@ struct Verify: ParsableCommand {
           row.element.text, kind, pose(row.pose.maximum, 2), pose(row.pose.mean, 3),
           row.form.maximum.formatted(5), row.form.mean.formatted(5),
           row.output.maximum.formatted(5), row.output.mean.formatted(5),
-          names.indices.contains(row.output.worst) ? names[row.output.worst] : "",
+        ] + (row.otherClass.map { ["\(($0 * 100).formatted(1)) %"] } ?? []) + [
+          names.indices.contains(row.output.worst) ? names[row.output.worst] : ""
         ]
       })
   }
@@ -194,6 +203,8 @@ struct Verify: ParsableCommand {
     var element: String
     var isExact: Bool
     var poseMaximum, poseMean, formMaximum, formMean, outputMaximum, outputMean: Double
+    /// Nothing of models without classes.
+    var otherClass: Double?
     var worstPose, worstForm, worstOutput: String
 
     init(_ row: EquivarianceReport.Row, _ names: [String]) {
@@ -202,6 +213,7 @@ struct Verify: ParsableCommand {
       (poseMaximum, poseMean) = (row.pose.maximum, row.pose.mean)
       (formMaximum, formMean) = (row.form.maximum, row.form.mean)
       (outputMaximum, outputMean) = (row.output.maximum, row.output.mean)
+      otherClass = row.otherClass
       worstPose = names[row.pose.worst]
       worstForm = names[row.form.worst]
       worstOutput = names[row.output.worst]

@@ -87,10 +87,7 @@ struct Wrap: ParsableCommand {
     guard out.hasSuffix(".safetensors") else {
       throw ValidationError("--out must name a file that ends in .safetensors, not \(out).")
     }
-    guard (mean == nil) == (deviation == nil) else {
-      throw ValidationError(
-        "--mean and --deviation go together: --\(mean == nil ? "mean" : "deviation") is missing.")
-    }
+    try ImportedNetwork.requireBoth(mean, deviation)
     guard mean == nil || normalization == nil else {
       throw ValidationError(
         "--normalization stands for a mean and a deviation: leave it or those away.")
@@ -120,8 +117,9 @@ struct Wrap: ParsableCommand {
     for input in [classes, check].compactMap({ $0 }) { try refuse(out, overwriting: input) }
     if isModel { try CanonicalizerChoice.requireKnown(canonicalizer) }
     let network = try ImportedNetwork(self.network, size: size)
-    let mean = try numbers(self.mean, "--mean") ?? normalization?.mean ?? [0]
-    let deviation = try numbers(self.deviation, "--deviation") ?? normalization?.deviation ?? [1]
+    let own = try ImportedNetwork.pixels(mean, deviation, network)
+    let mean = own?.mean ?? normalization?.mean ?? [0]
+    let deviation = own?.deviation ?? normalization?.deviation ?? [1]
     try requireOwnPixels(mean, deviation, network)
     let layer = try network.layer(mean: mean, deviation: deviation, isBGR: bgr, output: output)
     let task = try self.task ?? usualTask(layer.output, network)
@@ -165,8 +163,11 @@ struct Wrap: ParsableCommand {
     try checkWhole(model, names, network)
     try prepareFolder(Files.parent(of: out))
     try model.safetensors(settings, classNames: names, figures: figures).write(to: out)
+    guard !common.quiet else { return }
+    noteWhatIsLeft(settings, layer, names, network)
+    let next = names.isEmpty ? "predict \(out) IMAGES" : "evaluate \(out) FOLDER-OF-CLASSES"
     try emit(
-      "\(out): \(canonicalizer) before \(self.network), images of \(network.images.text), \(names.isEmpty ? task : "\(names.count) classes"). Next: canon verify \(out) IMAGES; canon predict \(out) IMAGES"
+      "\(out): \(canonicalizer) before \(self.network), images of \(network.images.text), \(names.isEmpty ? task : "\(names.count) classes"). Next: canon verify \(out) IMAGES; canon \(next)"
     )
   }
 
@@ -187,21 +188,6 @@ struct Wrap: ParsableCommand {
     }
   }
 
-  private func numbers(_ text: String?, _ name: String) throws -> [Float]? {
-    guard let text else { return nil }
-    let found = text.split(separator: ",").map {
-      Float($0.trimmingCharacters(in: .whitespaces)) ?? .nan
-    }
-    guard [1, 3].contains(found.count),
-      found.allSatisfy({ abs($0) < 1e6 && (name == "--mean" || $0 > 1e-6) })
-    else {
-      throw ValidationError(
-        "\(name) is '\(text)' but must be one number, or three like 0.485,0.456,0.406\(name == "--mean" ? "" : ", all positive")."
-      )
-    }
-    return found
-  }
-
   /// What an output looks like: scores, or one number for each pixel.
   private func usualTask(_ output: [Int], _ network: ImportedNetwork) throws -> String {
     if output.count == 1, output[0] > 1 { return ClassificationTask.kind }
@@ -213,12 +199,22 @@ struct Wrap: ParsableCommand {
       ? " Or name another output with --output: \(others.joined(separator: ", "))." : ""
     if output.count == 3, output[..<2] == [side, side] {
       throw CommandError(
-        "\(self.network) gives \(output), \(output[2]) numbers for each pixel: an image is --task restore; masks of one class are supported, not yet of several.\(hint)"
+        "\(self.network) gives \(output), \(output[2]) numbers for each pixel: "
+          + (output[2] == network.images.channels
+            ? "an image is --task restore.\(hint)"
+            : "masks of one class are supported, not yet of several.\(hint)"))
+    }
+    if output.reduce(1, *) == 1 {
+      throw CommandError(
+        "\(self.network) gives one number for an image: networks of two classes are supported where they give a score for each.\(hint)"
       )
     }
+    let isMask = output == [side, side]
     throw CommandError(
-      "\(self.network) gives \(output) for an image; say with --task what that is (`canon components task`).\(hint)"
-    )
+      "\(self.network) gives \(output) for an image; "
+        + (isMask
+          ? "a mask is --task segment.\(hint)"
+          : "say with --task what that is (`canon components task`).\(hint)"))
   }
 
   private func classNames(
@@ -292,54 +288,6 @@ struct Wrap: ParsableCommand {
     }
     settings.model = options
     settings = try settings.validated()
-  }
-
-  /// Refuses a canonicalizer behind which the network does not know an image any more that it knows alone.
-  private func checkWhole(
-    _ model: CanonicalizedModel, _ names: [String], _ network: ImportedNetwork
-  ) throws {
-    guard let check, let expect else { return }
-    let prediction = model.predict(try network.one(check))
-    let best = prediction.output.largestColumn()[0]
-    let turn = prediction.poses.first?.element.isometry.map {
-      ", turned by \(($0.angle * 180 / .pi).remainder(dividingBy: 360).formatted(1))°"
-    }
-    guard names[best] != expect else { return }
-    throw CommandError(
-      "\(self.network) alone takes \(check) for \(expect), but behind \(canonicalizer)\(turn ?? "") for \(names[best]); nothing is written. The canonicalizer has to leave upright what is upright: one that learned from its prior does."
-    )
-  }
-
-  /// Refuses conventions with which the network does not know an image whose class is known.
-  private func checkKnown(
-    _ layer: ONNXLayer, _ names: [String], _ network: ImportedNetwork
-  ) throws {
-    guard let check, let expect else { return }
-    guard names.contains(expect) else {
-      let question = nearest(expect, in: names).map { " Did you mean '\($0)'?" } ?? ""
-      throw CommandError(
-        names.isEmpty
-          ? "\(self.network) tells no classes, and --expect names one."
-          : "'\(expect)' is no class of \(self.network).\(question)\(classes == nil && names.first == "0" ? " Its classes are numbers; --classes FILE names them." : "")"
-      )
-    }
-    let scores = layer.predict(try network.one(check)).reshaped([1, -1]).softmax()
-    let best = scores.largestColumn()[0]
-    guard scores.isFinite else {
-      throw CommandError("\(self.network) says of \(check) what is no number; nothing is written.")
-    }
-    guard names[best] != expect else { return }
-    let right = try network.readings(of: check, classNames: names, output: output)
-      .filter { $0.class == expect && $0.probability != nil }
-      .sorted { $0.probability ?? 0 > $1.probability ?? 0 }
-    let ways = right.map {
-      "--normalization \($0.normalization)\($0.colors == "bgr" ? " --bgr" : "") (\($0.probability?.formatted(2) ?? "–"))"
-    }
-    throw CommandError(
-      "\(self.network) takes \(check) for \(names[best]) (\(Double(scores.elements[best]).formatted(2))), not for \(expect); nothing is written. "
-        + (ways.isEmpty
-          ? "No usual normalization makes it right: is the image upright, are the names in its order?"
-          : "It is \(expect) with \(ways.joined(separator: ", with "))."))
   }
 }
 

@@ -119,7 +119,7 @@ public struct LearnedOptions: CanonicalizerOptions {
           groupKernel: groupKernel, channels: channels, layers: layers, hasBatchNorm: batchNorm),
         gradient: pose.poseGradient, temperature: pose.temperature,
         alignment: pose.classAlignment(build, images), border: images.border, using: &random)
-      return refine ? RefinedPoses(base) : base
+      return refine ? base.refined() : base
     }
     guard let found = finitePlanarGroup(group) else {
       throw Keys().failure("'group' is '\(group)' but must be like C8 or D4")

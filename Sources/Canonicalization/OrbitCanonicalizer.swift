@@ -145,7 +145,7 @@ public struct OrbitOptions: CanonicalizerOptions {
         group, network: network, features: features, gradient: pose.poseGradient,
         temperature: pose.temperature, contrast: contrast,
         alignment: pose.classAlignment(build, images), border: images.border, using: &random)
-      return refine ? RefinedPoses(base) : base
+      return refine ? base.refined() : base
     }
     guard let found = finitePlanarGroup(group) else {
       throw Keys().failure("'group' is '\(group)' but must be like C8 or D4")

@@ -6,15 +6,15 @@ public import TensorCore
 
 /// The four quarter turns, of which an image says nothing yet: a network is to choose.
 public struct QuarterTurns: ImageCanonicalizer {
-  public typealias PoseGroup = SO2
-  public let action: ImageAction<SO2>
+  public typealias PoseGroup = Cyclic
+  public let action: ImageAction<Cyclic>
 
-  public init(border: BorderPolicy = .edge) { action = ImageAction(SO2(), border: border) }
+  public init(border: BorderPolicy = .edge) { action = ImageAction(Cyclic(4), border: border) }
 
-  public func poses(of batch: Tensor) -> [Pose<PlanarIsometry>] {
-    let turns = (1..<4).map { PlanarIsometry(quarterTurns: $0) }
+  public func poses(of batch: Tensor) -> [Pose<Cyclic.Element>] {
+    let turns = action.group.elements
     return [Pose](
-      repeating: Pose(PlanarIsometry(), ties: turns), count: batch.shape[0])
+      repeating: Pose(turns[0], ties: Array(turns[1...])), count: batch.shape[0])
   }
 }
 

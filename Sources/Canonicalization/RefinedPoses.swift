@@ -5,15 +5,18 @@ public import TensorCore
 /// A scoring canonicalizer with poses between the elements of its finite group: the best one, moved to
 /// the top of the parabola through its score and those of its two neighbors.
 ///
-/// It learns as its base does. The margin is the base's; a tie of the base is one here.
-public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
-  public typealias PoseGroup = O2
+/// It learns as its base does. The margin is the base's; a tie of the base is one here. `ScoringCanonicalizer.refined()`
+/// finds the group that poses lie in then.
+public struct RefinedPoses<Base: ScoringCanonicalizer, PoseGroup: PlanarGroup>: ImageCanonicalizer
+where PoseGroup.Element == PlanarIsometry {
   public let base: Base
+  public let action: ImageAction<PoseGroup>
 
-  public init(_ base: Base) { self.base = base }
-
-  public var action: ImageAction<O2> {
-    ImageAction(O2(), interpolation: base.action.interpolation, border: base.action.border)
+  /// - Parameter group: What poses lie in: `SO2()` for rotations, `O2()` where the base's group reflects.
+  public init(_ base: Base, in group: PoseGroup) {
+    self.base = base
+    action = ImageAction(
+      group, interpolation: base.action.interpolation, border: base.action.border)
   }
 
   public var parameters: [(name: String, parameter: Parameter)] { base.parameters }
@@ -59,6 +62,18 @@ public struct RefinedPoses<Base: ScoringCanonicalizer>: ImageCanonicalizer {
 
   public func trainingForms(_ batch: Variable, on tape: Tape) -> TrainingForms {
     base.trainingForms(batch, on: tape)
+  }
+}
+
+extension ScoringCanonicalizer {
+  /// The same with poses between the elements: in SO(2), or in O(2) where the group reflects.
+  ///
+  /// Itself where the group has no rotations but quarter turns, between which a parabola is no guess.
+  public func refined() -> any TrainableCanonicalizer {
+    let elements = action.group.elements.map(action.group.isometry)
+    let reflected = elements.count { $0.isReflected }
+    if elements.count - reflected <= 4 { return self }
+    return reflected > 0 ? RefinedPoses(self, in: O2()) : RefinedPoses(self, in: SO2())
   }
 }
 

@@ -9,7 +9,9 @@ extension Keys {
     _ path: inout String, _ meaning: String, _ kind: String
   ) throws(SettingsError) {
     try read("targets", &path, meaning)
-    if path.isEmpty { throw failure("data of kind '\(kind)' need 'targets' beside 'path'") }
+    if path.isEmpty && !lists {
+      throw failure("data of kind '\(kind)' need 'targets' beside 'path'")
+    }
   }
 }
 
@@ -111,9 +113,10 @@ public struct IDXOptions: SplitOptions {
     try input.read(&images)
   }
 
-  /// A file of images elsewhere, with the labels that lie beside it, is all a test part.
+  /// A file of images elsewhere, with the labels that lie beside it, is all a test part; so are MNIST's in its folder.
   public func located(at path: String) -> (any DatasetOptions)? {
-    guard IDX.isFile(path) else { return nil }
+    let test = "\(path)/t10k-images-idx3-ubyte"
+    guard let path = [path, test, test + ".gz"].first(where: IDX.isFile) else { return nil }
     var copy = self
     (copy.path, copy.targets, copy.split.test) = (path, IDX.labels(beside: path) ?? "", 1)
     return copy

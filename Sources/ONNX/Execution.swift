@@ -1,9 +1,13 @@
 import Autodiff
+import TensorCore
 
-/// How many nodes were carried out: loops in loops are many soon.
-final class NodeCount {
+/// What a run has done and holds, in all graphs: loops in loops are much soon.
+final class Work {
   static let limit = 1_000_000
+  /// How many nodes were carried out.
   var count = 0
+  /// Of all values that something still needs, weights aside: a view as if it were none.
+  var bytes = 0
 }
 
 /// The values of a graph that is being carried out, and through it those of the graphs outside.
@@ -12,12 +16,29 @@ final class Scope {
   fileprivate var values: [Value?]
   private let wiring: Wiring
   private let outer: Scope?
-  fileprivate let done: NodeCount
+  fileprivate let work: Work
 
   fileprivate init(_ wiring: Wiring, in outer: Scope?) {
     (self.wiring, self.outer) = (wiring, outer)
     values = [Value?](repeating: nil, count: wiring.places.count)
-    done = outer?.done ?? NodeCount()
+    work = outer?.work ?? Work()
+  }
+
+  /// What is held when something begins, to go back to at its end.
+  var held: Int {
+    get { work.bytes }
+    set { work.bytes = newValue }
+  }
+
+  /// Counts a value that is held.
+  ///
+  /// - Throws: `ONNXError` where memory is not enough for all that is.
+  func hold(_ value: Value, for node: Node) throws {
+    work.bytes += value.bytes
+    guard work.bytes <= MemoryLimit.bytes else {
+      throw ONNXError(
+        "\(node.text): what is held at once with its result is more than memory allows.")
+    }
   }
 
   /// What is there under a name.
@@ -91,16 +112,24 @@ extension Graph {
     _ note: ((Int, [Value?], [Value]) -> Void)? = nil
   ) throws -> [Value] {
     let scope = Scope(wiring, in: outer)
-    for (place, name) in wiring.outer { scope.values[place] = outer?[name] }
+    let held = scope.held
+    defer { scope.held = held }
+    for (place, name) in wiring.outer {
+      scope.values[place] = outer?[name]
+      scope.held += scope.values[place]?.bytes ?? 0
+    }
     for (place, constant) in wiring.constants {
       scope.values[place] = outer == nil ? constant.value(on: tape) : constant.value
     }
-    for (place, value) in zip(wiring.inputs, given) { scope.values[place] = value }
+    for (place, value) in zip(wiring.inputs, given) {
+      scope.values[place] = value
+      scope.held += value.bytes
+    }
     for (n, step) in wiring.steps.enumerated() {
       let node = nodes[n]
-      scope.done.count += 1
-      guard scope.done.count <= NodeCount.limit else {
-        throw ONNXError("\(node.text): more than \(NodeCount.limit) nodes are carried out.")
+      scope.work.count += 1
+      guard scope.work.count <= Work.limit else {
+        throw ONNXError("\(node.text): more than \(Work.limit) nodes are carried out.")
       }
       var operands: [Value?] = []
       operands.reserveCapacity(step.operands.count)
@@ -117,8 +146,12 @@ extension Graph {
       note?(n, operands, results)
       for case (let place?, let result) in zip(step.results, results) {
         scope.values[place] = result
+        try scope.hold(result, for: node)
       }
-      for place in step.released { scope.values[place] = nil }
+      for place in step.released {
+        scope.held -= scope.values[place]?.bytes ?? 0
+        scope.values[place] = nil
+      }
     }
     return try outputs.map { name in
       guard let value = scope[name] else { throw ONNXError("Nothing makes the output '\(name)'.") }

@@ -6,7 +6,7 @@ struct Followers: Sendable {
   /// Of a batch normalization, whose four inputs stand behind the convolution's own three.
   var epsilon: Float?
   var activation: Activation?
-  /// Whether a convolution's last input is added to its result, before the activation.
+  /// Whether the last input of a convolution, or of a product, is added to its result, before the activation.
   var isAdded = false
   /// Whether a batch normalization joins its inputs along the channels, all before its own four.
   var isJoined = false
@@ -66,12 +66,13 @@ extension Graph {
         let columns = weights(node.inputs[1]), columns.count == 2
       else { continue }
       var (last, inputs, followers) = (n, node.inputs, Followers())
-      if node.operation == "MatMul", let next = onlyReader(of: n, uses),
+      if node.operation == "MatMul", node.inputs.count == 2, let next = onlyReader(of: n, uses),
         nodes[next.node].isPlainSum,
         let bias = nodes[next.node].inputs.first(where: { $0 != next.output }),
         weights(bias) == [columns[1]]
       {
         taken.insert(last)
+        followers.isAdded = true
         (last, inputs) = (next.node, node.inputs + [bias])
       }
       if let next = follower(of: last, uses), let activation = activation(nodes[next], numbers) {

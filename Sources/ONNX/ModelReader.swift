@@ -1,3 +1,4 @@
+import Autodiff
 import Foundation
 import ONNXFormat
 import SwiftProtobuf
@@ -52,11 +53,26 @@ struct ModelReader {
 
   private static func read(_ data: Data, _ tensors: TensorReader) throws -> Result {
     guard var model = try? Onnx_ModelProto(serializedBytes: data) else {
-      throw ONNXError("it is no ONNX model, or is damaged.")
+      // What `torch.save` writes is a ZIP archive.
+      let isPyTorch = data.starts(with: Array("PK\u{3}\u{4}".utf8))
+      throw ONNXError(
+        isPyTorch
+          ? "it is a file of PyTorch, or another archive; `torch.onnx.export` makes an ONNX model of a network."
+          : "it is no ONNX model, or is damaged.")
     }
     guard model.hasGraph else { throw ONNXError("it holds no graph.") }
     var reader = try ModelReader(model, tensors)
-    let graph = try reader.graph(model.graph)
+    var graph = try reader.graph(model.graph)
+    // A mask of −∞ is no weight: a model file keeps those finite.
+    let masks = graph.constants.filter { _, constant in
+      guard case .floats(let numbers) = constant, !numbers.value.isFinite else { return false }
+      return !numbers.value.elements.contains(where: \.isNaN)
+    }
+    if !masks.isEmpty {
+      model.graph.keepAsConstants(Set(masks.keys))
+      reader = try ModelReader(model, TensorReader(folder: tensors.folder))
+      graph = try reader.graph(model.graph)
+    }
     let names = Set(graph.inputs)
     let inputs = try model.graph.input.filter { names.contains($0.name) }.map(port)
     try model.leaveOutWeights(tensors)

@@ -28,6 +28,22 @@ extension Onnx_ModelProto {
 }
 
 extension Onnx_GraphProto {
+  /// Makes nodes `Constant` of some initializers: they are no weights then.
+  mutating func keepAsConstants(_ names: Set<String>) {
+    let kept = initializer.filter { names.contains($0.name) }
+    initializer.removeAll { names.contains($0.name) }
+    // Older files name them among the inputs too.
+    input.removeAll { names.contains($0.name) }
+    node.insert(
+      contentsOf: kept.map { tensor in
+        var value = Onnx_AttributeProto()
+        (value.name, value.type, value.t) = ("value", .tensor, tensor)
+        var node = Onnx_NodeProto()
+        (node.opType, node.output, node.attribute) = ("Constant", [tensor.name], [value])
+        return node
+      }, at: 0)
+  }
+
   /// Takes in numbers that lie in other files.
   fileprivate mutating func takeIn(_ tensors: TensorReader) throws {
     for place in initializer.indices { try initializer[place].takeIn(tensors) }

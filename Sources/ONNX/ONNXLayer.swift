@@ -71,7 +71,10 @@ public struct ONNXLayer: Layer {
       index < model.outputs.count
     else {
       let given = model.outputs.map(\.name).joined(separator: ", ")
-      throw ONNXError("\(model.path) gives no '\(name ?? "")'; it gives \(given).")
+      throw ONNXError(
+        given.isEmpty
+          ? "\(model.path) gives nothing."
+          : "\(model.path) gives no '\(name ?? "")'; it gives \(given).")
     }
     if let conventions {
       guard input.count == 3,
@@ -107,7 +110,9 @@ public struct ONNXLayer: Layer {
   ) throws(ONNXError) -> Variable {
     let given = conventions?.prepared(input) ?? input
     guard case .floats(let result) = try model.run([.floats(given)], on: tape)[index] else {
-      throw ONNXError("\(model.path): '\(model.outputs[index].name)' is not of floats.")
+      throw ONNXError(
+        "\(model.path): '\(model.outputs[index].name)' is not of floats; a network has to end with its scores, before it picks a class of them (ArgMax, TopK)."
+      )
     }
     return result
   }
@@ -149,7 +154,9 @@ public struct ONNXLayer: Layer {
     let operation: Operation =
       batch == nil
       ? .own(NetworkCall(model: model, index: index))
-      : .unwritable("a network whose batch its file fixes")
+      : .unwritable(
+        "a network whose file fixes how many inputs a batch has: write it anew with a free one (`dynamic_shapes`, or before `dynamic_axes`, of torch.onnx.export)"
+      )
     let called = Variable(
       isImage ? result.permuted([0, 3, 1, 2]) : result, inputs: [given], operation: operation
     ) { _ in [nil] }

@@ -55,7 +55,7 @@ public struct ONNXModel: Sendable {
   }
 
   /// Whether an output is what an operation, `Softmax` over the last axis or `Sigmoid`, gives.
-  func ends(at index: Int, in operation: String) -> Bool {
+  public func ends(at index: Int, in operation: String) -> Bool {
     graph.withScores(at: index, before: operation).outputs != graph.outputs
   }
 

@@ -38,7 +38,10 @@ struct TensorReader {
     let shape = tensor.dims.map { Int($0) }
     // Of an empty one as if it were not: steps through it are as long.
     let most = shape.reduce(1) { Call.product($0, $1 == 0 ? 1 : $1) }
-    guard shape.count <= 64, shape.allSatisfy({ $0 >= 0 }), most <= MemoryLimit.bytes / 8 else {
+    guard shape.count <= 64 else {
+      throw failure("it has \(shape.count) axes, and 64 are supported")
+    }
+    guard shape.allSatisfy({ $0 >= 0 }), most <= MemoryLimit.bytes / 8 else {
       throw failure("it declares \(shape.prefix(8)), more than memory allows")
     }
     let count = shape.reduce(1, *)

@@ -50,6 +50,14 @@ public enum Value {
 
   var count: Int { shape.reduce(1, *) }
 
+  /// What its numbers take, were each in memory once.
+  var bytes: Int {
+    switch self {
+    case .floats(let variable): 4 * variable.shape.count
+    case .integers(let integers): 8 * integers.elements.count
+    }
+  }
+
   /// Whether the number at one place is less than that at another; what is no number is less than nothing.
   var isLess: (Int, Int) -> Bool {
     switch self {

@@ -171,13 +171,14 @@ public struct Keys {
     value = Choice(rawValue: word) ?? value
   }
 
-  /// Reads a list of numbers.
+  /// Reads a list of numbers; a number alone is a list of one.
   public mutating func read(
     _ key: String, _ value: inout [Float], _ meaning: String = ""
   ) throws(SettingsError) {
     if let node = find(key) {
-      let found = node.sequence.map { $0.compactMap { $0.float.map { Float($0) } } }
-      guard let found, found.count == node.sequence?.count, found.allSatisfy(\.isFinite) else {
+      let nodes = node.sequence.map(Array.init) ?? [node]
+      let found = nodes.compactMap { $0.float.map { Float($0) } }
+      guard found.count == nodes.count, found.allSatisfy(\.isFinite) else {
         throw wrong(key, node, "a list of numbers")
       }
       value = found

@@ -32,12 +32,16 @@ public enum EquivarianceReport {
     public let form: Deviation
     /// The largest difference between φ(*g*·*x*) and *g*·φ(*x*).
     public let output: Deviation
+    /// The fraction of inputs of which *g*·*x* is told to be of another class than *x*; `nil` of models without classes.
+    public let otherClass: Double?
   }
 
   /// Measures a model under one element.
   public static func row(for g: Motion, _ model: some Predictor, _ inputs: Tensor) -> Row {
     let group = model.claims
     var (pose, form, output): ([Double], [Double], [Double]) = ([], [], [])
+    let classes = model.task.presentation == .classes ? model.classNames.count : 0
+    var others = 0
     model.forEachBatch(of: inputs) { range, plain in
       let copies = [Motion](repeating: g, count: range.count)
       let moved = model.predict(model.domain.inputs.act(copies, on: inputs.sliced(range)))
@@ -52,9 +56,16 @@ public enum EquivarianceReport {
       }
       form += largestDifference(moved.forms, plain.forms)
       output += largestDifference(moved.output, expected)
+      if classes > 0 {
+        let best = [moved.output, expected].map {
+          $0.sliced(0..<classes, axis: 1).largestColumn()
+        }
+        others += zip(best[0], best[1]).count { $0 != $1 }
+      }
     }
     return Row(
-      element: g, pose: Deviation(pose), form: Deviation(form), output: Deviation(output))
+      element: g, pose: Deviation(pose), form: Deviation(form), output: Deviation(output),
+      otherClass: classes > 0 ? Double(others) / Double(max(1, output.count)) : nil)
   }
 
   private static func largestDifference(_ a: Tensor, _ b: Tensor) -> [Double] {

@@ -79,9 +79,12 @@ private let manager = FileManager.default
     training: {epochs: 20}
     """.write(toFile: yaml, atomically: true, encoding: .utf8)
     let run = temporary("idx-run")
-    let trained = try canon("train", yaml, "--out", run, "--test")
-    #expect(
-      trained.status == 0 && trained.err.contains("no test part to measure on; 'data.test' cuts"))
+    // Before anything is learned.
+    let tested = try canon("train", yaml, "--out", run, "--test")
+    #expect(tested.status == 1 && tested.err.contains("--set data.test=0.1"), "\(tested.err)")
+    #expect(!manager.fileExists(atPath: run))
+    #expect(try canon("components", "idx").out.contains("test: 0"))
+    #expect(try canon("train", yaml, "--out", run).status == 0)
     let evaluated = try canon("evaluate", run, images, "--json", "--quiet")
     #expect(evaluated.status == 0 && evaluated.out.contains("\"count\":20"), "\(evaluated.err)")
     #expect(

@@ -114,6 +114,53 @@ private let image = root + "/Tests/CanonCommandsTests/Fixtures/seven.png"
     let first = try wrap(path, out)
     #expect(first.status == 1 && first.err.contains("--output: features, scores"))
     #expect(try wrap(path, out, "--task", "classify").status == 1)
-    #expect(try wrap(path, out, "--output", "scores").status == 0)
+    let named = try wrap(path, out, "--output", "scores")
+    #expect(named.status == 0 && !named.err.contains("outputs"), "\(named.err)")
+    #expect(try wrap(path, out, "--output", "scores", "--quiet").out.isEmpty)
+  }
+
+  @Test("What a wrapped network is not sure to be is said")
+  func notes() throws {
+    func scores(_ images: Variable) -> Variable {
+      images.reshaped([-1, 784]).sliced(400..<410, axis: 1)
+    }
+    let out = temporary("noted.safetensors")
+    let ending = try wrap(written("sigmoid-classes", { scores($0).sigmoid() }), out)
+    #expect(ending.status == 0 && ending.err.contains("ends in a sigmoid"), "\(ending.err)")
+    let plain = try wrap(written("plain-classes", scores), out)
+    #expect(plain.status == 0 && plain.err.isEmpty, "\(plain.err)")
+    let mask = try wrap(written("mask", { $0 * 0.5 }), out)
+    #expect(mask.status == 0 && mask.err.contains("--task restore"), "\(mask.err)")
+    let one = try wrap(written("one", { $0.mean([1, 2, 3]).reshaped([-1, 1]) }), out)
+    #expect(one.status == 1 && one.err.contains("a score for each"), "\(one.err)")
+    let path = temporary("two.onnx")
+    let bytes = try ONNXExport(input: "x", shape: [1, 28, 28]) { images in
+      [.init("first", scores(images)), .init("second", scores(images) * 2)]
+    }.serialized()
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    let two = try wrap(path, out)
+    #expect(two.status == 0 && two.err.contains("'second'"), "\(two.err)")
+    func turned(_ more: String...) throws -> String {
+      let result = try canon(
+        ["wrap", network, "--canonicalizer", "pca", "--normalization", "none", "--out", out] + more)
+      #expect(result.status == 0, "\(result.err)")
+      return result.err
+    }
+    #expect(try turned().contains("need not be upright"))
+    #expect(try turned("--quiet").isEmpty)
+  }
+
+  @Test(
+    "A mean and a deviation of one's own are tried on a known image; a gray one has one of each")
+  func ownPixels() throws {
+    let table = try canon(
+      "info", network, "--image", image, "--mean", "0", "--deviation", "1", "--json")
+    #expect(table.status == 0 && table.out.contains("\"normalization\":\"own\""), "\(table.err)")
+    #expect(try canon("info", network, "--image", image, "--mean", "0").status == 64)
+    let out = temporary("three.safetensors")
+    let three = try canon(
+      "wrap", network, "--canonicalizer", "identity", "--mean", "0.1,0.2,0.3", "--deviation", "1",
+      "--out", out)
+    #expect(three.status == 64 && three.err.contains("in gray"), "\(three.err)")
   }
 }

@@ -68,11 +68,13 @@ private let ofImages: [Case] = [
   },
   Case("refined C16", images) {
     RefinedPoses(
-      GroupConvolutionCanonicalizer(Cyclic(16), .init(size: 20, kernel: 20), using: &$0))
+      GroupConvolutionCanonicalizer(Cyclic(16), .init(size: 20, kernel: 20), using: &$0),
+      in: SO2())
   },
   Case("refined D8", images) {
     RefinedPoses(
-      OrbitCanonicalizer(Dihedral(8), network: scorer(20, &$0), features: 1, using: &$0))
+      OrbitCanonicalizer(Dihedral(8), network: scorer(20, &$0), features: 1, using: &$0),
+      in: O2())
   },
   Case("SO(2), copies", images) {
     SteerableCanonicalizer(SO2(), size: 20, width: 2, copies: 3, using: &$0)

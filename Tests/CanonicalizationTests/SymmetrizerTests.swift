@@ -230,7 +230,7 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
       }
     }
     for angle in [0.0, 0.05, -0.13, 1.234, 3.0, 6.2] {
-      let canonicalizer = RefinedPoses(Cosine(angle: angle))
+      let canonicalizer = RefinedPoses(Cosine(angle: angle), in: SO2())
       // Symmetric under no quarter turn, and its own normal form: brightest in the middle row.
       var pixels = [Float](repeating: 0, count: 25)
       (pixels[12], pixels[13]) = (1, 0.5)
@@ -239,5 +239,20 @@ private let backbone: @Sendable (Tensor) -> Tensor = { images in
       // A cosine is a parabola up to the fourth order: off by less than a hundredth of a step.
       #expect(O2().distance(found, PlanarIsometry(residual: angle)) < 0.01 * 2 * .pi / 16)
     }
+  }
+
+  @Test("Refined poses claim rotations where the group has these alone, and quarter turns stay")
+  func refinedGroup() {
+    func refined<Group: FiniteGroup & PlanarGroup>(
+      _ group: Group
+    ) -> any TrainableCanonicalizer {
+      var random = RandomStream(seed: 1, name: "refined")
+      return GroupConvolutionCanonicalizer(
+        group, .init(size: 12, kernel: 5), using: &random
+      ).refined()
+    }
+    #expect(refined(Cyclic(8)) is RefinedPoses<GroupConvolutionCanonicalizer<Cyclic>, SO2>)
+    #expect(refined(Dihedral(8)) is RefinedPoses<GroupConvolutionCanonicalizer<Dihedral>, O2>)
+    #expect(refined(Cyclic(4)) is GroupConvolutionCanonicalizer<Cyclic>)
   }
 }

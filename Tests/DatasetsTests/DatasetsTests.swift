@@ -73,6 +73,9 @@ private func temporary(_ name: String, _ bytes: [UInt8]) throws -> String {
     // A pair of files elsewhere is what a model of IDX data is measured on.
     let located = try #require(IDXOptions().located(at: folder + "/train-images-idx3-ubyte"))
     #expect(try located.test(seed: 0)?.labels == [1, 1, 1, 1, 1, 1])
+    // In their folder, MNIST's test digits.
+    let test = try #require(IDXOptions().located(at: folder))
+    #expect(try test.test(seed: 0)?.labels == [1])
   }
 
   @Test("A folder is listed recursively and sorted, PNG files only") func folder() throws {

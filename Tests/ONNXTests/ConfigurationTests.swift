@@ -218,7 +218,7 @@ import Training
       model(
         [node("Flatten", ["x"], ["f"]), node("MatMul", ["f", "w"], ["y"])],
         inputs: [port("x", [nil, 1, 8, 8])], outputs: ["y"],
-        constants: [tensor("w", [64, 3], [Float](repeating: -.infinity, count: 192))]))
+        constants: [tensor("w", [64, 3], [Float](repeating: .nan, count: 192))]))
     let refusal = #expect(throws: SettingsError.self) {
       try configuration("{kind: onnx, path: \(wrong.path)}").makeModel(classNames: ["a", "b", "c"])
     }

@@ -17,7 +17,7 @@ extension GraphWriter {
     let (model, graph) = (call.model, call.model.graph)
     guard model.opset >= 13 else {
       throw ONNXError(
-        "\(model.path) is written for opset \(model.opset), and sampling images needs 16: export it again from where it comes from, for opset 17 or later."
+        "\(model.path) is written for opset \(model.opset), whose operators mean something else than those of the opset 16 that sampling images needs; from 13 on they do not: export it again from where it comes from, for opset 17 or later."
       )
     }
     for node in graph.nodes where model.opset < 16 && node.operation == "RoiAlign" {

@@ -60,7 +60,7 @@ extension GraphWriter {
         throw ONNXError("\(type(of: operation)) is not known, so that it cannot be exported.")
       }
       set(value, try write(call, plain(inputs[0])))
-    case .unwritable(let words): throw ONNXError("It takes \(words), which cannot be exported.")
+    case .unwritable(let words): throw ONNXError("What cannot be exported: \(words).")
     }
   }
 

@@ -12,7 +12,7 @@ extension Operators {
     "And": { try [$0.combined($0.integers(0), $0.integers(1), type: .bool, &)] },
     "Or": { try [$0.combined($0.integers(0), $0.integers(1), type: .bool, |)] },
     "Xor": { try [$0.combined($0.integers(0), $0.integers(1), type: .bool, ^)] },
-    "Not": { [.integers(try $0.integers(0).map { 1 - $0 })] },
+    "Not": { [.integers(try $0.integers(0).map(type: .bool) { $0 == 0 ? 1 : 0 })] },
     "IsNaN": { call in
       let x = try call.float(0)
       return [.integers(Integers(x.value.elements.map(\.isNaN), shape: x.shape.extents))]

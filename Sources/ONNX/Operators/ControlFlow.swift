@@ -28,6 +28,8 @@ extension Call {
       "its graph takes \(body.inputs.count) values and gives \(body.outputs.count)")
     var given = [[Value]](repeating: [], count: body.outputs.count - count - 1)
     var n = 0
+    let held = scope.held
+    defer { scope.held = held }
     while goesOn && n < most {
       try require(n < 1_000_000, "it goes on more than a million times")
       let step = Value.integers(Integers([n], shape: []))
@@ -38,7 +40,10 @@ extension Call {
       }
       goesOn = first != 0
       carried = Array(results[1..<count + 1])
-      for (i, value) in results[(count + 1)...].enumerated() { given[i].append(value) }
+      for (i, value) in results[(count + 1)...].enumerated() {
+        try scope.hold(value, for: node)
+        given[i].append(value)
+      }
       n += 1
     }
     return try carried + given.map(stacked)

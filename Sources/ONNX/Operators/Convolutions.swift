@@ -167,14 +167,16 @@ extension Call {
         && w.allSatisfy { $0 > 0 },
       "a kernel of \(w) in \(groups) groups over \(s)")
     let (rank, kernel, image) = (s.count - 2, Array(w[2...]), Array(s[2...]))
-    func list(_ name: String, _ otherwise: Int) throws -> [Int] {
-      let found = ints(name) ?? [Int](repeating: otherwise, count: rank)
+    func list(_ name: String, atLeast least: Int) throws -> [Int] {
+      let found = ints(name) ?? [Int](repeating: least, count: rank)
       try require(
-        found.count == rank && found.allSatisfy { 0...1 << 24 ~= $0 }, "\(name) of \(found)")
+        found.count == rank && found.allSatisfy { least...1 << 24 ~= $0 }, "\(name) of \(found)")
       return found
     }
-    let (strides, dilations) = (try list("strides", 1), try list("dilations", 1))
-    let extra = try list("output_padding", 0)
+    let (strides, dilations) = (
+      try list("strides", atLeast: 1), try list("dilations", atLeast: 1)
+    )
+    let extra = try list("output_padding", atLeast: 0)
     let full = (0..<rank).map { axis -> Int in
       let span = dilations[axis] * (kernel[axis] - 1) + 1
       return (image[axis] - 1) * strides[axis] + span + extra[axis]

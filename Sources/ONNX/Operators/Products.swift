@@ -5,9 +5,12 @@ extension Operators {
   /// Products of matrices.
   static let products: [String: Body] = [
     "MatMul": { call in
+      let isAdded = call.node.followers.isAdded
+      try call.require(
+        isAdded || call.inputs.count == 2, "it has \(call.inputs.count) inputs, and takes 2")
       if let y = try call.weighted(isTransposed: false) { return [.floats(y)] }
       var y = try call.product(call.float(0), call.float(1))
-      if let bias = try call.optionalFloat(2) { y = y + bias }
+      if isAdded { y = y + (try call.float(2)) }
       return [.floats(call.activated(y))]
     },
     "Gemm": { try [$0.affine()] },
