@@ -109,6 +109,10 @@ struct Export: ParsableCommand {
     } catch let error as ONNXError { throw CommandError("\(model): \(error.description)") }
     let bytes = try export.serialized()
     let expected = canonicalized.reference(for: try inputs(loaded))
+    guard ["scores", "restored"].allSatisfy({ expected[$0]?.isFinite ?? true }) else {
+      throw CommandError(
+        "\(model) gives what is no number for \(check ?? "drawn inputs"): nothing is written.")
+    }
     let compared: ExportCheck
     do { compared = try ExportCheck(bytes, with: expected) } catch {
       throw CommandError("\(model) cannot be exported. \(error.description)")

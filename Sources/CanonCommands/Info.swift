@@ -1,4 +1,5 @@
 import ArgumentParser
+import Datasets
 import Settings
 import TensorCore
 import Training
@@ -79,16 +80,22 @@ struct Info: ParsableCommand {
       figures: file.figures)
     if json { return try emit(report.jsonLine) }
     var rows = [["name", file.configuration.name]]
-    for key in ["data", "model", "canonicalizer", "backbone"] {
+    // One that was wrapped learned from nothing.
+    let isWrapped = (file.configuration.data as? FolderOptions)?.path.isEmpty == true
+    for key in (isWrapped ? [] : ["data"]) + ["model", "canonicalizer", "backbone"] {
       if let value = report.configuration[key] { rows += lines(key, value) }
     }
     rows += model.summary.map { [$0.name, $0.value] }
     rows += [
       ["parameters", "\(report.parameters)"],
       ["classes", Self.list(file.classNames)],
-      ["seed", "\(file.configuration.seed)"],
-      ["epochs", "\(file.configuration.training.epochs)"],
     ]
+    if !isWrapped {
+      rows += [
+        ["seed", "\(file.configuration.seed)"],
+        ["epochs", "\(file.configuration.training.epochs)"],
+      ]
+    }
     rows += file.figures.sorted { $0.key < $1.key }.map { [$0.key, $0.value.formatted(5)] }
     let width = rows.map { $0[0].count }.max() ?? 0
     for row in rows {

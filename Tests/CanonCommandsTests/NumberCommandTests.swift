@@ -43,6 +43,8 @@ private let model = root + "/demo/model.safetensors"
     }
     let evaluated = try canon("evaluate", huge, digits)
     #expect(evaluated.status == 1 && evaluated.out.isEmpty && evaluated.err.contains("no number"))
+    let exported = try canon("export", huge, temporary("nan.onnx"))
+    #expect(exported.status == 1 && exported.err.contains("no number"), "\(exported.err)")
   }
 
   @Test(

@@ -52,6 +52,8 @@ private let manager = FileManager.default
     // What learned small images in color sees large gray ones so.
     let info = try canon("info", model).out
     #expect(info.contains("seenSize 32, seenChannels 3") == (canonicalizer == "photos"))
+    // It learned from nothing.
+    #expect(!info.contains("epochs") && !info.contains("data "))
   }
 
   @Test("What the network says of a known image decides how it wants pixels")
