@@ -77,7 +77,7 @@ extension Wrap {
     if names.isEmpty, layer.output.count == 3, task == nil {
       note("Note: its output is taken for a mask, from its shape; an image is --task restore.")
     }
-    // One that learned from its prior leaves upright what is; so, by its lines, does text.
+    // Those of a model are spoken of where they are taken (`takeSteps`).
     let steps = (settings.model as? CanonicalizedOptions)?.steps ?? []
     let untrained = steps.filter {
       !type(of: $0.options).isLearned && type(of: $0.options).kind != IdentityOptions.kind

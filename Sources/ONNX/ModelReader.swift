@@ -63,9 +63,10 @@ struct ModelReader {
     guard model.hasGraph else { throw ONNXError("it holds no graph.") }
     var reader = try ModelReader(model, tensors)
     var graph = try reader.graph(model.graph)
-    // A mask of −∞ is no weight: a model file keeps those finite.
+    // A mask of −∞ is no weight, which a model file keeps finite: one of canon's has it as a node, and need not be searched.
     let masks = graph.constants.filter { _, constant in
-      guard case .floats(let numbers) = constant, !numbers.value.isFinite else { return false }
+      guard tensors.folder != nil, case .floats(let numbers) = constant, !numbers.value.isFinite
+      else { return false }
       return !numbers.value.elements.contains(where: \.isNaN)
     }
     if !masks.isEmpty {
