@@ -24,19 +24,22 @@ extension Variable {
     let shift = offset.indices.map { c -> Float in
       Float(Double(offset[c]) - mean[c] * Double(scale[c]))
     }
+    // The gradient is made where this lies, when nobody else needs it any more.
+    var input: Tensor? = value
     let result = Variable(
       value.scaled(by: scale, shift: shift, relu: relu), inputs: [self, weight, bias],
       remake: { [x = value] in x.scaled(by: scale, shift: shift, relu: relu) }
-    ) { [x = value] dy in
-      let gradients = dy.batchNormGradients(
-        input: x, mean: mean, variance: variance, epsilon: epsilon, scale: scale, shift: shift,
+    ) { dy in
+      guard var gradient = input.take() else { preconditionFailure("a pullback runs once") }
+      let (byWeight, byBias) = gradient.formBatchNormGradient(
+        by: dy, mean: mean, variance: variance, epsilon: epsilon, scale: scale, shift: shift,
         relu: relu
       ) { sum, product in
         guard let piece else { return (sum, product, rows) }
         let (sums, _) = piece.sums(sum + product)
         return (Array(sums[..<sum.count]), Array(sums[sum.count...]), rows)
       }
-      return [gradients.input, gradients.weight, gradients.bias]
+      return [gradient, byWeight, byBias]
     }
     return (result, moments, rows)
   }

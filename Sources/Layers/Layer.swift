@@ -67,7 +67,9 @@ public struct Sequential: Layer {
         let (features, moments) = result.convolvedWithMoments(
           with: tape(convolution.weight), bias: convolution.bias.map { tape($0) },
           convolution.geometry)
-        result = norm.normalized(features, moments: moments, on: tape)
+        // What the convolution saw is free while the norm computes.
+        result = features
+        result = norm.normalized(result, moments: moments, on: tape)
         next += 2
       } else {
         result = layers[next](result, on: tape)

@@ -99,25 +99,32 @@ extension Tensor {
     }
   }
 
-  /// The gradients of batch normalization (and its clamp) for the gradient `self` by its output.
+  /// Turns what batch normalization took, `self`, into the gradient by it, for the gradient `dy` by what it gave.
   ///
-  /// `input` is what was normalized, by `scale` and `shift` as `scaled(by:shift:relu:)` takes them;
-  /// where the clamp let nothing through follows from them. Of a batch in pieces the gradients by weight and bias are those of this
-  /// piece, and `whole` gives, for its two sums per channel, those of all, and of how many rows.
+  /// In its own memory, where nobody else has that. It was normalized, and clamped if `relu`, by `scale` and `shift` as
+  /// `scaled(by:shift:relu:)` takes them; where the clamp let nothing through follows from them. Of a batch in pieces the gradients
+  /// by weight and bias are those of this piece, and `whole` gives, for its two sums per channel, those of all, and of how many rows.
   ///
-  /// - Returns: The gradients by the input, by the weight and by the bias.
-  public func batchNormGradients(
-    input: Tensor, mean: [Double], variance: [Double], epsilon: Float, scale: [Float],
+  /// - Returns: The gradients by the weight and by the bias.
+  public mutating func formBatchNormGradient(
+    by dy: Tensor, mean: [Double], variance: [Double], epsilon: Float, scale: [Float],
     shift: [Float], relu: Bool,
     whole: (
       (_ sum: [Double], _ product: [Double]) -> (sum: [Double], product: [Double], rows: Int)
     )? =
       nil
-  ) -> (input: Tensor, weight: Tensor, bias: Tensor) {
-    Profiler.count("batch norm gradient", arithmetic: 8 * shape.count, elements: 5 * shape.count) {
-      let columns = shape[-1]
+  ) -> (weight: Tensor, bias: Tensor) {
+    require(dy.shape == shape, "a gradient \(dy.shape) of \(shape)")
+    let columns = shape[-1]
+    // Of a vector that reaches into the next row another thread may be writing the rest.
+    let isOwn =
+      isKnownUniquelyReferenced(&storage) && isContiguous
+      && columns.isMultiple(of: Int(ck_width()))
+    return Profiler.count(
+      "batch norm gradient", arithmetic: 8 * shape.count, elements: 5 * shape.count
+    ) {
       let center = mean.map { Float($0) }
-      let (x, dy, clamp) = (input.contiguous, contiguous, Int32(relu ? 1 : 0))
+      let (x, dy, clamp) = (contiguous, dy.contiguous, Int32(relu ? 1 : 0))
       let (sum, product) = unsafe columnSums { range, sum, product in
         let start = range.lowerBound * columns
         unsafe x.withElements { x in
@@ -135,9 +142,9 @@ extension Tensor {
         Float(-Double(scale[$0]) * inverse[$0] * all.product[$0] / rows)
       }
       let offset = (0..<columns).map { Float(-Double(scale[$0]) * all.sum[$0] / rows) }
-      let gradient = unsafe Tensor(shape) { target in
+      func fill(_ target: UnsafeMutablePointer<Float>) {
         let address = unsafe SendableAddress(target)
-        Parallel.ranges(shape.count / columns, grain: Tensor.normalizationGrain) { range in
+        Parallel.ranges(x.shape.count / columns, grain: Tensor.normalizationGrain) { range in
           let start = range.lowerBound * columns
           unsafe x.withElements { x in
             unsafe dy.withElements { dy in
@@ -148,8 +155,13 @@ extension Tensor {
           }
         }
       }
+      if isOwn {
+        unsafe fill(storage.base + self.offset)
+      } else {
+        self = unsafe Tensor(shape) { unsafe fill($0) }
+      }
       let byWeight = zip(product, inverse).map { Float($0 * $1.squareRoot()) }
-      return (gradient, Tensor(byWeight), Tensor(sum.map { Float($0) }))
+      return (Tensor(byWeight), Tensor(sum.map { Float($0) }))
     }
   }
 }

@@ -5,29 +5,26 @@ import Synchronization
 /// A block of floats, 64-byte aligned, taken from a pool and given back to it.
 ///
 /// Fresh pages from the system cost more than the arithmetic on them at the sizes that networks
-/// use, so blocks are recycled by size class. Blocks are readable `CK_SLACK` floats past their end:
-/// kernels load whole vectors.
+/// use, so memory is recycled. Blocks are readable `CK_SLACK` floats past their end: kernels load whole vectors.
 @safe final class Storage: @unchecked Sendable {
   let base: UnsafeMutablePointer<Float>
   private let capacity: Int
 
   /// Takes a block of at least `count` floats, of unspecified content.
   init(count: Int) {
-    capacity = Storage.sizeClass(count + Int(CK_SLACK))
+    let bytes = 4 * (count + Int(CK_SLACK))
+    capacity = StoragePool.capacity(for: bytes)
     unsafe base = StoragePool.shared.take(capacity)
+    unsafe ck_mark_block(base, bytes, capacity)
   }
 
-  deinit { unsafe StoragePool.shared.give(base, capacity) }
-
-  /// The next of 2ᵏ, 1.25·2ᵏ, 1.5·2ᵏ, 1.75·2ᵏ: at most a quarter of a block is unused.
-  private static func sizeClass(_ count: Int) -> Int {
-    let exponent = max(6, Int.bitWidth - 1 - max(count, 1).leadingZeroBitCount)
-    let step = (1 << exponent) / 4
-    return (count + step - 1) / step * step
+  deinit {
+    unsafe ck_mark_block(base, 0, capacity)
+    unsafe StoragePool.shared.give(base, capacity)
   }
 }
 
-/// The free blocks, by size.
+/// The free memory: small blocks by their size, large ones cut from what is free and joined with it again.
 @safe final class StoragePool: Sendable {
   static let shared = StoragePool()
 
@@ -35,47 +32,117 @@ import Synchronization
     let pointer: UnsafeMutablePointer<Float>
   }
   private struct State {
-    var free: [Int: [Address]] = [:]
-    var freeBytes = 0
+    var small: [Int: [Address]] = [:]
+    var smallBytes = 0
+    var large = FreeExtents()
     var fresh = 0
   }
-  /// More than this many bytes are not kept: they go back to the system.
+  /// From so many bytes on a block is large.
+  private static let largeSize = 1 << 18
+  /// Of what is free beyond this many bytes the pages go back to the system.
   private let limit = 1 << 30
   private let hugePage = 1 << 21
   private let state = Mutex(State())
 
-  /// How many blocks came from the system, rather than from the pool, since the program began.
+  /// How often memory came from the system, rather than from the pool, since the program began.
   var freshBlocks: Int { state.withLock { $0.fresh } }
 
+  /// The size of the block for so many bytes.
+  ///
+  /// Of a small one the next of 2ᵏ, 1.25·2ᵏ, 1.5·2ᵏ, 1.75·2ᵏ: at most a quarter is unused.
+  static func capacity(for bytes: Int) -> Int {
+    guard bytes < largeSize else { return (bytes + 63) / 64 * 64 }
+    let exponent = max(8, Int.bitWidth - 1 - bytes.leadingZeroBitCount)
+    let step = (1 << exponent) / 4
+    return (bytes + step - 1) / step * step
+  }
+
   func take(_ capacity: Int) -> UnsafeMutablePointer<Float> {
-    let recycled = state.withLock { state -> Address? in
-      guard let address = state.free[capacity]?.popLast() else {
-        state.fresh += 1
-        return nil
-      }
-      state.freeBytes -= capacity * 4
-      return address
-    }
-    if let recycled = recycled { return unsafe recycled.pointer }
-    // Large blocks on huge pages: fewer faults, and fewer misses where rows lie pages apart.
-    let isLarge = capacity * 4 >= 2 * hugePage
-    var found: UnsafeMutableRawPointer?
-    guard unsafe posix_memalign(&found, isLarge ? hugePage : 64, capacity * 4) == 0,
-      let block = unsafe found
-    else { AddressSpace.fail() }
-    if isLarge { unsafe madvise(block, capacity * 4, MADV_HUGEPAGE) }
-    return unsafe block.bindMemory(to: Float.self, capacity: capacity)
+    capacity < StoragePool.largeSize ? unsafe takeSmall(capacity) : unsafe takeLarge(capacity)
   }
 
   func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {
     let address = unsafe Address(pointer: pointer)
-    let kept = state.withLock { state -> Bool in
-      guard state.freeBytes + capacity * 4 <= limit else { return false }
-      state.free[capacity, default: []].append(address)
-      state.freeBytes += capacity * 4
+    let isKept = state.withLock { state -> Bool in
+      let isKept = state.smallBytes + state.large.bytes + capacity <= limit
+      if capacity < StoragePool.largeSize {
+        guard isKept else { return false }
+        state.small[capacity, default: []].append(address)
+        state.smallBytes += capacity
+      } else {
+        let start = Int(bitPattern: unsafe address.pointer)
+        // Its addresses stay, and are empty.
+        if !isKept { release(start..<start + capacity) }
+        state.large.give(start..<start + capacity)
+      }
       return true
     }
-    if !kept { unsafe free(pointer) }
+    if !isKept {
+      unsafe ck_mark_block(pointer, capacity, capacity)
+      unsafe free(pointer)
+    }
+  }
+
+  private func takeSmall(_ capacity: Int) -> UnsafeMutablePointer<Float> {
+    let recycled = state.withLock { state -> Address? in
+      guard let address = state.small[capacity]?.popLast() else {
+        state.fresh += 1
+        return nil
+      }
+      state.smallBytes -= capacity
+      return address
+    }
+    if let recycled { return unsafe recycled.pointer }
+    var found: UnsafeMutableRawPointer?
+    guard unsafe posix_memalign(&found, 64, capacity) == 0, let block = unsafe found else {
+      AddressSpace.fail()
+    }
+    return unsafe block.bindMemory(to: Float.self, capacity: capacity / 4)
+  }
+
+  private func takeLarge(_ capacity: Int) -> UnsafeMutablePointer<Float> {
+    let start = state.withLock { state -> Int in
+      if let start = state.large.take(capacity) { return start }
+      state.fresh += 1
+      state.large.give(freshMemory(capacity))
+      return state.large.take(capacity)!
+    }
+    return unsafe UnsafeMutableRawPointer(bitPattern: start)!.bindMemory(
+      to: Float.self, capacity: capacity / 4)
+  }
+
+  /// Memory from the system, of whole huge pages: fewer faults, and fewer misses where rows lie pages apart.
+  private func freshMemory(_ capacity: Int) -> Range<Int> {
+    let bytes = (capacity + hugePage - 1) / hugePage * hugePage
+    var start = mapped(bytes)
+    // The system puts one region beside the other, so that the first one alone is not where it should be.
+    if start % hugePage != 0 {
+      unsafe munmap(UnsafeMutableRawPointer(bitPattern: start), bytes)
+      let whole = mapped(bytes + hugePage)
+      start = (whole + hugePage - 1) / hugePage * hugePage
+      unsafe munmap(UnsafeMutableRawPointer(bitPattern: whole), start - whole)
+      let end = start + bytes
+      unsafe munmap(UnsafeMutableRawPointer(bitPattern: end), whole + hugePage - start)
+    }
+    if bytes >= 2 * hugePage {
+      unsafe madvise(UnsafeMutableRawPointer(bitPattern: start), bytes, MADV_HUGEPAGE)
+    }
+    return start..<start + bytes
+  }
+
+  private func mapped(_ bytes: Int) -> Int {
+    let region = unsafe mmap(
+      nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let region = unsafe region, unsafe region != MAP_FAILED else { AddressSpace.fail() }
+    return Int(bitPattern: region)
+  }
+
+  /// Gives the pages back that lie in a range of addresses as a whole.
+  private func release(_ range: Range<Int>) {
+    let page = sysconf(Int32(_SC_PAGESIZE))
+    let (first, end) = ((range.lowerBound + page - 1) / page * page, range.upperBound / page * page)
+    guard first < end else { return }
+    unsafe madvise(UnsafeMutableRawPointer(bitPattern: first), end - first, MADV_DONTNEED)
   }
 }
 

@@ -35,6 +35,9 @@ void ck_keep_off_this_cpu(int thread);
 /// Lets this thread run on every CPU again that the program's first thread may run on.
 void ck_return_to_all_cpus(void);
 
+/// Tells the address sanitizer, where one looks on, how many bytes of a block may be touched; the others up to its capacity may not.
+void ck_mark_block(const void *block, size_t usable, size_t capacity);
+
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
 
