@@ -101,14 +101,16 @@ import Synchronization
   }
 
   private func takeLarge(_ capacity: Int) -> UnsafeMutablePointer<Float> {
-    let start = state.withLock { state -> Int in
+    let start = state.withLock { state -> Int? in
       if let start = state.large.take(capacity) { return start }
       state.fresh += 1
       state.large.give(freshMemory(capacity))
-      return state.large.take(capacity)!
+      return state.large.take(capacity)
     }
-    return unsafe UnsafeMutableRawPointer(bitPattern: start)!.bindMemory(
-      to: Float.self, capacity: capacity / 4)
+    guard let start, let block = unsafe UnsafeMutableRawPointer(bitPattern: start) else {
+      AddressSpace.fail()
+    }
+    return unsafe block.bindMemory(to: Float.self, capacity: capacity / 4)
   }
 
   /// Memory from the system, of whole huge pages: fewer faults, and fewer misses where rows lie pages apart.
