@@ -1,15 +1,26 @@
-// OpenBLAS as this package uses it: with kernels for this CPU, on the thread that calls it.
+// OpenBLAS as this package uses it: loaded where it is used, with kernels for this CPU, on the thread that calls it.
+//
+// Most commands multiply no large matrices, and the loader of programs takes 5 ms for its 14,000 relocations.
 #define _GNU_SOURCE
+#include "ckernels.h"
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-// Weak: absent where another BLAS stands in for OpenBLAS, or one that was built for a single CPU.
-extern char *openblas_get_corename(void) __attribute__((weak));
-extern void openblas_set_num_threads(int) __attribute__((weak));
-extern int blas_thread_shutdown_(void) __attribute__((weak));
-extern void gotoblas_dynamic_quit(void) __attribute__((weak));
-extern void gotoblas_dynamic_init(void) __attribute__((weak));
+// What is not there stays NULL: in a build for a single CPU, or in another library of the same name.
+static struct {
+  void (*sgemm)(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb,
+                float beta, float *c, int ldc);
+  char *(*core)(void);
+  void (*set_threads)(int);
+  int (*stop_threads)(void);
+  void (*quit)(void), (*init)(void);
+  void *(*take)(int);
+  void (*give)(void *);
+} blas;
 
 #if defined(__x86_64__)
 // Kernels for CPUs before AVX2. OpenBLAS chooses by the CPU's model number, and takes one of these for a model that came after
@@ -22,30 +33,80 @@ static int is_old(const char *kernels) {
   return 0;
 }
 
-// Its own override, an environment variable, is read when the library is loaded; here it is read again, from an environment of
-// its own: Swift finds the command line by where the real one lies, and setenv would move that.
+// Its own override, an environment variable, is read when it is initialized; here it is once more, by an environment with a line more
+// that nobody else keeps: Swift finds the command line by where the real one lies, and setenv would move that.
 static void choose_kernels(void) {
   __builtin_cpu_init();
   char *entry = __builtin_cpu_supports("x86-64-v4")   ? "OPENBLAS_CORETYPE=SkylakeX"
                 : __builtin_cpu_supports("x86-64-v3") ? "OPENBLAS_CORETYPE=Haswell"
                                                       : NULL;
-  if (!entry || getenv("OPENBLAS_CORETYPE") || !openblas_get_corename || !gotoblas_dynamic_quit || !gotoblas_dynamic_init) return;
-  if (!is_old(openblas_get_corename())) return;
-  char *own[] = {entry, NULL}, **real = environ;
+  if (!entry || getenv("OPENBLAS_CORETYPE") || !blas.core || !blas.quit || !blas.init) return;
+  if (!is_old(blas.core())) return;
+  size_t count = 0;
+  while (environ[count]) count++;
+  // Never freed: another thread may be reading it.
+  char **own = malloc((count + 2) * sizeof *own), **real = environ;
+  if (!own) return;
+  memcpy(own, real, count * sizeof *own);
+  own[count] = entry;
+  own[count + 1] = NULL;
   environ = own;
-  gotoblas_dynamic_quit();
-  gotoblas_dynamic_init();
+  blas.quit();
+  blas.init();
   environ = real;
 }
 #else
 static void choose_kernels(void) {}
 #endif
 
-// In a constructor, while there is one thread of ours: nobody else reads the environment, and nothing multiplies.
-__attribute__((constructor)) static void ck_prepare_blas(void) {
+static void load(void) {
+  void *library = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
+  if (!library) library = dlopen("libopenblas.so", RTLD_LAZY | RTLD_LOCAL);
+  if (library) {
+    *(void **)&blas.sgemm = dlsym(library, "cblas_sgemm");
+    *(void **)&blas.core = dlsym(library, "openblas_get_corename");
+    *(void **)&blas.set_threads = dlsym(library, "openblas_set_num_threads");
+    *(void **)&blas.stop_threads = dlsym(library, "blas_thread_shutdown_");
+    *(void **)&blas.quit = dlsym(library, "gotoblas_dynamic_quit");
+    *(void **)&blas.init = dlsym(library, "gotoblas_dynamic_init");
+    *(void **)&blas.take = dlsym(library, "blas_memory_alloc");
+    *(void **)&blas.give = dlsym(library, "blas_memory_free");
+  }
+  if (!blas.sgemm) {
+    fprintf(stderr, "Error: libopenblas.so.0 cannot be loaded, which multiplies matrices (%s); install OpenBLAS (libopenblas0).\n",
+            library ? "it has no cblas_sgemm" : dlerror());
+    _exit(1);
+  }
   choose_kernels();
-  if (openblas_set_num_threads) openblas_set_num_threads(1);
+  if (blas.set_threads) blas.set_threads(1);
   // Its own threads would look out for work on our cores for a tenth of a second; where more than one is asked for it starts
   // them again.
-  if (blas_thread_shutdown_) blas_thread_shutdown_();
+  if (blas.stop_threads) blas.stop_threads();
+}
+
+static void prepare(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, load);
+}
+
+void ck_sgemm(int a_transposed, int b_transposed, size_t m, size_t n, size_t k, const float *a, size_t a_stride, const float *b,
+              size_t b_stride, float *c, size_t c_stride) {
+  enum { row_major = 101, plain = 111, transposed = 112 };
+  prepare();
+  blas.sgemm(row_major, a_transposed ? transposed : plain, b_transposed ? transposed : plain, (int)m, (int)n, (int)k, 1, a,
+             (int)a_stride, b, (int)b_stride, 0, c, (int)c_stride);
+}
+
+const char *ck_blas_core(void) {
+  prepare();
+  return blas.core ? blas.core() : "";
+}
+
+void ck_blas_take_buffers(size_t count) {
+  prepare();
+  if (!blas.take || !blas.give || count == 0) return;
+  void **buffers = malloc(count * sizeof *buffers);
+  for (size_t i = 0; buffers && i < count; i++) buffers[i] = blas.take(0);
+  for (size_t i = 0; buffers && i < count; i++) blas.give(buffers[i]);
+  free(buffers);
 }

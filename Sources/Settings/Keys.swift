@@ -33,7 +33,7 @@ public struct Keys {
   ///
   /// `lists`: Whether keys are to be listed, those too that others switch on.
   public init(lists: Bool = false) {
-    self.init("the settings", Node.Mapping([]), nil)
+    self.init("the settings", Node.Mapping([], .unresolved), nil)
     self.lists = lists
   }
 
@@ -69,12 +69,12 @@ public struct Keys {
       // A word alone stands for its kind.
       var pairs = node?.mapping.map { $0.map { ($0.key, $0.value) } } ?? []
       if let node, node.mapping == nil, node.string?.isEmpty == false {
-        pairs = [(Node("kind"), node)]
+        pairs = [(Node("kind", .unresolved), node)]
       }
       let place = pairs.firstIndex { $0.0.string == key }
       let new = try replaced(place.map { pairs[$0].1 }, path.dropFirst())
-      if let place { pairs[place].1 = new } else { pairs.append((Node(key), new)) }
-      return .mapping(Node.Mapping(pairs, .implicit, .any, node?.mark))
+      if let place { pairs[place].1 = new } else { pairs.append((Node(key, .unresolved), new)) }
+      return .mapping(Node.Mapping(pairs, .unresolved, .any, node?.mark))
     }
     return try replaced(node, path[...])
   }
@@ -229,10 +229,10 @@ public struct Keys {
   }
 
   private func nested(_ key: String, _ node: Node?) throws(SettingsError) -> Keys {
-    guard let node else { return Keys(source, Node.Mapping([]), line) }
+    guard let node else { return Keys(source, Node.Mapping([], .unresolved), line) }
     if node.mapping == nil, case .scalar(let scalar) = node, !scalar.string.isEmpty {
       return Keys(
-        source, Node.Mapping([(.scalar(.init("kind", .implicit, .any, node.mark)), node)]),
+        source, Node.Mapping([(.scalar(.init("kind", .unresolved, .any, node.mark)), node)]),
         node.mark?.line)
     }
     guard let mapping = node.mapping else {
@@ -283,4 +283,9 @@ public struct Keys {
     }
     return resolved
   }
+}
+
+extension Tag {
+  /// Of what has no type but what it is read as; Yams' own way to find one compiles a regular expression for each.
+  fileprivate static var unresolved: Tag { Tag(.implicit, .basic) }
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Synchronization
 
@@ -56,21 +57,9 @@ public enum AddressSpace {
       )
       _exit(1)
     }
-    takeBuffers(threads)
-  }
-
-  /// Lets OpenBLAS take the buffers of so many threads now, which it keeps: later nothing may be left for them.
-  private static func takeBuffers(_ count: Int) {
-    typealias Allocate = @convention(c) (Int32) -> UnsafeMutableRawPointer?
-    typealias Free = @convention(c) (UnsafeMutableRawPointer?) -> Void
-    guard let allocate = unsafe dlsym(nil, "blas_memory_alloc"),
-      let free = unsafe dlsym(nil, "blas_memory_free")
-    else { return }
-    let buffers = unsafe (0..<count).map { _ in
-      unsafe unsafeBitCast(allocate, to: Allocate.self)(0)
-    }
-    unsafe buffers.forEach { unsafe unsafeBitCast(free, to: Free.self)($0) }
-    provided.store(count, ordering: .relaxed)
+    // OpenBLAS takes them now, and keeps them: later nothing may be left for them.
+    ck_blas_take_buffers(threads)
+    provided.store(threads, ordering: .relaxed)
   }
 
   /// From now on an allocation that fails, in Swift's runtime or anywhere else, ends the program with a sentence and status 1, where

@@ -76,14 +76,19 @@ public enum Files {
 
   /// A whole file, or `nil` where it cannot be read; `errno` says why.
   public static func bytes(of path: String) -> [UInt8]? {
-    guard let file = unsafe fopen(path, "rb") else { return nil }
-    defer { unsafe fclose(file) }
     var result: [UInt8] = []
-    var part = [UInt8](repeating: 0, count: 1 << 18)
+    return forEachPart(of: path) { result += $0 } ? result : nil
+  }
+
+  /// Calls a function with each part of a file's content, in order; `false` where it cannot be read.
+  static func forEachPart(of path: String, _ body: (ArraySlice<UInt8>) -> Void) -> Bool {
+    guard let file = unsafe fopen(path, "rb") else { return false }
+    defer { unsafe fclose(file) }
+    var part = [UInt8](repeating: 0, count: 1 << 15)
     while case let count = unsafe fread(&part, 1, part.count, file), count > 0 {
-      result += part[..<count]
+      body(part[..<count])
     }
-    return unsafe ferror(file) == 0 ? result : nil
+    return unsafe ferror(file) == 0
   }
 
   /// The first bytes of a file, none where it cannot be read.

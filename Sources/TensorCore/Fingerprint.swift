@@ -19,7 +19,8 @@ public struct Fingerprint: Sendable {
 
   /// That of a file's content; `nil` where it cannot be read.
   public init?(ofFileAt path: String) {
-    guard let bytes = Files.bytes(of: path) else { return nil }
-    add(bytes)
+    var found = Fingerprint()
+    guard Files.forEachPart(of: path, { found.add($0) }) else { return nil }
+    self = found
   }
 }

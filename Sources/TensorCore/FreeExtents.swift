@@ -34,7 +34,11 @@ struct FreeExtents {
   /// - Complexity: O(extents).
   mutating func give(_ block: Range<Int>) {
     bytes += block.count
-    let after = extents.firstIndex { $0.lowerBound >= block.upperBound } ?? extents.count
+    var (after, end) = (0, extents.count)
+    while after < end {
+      let middle = (after + end) / 2
+      if extents[middle].lowerBound < block.upperBound { after = middle + 1 } else { end = middle }
+    }
     var joined = block
     if after < extents.count, extents[after].lowerBound == block.upperBound {
       joined = joined.lowerBound..<extents.remove(at: after).upperBound

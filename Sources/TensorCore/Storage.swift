@@ -28,21 +28,24 @@ import Synchronization
 @safe final class StoragePool: Sendable {
   static let shared = StoragePool()
 
-  @safe private struct Address: @unchecked Sendable {
-    let pointer: UnsafeMutablePointer<Float>
-  }
   private struct State {
-    var small: [Int: [Address]] = [:]
-    var smallBytes = 0
+    /// Where small blocks begin, by size.
+    var small: [Int: [Int]] = [:]
+    /// What further small blocks are cut from, apart from the others, which they would cut up.
+    var uncut = FreeExtents()
     var large = FreeExtents()
+    /// How many bytes came back, more than were taken, since pages went to the system.
+    var resident = 0
     var fresh = 0
   }
   /// From so many bytes on a block is large.
   private static let largeSize = 1 << 18
-  /// Of what is free beyond this many bytes the pages go back to the system.
-  private let limit = 1 << 30
+  /// Where so many bytes are free, the pages of large blocks go back to the system.
+  private let limit: Int
   private let hugePage = 1 << 21
   private let state = Mutex(State())
+
+  init(limit: Int = 1 << 30) { self.limit = limit }
 
   /// How often memory came from the system, rather than from the pool, since the program began.
   var freshBlocks: Int { state.withLock { $0.fresh } }
@@ -58,54 +61,12 @@ import Synchronization
   }
 
   func take(_ capacity: Int) -> UnsafeMutablePointer<Float> {
-    capacity < StoragePool.largeSize ? unsafe takeSmall(capacity) : unsafe takeLarge(capacity)
-  }
-
-  func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {
-    let address = unsafe Address(pointer: pointer)
-    let isKept = state.withLock { state -> Bool in
-      let isKept = state.smallBytes + state.large.bytes + capacity <= limit
-      if capacity < StoragePool.largeSize {
-        guard isKept else { return false }
-        state.small[capacity, default: []].append(address)
-        state.smallBytes += capacity
-      } else {
-        let start = Int(bitPattern: unsafe address.pointer)
-        // Its addresses stay, and are empty.
-        if !isKept { release(start..<start + capacity) }
-        state.large.give(start..<start + capacity)
-      }
-      return true
-    }
-    if !isKept {
-      unsafe ck_mark_block(pointer, capacity, capacity)
-      unsafe free(pointer)
-    }
-  }
-
-  private func takeSmall(_ capacity: Int) -> UnsafeMutablePointer<Float> {
-    let recycled = state.withLock { state -> Address? in
-      guard let address = state.small[capacity]?.popLast() else {
-        state.fresh += 1
-        return nil
-      }
-      state.smallBytes -= capacity
-      return address
-    }
-    if let recycled { return unsafe recycled.pointer }
-    var found: UnsafeMutableRawPointer?
-    guard unsafe posix_memalign(&found, 64, capacity) == 0, let block = unsafe found else {
-      AddressSpace.fail()
-    }
-    return unsafe block.bindMemory(to: Float.self, capacity: capacity / 4)
-  }
-
-  private func takeLarge(_ capacity: Int) -> UnsafeMutablePointer<Float> {
     let start = state.withLock { state -> Int? in
-      if let start = state.large.take(capacity) { return start }
-      state.fresh += 1
-      state.large.give(freshMemory(capacity))
-      return state.large.take(capacity)
+      state.resident = max(0, state.resident - capacity)
+      if capacity >= StoragePool.largeSize {
+        return cut(capacity, from: &state.large, &state.fresh)
+      }
+      return state.small[capacity]?.popLast() ?? cut(capacity, from: &state.uncut, &state.fresh)
     }
     guard let start, let block = unsafe UnsafeMutableRawPointer(bitPattern: start) else {
       AddressSpace.fail()
@@ -113,7 +74,32 @@ import Synchronization
     return unsafe block.bindMemory(to: Float.self, capacity: capacity / 4)
   }
 
-  /// Memory from the system, of whole huge pages: fewer faults, and fewer misses where rows lie pages apart.
+  func give(_ pointer: UnsafeMutablePointer<Float>, _ capacity: Int) {
+    let start = Int(bitPattern: pointer)
+    state.withLock { state in
+      if capacity < StoragePool.largeSize {
+        state.small[capacity, default: []].append(start)
+      } else {
+        state.large.give(start..<start + capacity)
+      }
+      state.resident += capacity
+      guard state.resident > limit else { return }
+      // Their addresses stay, and are empty: of whatever is cut from them later the pages come anew, once.
+      state.large.extents.forEach(release)
+      state.resident = 0
+    }
+  }
+
+  private func cut(_ capacity: Int, from extents: inout FreeExtents, _ fresh: inout Int) -> Int? {
+    if let start = extents.take(capacity) { return start }
+    fresh += 1
+    extents.give(freshMemory(capacity))
+    return extents.take(capacity)
+  }
+
+  /// Memory from the system, of several huge pages where it is large: fewer faults, and fewer misses where rows lie pages apart.
+  ///
+  /// A single one takes longer to clear than the few small pages that a small program touches.
   private func freshMemory(_ capacity: Int) -> Range<Int> {
     let bytes = (capacity + hugePage - 1) / hugePage * hugePage
     var start = mapped(bytes)

@@ -1,11 +1,12 @@
-import COpenBLAS
+import CKernels
 
 extension Tensor {
   /// The matrix product of `[m, k]` and `[k, n]`, or of batches of them `[…, m, k]`, `[…, k, n]`.
   ///
   /// A transposed view costs nothing: it is handed to OpenBLAS as such. The result is cut into
   /// blocks whose size follows from the shapes alone, that run in parallel, so that the result does not depend on the number of
-  /// threads.
+  /// threads. Small products are done by the kernel of convolutions, which begins at once: OpenBLAS packs both operands before, and is
+  /// loaded where it is needed.
   ///
   /// - Precondition: The inner extents are equal; the leading axes too, or one operand is a matrix.
   public func matmul(_ other: Tensor) -> Tensor {
@@ -19,7 +20,10 @@ extension Tensor {
     }
     let lead = Array((shape.rank >= other.shape.rank ? shape : other.shape).extents.dropLast(2))
     let a = broadcast(to: Shape(lead + [m, k])).asMatrices()
-    let b = other.broadcast(to: Shape(lead + [k, n])).asMatrices()
+    // Columns are computed by whole vectors.
+    let isSmall = m * k * ((n + 15) / 16 * 16) <= 1 << 18
+    let right = other.broadcast(to: Shape(lead + [k, n]))
+    let b = right.asMatrices(isUntransposed: isSmall)
     let count = lead.reduce(1, *)
     // OpenBLAS packs both operands anew for every block: large blocks where there are many, small ones for all threads
     // where there is little, or where what is packed anew is narrow.
@@ -36,17 +40,27 @@ extension Tensor {
         if k == 0 { unsafe target.update(repeating: 0, count: count * m * n) }
         guard m > 0 && n > 0 && k > 0 else { return }
         let c = unsafe SendableAddress(target)
+        let (aRow, aColumn) = a.isTransposed ? (1, a.leading) : (a.leading, 1)
+        let rowOffsets = isSmall ? (0..<min(m, tall)).map { $0 * aRow } : []
+        let depthOffsets = isSmall ? (0..<k).map { $0 * aColumn } : []
+        let resultOffsets = isSmall ? (0..<min(m, tall)).map { $0 * n } : []
         Parallel.forEach(count * down * across) { index in
           let (batch, part) = (index / (down * across), index % (down * across))
           let (i, j) = (part / across * tall, part % across * wide)
           let (rows, columns) = (i..<min(m, i + tall), j..<min(n, j + wide))
-          let left = unsafe a.base(batch) + i * (a.isTransposed ? 1 : a.leading)
+          let left = unsafe a.base(batch) + i * aRow
           let right = unsafe b.base(batch) + j * (b.isTransposed ? b.leading : 1)
-          unsafe cblas_sgemm(
-            CblasRowMajor, a.isTransposed ? CblasTrans : CblasNoTrans,
-            b.isTransposed ? CblasTrans : CblasNoTrans, blasint(rows.count),
-            blasint(columns.count), blasint(k), 1, left, blasint(a.leading), right,
-            blasint(b.leading), 0, c.pointer + (batch * m + i) * n + j, blasint(n))
+          let result = unsafe c.pointer + (batch * m + i) * n + j
+          if isSmall {
+            unsafe gatherProduct(
+              rows: rows.count, columns: columns.count, a: left, rowOffsets: rowOffsets,
+              depthOffsets: depthOffsets, b: right, bStride: b.leading, c: result,
+              cOffsets: resultOffsets)
+          } else {
+            unsafe ck_sgemm(
+              a.isTransposed ? 1 : 0, b.isTransposed ? 1 : 0, rows.count, columns.count, k, left,
+              a.leading, right, b.leading, result, n)
+          }
         }
       }
     }
@@ -74,13 +88,13 @@ extension Tensor {
     }
   }
 
-  private func asMatrices() -> Matrices {
+  private func asMatrices(isUntransposed: Bool = false) -> Matrices {
     let (rows, columns) = (shape[-2], shape[-1])
     let (rowStep, columnStep) = (strides[shape.rank - 2], strides[shape.rank - 1])
     if columnStep == 1 && (rowStep >= columns || rows == 1) {
       return Matrices(tensor: self, isTransposed: false, leading: max(rowStep, columns))
     }
-    if rowStep == 1 && (columnStep >= rows || columns == 1) {
+    if !isUntransposed && rowStep == 1 && (columnStep >= rows || columns == 1) {
       return Matrices(tensor: self, isTransposed: true, leading: max(columnStep, rows))
     }
     return Matrices(tensor: contiguous, isTransposed: false, leading: max(1, columns))

@@ -70,6 +70,27 @@ struct StorageTests {
     #expect(pool.freshBlocks == before)
   }
 
+  @Test("Pages go back to the system where too much is free, and not again and again")
+  func pagesGoBack() {
+    let size = StoragePool.capacity(for: 8 << 20)
+    let pool = StoragePool(limit: 20 << 20)
+    func mark(_ count: Int) -> [Float] {
+      let blocks = (0..<count).map { _ in Int(bitPattern: unsafe pool.take(size)) }
+      return blocks.map { block in
+        let pointer = unsafe UnsafeMutablePointer<Float>(bitPattern: block)!
+        let before = unsafe pointer[1 << 20]
+        unsafe pointer[1 << 20] = 7
+        unsafe pool.give(pointer, size)
+        return before
+      }
+    }
+    #expect(mark(1) == [0])
+    #expect(mark(1) == [7], "what is below the limit stays")
+    _ = mark(3)
+    #expect(mark(1) == [0], "it did not go back")
+    for _ in 0..<20 { #expect(mark(1) == [7], "it goes back each time") }
+  }
+
   @Test(
     "Blocks lie at multiples of 64 bytes, and can be read past their end",
     arguments: [1, 65_504, 65_505, 300_000])

@@ -148,8 +148,9 @@ CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int four
   // Rows are dealt out evenly: 15 rows are tiles of 8 and 7, not of 14 and 1.
   const size_t count = (p->rows + CK_ROWS - 1) / CK_ROWS;
   // Columns of b that many tiles read are gathered once, where they do not come in panels.
-  static _Thread_local float gathered[CK_PANEL * CK_GATHERED];
   const int gathers = !p->b_panel && p->depth <= CK_GATHERED && count > 4 && p->columns > 2 * CK_WIDTH;
+  // On the stack: memory of each thread's own would be touched, all of it, when the thread begins.
+  CK(vec) gathered[gathers ? p->depth * CK_PANEL / CK_WIDTH : 1];
   for (size_t column = 0; column < p->columns;) {
     const int wide = p->columns - column > CK_WIDTH;
     size_t row = 0;
@@ -158,9 +159,9 @@ CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int four
     if (gathers) {
       for (size_t k = 0; k < p->depth; k++)
         for (int v = 0; v < 1 + wide; v++)
-          *(CK(vec) *)(gathered + k * CK_PANEL + (size_t)v * CK_WIDTH) =
+          gathered[k * CK_PANEL / CK_WIDTH + (size_t)v] =
               *(const CK(vec) *)(p->b + k * p->b_stride + column + (size_t)v * CK_WIDTH);
-      part.b = gathered;
+      part.b = (const float *)gathered;
       part.b_stride = CK_PANEL;
     } else if (p->b_panel) {
       part.b = p->b + column / CK_PANEL * p->b_panel + column % CK_PANEL;

@@ -35,6 +35,15 @@ void ck_keep_off_this_cpu(int thread);
 /// Lets this thread run on every CPU again that the program's first thread may run on.
 void ck_return_to_all_cpus(void);
 
+/// c = a b, of [m, k] and [k, n] in rows, or of what is transposed in memory, by OpenBLAS on this thread; the strides are between rows in
+/// memory. The program ends, with a sentence, where OpenBLAS is not there.
+void ck_sgemm(int a_transposed, int b_transposed, size_t m, size_t n, size_t k, const float *a, size_t a_stride, const float *b,
+              size_t b_stride, float *c, size_t c_stride);
+/// The CPU that OpenBLAS's kernels are for; empty where it does not say.
+const char *ck_blas_core(void);
+/// Lets OpenBLAS take the buffers of so many threads, which it keeps.
+void ck_blas_take_buffers(size_t count);
+
 /// Tells the address sanitizer, where one looks on, how many bytes of a block may be touched; the others up to its capacity may not.
 void ck_mark_block(const void *block, size_t usable, size_t capacity);
 
