@@ -10,7 +10,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
   ],
   targets: [
-    .target(name: "CBLASReference"),
+    .target(name: "CBLASReference", linkerSettings: [.linkedLibrary("openblas")]),
     .executableTarget(
       name: "SpeedBenchmark",
       dependencies: [

@@ -22,6 +22,26 @@ static struct {
   void (*give)(void *);
 } blas;
 
+// Its settings are environment variables, read when it is initialized. It begins in an environment of its own, with lines before those of
+// all: Swift finds the command line by where the real one lies, and setenv would move that.
+//
+// With one thread it starts none: idle ones would look out for work on our cores, and where the system refuses one it interrupts the
+// program (SIGINT).
+static char **enter(const char *entry) {
+  size_t count = 0;
+  while (environ && environ[count]) count++;
+  // Never freed: another thread may be reading it.
+  const char **own = malloc((count + 3) * sizeof *own);
+  char **before = environ;
+  if (!own) return before;
+  own[0] = "OPENBLAS_NUM_THREADS=1";
+  own[1] = entry ? entry : own[0];
+  if (count) memcpy(own + 2, environ, count * sizeof *own);
+  own[count + 2] = NULL;
+  environ = (char **)own;
+  return before;
+}
+
 #if defined(__x86_64__)
 // Kernels for CPUs before AVX2. OpenBLAS chooses by the CPU's model number, and takes one of these for a model that came after
 // it: version 0.3.21 on Intel's Emerald Rapids those of the Pentium 4, at a sixth of the speed.
@@ -33,35 +53,28 @@ static int is_old(const char *kernels) {
   return 0;
 }
 
-// Its own override, an environment variable, is read when it is initialized; here it is once more, by an environment with a line more
-// that nobody else keeps: Swift finds the command line by where the real one lies, and setenv would move that.
 static void choose_kernels(void) {
   __builtin_cpu_init();
-  char *entry = __builtin_cpu_supports("x86-64-v4")   ? "OPENBLAS_CORETYPE=SkylakeX"
-                : __builtin_cpu_supports("x86-64-v3") ? "OPENBLAS_CORETYPE=Haswell"
-                                                      : NULL;
-  if (!entry || getenv("OPENBLAS_CORETYPE") || !blas.core || !blas.quit || !blas.init) return;
-  if (!is_old(blas.core())) return;
-  size_t count = 0;
-  while (environ[count]) count++;
-  // Never freed: another thread may be reading it.
-  char **own = malloc((count + 2) * sizeof *own), **real = environ;
-  if (!own) return;
-  memcpy(own, real, count * sizeof *own);
-  own[count] = entry;
-  own[count + 1] = NULL;
-  environ = own;
+  const char *entry = __builtin_cpu_supports("x86-64-v4")   ? "OPENBLAS_CORETYPE=SkylakeX"
+                      : __builtin_cpu_supports("x86-64-v3") ? "OPENBLAS_CORETYPE=Haswell"
+                                                            : NULL;
+  if (!entry || getenv("OPENBLAS_CORETYPE") || !blas.core || !blas.quit || !blas.init || !is_old(blas.core())) return;
+  char **before = enter(entry);
   blas.quit();
   blas.init();
-  environ = real;
+  environ = before;
 }
 #else
 static void choose_kernels(void) {}
 #endif
 
+static char missing[256];
+
 static void load(void) {
+  char **before = enter(NULL);
   void *library = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
-  if (!library) library = dlopen("libopenblas.so", RTLD_LAZY | RTLD_LOCAL);
+  environ = before;
+  if (!library) snprintf(missing, sizeof missing, "%s", dlerror());
   if (library) {
     *(void **)&blas.sgemm = dlsym(library, "cblas_sgemm");
     *(void **)&blas.core = dlsym(library, "openblas_get_corename");
@@ -72,39 +85,38 @@ static void load(void) {
     *(void **)&blas.take = dlsym(library, "blas_memory_alloc");
     *(void **)&blas.give = dlsym(library, "blas_memory_free");
   }
-  if (!blas.sgemm) {
-    fprintf(stderr, "Error: libopenblas.so.0 cannot be loaded, which multiplies matrices (%s); install OpenBLAS (libopenblas0).\n",
-            library ? "it has no cblas_sgemm" : dlerror());
-    _exit(1);
-  }
+  if (!blas.sgemm) return;
   choose_kernels();
+  // Of a library that was loaded before, with threads of its own.
   if (blas.set_threads) blas.set_threads(1);
-  // Its own threads would look out for work on our cores for a tenth of a second; where more than one is asked for it starts
-  // them again.
   if (blas.stop_threads) blas.stop_threads();
 }
 
-static void prepare(void) {
+// Whether it is there.
+static int prepare(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, load);
+  return blas.sgemm != NULL;
 }
 
 void ck_sgemm(int a_transposed, int b_transposed, size_t m, size_t n, size_t k, const float *a, size_t a_stride, const float *b,
               size_t b_stride, float *c, size_t c_stride) {
   enum { row_major = 101, plain = 111, transposed = 112 };
-  prepare();
+  if (!prepare()) {
+    fprintf(stderr, "Error: libopenblas.so.0 cannot be loaded, which multiplies matrices (%s); install OpenBLAS (libopenblas0).\n",
+            *missing ? missing : "it has no cblas_sgemm");
+    _exit(1);
+  }
   blas.sgemm(row_major, a_transposed ? transposed : plain, b_transposed ? transposed : plain, (int)m, (int)n, (int)k, 1, a,
              (int)a_stride, b, (int)b_stride, 0, c, (int)c_stride);
 }
 
 const char *ck_blas_core(void) {
-  prepare();
-  return blas.core ? blas.core() : "";
+  return prepare() && blas.core ? blas.core() : "";
 }
 
 void ck_blas_take_buffers(size_t count) {
-  prepare();
-  if (!blas.take || !blas.give || count == 0) return;
+  if (!prepare() || !blas.take || !blas.give || count == 0) return;
   void **buffers = malloc(count * sizeof *buffers);
   for (size_t i = 0; buffers && i < count; i++) buffers[i] = blas.take(0);
   for (size_t i = 0; buffers && i < count; i++) blas.give(buffers[i]);

@@ -145,13 +145,16 @@ struct CanonicalizeJob {
       part.add(written.items.map(\.entry))
       part.converted = written.items.count { !$0.name.isSameName(as: $0.entry.file) }
       (part.trimmed, part.lossy) = (written.trimmed, written.lossy)
-      return (items: written.items, part: part, errors: lot.errors + written.errors)
+      return (
+        items: written.items, part: part, errors: lot.errors + written.errors,
+        lines: printsRows ? lot.errorLines(in: from, of: left, choice.domain.noun.name) : []
+      )
     } use: { lot in
       failures.report(lot.errors)
       try manifest.append(lot.items)
       made.add(lot.part)
-      if printsRows && !lot.items.isEmpty {
-        try emit(jsonLines(lot.items.map(\.entry)).joined(separator: "\n"))
+      if printsRows && !(lot.items.isEmpty && lot.lines.isEmpty) {
+        try emit((jsonLines(lot.items.map(\.entry)) + lot.lines).joined(separator: "\n"))
       }
       let done = made.count + failures.count - failed
       if let report { report(done, total) } else { progress.update(done) }

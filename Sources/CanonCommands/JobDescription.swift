@@ -21,6 +21,9 @@ struct JobDescription {
     _ command: String, goesOn: Bool = true, _ header: Manifest.Header, _ pictures: PictureOptions,
     model: String?, _ others: [String: String] = [:]
   ) {
+    var header = header
+    // A model is what it says, wherever its file lies: of copies on several machines too.
+    if model != nil { header.canonicalizer = "" }
     let values = [
       "manifest": header.jsonLine, "trim": "\(pictures.trim)",
       "jpeg": pictures.jpeg.map { "\($0)" } ?? "",

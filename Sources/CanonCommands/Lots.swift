@@ -10,6 +10,19 @@ import TensorCore
 typealias Written = (items: [ManifestWriter.Item], errors: [any Error], trimmed: Int, lossy: Int)
 
 extension InputLot {
+  /// A line of JSON for each input that could not be read, by the name that was given.
+  ///
+  /// `noun`: What inputs are called there.
+  func errorLines(in folder: String, of source: any InputSource, _ noun: String) -> [String] {
+    jsonLines(
+      errors.map { error in
+        let isBelow = error.path.hasPrefix("\(folder)/")
+        let name =
+          isBelow ? source.label(of: String(error.path.dropFirst(folder.count + 1))) : error.path
+        return [noun: name, "error": "\(error)"]
+      })
+  }
+
   /// Writes the images in canonical pose, under the same names.
   ///
   /// A JPEG file that is turned by quarters or flipped stays one: its coefficients are moved. What is unsure stays the file that it was.

@@ -184,7 +184,9 @@ struct Manifest {
     guard let data = content else {
       throw .unreadable(
         path: path,
-        reason: "a folder, or archive, that `canon canonicalize` has written to its end has one")
+        reason: OwnFile.shards(in: folder).isEmpty
+          ? "a folder, or archive, that `canon canonicalize` has written to its end has one"
+          : "the parts of a job are there: `canon merge \(folder)` joins them")
     }
     func failure(_ line: Int, _ reason: String) -> DatasetError {
       .malformed(

@@ -10,7 +10,8 @@ struct Merge: ParsableCommand {
       Several processes that were given --shard 1/8, 2/8, … each leave a manifest of their part in the folder. Here they become \
       one, in the order of the files' names, line by line: memory does not grow with their number. A part that is missing, or not \
       done, is named, and nothing is changed then. What `restore` and `predict --out` write has no manifest: its parts are only told to \
-      be complete. Where the processes had no folder in common, copy what they wrote into one first.
+      be complete. Where the processes had no folder in common, copy what they wrote into one first. Status 2 says that some inputs of \
+      the parts could not be used.
 
       EXAMPLES
         for i in 1 2 3 4; do canon canonicalize pages scans upright --shard $i/4 & done; wait
@@ -44,7 +45,10 @@ struct Merge: ParsableCommand {
           throw CommandError("\(folder) holds no part of a job (--shard).")
         }
         let rows = Files.isRegular(path) ? Lines(of: path)?.count { _ in true } : nil
-        noteLeft()
+        guard rows != nil || !isLeft else {
+          throw CommandError(
+            "\(folder): the job is not at its end; its command given again goes on.")
+        }
         return try tell(Summary(images: rows.map { max(0, $0 - 1) }, parts: 0, failed: nil), path)
       }
       guard !FileManager.default.fileExists(atPath: path) else {
@@ -71,34 +75,38 @@ struct Merge: ParsableCommand {
     let summary = Summary(
       images: try end(merged, as: path), parts: shards.first?.count,
       failed: shards.isEmpty ? nil : failed.reduce(0, +))
-    if !noteLeft(), let count = summary.failed, count > 0 {
-      note("Note: \(count) \(count == 1 ? "input" : "inputs") of the parts could not be used.")
-    }
     try tell(summary, path)
   }
 
-  /// Says that some archives are left to do, where they are.
-  @discardableResult
-  private func noteLeft() -> Bool {
-    guard FileManager.default.fileExists(atPath: OwnFile.journal.path(in: folder)) else {
-      return false
-    }
-    note(
-      "Note: the job is not at its end: some archives could not be read, or it was stopped; the command given again, without --shard, "
-        + "does what is left."
-    )
-    return true
+  /// Whether something of the whole job is left to do.
+  private var isLeft: Bool {
+    FileManager.default.fileExists(atPath: OwnFile.journal.path(in: folder))
   }
 
+  /// Says what is there, and what is not.
+  ///
+  /// - Throws: Exit status 2 where some inputs are left out.
   private func tell(_ summary: Summary, _ manifest: String) throws {
-    if json { return try emit(summary.jsonLine) }
+    let failed = summary.failed ?? 0
+    if isLeft {
+      note(
+        "The job is not at its end: some archives could not be read, or it was stopped; the command given again, without --shard, "
+          + "does what is left."
+      )
+    } else if failed > 0 {
+      note("\(failed) \(failed == 1 ? "input" : "inputs") of the parts could not be used.")
+    }
+    try emit(json ? summary.jsonLine : sentence(summary, manifest))
+    if isLeft || failed > 0 { throw ExitCode(2) }
+  }
+
+  private func sentence(_ summary: Summary, _ manifest: String) -> String {
     let count = summary.parts ?? 0
     let parts = count == 0 ? "all parts" : "\(count) \(count == 1 ? "part" : "parts")"
     let end = summary.parts == 0 ? ": no part is left to join" : ""
-    try emit(
-      summary.images.map {
-        "\($0) \($0 == 1 ? "image" : "images") of \(parts) in \(manifest)\(end)."
-      } ?? "\(folder) is complete, in \(parts)\(end).")
+    return summary.images.map {
+      "\($0) \($0 == 1 ? "image" : "images") of \(parts) in \(manifest)\(end)."
+    } ?? "\(folder) is complete, in \(parts)\(end)."
   }
 
   /// What stands in the place of a manifest where the parts have none.

@@ -206,14 +206,7 @@ struct Predict: ParsableCommand {
         switch format {
         case .json:
           jsonLines(rows.map(\.json))
-            + jsonLines(
-              lot.errors.map { error in
-                let isBelow = error.path.hasPrefix("\(inputs)/")
-                let name =
-                  isBelow
-                  ? source.label(of: String(error.path.dropFirst(inputs.count + 1))) : error.path
-                return [domain.noun.name: name, "error": "\(error)"]
-              })
+            + lot.errorLines(in: inputs, of: source, domain.noun.name)
         case .csv: rows.map(\.csv)
         case .table: rows.map { columns.line($0.shown) }
         }

@@ -5,8 +5,6 @@
 struct FreeExtents {
   /// In order; no two touch.
   private(set) var extents: [Range<Int>] = []
-  /// How many bytes they have together.
-  private(set) var bytes = 0
 
   /// Cuts a block from the smallest extent that holds it, of the lowest address, at its low end: best fit.
   ///
@@ -19,7 +17,6 @@ struct FreeExtents {
     }
     guard let best else { return nil }
     let extent = extents[best]
-    bytes -= count
     if extent.count == count {
       extents.remove(at: best)
     } else {
@@ -33,7 +30,6 @@ struct FreeExtents {
   /// - Precondition: Nothing of it is free.
   /// - Complexity: O(extents).
   mutating func give(_ block: Range<Int>) {
-    bytes += block.count
     var (after, end) = (0, extents.count)
     while after < end {
       let middle = (after + end) / 2

@@ -105,6 +105,8 @@ extension Tensor {
   /// `scaled(by:shift:relu:)` takes them; where the clamp let nothing through follows from them. Of a batch in pieces the gradients
   /// by weight and bias are those of this piece, and `whole` gives, for its two sums per channel, those of all, and of how many rows.
   ///
+  /// **Shapes.** Both `[…, channels]`.
+  ///
   /// - Returns: The gradients by the weight and by the bias.
   public mutating func formBatchNormGradient(
     by dy: Tensor, mean: [Double], variance: [Double], epsilon: Float, scale: [Float],

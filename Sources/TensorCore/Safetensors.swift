@@ -17,7 +17,7 @@ public struct WeightsError: Error, CustomStringConvertible {
 
   public init(unwritable path: String, _ reason: String) {
     description =
-      "\(path) cannot be written (\(reason)); check the folder and the free space, then resume."
+      "\(path) cannot be written (\(reason)); check the folder and the free space, then give the command again."
   }
 }
 

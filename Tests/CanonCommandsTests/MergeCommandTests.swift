@@ -66,7 +66,7 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
     try manager.moveItem(atPath: list + "-away", toPath: list)
     let merged = try canon("merge", out, "--json")
     #expect(merged.out == "{\"failed\":1,\"images\":2,\"parts\":2}\n")
-    #expect(merged.status == 0 && merged.err.contains("1 input of the parts could not be used"))
+    #expect(merged.status == 2 && merged.err.contains("1 input of the parts could not be used"))
     // Of parts without manifests as well, and again.
     let back = temporary("failed-back")
     for index in 1...2 {
@@ -239,6 +239,46 @@ private func job(_ folder: String, _ out: String, _ more: String...) -> [String]
     #expect(part.status == 1 && part.err.contains("have no manifest"))
     #expect(try canon(job(folder, out, "--shard", "1/2")).status == 0)
     #expect(try canon("merge", out).status == 0)
+  }
+
+  @Test("A job of one process that was stopped is not complete")
+  func stopped() throws {
+    let (out, folder) = (temporary("stopped"), try pictures("stopped-in", ["a.png", "b.png"]))
+    #expect(try canon(job(folder, out)).status == 0)
+    #expect(try canon("merge", out).out.contains("no part is left to join"))
+    // As a kill leaves it: the list and the journal, and no manifest.
+    try manager.removeItem(atPath: OwnFile.manifest.path(in: out))
+    try Data().write(to: URL(filePath: OwnFile.journal.path(in: out)))
+    let merged = try canon("merge", out)
+    #expect(merged.status == 1 && merged.err.contains("not at its end") && merged.out.isEmpty)
+  }
+
+  @Test("What cannot be read has a line of JSON too, and parts that are not joined are told of")
+  func told() throws {
+    let (out, folder) = (temporary("told"), try pictures("told-in", ["a.png", "b.png"]))
+    try Data("none".utf8).write(to: URL(filePath: folder + "/b.png"))
+    let made = try canon(job(folder, out, "--shard", "2/2", "--json"))
+    #expect(made.status == 2 && made.out.split(separator: "\n").count == 1)
+    #expect(made.out.contains("\"error\":") && made.out.contains("b.png"))
+    let early = try canon("restore", out, temporary("told-back"))
+    #expect(early.status == 1 && early.err.contains("canon merge"))
+  }
+
+  @Test("A model is the same wherever its file lies")
+  func copiedModel() throws {
+    let paths = try (0..<3).map { n in
+      let path = temporary("model-\(n)")
+      try Data("model \(n / 2)".utf8).write(to: URL(filePath: path))
+      return path
+    }
+    let pictures = try PictureOptions.parse([])
+    let texts = paths.map { path in
+      JobDescription(
+        "canonicalize", Manifest.Header(canonicalizer: path, pictures), pictures,
+        model: path
+      ).text
+    }
+    #expect(texts[0] == texts[1] && texts[0] != texts[2])
   }
 
   @Test("A foreign file of the name of a merge is not taken for one")

@@ -1,4 +1,5 @@
 import CKernels
+import Glibc
 import Testing
 
 @testable import TensorCore
@@ -27,7 +28,7 @@ struct StorageTests {
       } else if !taken.isEmpty {
         free.give(taken.remove(at: Int(random.next() % UInt64(taken.count))))
       }
-      #expect(free.bytes + taken.map(\.count).reduce(0, +) == whole.count)
+      #expect((free.extents + taken).map(\.count).reduce(0, +) == whole.count)
       let parts = (free.extents + taken).sorted { $0.lowerBound < $1.lowerBound }
       #expect(
         parts.first?.lowerBound == whole.lowerBound && parts.last?.upperBound == whole.upperBound)
@@ -99,6 +100,25 @@ struct StorageTests {
     #expect(Int(bitPattern: unsafe block.base) % 64 == 0)
     unsafe block.base[count + 31] = 1
     #expect(unsafe block.base[count + 31] == 1)
+  }
+
+  /// Whether the address sanitizer looks on.
+  private static let isSanitized = unsafe dlsym(nil, "__asan_init") != nil
+
+  @Test(
+    "The address sanitizer sees who reads past a block, or what was given back",
+    .enabled(if: isSanitized))
+  func isSeen() async {
+    await #expect(processExitsWith: .failure) {
+      let block = Storage(count: 10)
+      print(unsafe block.base[10 + Int(CK_SLACK)])
+    }
+    await #expect(processExitsWith: .failure) {
+      var block: Storage? = Storage(count: 300_000)
+      let address = Int(bitPattern: unsafe block?.base)
+      block = nil
+      print(unsafe UnsafePointer<Float>(bitPattern: address)?[0] ?? 0)
+    }
   }
 }
 

@@ -41,7 +41,7 @@ void ck_sgemm(int a_transposed, int b_transposed, size_t m, size_t n, size_t k, 
               size_t b_stride, float *c, size_t c_stride);
 /// The CPU that OpenBLAS's kernels are for; empty where it does not say.
 const char *ck_blas_core(void);
-/// Lets OpenBLAS take the buffers of so many threads, which it keeps.
+/// Lets OpenBLAS, where it is there, take the buffers of so many threads, which it keeps.
 void ck_blas_take_buffers(size_t count);
 
 /// Tells the address sanitizer, where one looks on, how many bytes of a block may be touched; the others up to its capacity may not.
