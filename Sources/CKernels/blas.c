@@ -74,17 +74,18 @@ static void load(void) {
   char **before = enter(NULL);
   void *library = dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_LOCAL);
   environ = before;
-  if (!library) snprintf(missing, sizeof missing, "%s", dlerror());
-  if (library) {
-    *(void **)&blas.sgemm = dlsym(library, "cblas_sgemm");
-    *(void **)&blas.core = dlsym(library, "openblas_get_corename");
-    *(void **)&blas.set_threads = dlsym(library, "openblas_set_num_threads");
-    *(void **)&blas.stop_threads = dlsym(library, "blas_thread_shutdown_");
-    *(void **)&blas.quit = dlsym(library, "gotoblas_dynamic_quit");
-    *(void **)&blas.init = dlsym(library, "gotoblas_dynamic_init");
-    *(void **)&blas.take = dlsym(library, "blas_memory_alloc");
-    *(void **)&blas.give = dlsym(library, "blas_memory_free");
+  if (!library) {
+    snprintf(missing, sizeof missing, "%s", dlerror());
+    return;
   }
+  *(void **)&blas.sgemm = dlsym(library, "cblas_sgemm");
+  *(void **)&blas.core = dlsym(library, "openblas_get_corename");
+  *(void **)&blas.set_threads = dlsym(library, "openblas_set_num_threads");
+  *(void **)&blas.stop_threads = dlsym(library, "blas_thread_shutdown_");
+  *(void **)&blas.quit = dlsym(library, "gotoblas_dynamic_quit");
+  *(void **)&blas.init = dlsym(library, "gotoblas_dynamic_init");
+  *(void **)&blas.take = dlsym(library, "blas_memory_alloc");
+  *(void **)&blas.give = dlsym(library, "blas_memory_free");
   if (!blas.sgemm) return;
   choose_kernels();
   // Of a library that was loaded before, with threads of its own.

@@ -22,8 +22,7 @@ extension Tensor {
     let a = broadcast(to: Shape(lead + [m, k])).asMatrices()
     // Columns are computed by whole vectors.
     let isSmall = m * k * ((n + 15) / 16 * 16) <= 1 << 18
-    let right = other.broadcast(to: Shape(lead + [k, n]))
-    let b = right.asMatrices(isUntransposed: isSmall)
+    let b = other.broadcast(to: Shape(lead + [k, n])).asMatrices(isUntransposed: isSmall)
     let count = lead.reduce(1, *)
     // OpenBLAS packs both operands anew for every block: large blocks where there are many, small ones for all threads
     // where there is little, or where what is packed anew is narrow.
