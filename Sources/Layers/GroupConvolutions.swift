@@ -52,7 +52,7 @@ public struct LiftingConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
 ///
 ///     y[r] = Σₛ (r·W[r⁻¹ s]) ⋆ x[s]
 ///
-/// One of single pixels on a large group is computed by the group's Fourier transform.
+/// One of single pixels is computed by the group's Fourier transform where that is faster.
 ///
 /// **Shapes.** `[batch, height, width, order · inputs]` → `[…, order · channels]`; `weight`
 /// `[order, kernel, kernel, inputs, channels]`, the first axis being *r*⁻¹*s*.
@@ -70,9 +70,10 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
   ) {
     self.group = group
     self.padding = padding
-    // From where on it was faster, with gradients and without, by two thirds at least (make bench-speed, "Convolutions on a group").
-    let isLarge = group.order >= 16 && group.order * min(inputs, channels) >= 512
-    let isUsed = usesFourierTransform ?? isLarge
+    // From where on it was faster, with gradients and without (make bench-speed, "Convolutions on a group").
+    let fewest = min(inputs, channels)
+    let isFaster = group.order >= 4 && fewest >= 8 && group.order * fewest >= 64
+    let isUsed = usesFourierTransform ?? isFaster
     transform = isUsed && kernel == 1 && padding == 0 ? GroupFourierTransform(group) : nil
     weight = Parameter(
       .initialWeights(
@@ -119,9 +120,7 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
         return input.convolved(
           with: operand, bias: bias, relu: relu, ConvolutionGeometry(padding: padding))
       }
-      let result = transform.convolved(input, with: operand)
-      let shifted = bias.map { result + $0 } ?? result
-      return relu ? shifted.relu() : shifted
+      return transform.convolved(input, with: operand, bias: bias, relu: relu)
     }
   }
 

@@ -15,7 +15,8 @@ public import TensorCore
 /// - Complexity: Of order *n* with *c* channels 2*n*(*n* *c* + *c*²) multiply-adds, of which the sum over *s* takes *n*² *c*².
 public struct GroupFourierTransform: Sendable {
   /// *F*, `[order, order]`; rows 2*k* and 2*k* + 1 make block *k*.
-  public let matrix: Tensor
+  public var matrix: Tensor { product.matrix }
+  private let product: SpectralProduct
   /// What takes *w* to *ŵ*, `[4 · blocks, order]`, a row for each (*k*, *a*, *b*).
   private let spectrum: Tensor
 
@@ -49,17 +50,17 @@ public struct GroupFourierTransform: Sendable {
       if !isPlain { rows += [zip(s, signs).map { $0 * $1 }, c.map { -$0 }] }
     }
     guard rows.count == n else { return nil }
-    let product = elements.map { r in elements.map { group.index(of: group.compose(r, $0)) } }
+    let products = elements.map { r in elements.map { group.index(of: group.compose(r, $0)) } }
     var values: [Float] = []
     for block in 0..<n / 2 {
       for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         let (x, y) = (rows[2 * block + a], rows[2 * block + b])
         values += (0..<n).map { u in
-          Float((0..<n).reduce(0.0) { $0 + y[$1] * x[product[$1][u]] })
+          Float((0..<n).reduce(0.0) { $0 + y[$1] * x[products[$1][u]] })
         }
       }
     }
-    matrix = Tensor(rows.flatMap { $0.map { Float($0) } }, shape: [n, n])
+    product = SpectralProduct(Tensor(rows.flatMap { $0.map { Float($0) } }, shape: [n, n]))
     spectrum = Tensor(values, shape: [2 * n, n])
   }
 
@@ -73,19 +74,36 @@ public struct GroupFourierTransform: Sendable {
       .permuted([0, 1, 3, 2, 4]).reshaped([n / 2, 2 * inputs, 2 * channels])
   }
 
-  /// The convolution on the group at each position.
+  /// The convolution on the group at each position, clamped at zero if `relu`.
   ///
-  /// **Shapes.** input `[batch, height, width, order · inputs]`, blocks of `spectrum(of:)` → `[…, order · channels]`.
-  func convolved(_ input: Variable, with blocks: Variable) -> Variable {
-    let n = matrix.shape[0]
-    let (batch, positions) = (input.shape[0], input.shape[1] * input.shape[2])
-    let (inputs, channels) = (blocks.shape[1] / 2, blocks.shape[2] / 2)
-    // An image at a time, and a position: what comes out does not depend on what is beside it.
-    let transformed = Variable(matrix).matmul(input.reshaped([batch * positions, n, inputs]))
-    let products = transformed.reshaped([batch, positions, n / 2, 2 * inputs])
-      .permuted([0, 2, 1, 3]).matmul(blocks)
-      .permuted([0, 2, 1, 3]).reshaped([batch * positions, n, channels])
-    return Variable(matrix.transposed()).matmul(products)
-      .reshaped([batch, input.shape[1], input.shape[2], n * channels])
+  /// **Shapes.** input `[batch, height, width, order · inputs]`, blocks of `spectrum(of:)`, bias `[order · channels]` → `[…, order · channels]`.
+  func convolved(
+    _ input: Variable, with blocks: Variable, bias: Variable? = nil, relu: Bool = false
+  ) -> Variable {
+    if input.isTraced {
+      // Written down it is the plain one, which programs that read it do in one operation.
+      return input.convolved(with: Variable(kernel(of: blocks.value)), bias: bias, relu: relu)
+    }
+    let value = product(input.value, blocks.value, bias: bias?.value, relu: relu)
+    return Variable(value, inputs: [input, blocks] + (bias.map { [$0] } ?? [])) {
+      [
+        product, shape = blocks.shape, x = blocks.requiresGradient ? input.kept : nil,
+        b = input.requiresGradient ? blocks.value : nil, y = relu ? value : nil,
+        needsBias = bias?.requiresGradient ?? false
+      ] dy in
+      let dy = y.map { dy.reluGradient(output: $0) } ?? dy
+      let byBlocks = x.map { product.blocksGradient(dy, input: $0(), blocks: shape) }
+      return [
+        b.map { product.inputGradient(dy, $0) }, byBlocks, needsBias ? dy.sum([0, 1, 2]) : nil,
+      ]
+    }
+  }
+
+  /// The kernel of a plain convolution that does the same, `[1, 1, order · inputs, order · channels]`.
+  private func kernel(of blocks: Tensor) -> Tensor {
+    let depth = matrix.shape[0] * blocks.shape[1] / 2
+    var identity = [Float](repeating: 0, count: depth * depth)
+    for n in 0..<depth { identity[n * (depth + 1)] = 1 }
+    return product(Tensor(identity, shape: [1, 1, depth, depth]), blocks)
   }
 }

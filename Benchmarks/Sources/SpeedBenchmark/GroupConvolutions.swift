@@ -14,9 +14,9 @@ struct GroupRow: Codable {
 func groupRows(runs: Int) -> [GroupRow] {
   var random = RandomStream(seed: 1, name: "groups")
   var rows: [GroupRow] = []
-  for channels in [16, 32] {
+  for channels in [8, 16, 32] {
     for order in [4, 8, 16, 32, 64] {
-      let batch = max(2, 512 / (order * channels / 16))
+      let batch = max(2, 8192 / (order * channels))
       let x = Tensor.uniform([batch, 24, 24, order * channels], from: -1, to: 1, using: &random)
       let layers = [false, true].map {
         GroupConvolution(

@@ -49,6 +49,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
 #include "functions.h"
 #include "elementwise.h"
 #include "gather_product.h"
+#include "mix.h"
 #include "normalization.h"
 #include "optimizer.h"
 #include "random.h"

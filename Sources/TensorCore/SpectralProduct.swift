@@ -1,0 +1,156 @@
+import CKernels
+
+/// A linear map of rows that is block diagonal in another basis: what a convolution on a finite group is in that of its Fourier transform.
+///
+/// A row is a function on a group's elements, `order` times so many channels. It is transformed by an orthogonal matrix *F*, multiplied by a matrix
+/// for every two of its components, and transformed back, a few rows at a time, in cache:
+///
+///     y = Fᵀ B F x + b
+///
+/// Sums run in order, each in one accumulator: what comes out of a row does not depend on the others.
+///
+/// - Complexity: Of *n* elements and *c* channels 2*n*(*n* *c* + *c*²) multiply-adds a row, where the whole map has *n*² *c*².
+public struct SpectralProduct: Sendable {
+  /// *F*, `[order, order]`, and its transpose.
+  public let matrix: Tensor
+  private let inverse: Tensor
+  private var order: Int { matrix.shape[0] }
+
+  /// - Precondition: The matrix is square, and of even extents; it should be orthogonal.
+  public init(_ matrix: Tensor) {
+    require(
+      matrix.shape.rank == 2 && matrix.shape[0] == matrix.shape[1] && matrix.shape[0] % 2 == 0,
+      "a spectral product by a matrix of shape \(matrix.shape)")
+    (self.matrix, inverse) = (matrix.contiguous, matrix.transposed().contiguous)
+  }
+
+  /// The map of each row, clamped at zero if `relu`.
+  ///
+  /// **Shapes.** `[…, order · inputs]`, blocks `[order / 2, 2 · inputs, 2 · channels]`, bias `[order · channels]` → `[…, order · channels]`.
+  public func callAsFunction(
+    _ input: Tensor, _ blocks: Tensor, bias: Tensor? = nil, relu: Bool = false
+  ) -> Tensor {
+    let sizes = Sizes(order, input.shape, blocks.shape)
+    require(
+      bias.map { $0.shape.count == sizes.columns } ?? true,
+      "a bias of shape \(bias?.shape ?? []) of \(sizes.columns) numbers a row")
+    let (x, b, bias) = (input.contiguous, blocks.contiguous, bias?.contiguous)
+    return sizes.counted("spectral product") {
+      unsafe Tensor(Shape(input.shape.extents.dropLast() + [sizes.columns])) { target in
+        let y = unsafe SendableAddress(target)
+        Parallel.ranges(sizes.rows, grain: sizes.grain) { range in
+          let scratch = Storage(count: sizes.lot * (sizes.depth + sizes.columns))
+          let products = unsafe scratch.base + sizes.lot * sizes.depth
+          for first in stride(from: range.lowerBound, to: range.upperBound, by: sizes.lot) {
+            let count = min(sizes.lot, range.upperBound - first)
+            unsafe transform(
+              count, sizes.inputs, x.elementAddress + first * sizes.depth, to: scratch.base)
+            for block in 0..<order / 2 {
+              unsafe gatherProduct(
+                rows: count, columns: 2 * sizes.channels,
+                a: scratch.base + block * 2 * sizes.inputs,
+                rowOffsets: sizes.inputRows, depthOffsets: sizes.inputColumns,
+                b: b.elementAddress + block * 4 * sizes.inputs * sizes.channels,
+                bStride: 2 * sizes.channels, c: products + block * 2 * sizes.channels,
+                cOffsets: sizes.outputRows)
+            }
+            unsafe ck_mix(
+              count, order, sizes.channels, inverse.elementAddress, products, sizes.columns,
+              y.pointer + first * sizes.columns, sizes.columns, bias?.elementAddress, relu ? 1 : 0)
+          }
+          withExtendedLifetime(scratch) {}
+        }
+        withExtendedLifetime((x, b, bias)) {}
+      }
+    }
+  }
+
+  /// The gradient by the input, for the gradient by the result.
+  public func inputGradient(_ gradient: Tensor, _ blocks: Tensor) -> Tensor {
+    self(gradient, blocks.permuted([0, 2, 1]))
+  }
+
+  /// The gradient by the blocks, for the gradient by the result: of each the products of the transforms' components.
+  ///
+  /// Partial sums over fixed parts of the rows are combined in order.
+  public func blocksGradient(_ gradient: Tensor, input: Tensor, blocks shape: Shape) -> Tensor {
+    let sizes = Sizes(order, input.shape, shape)
+    require(
+      gradient.shape.count == sizes.rows * sizes.columns,
+      "gradient \(gradient.shape) of \(sizes.rows) rows of \(sizes.columns)")
+    let (x, dy) = (input.contiguous, gradient.contiguous)
+    let lots = (sizes.rows + sizes.lot - 1) / sizes.lot
+    let parts = max(1, min(8, sizes.rows / sizes.grain))
+    return sizes.counted("spectral product, blocks' gradient") {
+      var partials = Tensor.zeros(Shape([parts] + shape.extents))
+      unsafe partials.withMutableElements { sums in
+        let address = unsafe SendableAddress(sums)
+        Parallel.forEach(parts) { part in
+          let scratch = Storage(count: sizes.lot * (sizes.depth + sizes.columns))
+          let outer = unsafe scratch.base + sizes.lot * sizes.depth
+          for first in (lots * part / parts..<lots * (part + 1) / parts).map({ $0 * sizes.lot }) {
+            let count = min(sizes.lot, sizes.rows - first)
+            unsafe transform(
+              count, sizes.inputs, x.elementAddress + first * sizes.depth, to: scratch.base)
+            unsafe transform(
+              count, sizes.channels, dy.elementAddress + first * sizes.columns, to: outer)
+            for block in 0..<order / 2 {
+              let sum =
+                unsafe address.pointer + part * shape.count
+                + block * 4 * sizes.inputs * sizes.channels
+              unsafe gatherProduct(
+                rows: 2 * sizes.inputs, columns: 2 * sizes.channels,
+                a: scratch.base + block * 2 * sizes.inputs, rowOffsets: sizes.inputColumns,
+                depthOffsets: sizes.inputRows, depth: count, b: outer + block * 2 * sizes.channels,
+                bStride: sizes.columns, c: sum, cOffsets: sizes.blockRows, continues: true)
+            }
+          }
+          withExtendedLifetime(scratch) {}
+        }
+      }
+      withExtendedLifetime((x, dy)) {}
+      return partials.sum([0])
+    }
+  }
+
+  /// Some rows' transforms.
+  private func transform(
+    _ rows: Int, _ channels: Int, _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>
+  ) {
+    let step = order * channels
+    unsafe ck_mix(rows, order, channels, matrix.elementAddress, x, step, y, step, nil, 0)
+  }
+
+  private struct Sizes: Sendable {
+    let order, rows, inputs, channels: Int
+    /// Numbers of a row, before and after.
+    let depth, columns: Int
+    /// How many rows are done together: their transforms lie in the second cache; and how many lots are a piece of a loop.
+    let lot, grain: Int
+    /// Where rows and columns of the transforms, of the products, and of a block begin.
+    let inputRows, inputColumns, outputRows, blockRows: [Int]
+
+    init(_ order: Int, _ input: Shape, _ blocks: Shape) {
+      require(
+        input.rank > 0 && blocks.rank == 3 && blocks[0] == order / 2 && blocks[2] % 2 == 0
+          && input[-1] * 2 == order * blocks[1], "a spectral product of \(input) and \(blocks)")
+      (depth, columns) = (input[-1], order / 2 * blocks[2])
+      (self.order, inputs, channels) = (order, blocks[1] / 2, blocks[2] / 2)
+      rows = depth == 0 ? 0 : input.count / depth
+      lot = max(8, min(84, 16384 / max(1, depth, columns)))
+      let work = order * (order * (inputs + channels) + 2 * inputs * channels)
+      grain = max(1, (1 << 22) / max(1, work * lot)) * lot
+      inputRows = (0..<lot).map { [depth] in $0 * depth }
+      inputColumns = Array(0..<2 * inputs)
+      outputRows = (0..<lot).map { [columns] in $0 * columns }
+      blockRows = (0..<2 * inputs).map { [channels] in $0 * 2 * channels }
+    }
+
+    func counted<Result>(_ name: String, _ body: () -> Result) -> Result {
+      let work = order * (order * (inputs + channels) + 2 * inputs * channels)
+      return Profiler.count(
+        "\(name), order \(order), \(inputs) → \(channels)", arithmetic: 2 * rows * work,
+        elements: rows * (depth + columns), body)
+    }
+  }
+}
