@@ -57,10 +57,10 @@ public struct SamplingMap: Hashable, Sendable {
     _ shape: Shape, _ height: Int, _ width: Int, _ interpolation: Interpolation,
     _ border: BorderPolicy
   ) -> ck_warp_args {
-    ck_warp_args(
+    unsafe ck_warp_args(
       height: shape[1], width: shape[2], channels: shape[3], out_height: height, out_width: width,
       m: (matrix[0], matrix[1], offset[0], matrix[2], matrix[3], offset[1]),
-      interpolation: interpolation.kernel, border: border.kernel)
+      interpolation: interpolation.kernel, border: border.kernel, next: nil, fetched: 0)
   }
 }
 
@@ -85,10 +85,14 @@ extension Tensor {
     return Profiler.count("warp", elements: shape[0] * (inSize + outSize)) {
       unsafe Tensor([shape[0], height, width, shape[3]]) { target in
         let address = unsafe SendableAddress(target)
-        Parallel.ranges(shape[0], grain: max(1, 4096 / max(1, outSize))) { range in
+        // Several images of many: each is fetched while the one before is computed.
+        let grain = max(1, 4096 / max(1, outSize), shape[0] / 32)
+        Parallel.ranges(shape[0], grain: grain) { range in
           unsafe source.withElements { x in
             for n in range {
-              var warp = maps[n].kernel(shape, height, width, interpolation, border)
+              var warp = unsafe maps[n].kernel(shape, height, width, interpolation, border)
+              unsafe warp.next = n + 1 < range.upperBound ? x + (n + 1) * inSize : nil
+              unsafe warp.fetched = n > range.lowerBound ? 1 : 0
               unsafe ck_warp(&warp, x + n * inSize, address.pointer + n * outSize)
             }
           }
@@ -118,7 +122,7 @@ extension Tensor {
         unsafe result.withMutableElements { target in
           let dx = unsafe SendableAddress(target)
           Parallel.forEach(maps.count) { n in
-            var warp = maps[n].kernel(images.shape, height, width, interpolation, border)
+            var warp = unsafe maps[n].kernel(images.shape, height, width, interpolation, border)
             unsafe source.withElements { x in
               unsafe gradient.withElements { dy in
                 unsafe ck_warp_pullback(

@@ -91,6 +91,48 @@ import Testing
   }
 
   @Test(
+    "Several images with runs of pixels inside agree with the definition, of any number of channels, each as it does alone",
+    arguments: BorderPolicy.allCases, 1...5)
+  func bilinearValues(border: BorderPolicy, channels: Int) {
+    var random = RandomStream(seed: 5, name: "warp")
+    // Whole runs, of which some begin inside and end outside.
+    let (height, width) = (38, 64)
+    // More than the pieces of a loop: the next of a piece is fetched meanwhile.
+    let x = Tensor.uniform([70, height, width, channels], using: &random)
+    let maps = (0..<70).map { n in
+      let angle = 0.1 + 0.7 * Double(n)
+      return [cos(angle), -sin(angle) * 0.9, sin(angle), cos(angle) * 1.1]
+    }
+    let y = x.warped(by: maps.map { SamplingMap(matrix: $0) }, border: border)
+    for n in stride(from: 0, to: 70, by: 3) {
+      let (image, result) = (x.sliced(n..<n + 1), y.sliced(n..<n + 1))
+      #expect(image.warped(by: [SamplingMap(matrix: maps[n])], border: border) == result)
+      for c in 0..<channels {
+        let one = image.sliced(c..<c + 1, axis: 3).elements.map(Double.init)
+        let expected = WarpTests.bilinear(one, height, width, maps[n], border)
+        let found = result.sliced(c..<c + 1, axis: 3).elements.map(Double.init)
+        #expect(deviation(found, expected) < 4 * 0x1p-17, "\(n), \(c)")
+      }
+    }
+  }
+
+  @Test(
+    "Wide images, whose coordinates need more than 32 bits, are read at the same places",
+    arguments: [8000, 8300, 20_000])
+  func wide(width: Int) {
+    var random = RandomStream(seed: 6, name: "warp")
+    let x = Tensor.uniform([1, 3, width, 1], using: &random)
+    let m = [cos(0.0002), -sin(0.0002), sin(0.0002), cos(0.0002)]
+    let y = x.warped(by: [SamplingMap(matrix: m)])
+    let expected = WarpTests.bilinear(x.elements.map(Double.init), 3, width, m, .zero)
+    #expect(deviation(y.elements.map(Double.init), expected) < 4 * 0x1p-17)
+    // The nearest pixel's value is one of those around, by the same places.
+    let nearest = x.warped(by: [SamplingMap(matrix: m)], .nearest).elements
+    let middle = width + width / 2
+    #expect(nearest[middle - 40..<middle + 40] == x.elements[middle - 40..<middle + 40])
+  }
+
+  @Test(
     "Quarter turns and flips move pixels, whatever they hold, also of images larger than a block",
     arguments: [(3, 3, 1), (40, 23, 1), (33, 33, 3), (17, 50, 2)])
   func exactMoves(height: Int, width: Int, channels: Int) {

@@ -35,22 +35,36 @@ typedef float CK(half) __attribute__((vector_size(32), aligned(4)));
 
 #define CK_JOIN(v) __builtin_shufflevector(v[0], v[1], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 
-// Coordinates of half a run along one axis, from displacements in pixels: integer parts and fractions.
-CK_INLINE void CK(locate_axis)(CK(wide) u, int64_t center, int nearest, CK(half_integer) *integer, CK(half) *fraction) {
+// Coordinates of half a run along one axis, from displacements in pixels: integer parts and fractions. With `near` all of the axis
+// is counted in 32 bits, which is the same by fewer instructions.
+CK_INLINE void CK(locate_axis)(CK(wide) u, int64_t center, int nearest, const int near, CK(half_integer) *integer, CK(half) *fraction) {
 #pragma clang fp contract(off)
-  const CK(wide) limit = (CK(wide)){0} + 0x1p28, magic = (CK(wide)){0} + 0x1.8p52;
-  u = __builtin_elementwise_max(__builtin_elementwise_min(u, limit), -limit);  // farther away there is nothing either
   // The nearest integer, halves to even: adding 1.5 * 2^52 rounds in the last place.
-  const CK(wide_integer) rounded = (CK(wide_integer))(u * 65536 + magic) - (CK(wide_integer))magic;
+  const CK(wide) limit = (CK(wide)){0} + 0x1p28, magic = (CK(wide)){0} + 0x1.8p52;
   // In units of 2^-17 so that the half-pixel center of an even size is an integer too.
-  CK(wide_integer) q = 2 * rounded + center;
   // Halves go away from the center, which is symmetric under turns and flips.
+  if (near) {
+    CK(half_integer) q = 2 * __builtin_convertvector((u * 65536 + magic) - magic, CK(half_integer)) + (int32_t)center;
+    if (nearest) q += 65535 - (q > (int32_t)center);
+    *integer = q >> 17;
+    *fraction = __builtin_convertvector(q & 0x1ffff, CK(half)) * 0x1p-17f;
+    return;
+  }
+  u = __builtin_elementwise_max(__builtin_elementwise_min(u, limit), -limit);  // farther away there is nothing either
+  CK(wide_integer) q = 2 * ((CK(wide_integer))(u * 65536 + magic) - (CK(wide_integer))magic) + center;
   if (nearest) q += 65535 - (q > center);
   *integer = __builtin_convertvector(q >> 17, CK(half_integer));
   *fraction = __builtin_convertvector(__builtin_convertvector(q & 0x1ffff, CK(half_integer)), CK(half)) * 0x1p-17f;
 }
 
-CK_INLINE void CK(locate)(const ck_warp_args *w, size_t oy, size_t ox, CK(run) *run) {
+// Whether all that is read and written lies within 2^13 pixels, so that coordinates in units of 2^-17 have 32 bits.
+CK_INLINE int CK(is_near)(const ck_warp_args *w) {
+  const double *m = w->m, right = (double)w->out_width / 2 + CK_RUN, down = (double)w->out_height / 2;
+  return fabs(m[0]) * right + fabs(m[1]) * down + fabs(m[2]) + (double)w->width < 0x1p13 &&
+         fabs(m[3]) * right + fabs(m[4]) * down + fabs(m[5]) + (double)w->height < 0x1p13;
+}
+
+CK_INLINE void CK(locate)(const ck_warp_args *w, size_t oy, size_t ox, const int near, CK(run) *run) {
 #pragma clang fp contract(off)
   const double dy = (double)oy - ((double)w->out_height - 1) / 2;
   const double first = (double)ox - ((double)w->out_width - 1) / 2;
@@ -62,8 +76,8 @@ CK_INLINE void CK(locate)(const ck_warp_args *w, size_t oy, size_t ox, CK(run) *
   CK(half) fx[2], fy[2];
   for (int e = 0; e < 2; e++) {
     const CK(wide) dx = (CK(wide)){0, 1, 2, 3, 4, 5, 6, 7} + (first + 8 * e);
-    CK(locate_axis)((m[0] * dx + rx) + m[2], cx, nearest, &x[e], &fx[e]);
-    CK(locate_axis)((m[3] * dx + ry) + m[5], cy, nearest, &y[e], &fy[e]);
+    CK(locate_axis)((m[0] * dx + rx) + m[2], cx, nearest, near, &x[e], &fx[e]);
+    CK(locate_axis)((m[3] * dx + ry) + m[5], cy, nearest, near, &y[e], &fy[e]);
   }
   // Written whole: a vector that is read soon after cannot be had from two stores that are still under way.
   *(CK(run_integer) *)run->x = CK_JOIN(x), *(CK(run_integer) *)run->y = CK_JOIN(y);
@@ -71,8 +85,18 @@ CK_INLINE void CK(locate)(const ck_warp_args *w, size_t oy, size_t ox, CK(run) *
 }
 
 // The runs of a row of a strip.
-CK_INLINE void CK(locate_strip)(const ck_warp_args *w, size_t oy, size_t strip, CK(run) *runs) {
-  for (size_t ox = strip; ox < strip + CK_WARP_STRIP && ox < w->out_width; ox += CK_RUN) CK(locate)(w, oy, ox, runs++);
+CK_INLINE void CK(locate_strip)(const ck_warp_args *w, size_t oy, size_t strip, int near, CK(run) *runs) {
+  for (size_t ox = strip; ox < strip + CK_WARP_STRIP && ox < w->out_width; ox += CK_RUN, runs++)
+    if (near) CK(locate)(w, oy, ox, 1, runs);
+    else CK(locate)(w, oy, ox, 0, runs);
+}
+
+// Whether all neighbors of a run's places lie in the image: those of its first and its last place do, since both coordinates only rise
+// or only fall along a run.
+CK_INLINE int CK(has_neighbors)(const ck_warp_args *w, const CK(run) *run) {
+  const int32_t width = (int32_t)w->width - 1, height = (int32_t)w->height - 1, last = CK_RUN - 1;
+  return run->x[0] >= 0 && run->x[0] < width && run->x[last] >= 0 && run->x[last] < width && run->y[0] >= 0 &&
+         run->y[0] < height && run->y[last] >= 0 && run->y[last] < height;
 }
 
 // The four neighbors of a run's places: their offsets in the image, and 1, or 0 for what the border

@@ -139,6 +139,8 @@ typedef struct {
   double m[6];
   ck_interpolation interpolation;
   ck_border border;
+  const float *next;  // an image of the same size that comes after this one, fetched into the cache meanwhile, or NULL
+  int fetched;        // whether this one was
 } ck_warp_args;
 
 #define KERNEL(name, params, args) void ck_##name params;
