@@ -123,8 +123,8 @@ public struct SpectralProduct: Sendable {
 
   private struct Sizes: Sendable {
     let order, rows, inputs, channels: Int
-    /// Numbers of a row, before and after.
-    let depth, columns: Int
+    /// Numbers of a row, before and after, and the multiply-adds between.
+    let depth, columns, work: Int
     /// How many rows are done together: their transforms lie in the second cache; and how many lots are a piece of a loop.
     let lot, grain: Int
     /// Where rows and columns of the transforms, of the products, and of a block begin.
@@ -138,7 +138,7 @@ public struct SpectralProduct: Sendable {
       (self.order, inputs, channels) = (order, blocks[1] / 2, blocks[2] / 2)
       rows = depth == 0 ? 0 : input.count / depth
       lot = max(8, min(84, 16384 / max(1, depth, columns)))
-      let work = order * (order * (inputs + channels) + 2 * inputs * channels)
+      work = order * (order * (inputs + channels) + 2 * inputs * channels)
       grain = max(1, (1 << 22) / max(1, work * lot)) * lot
       inputRows = (0..<lot).map { [depth] in $0 * depth }
       inputColumns = Array(0..<2 * inputs)
@@ -147,8 +147,7 @@ public struct SpectralProduct: Sendable {
     }
 
     func counted<Result>(_ name: String, _ body: () -> Result) -> Result {
-      let work = order * (order * (inputs + channels) + 2 * inputs * channels)
-      return Profiler.count(
+      Profiler.count(
         "\(name), order \(order), \(inputs) → \(channels)", arithmetic: 2 * rows * work,
         elements: rows * (depth + columns), body)
     }
