@@ -160,7 +160,7 @@ CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int four
   const size_t least = count ? p->rows / count : 0, larger = p->rows - least * count;
   const size_t fetched = count ? p->depth * CK_PANEL / count : 0, step = count ? CK_PANEL * sizeof(float) / count : 0;
   // Columns of b that many tiles read are gathered once, where they do not come in panels.
-  const int gathers = !p->b_panel && p->depth <= CK_GATHERED && count > 4 && p->columns > 2 * CK_WIDTH;
+  const int gathers = !p->b_panel && p->depth > 0 && p->depth <= CK_GATHERED && count > 4 && p->columns > 2 * CK_WIDTH;
   // On the stack: memory of each thread's own would be touched, all of it, when the thread begins.
   CK(vec) gathered[gathers ? p->depth * CK_PANEL / CK_WIDTH : 1];
   for (size_t column = 0; column < p->columns;) {
