@@ -156,9 +156,10 @@ CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int four
 #undef CK_TILE
   // Rows are dealt out evenly: 15 rows are tiles of 8 and 7, not of 14 and 1. Divided here, once: a tile of a short depth takes
   // hardly longer than two divisions.
+  if (p->rows == 0) return;
   const size_t count = (p->rows + CK_ROWS - 1) / CK_ROWS;
-  const size_t least = count ? p->rows / count : 0, larger = p->rows - least * count;
-  const size_t fetched = count ? p->depth * CK_PANEL / count : 0, step = count ? CK_PANEL * sizeof(float) / count : 0;
+  const size_t least = p->rows / count, larger = p->rows - least * count;
+  const size_t fetched = p->depth * CK_PANEL / count, step = CK_PANEL * sizeof(float) / count;
   // Columns of b that many tiles read are gathered once, where they do not come in panels.
   const int gathers = !p->b_panel && p->depth > 0 && p->depth <= CK_GATHERED && count > 4 && p->columns > 2 * CK_WIDTH;
   // On the stack: memory of each thread's own would be touched, all of it, when the thread begins.

@@ -7,74 +7,56 @@ CK_INLINE void CK(warp_nearest)(const ck_warp_args *w, const float *x, const CK(
     y[c] = iy < 0 || ix < 0 ? 0 : x[((size_t)iy * w->width + (size_t)ix) * w->channels + c];
 }
 
-// The first `count` pixels of a run, from the places and the weights of their four neighbors.
-CK_INLINE void CK(blend)(const float *x, const int32_t at[4][CK_RUN], const float weight[4][CK_RUN], size_t channels,
-                         size_t count, int is_last, float *y) {
+// The first `count` pixels of a run, from their four neighbors: where the image begins for each, the places from there, and the weights.
+CK_INLINE void CK(blend_channels)(const float *const x[4], const int32_t *const at[4], const float weight[4][CK_RUN],
+                                  const size_t channels, size_t count, int is_last, float *y) {
 #pragma clang fp contract(off)
   // Four floats at once where there are three: what a store writes too much, the next pixel's overwrites.
   const size_t wide = channels == 3 ? count - (is_last != 0) : channels == 4 ? count : 0;
   size_t k = 0;
   for (; k < wide; k++, y += channels) {
-    const CK(four) a = *(const CK(four) *)(x + at[0][k]) * weight[0][k], b = *(const CK(four) *)(x + at[1][k]) * weight[1][k];
-    const CK(four) c = *(const CK(four) *)(x + at[2][k]) * weight[2][k], d = *(const CK(four) *)(x + at[3][k]) * weight[3][k];
+    const CK(four) a = *(const CK(four) *)(x[0] + at[0][k]) * weight[0][k], b = *(const CK(four) *)(x[1] + at[1][k]) * weight[1][k];
+    const CK(four) c = *(const CK(four) *)(x[2] + at[2][k]) * weight[2][k], d = *(const CK(four) *)(x[3] + at[3][k]) * weight[3][k];
     *(CK(four) *)y = (a + d) + (b + c);
   }
   for (; k < count; k++, y += channels)
     for (size_t c = 0; c < channels; c++)
-      y[c] = (x[at[0][k] + (ptrdiff_t)c] * weight[0][k] + x[at[3][k] + (ptrdiff_t)c] * weight[3][k]) +
-             (x[at[1][k] + (ptrdiff_t)c] * weight[1][k] + x[at[2][k] + (ptrdiff_t)c] * weight[2][k]);
+      y[c] = (x[0][at[0][k] + (ptrdiff_t)c] * weight[0][k] + x[3][at[3][k] + (ptrdiff_t)c] * weight[3][k]) +
+             (x[1][at[1][k] + (ptrdiff_t)c] * weight[1][k] + x[2][at[2][k] + (ptrdiff_t)c] * weight[2][k]);
 }
 
-// The same where all neighbors lie in the image: from the place of the first one alone.
-CK_INLINE void CK(blend_inside)(const float *x, const int32_t at[CK_RUN], size_t row, const float weight[4][CK_RUN], size_t channels,
-                                size_t count, int is_last, float *y) {
-#pragma clang fp contract(off)
-  const size_t wide = channels == 3 ? count - (is_last != 0) : channels == 4 ? count : 0;
-  size_t k = 0;
-  for (; k < wide; k++, y += channels) {
-    const float *p = x + at[k];
-    const CK(four) a = *(const CK(four) *)p * weight[0][k], b = *(const CK(four) *)(p + channels) * weight[1][k];
-    const CK(four) c = *(const CK(four) *)(p + row) * weight[2][k], d = *(const CK(four) *)(p + row + channels) * weight[3][k];
-    *(CK(four) *)y = (a + d) + (b + c);
-  }
-  for (; k < count; k++, y += channels) {
-    const float *p = x + at[k];
-    for (size_t c = 0; c < channels; c++, p++)
-      y[c] = (p[0] * weight[0][k] + p[row + channels] * weight[3][k]) + (p[channels] * weight[1][k] + p[row] * weight[2][k]);
+CK_INLINE void CK(blend)(const float *const x[4], const int32_t *const at[4], const float weight[4][CK_RUN], size_t channels,
+                         size_t count, int is_last, float *y) {
+  switch (channels) {
+    case 1: CK(blend_channels)(x, at, weight, 1, count, is_last, y); break;
+    case 3: CK(blend_channels)(x, at, weight, 3, count, is_last, y); break;
+    case 4: CK(blend_channels)(x, at, weight, 4, count, is_last, y); break;
+    default: CK(blend_channels)(x, at, weight, channels, count, is_last, y);
   }
 }
 
 // The first `count` bilinear values of a run, which may be the last of its row.
 CK_INLINE void CK(warp_run)(const ck_warp_args *w, const float *x, const CK(run) *run, size_t count, int is_last, float *y) {
 #pragma clang fp contract(off)
-  const size_t channels = w->channels;
+  const size_t channels = w->channels, row = w->width * channels;
   typedef CK(run_float) floats;
   const floats fx = *(const floats *)run->fx, fy = *(const floats *)run->fy, gx = 1 - fx, gy = 1 - fy;
   float weight[4][CK_RUN];
+  for (int e = 0; e < 4; e++) *(floats *)weight[e] = (e / 2 ? fy : gy) * (e % 2 ? fx : gx);
   if (CK(has_neighbors)(w, run)) {
+    // From the place of the first of the four alone.
     int32_t at[CK_RUN];
     *(CK(run_integer) *)at =
         (*(const CK(run_integer) *)run->y * (int32_t)w->width + *(const CK(run_integer) *)run->x) * (int32_t)channels;
-    for (int e = 0; e < 4; e++) *(floats *)weight[e] = (e / 2 ? fy : gy) * (e % 2 ? fx : gx);
-    const size_t row = w->width * channels;
-    switch (channels) {
-      case 1: CK(blend_inside)(x, at, row, weight, 1, count, is_last, y); break;
-      case 3: CK(blend_inside)(x, at, row, weight, 3, count, is_last, y); break;
-      case 4: CK(blend_inside)(x, at, row, weight, 4, count, is_last, y); break;
-      default: CK(blend_inside)(x, at, row, weight, channels, count, is_last, y);
-    }
+    CK(blend)((const float *const[]){x, x + channels, x + row, x + row + channels}, (const int32_t *const[]){at, at, at, at}, weight,
+              channels, count, is_last, y);
     return;
   }
   CK(neighbors) n;
   CK(find_neighbors)(w, run, &n);
-  for (int e = 0; e < 4; e++)
-    *(floats *)weight[e] = (e / 2 ? fy : gy) * (e % 2 ? fx : gx) * *(const floats *)n.counts[e];
-  switch (channels) {
-    case 1: CK(blend)(x, n.at, weight, 1, count, is_last, y); break;
-    case 3: CK(blend)(x, n.at, weight, 3, count, is_last, y); break;
-    case 4: CK(blend)(x, n.at, weight, 4, count, is_last, y); break;
-    default: CK(blend)(x, n.at, weight, channels, count, is_last, y);
-  }
+  for (int e = 0; e < 4; e++) *(floats *)weight[e] *= *(const floats *)n.counts[e];
+  CK(blend)((const float *const[]){x, x, x, x}, (const int32_t *const[]){n.at[0], n.at[1], n.at[2], n.at[3]}, weight, channels, count,
+            is_last, y);
 }
 
 // Whether a map only moves pixels, each to the place of another: a quarter turn or flip, onto the sides that it gives.
