@@ -32,23 +32,54 @@ CK_INLINE void CK(cubic_run)(CK(run_float) f, CK(four) weights[CK_RUN]) {
   }
 }
 
-// The values of a run of one channel whose pixels' neighbors all lie inside. The same sums as of one pixel below.
+// Whether the sixteen neighbors of a place all lie inside.
+CK_INLINE int CK(is_inside)(const ck_warp_args *w, const CK(run) *run, size_t k) {
+  const int64_t left = run->x[k] - 1, top = run->y[k] - 1;
+  return left >= 0 && top >= 0 && left + 4 <= (int64_t)w->width && top + 4 <= (int64_t)w->height;
+}
+
+// Which rows, or columns, the neighbors of a place are, from the first on; -1 for "zero".
+CK_INLINE void CK(bicubic_indices)(int32_t first, size_t n, ck_border border, ptrdiff_t index[4]) {
+  if (border == CK_EDGE)
+    for (int i = 0; i < 4; i++) index[i] = first + i < 0 ? 0 : first + i < (int32_t)n ? first + i : (int32_t)n - 1;
+  else
+    for (int i = 0; i < 4; i++) index[i] = CK(border_index)(first + i, (ptrdiff_t)n, border);
+}
+
+// The sixteen neighbors of a place in an image of one channel, in rows.
+CK_INLINE void CK(bicubic_rows)(const ck_warp_args *w, const float *x, const CK(run) *run, size_t k, CK(four) v[4]) {
+  if (CK(is_inside)(w, run, k)) {
+    const float *const from = x + (ptrdiff_t)(run->y[k] - 1) * (ptrdiff_t)w->width + (run->x[k] - 1);
+    for (size_t i = 0; i < 4; i++) v[i] = *(const CK(four) *)(from + i * w->width);
+    return;
+  }
+  ptrdiff_t iy[4], ix[4];
+  CK(bicubic_indices)(run->y[k] - 1, w->height, w->border, iy);
+  CK(bicubic_indices)(run->x[k] - 1, w->width, w->border, ix);
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++) v[i][j] = iy[i] < 0 || ix[j] < 0 ? 0 : x[iy[i] * (ptrdiff_t)w->width + ix[j]];
+}
+
+// The first `count` values of a run of one channel. The same sums as of one pixel below.
 CK_INLINE void CK(warp_bicubic_run)(const ck_warp_args *w, const float *x, const CK(run) *run, const CK(four) wx[CK_RUN],
-                                    const CK(four) wy[CK_RUN], float *y) {
+                                    const CK(four) wy[CK_RUN], size_t count, float *y) {
 #pragma clang fp contract(off)
-  for (int k = 0; k < CK_RUN; k += 4) {
+  for (size_t k = 0; k < count; k += 4) {
     CK(four) outer[4], inner[4];
-    for (int e = 0; e < 4; e++) {
-      const float *from = x + (ptrdiff_t)(run->y[k + e] - 1) * (ptrdiff_t)w->width + (run->x[k + e] - 1);
+    for (size_t e = 0; e < 4; e++) {
       CK(four) v[4];
-      for (size_t i = 0; i < 4; i++) v[i] = *(const CK(four) *)(from + i * w->width) * (wx[k + e] * wy[k + e][i]);
+      CK(bicubic_rows)(w, x, run, k + e, v);
+      for (int i = 0; i < 4; i++) v[i] *= wx[k + e] * wy[k + e][i];
       // Row 3 backwards beside row 0, row 2 backwards beside row 1: opposite members, added.
       outer[e] = v[0] + __builtin_shufflevector(v[3], v[3], 3, 2, 1, 0);
       inner[e] = v[1] + __builtin_shufflevector(v[2], v[2], 3, 2, 1, 0);
     }
     CK(transpose_fours)(outer);
     CK(transpose_fours)(inner);
-    *(CK(four) *)(y + k) = ((outer[0] + outer[3]) + (inner[1] + inner[2])) + ((outer[1] + inner[3]) + (outer[2] + inner[0]));
+    const CK(four) sums =
+        ((outer[0] + outer[3]) + (inner[1] + inner[2])) + ((outer[1] + inner[3]) + (outer[2] + inner[0]));
+    if (count - k >= 4) *(CK(four) *)(y + k) = sums;
+    else memcpy(y + k, &sums, (count - k) * sizeof *y);
   }
 }
 
@@ -75,12 +106,6 @@ CK_INLINE void CK(warp_bicubic_inside)(const ck_warp_args *w, const float *x, CK
   for (size_t c = 0; c < channels; c++) y[c] = sum[c];
 }
 
-// Whether the sixteen neighbors of a place all lie inside.
-CK_INLINE int CK(is_inside)(const ck_warp_args *w, const CK(run) *run, size_t k) {
-  const int64_t left = run->x[k] - 1, top = run->y[k] - 1;
-  return left >= 0 && top >= 0 && left + 4 <= (int64_t)w->width && top + 4 <= (int64_t)w->height;
-}
-
 // The first `count` bicubic values of a run.
 CK_INLINE void CK(warp_bicubic)(const ck_warp_args *w, const float *x, const CK(run) *run, size_t count, float *y) {
 #pragma clang fp contract(off)
@@ -88,9 +113,8 @@ CK_INLINE void CK(warp_bicubic)(const ck_warp_args *w, const float *x, const CK(
   CK(four) wx[CK_RUN], wy[CK_RUN];
   CK(cubic_run)(*(const CK(run_float) *)run->fx, wx);
   CK(cubic_run)(*(const CK(run_float) *)run->fy, wy);
-  // What lies between two places inside lies inside.
-  if (channels == 1 && count == CK_RUN && CK(is_inside)(w, run, 0) && CK(is_inside)(w, run, CK_RUN - 1)) {
-    CK(warp_bicubic_run)(w, x, run, wx, wy, y);
+  if (channels == 1) {
+    CK(warp_bicubic_run)(w, x, run, wx, wy, count, y);
     return;
   }
   for (size_t k = 0; k < count; k++, y += channels) {
@@ -100,10 +124,8 @@ CK_INLINE void CK(warp_bicubic)(const ck_warp_args *w, const float *x, const CK(
       continue;
     }
     ptrdiff_t iy[4], ix[4];
-    for (int i = 0; i < 4; i++) {
-      iy[i] = CK(border_index)(run->y[k] - 1 + i, (ptrdiff_t)w->height, w->border);
-      ix[i] = CK(border_index)(run->x[k] - 1 + i, (ptrdiff_t)w->width, w->border);
-    }
+    CK(bicubic_indices)(run->y[k] - 1, w->height, w->border, iy);
+    CK(bicubic_indices)(run->x[k] - 1, w->width, w->border, ix);
     for (size_t c = 0; c < channels; c++) {
       float v[4][4];
       for (int i = 0; i < 4; i++)
