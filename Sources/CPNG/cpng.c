@@ -193,15 +193,15 @@ static void cpng_flush_nothing(png_structp png) { (void)png; }
 static const int cpng_colors[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
 
 static void cpng_begin(png_structp png, png_infop info, const cpng_header *header, uint32_t height, int strategy) {
-  // Memory for as many symbols as there are bytes: that of large pictures takes longer to clear than a small one to pack.
-  const size_t bytes = (size_t)header->width * (size_t)header->channels * (size_t)header->bit_depth / 8 * height;
-  int memory = 8;
-  while (memory > 4 && bytes + height < (size_t)1 << (memory + 5)) memory--;
-  png_set_compression_mem_level(png, memory);
   png_set_compression_level(png, 4);
   if (strategy != Z_FILTERED) png_set_compression_strategy(png, strategy);
   png_set_IHDR(png, info, header->width, height, header->bit_depth, cpng_colors[header->channels], PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  // Memory for as many symbols as there are bytes: that of large pictures takes longer to clear than a small one to pack.
+  const size_t bytes = (png_get_rowbytes(png, info) + 1) * height;
+  int memory = 8;
+  while (memory > 4 && bytes < (size_t)1 << (memory + 5)) memory--;
+  png_set_compression_mem_level(png, memory);
   png_write_info(png, info);
 }
 

@@ -38,14 +38,6 @@ CK_INLINE int CK(is_inside)(const ck_warp_args *w, const CK(run) *run, size_t k)
   return left >= 0 && top >= 0 && left + 4 <= (int64_t)w->width && top + 4 <= (int64_t)w->height;
 }
 
-// Which rows, or columns, the neighbors of a place are, from the first on; -1 for "zero".
-CK_INLINE void CK(bicubic_indices)(int32_t first, size_t n, ck_border border, ptrdiff_t index[4]) {
-  if (border == CK_EDGE)
-    for (int i = 0; i < 4; i++) index[i] = first + i < 0 ? 0 : first + i < (int32_t)n ? first + i : (int32_t)n - 1;
-  else
-    for (int i = 0; i < 4; i++) index[i] = CK(border_index)(first + i, (ptrdiff_t)n, border);
-}
-
 // The sixteen neighbors of a place in an image of one channel, in rows.
 CK_INLINE void CK(bicubic_rows)(const ck_warp_args *w, const float *x, const CK(run) *run, size_t k, CK(four) v[4]) {
   if (CK(is_inside)(w, run, k)) {
@@ -54,8 +46,10 @@ CK_INLINE void CK(bicubic_rows)(const ck_warp_args *w, const float *x, const CK(
     return;
   }
   ptrdiff_t iy[4], ix[4];
-  CK(bicubic_indices)(run->y[k] - 1, w->height, w->border, iy);
-  CK(bicubic_indices)(run->x[k] - 1, w->width, w->border, ix);
+  for (int i = 0; i < 4; i++) {
+    iy[i] = CK(border_index)(run->y[k] - 1 + i, (ptrdiff_t)w->height, w->border);
+    ix[i] = CK(border_index)(run->x[k] - 1 + i, (ptrdiff_t)w->width, w->border);
+  }
   for (int i = 0; i < 4; i++)
     for (int j = 0; j < 4; j++) v[i][j] = iy[i] < 0 || ix[j] < 0 ? 0 : x[iy[i] * (ptrdiff_t)w->width + ix[j]];
 }
@@ -124,8 +118,10 @@ CK_INLINE void CK(warp_bicubic)(const ck_warp_args *w, const float *x, const CK(
       continue;
     }
     ptrdiff_t iy[4], ix[4];
-    CK(bicubic_indices)(run->y[k] - 1, w->height, w->border, iy);
-    CK(bicubic_indices)(run->x[k] - 1, w->width, w->border, ix);
+    for (int i = 0; i < 4; i++) {
+      iy[i] = CK(border_index)(run->y[k] - 1 + i, (ptrdiff_t)w->height, w->border);
+      ix[i] = CK(border_index)(run->x[k] - 1 + i, (ptrdiff_t)w->width, w->border);
+    }
     for (size_t c = 0; c < channels; c++) {
       float v[4][4];
       for (int i = 0; i < 4; i++)

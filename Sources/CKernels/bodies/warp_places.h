@@ -5,9 +5,10 @@
 
 // The index that a border rule reads for index i of n, or -1 for "zero".
 CK_INLINE ptrdiff_t CK(border_index)(ptrdiff_t i, ptrdiff_t n, ck_border border) {
+  // Clamped without asking whether it is inside: along the border of a turned image no branch is foreseen.
+  if (border == CK_EDGE) return i < 0 ? 0 : i < n ? i : n - 1;
   if (i >= 0 && i < n) return i;
   if (border == CK_ZERO) return -1;
-  if (border == CK_EDGE) return i < 0 ? 0 : n - 1;
   const ptrdiff_t period = 2 * n;  // reflect about the pixels' edges: c b a | a b c | c b a
   ptrdiff_t q = i % period;
   if (q < 0) q += period;
