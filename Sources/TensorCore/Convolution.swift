@@ -48,11 +48,11 @@ extension Tensor {
         added.map { $0.shape == plan.outputShape } ?? true,
         "adding \(added?.shape ?? []) to \(plan.outputShape)")
       let activate = observe == nil ? activation?.inPlace : nil
-      func byMatrices(_ matrices: Tensor) -> Tensor {
+      func byMatrices(_ matrices: Tensor, _ tile: Int) -> Tensor {
         let finish = activate.map { activate -> PieceObserver in
           { _, pixels, address in activate(pixels * plan.outChannels, address) }
         }
-        return WinogradPlan(plan).convolved(
+        return WinogradPlan(plan, tile: tile).convolved(
           self, matrices, bias: bias, relu: relu, adding: added, observe ?? finish)
       }
       func directly(_ weight: Tensor, isPanels: Bool) -> Tensor {
@@ -60,12 +60,12 @@ extension Tensor {
           with: weight, isPanels: isPanels, bias: bias, relu: relu, plan, kept, adding: added,
           activate, observe)
       }
-      switch kernel {
-      case .matrices(let matrices) where algorithm == .winograd: return byMatrices(matrices)
-      case .either(let forms) where algorithm == .winograd: return byMatrices(forms.matrices)
-      case .plain(let weight) where algorithm == .winograd:
-        return byMatrices(WinogradPlan.matrices(weight))
-      case .plain(let weight):
+      switch (kernel, algorithm.tile) {
+      case (.matrices(let matrices), let tile?): return byMatrices(matrices, tile)
+      case (.any(let forms), let tile?): return byMatrices(forms.matrices(tile: tile), tile)
+      case (.plain(let weight), let tile?):
+        return byMatrices(WinogradPlan.matrices(weight, tile: tile), tile)
+      case (.plain(let weight), nil):
         guard plan.isDepthwise, plan.hasSmallStrips, observe == nil else {
           return directly(weight, isPanels: false)
         }
@@ -74,9 +74,9 @@ extension Tensor {
         }
         let sum = depthwiseConvolved(with: weight, bias: bias, relu: false, plan, nil) + added
         return activation?(sum) ?? sum
-      case .panels(let panels): return directly(panels, isPanels: true)
-      case .either(let forms): return directly(forms.panels, isPanels: true)
-      case .matrices:
+      case (.panels(let panels), _): return directly(panels, isPanels: true)
+      case (.any(let forms), nil): return directly(forms.panels, isPanels: true)
+      case (.matrices, nil):
         // Of no image or no pixel, whatever the kernel.
         return .zeros(plan.outputShape)
       }
@@ -226,9 +226,8 @@ extension Tensor {
     let plan = ConvolutionPlan(input.shape, weightShape, geometry)
     require(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     return plan.counted("convolution, weight gradient", algorithm) { algorithm in
-      algorithm == .winograd
-        ? WinogradPlan(plan).weightGradient(input, self)
-        : directWeightGradient(input, weightShape, plan)
+      algorithm.tile.map { WinogradPlan(plan, tile: $0).weightGradient(input, self) }
+        ?? directWeightGradient(input, weightShape, plan)
     }
   }
 

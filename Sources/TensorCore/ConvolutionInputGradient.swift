@@ -13,11 +13,12 @@ extension Tensor {
     let plan = ConvolutionPlan(inputShape, weight.shape, geometry)
     require(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     return plan.counted("convolution, input gradient", algorithm) { algorithm in
-      algorithm == .winograd && geometry.padding <= 2
-        ? WinogradPlan(plan, flippedFor: shape).convolved(
-          self, WinogradPlan.matrices(weight.flippedKernel), bias: nil, relu: false)
-        : geometry.groups == 1 && plan.channels < 8
-          ? scatteredInputGradient(weight, plan) : directInputGradient(weight, inputShape, plan)
+      if let tile = algorithm.tile, geometry.padding <= 2 {
+        return WinogradPlan(plan, flippedFor: shape, tile: tile).convolved(
+          self, WinogradPlan.matrices(weight.flippedKernel, tile: tile), bias: nil, relu: false)
+      }
+      return geometry.groups == 1 && plan.channels < 8
+        ? scatteredInputGradient(weight, plan) : directInputGradient(weight, inputShape, plan)
     }
   }
 

@@ -222,7 +222,7 @@ struct ConvolutionPlan: Hashable {
 
   /// How many pieces a result comes in.
   var pieces: Int {
-    algorithm(nil) == .winograd ? WinogradPlan(self).pieces : (batch + chunk - 1) / chunk
+    algorithm(nil).tile.map { WinogradPlan(self, tile: $0).pieces } ?? (batch + chunk - 1) / chunk
   }
 
   /// Calls `body` with the images of a range, with zeros around them.

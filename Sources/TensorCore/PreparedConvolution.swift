@@ -4,24 +4,24 @@ import Synchronization
 enum ConvolutionKernel: Sendable {
   /// `[height, width, channels / groups, outChannels]`.
   case plain(Tensor)
-  /// Winograd's.
+  /// Winograd's, of tiles of 4 × 4.
   case matrices(Tensor)
   /// As `weightPanels` lays them out.
   case panels(Tensor)
-  /// Matrices for large images, and panels for small ones.
-  case either(Forms)
+  /// Matrices and panels: which, the size of the images decides.
+  case any(Forms)
 
   /// Each made when it is first read: mostly one of them is.
   final class Forms: Sendable {
     private let weight: Tensor
-    private let made = Mutex<(matrices: Tensor?, panels: Tensor?)>((nil, nil))
+    private let made = Mutex<(matrices: [Int: Tensor], panels: Tensor?)>(([:], nil))
 
     init(_ weight: Tensor) { self.weight = weight }
 
-    var matrices: Tensor {
+    func matrices(tile: Int) -> Tensor {
       made.withLock { made in
-        let matrices = made.matrices ?? WinogradPlan.matrices(weight)
-        made.matrices = matrices
+        let matrices = made.matrices[tile] ?? WinogradPlan.matrices(weight, tile: tile)
+        made.matrices[tile] = matrices
         return matrices
       }
     }
@@ -57,8 +57,8 @@ public struct PreparedConvolution: Sendable {
     let plan = ConvolutionPlan([0, 0, 0, shape[2] * geometry.groups], shape, geometry)
     if plan.winogradApplies, plan.winogradPays {
       kernel =
-        plan.hasLargeMatrices
-        ? .either(ConvolutionKernel.Forms(weight)) : .matrices(WinogradPlan.matrices(weight))
+        plan.hasLargeMatrices || plan.largeTilesMayPay
+        ? .any(ConvolutionKernel.Forms(weight)) : .matrices(WinogradPlan.matrices(weight, tile: 4))
     } else {
       // Of a narrow one the product reads the weights as they are.
       let isWide = geometry.groups == 1 && shape[3] >= ConvolutionPlan.panel

@@ -22,9 +22,9 @@ struct Roof: Codable {
 struct ConvolutionRow: Codable {
   var name: String
   /// Floating-point operations per second by the definition: forward, input and weight gradient.
-  var direct, winograd: [Double]
+  var direct, winograd4, winograd7: [Double]
   /// The root mean square error of the forward result against `Double`, relative to the result's.
-  var directError, winogradError: Double
+  var directError, winograd4Error, winograd7Error: Double
 }
 
 func convolutionRows(runs: Int) -> [ConvolutionRow] {
@@ -58,8 +58,9 @@ func convolutionRows(runs: Int) -> [ConvolutionRow] {
     }
     return ConvolutionRow(
       name: "\(side)×\(side), \(inputs) → \(outputs), \(kernel)×\(kernel)", direct: rates(.direct),
-      winograd: kernel == 3 ? rates(.winograd) : [], directError: error(.direct),
-      winogradError: error(.winograd))
+      winograd4: kernel == 3 ? rates(.winograd4) : [],
+      winograd7: kernel == 3 ? rates(.winograd7) : [], directError: error(.direct),
+      winograd4Error: error(.winograd4), winograd7Error: error(.winograd7))
   }
 }
 

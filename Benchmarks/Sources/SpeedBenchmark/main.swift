@@ -160,8 +160,10 @@ struct SpeedBenchmark: ParsableCommand {
     }
     let convolutions = report.convolutions.map { row in
       [
-        row.name, giga(row.direct), giga(row.winograd), String(format: "%.0e", row.directError),
-        row.winograd.isEmpty ? "" : String(format: "%.0e", row.winogradError),
+        row.name, giga(row.direct), giga(row.winograd4), giga(row.winograd7),
+        String(format: "%.0e", row.directError),
+        row.winograd4.isEmpty ? "" : String(format: "%.0e", row.winograd4Error),
+        row.winograd7.isEmpty ? "" : String(format: "%.0e", row.winograd7Error),
       ]
     }
     func milliseconds(_ row: GroupRow, _ n: Int) -> [String] {
@@ -184,7 +186,10 @@ struct SpeedBenchmark: ParsableCommand {
         "Convolutions, batch 128",
         "GFLOP/s by the definition (share of the roof): forward, input gradient, weight gradient. The errors are of\n"
           + "the forward result against `Double`, relative to its root mean square.\n\n",
-        ["", "direct", "Winograd F(4×4, 3×3)", "error, direct", "error, Winograd"], convolutions
+        [
+          "", "direct", "Winograd F(4×4, 3×3)", "F(7×7, 3×3)", "error, direct", "F(4×4, 3×3)",
+          "F(7×7, 3×3)",
+        ], convolutions
       ),
       (
         "Convolutions on a group, 24 × 24 pixels",

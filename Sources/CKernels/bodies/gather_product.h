@@ -11,10 +11,6 @@
 #define CK_IN_ORDER(v)
 #endif
 
-// How a tile goes through the depth: what is fetched from memory meanwhile, for later tiles, so many bytes further on at each
-// step; and whether each four of the depth's offsets, from the first on, are neighbors.
-typedef struct { const char *from; size_t step; int fours; } CK(walk);
-
 // How many of the valid columns lie in vector v.
 #define CK_COUNT(v) (valid > (size_t)(v) * CK_WIDTH ? valid - (size_t)(v) * CK_WIDTH : 0)
 
@@ -83,8 +79,11 @@ CK_INLINE void CK(step)(const float *const a[CK_ROWS], ptrdiff_t o, const float 
   }
 }
 
-CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t column, CK(walk) walk, const int R,
-                        const int V) {
+// While it goes through the depth, what later tiles read is fetched from memory: from `ahead` on, so many bytes further at each step.
+// `fours`: each four of the depth's offsets, from the first on, are neighbors. (Numbers, not a struct of them: that would be passed in
+// memory, written in parts and read as a whole, for which the processor waits.)
+CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t column, const char *ahead, size_t step, int fours,
+                        const int R, const int V) {
   typedef CK(vec) vec;
   const size_t remaining = p->columns - column, all = (size_t)V * CK_WIDTH;
   const float *a[CK_ROWS];
@@ -106,27 +105,28 @@ CK_INLINE void CK(tile)(const ck_gather_product_args *p, size_t row, size_t colu
   size_t k = 0;
   // Four steps at a time, of which one is looked up: the fewer other instructions there are, the more multiplications a core
   // does whose other thread is busy too.
-  if (walk.fours)
+  if (fours)
     for (; k + 4 <= depth; k += 4) {
       const ptrdiff_t o = offsets[k];
 #pragma clang loop unroll(disable)
-      for (size_t line = 0; line < 4 * walk.step; line += 64) __builtin_prefetch(walk.from + line, 0, 2);
-      walk.from += 4 * walk.step;
+      for (size_t line = 0; line < 4 * step; line += 64) __builtin_prefetch(ahead + line, 0, 2);
+      ahead += 4 * step;
 #pragma clang loop unroll(full)
       for (int u = 0; u < 4; u++, b += b_stride) CK(step)(a, o + u, b, b_panel, sum, R, V);
     }
   for (; k < depth; k++, b += b_stride) {
-    __builtin_prefetch(walk.from, 0, 2);
-    walk.from += walk.step;
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += step;
     CK(step)(a, offsets[k], b, b_panel, sum, R, V);
   }
   if (remaining < all) CK(end_tile)(p, row, column, remaining, R, V, sum);
   else CK(end_tile)(p, row, column, all, R, V, sum);
 }
 
-#define CK_TILE(R) \
-  CK_BODY static void CK(tile_##R##x1)(const ck_gather_product_args *p, size_t r, size_t c, CK(walk) w) { CK(tile)(p, r, c, w, R, 1); } \
-  CK_BODY static void CK(tile_##R##x2)(const ck_gather_product_args *p, size_t r, size_t c, CK(walk) w) { CK(tile)(p, r, c, w, R, 2); }
+#define CK_SHAPED(R, V) \
+  CK_BODY static void CK(tile_##R##x##V)(const ck_gather_product_args *p, size_t row, size_t column, const char *ahead, size_t step, \
+                                         int fours) { CK(tile)(p, row, column, ahead, step, fours, R, V); }
+#define CK_TILE(R) CK_SHAPED(R, 1) CK_SHAPED(R, 2)
 CK_TILE(1) CK_TILE(2) CK_TILE(3) CK_TILE(4)
 #if CK_ROWS > 4
 CK_TILE(5) CK_TILE(6)
@@ -136,13 +136,14 @@ CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13)
 #endif
 #undef CK_TILE
 // A single row has too few sums for the time that one addition takes: two panels of them.
-CK_BODY static void CK(tile_1x4)(const ck_gather_product_args *p, size_t r, size_t c, CK(walk) w) { CK(tile)(p, r, c, w, 1, 4); }
+CK_SHAPED(1, 4)
+#undef CK_SHAPED
 #undef CK_IN_ORDER
 
 #define CK_GATHERED 2048
 
 CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int fours) {
-  typedef void (*tile)(const ck_gather_product_args *, size_t, size_t, CK(walk));
+  typedef void (*tile)(const ck_gather_product_args *, size_t, size_t, const char *, size_t, int);
 #define CK_TILE(R) {CK(tile_##R##x1), CK(tile_##R##x2)},
   static const tile tiles[CK_ROWS][2] = {
       CK_TILE(1) CK_TILE(2) CK_TILE(3) CK_TILE(4)
@@ -181,7 +182,7 @@ CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int four
       part.b_stride = CK_PANEL;
     }
     if (p->rows == 1 && p->b_panel && p->columns - column > CK_PANEL) {
-      CK(tile_1x4)(&part, row, column, (CK(walk)){(const char *)part.b, 0, fours});
+      CK(tile_1x4)(&part, row, column, (const char *)part.b, 0, fours);
       column += 2 * CK_PANEL;
       continue;
     }
@@ -192,8 +193,7 @@ CK_BODY static void CK(gather_product)(const ck_gather_product_args *p, int four
     const float *ahead = fetches ? p->b + next / CK_PANEL * p->b_panel + next % CK_PANEL : part.b;
     for (size_t t = 0; t < count; t++) {
       const size_t height = t < larger ? least + 1 : least;
-      const CK(walk) walk = {(const char *)(ahead + (fetches ? t * fetched : 0)), fetches ? step : 0, fours};
-      tiles[height - 1][wide](&part, row, column, walk);
+      tiles[height - 1][wide](&part, row, column, (const char *)(ahead + (fetches ? t * fetched : 0)), fetches ? step : 0, fours);
       row += height;
     }
     column = next;

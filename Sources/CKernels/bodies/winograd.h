@@ -1,113 +1,188 @@
-// Winograd's F(4 x 4, 3 x 3): sixteen outputs of a 3 x 3 convolution from thirty-six products instead
-// of 144 (Lavin & Gray 2016, arXiv 1509.09308).
+// Winograd's F(M x M, 3 x 3): M^2 outputs of a 3 x 3 convolution from (M + 2)^2 products instead of 9 M^2 (Lavin & Gray 2016,
+// arXiv 1509.09308): a quarter of them for M = 4, 18 % for M = 7.
 //
-// Output tiles of 4 x 4 pixels read input tiles of 6 x 6. Both are polynomials evaluated at 0, +-a,
-// +-b and infinity. With a = 5/8 and b = 3/2 the error in float is about twice that of the direct
-// sum; with the customary 1 and 2 it is five times (docs/decisions.md).
+// Output tiles of M x M pixels read input tiles of (M + 2)^2. Both are polynomials evaluated at pairs of points +-p, at infinity and,
+// for M = 4, at 0. The pairs decide the rounding error (docs/decisions.md); their powers, and what the input is multiplied by, are
+// exact in float.
 //
-// Scratch holds a tile's 36 points one after another: writing and reading tiles is then sequential,
-// measured 10 % faster than one matrix per point.
+// Scratch holds a tile's points one after another: writing and reading tiles is then sequential, measured 10 % faster than one
+// matrix per point.
 
-#define CK_A 0.625f
-#define CK_B 1.5f
-#define CK_A2 (CK_A * CK_A)
-#define CK_B2 (CK_B * CK_B)
-#define CK_N0 (1 / (CK_A2 * CK_B2))                   // 1 / product of the distances to the other points
-#define CK_NA (1 / (2 * CK_A2 * (CK_A2 - CK_B2)))
-#define CK_NB (1 / (2 * CK_B2 * (CK_B2 - CK_A2)))
+#ifndef CK_WINOGRAD_POINTS
+#define CK_WINOGRAD_POINTS
+typedef struct {
+  int pairs, zero;
+  float at[4];         // the pairs
+  float others[4][4];  // of each, by rising powers of x^2: the product of x^2 - q^2 over the other pairs q
+  float all[5];        // the product over all of them
+  float scale[4];      // 1 / the product of +p's distances to the other points
+} ck_winograd_points;
 
-// Six values to six: the evaluation of the input.
-CK_INLINE void CK(winograd_in)(const CK(vec) d[6], CK(vec) v[6]) {
-  const CK(vec) ea = d[4] - CK_B2 * d[2], oa = CK_A * (d[3] - CK_B2 * d[1]);
-  const CK(vec) eb = d[4] - CK_A2 * d[2], ob = CK_B * (d[3] - CK_A2 * d[1]);
-  v[0] = CK_A2 * CK_B2 * d[0] - (CK_A2 + CK_B2) * d[2] + d[4];
-  v[1] = ea + oa, v[2] = ea - oa, v[3] = eb + ob, v[4] = eb - ob;
-  v[5] = CK_A2 * CK_B2 * d[1] - (CK_A2 + CK_B2) * d[3] + d[5];
+#define CK_P(a, b) (1 / (2 * (a) * (a) * ((a) * (a) - (b) * (b))))
+#define CK_POINTS(a, b) \
+  {2, 1, {a, b}, {{-(b) * (b), 1}, {-(a) * (a), 1}}, {(a) * (a) * (b) * (b), -(a) * (a) - (b) * (b), 1}, {CK_P(a, b), CK_P(b, a)}}
+static const ck_winograd_points ck_winograd_4 = CK_POINTS(0.625f, 1.5f);
+#undef CK_POINTS
+#undef CK_P
+
+#define CK_P(p, a, b, c, d) (1 / (2 * (p) * ((a) - (b)) * ((a) - (c)) * ((a) - (d))))
+#define CK_CUBIC(b, c, d) {-(b) * (c) * (d), (b) * (c) + (b) * (d) + (c) * (d), -(b) - (c) - (d), 1}
+#define CK_POINTS(p, q, r, s, a, b, c, d) \
+  {4, 0, {p, q, r, s}, {CK_CUBIC(b, c, d), CK_CUBIC(a, c, d), CK_CUBIC(a, b, d), CK_CUBIC(a, b, c)}, \
+   {(a) * (b) * (c) * (d), -(a) * (b) * (c) - (a) * (b) * (d) - (a) * (c) * (d) - (b) * (c) * (d), \
+    (a) * (b) + (a) * (c) + (a) * (d) + (b) * (c) + (b) * (d) + (c) * (d), -(a) - (b) - (c) - (d), 1}, \
+   {CK_P(p, a, b, c, d), CK_P(q, b, a, c, d), CK_P(r, c, a, b, d), CK_P(s, d, a, b, c)}}
+static const ck_winograd_points ck_winograd_7 =
+    CK_POINTS(0.25f, 0.6875f, 1.125f, 2.25f, 0.0625f, 0.47265625f, 1.265625f, 5.0625f);
+#undef CK_POINTS
+#undef CK_CUBIC
+#undef CK_P
+#endif
+
+#define CK_POINTS(M) const ck_winograd_points *const w = M == 4 ? &ck_winograd_4 : &ck_winograd_7
+
+// M + 2 values to M + 2: the evaluation of the input.
+CK_INLINE void CK(winograd_in)(const int M, const CK(vec) *d, CK(vec) *v) {
+  CK_POINTS(M);
+  const int zero = w->zero, top = w->pairs - 1;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < w->pairs; i++) {
+    CK(vec) even = d[zero + 2 * top], odd = d[zero + 2 * top + 1];
+#pragma clang loop unroll(full)
+    for (int k = 0; k < top; k++) even += w->others[i][k] * d[zero + 2 * k], odd += w->others[i][k] * d[zero + 2 * k + 1];
+    v[zero + 2 * i] = odd + w->at[i] * even;
+    v[zero + 2 * i + 1] = zero ? odd - w->at[i] * even : w->at[i] * even - odd;
+  }
+  CK(vec) last = d[M + 1], first = d[M];
+#pragma clang loop unroll(full)
+  for (int k = 0; k <= top; k++) {
+    last += w->all[k] * d[zero + 2 * k];
+    if (zero) first += w->all[k] * d[2 * k];
+  }
+  v[M + 1] = last;
+  if (zero) v[0] = first;
 }
 
-// Six values to four: the interpolation of the output.
-CK_INLINE void CK(winograd_out)(const CK(vec) m[6], CK(vec) y[4]) {
-  const CK(vec) ea = m[1] + m[2], oa = m[1] - m[2], eb = m[3] + m[4], ob = m[3] - m[4];
-  y[0] = m[0] + ea + eb;
-  y[1] = CK_A * oa + CK_B * ob;
-  y[2] = CK_A2 * ea + CK_B2 * eb;
-  y[3] = CK_A2 * CK_A * oa + CK_B2 * CK_B * ob + m[5];
+// M + 2 values to M: the interpolation of the output.
+CK_INLINE void CK(winograd_out)(const int M, const CK(vec) *m, CK(vec) *y) {
+  CK_POINTS(M);
+  const int zero = w->zero;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < w->pairs; i++) {
+    const CK(vec) even = m[zero + 2 * i] + m[zero + 2 * i + 1], odd = m[zero + 2 * i] - m[zero + 2 * i + 1];
+    float power = 1;
+#pragma clang loop unroll(full)
+    for (int k = 0; k < M; k++, power *= w->at[i]) {
+      const CK(vec) term = k % 2 ? odd : even;
+      y[k] = i > 0 ? y[k] + power * term : k > 0 ? power * term : zero ? m[0] + term : term;
+    }
+  }
+  y[M - 1] += m[M + 1];
 }
 
-// Four values to six: the transpose of `winograd_out`, for the gradient by the output.
-CK_INLINE void CK(winograd_out_transposed)(const CK(vec) g[4], CK(vec) m[6]) {
-  const CK(vec) ea = g[0] + CK_A2 * g[2], oa = CK_A * g[1] + CK_A2 * CK_A * g[3];
-  const CK(vec) eb = g[0] + CK_B2 * g[2], ob = CK_B * g[1] + CK_B2 * CK_B * g[3];
-  m[0] = g[0];
-  m[1] = ea + oa, m[2] = ea - oa, m[3] = eb + ob, m[4] = eb - ob;
-  m[5] = g[3];
+// M values to M + 2: the transpose of `winograd_out`, for the gradient by the output.
+CK_INLINE void CK(winograd_out_transposed)(const int M, const CK(vec) *g, CK(vec) *m) {
+  CK_POINTS(M);
+  const int zero = w->zero;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < w->pairs; i++) {
+    CK(vec) even = g[0], odd = w->at[i] * g[1];
+    float power = w->at[i] * w->at[i];
+#pragma clang loop unroll(full)
+    for (int k = 2; k < M; k++, power *= w->at[i]) {
+      if (k % 2) odd += power * g[k];
+      else even += power * g[k];
+    }
+    m[zero + 2 * i] = even + odd, m[zero + 2 * i + 1] = even - odd;
+  }
+  if (zero) m[0] = g[0];
+  m[M + 1] = g[M - 1];
 }
 
-// Three values to six: the evaluation of the kernel.
-CK_INLINE void CK(winograd_kernel)(const CK(vec) g[3], CK(vec) u[6]) {
-  const CK(vec) ea = CK_NA * (g[0] + CK_A2 * g[2]), oa = CK_NA * CK_A * g[1];
-  const CK(vec) eb = CK_NB * (g[0] + CK_B2 * g[2]), ob = CK_NB * CK_B * g[1];
-  u[0] = CK_N0 * g[0];
-  u[1] = ea + oa, u[2] = ea - oa, u[3] = eb + ob, u[4] = eb - ob;
-  u[5] = g[2];
+// Three values to M + 2: the evaluation of the kernel.
+CK_INLINE void CK(winograd_kernel)(const int M, const CK(vec) *g, CK(vec) *u) {
+  CK_POINTS(M);
+  const int zero = w->zero;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < w->pairs; i++) {
+    const CK(vec) even = w->scale[i] * (g[0] + w->at[i] * w->at[i] * g[2]), odd = w->scale[i] * w->at[i] * g[1];
+    u[zero + 2 * i] = even + odd, u[zero + 2 * i + 1] = even - odd;
+  }
+  if (zero) u[0] = 1 / w->all[0] * g[0];
+  u[M + 1] = g[2];
 }
 
-// Six values to three: the transpose of `winograd_kernel`.
-CK_INLINE void CK(winograd_kernel_transposed)(const CK(vec) u[6], CK(vec) g[3]) {
-  const CK(vec) ea = CK_NA * (u[1] + u[2]), oa = CK_NA * (u[1] - u[2]);
-  const CK(vec) eb = CK_NB * (u[3] + u[4]), ob = CK_NB * (u[3] - u[4]);
-  g[0] = CK_N0 * u[0] + ea + eb;
-  g[1] = CK_A * oa + CK_B * ob;
-  g[2] = CK_A2 * ea + CK_B2 * eb + u[5];
+// M + 2 values to three: the transpose of `winograd_kernel`.
+CK_INLINE void CK(winograd_kernel_transposed)(const int M, const CK(vec) *u, CK(vec) *g) {
+  CK_POINTS(M);
+  const int zero = w->zero;
+  g[0] = zero ? 1 / w->all[0] * u[0] : (CK(vec)){0};
+  g[1] = (CK(vec)){0};
+  g[2] = u[M + 1];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < w->pairs; i++) {
+    const CK(vec) even = w->scale[i] * (u[zero + 2 * i] + u[zero + 2 * i + 1]);
+    g[0] += even;
+    g[1] += w->scale[i] * w->at[i] * (u[zero + 2 * i] - u[zero + 2 * i + 1]);
+    g[2] += w->at[i] * w->at[i] * even;
+  }
 }
+#undef CK_POINTS
 
-// Keeps the compiler from computing 36 addresses ahead and spilling them.
-#define CK_STEPPED(p) __asm__("" : "+r"(p))
-
-CK_BODY void CK(ck_winograd_weights)(size_t channels, size_t outputs, const float *w, float *u) {
+CK_INLINE void CK(winograd_weights)(const int M, size_t channels, size_t outputs, const float *w, float *u) {
   typedef CK(vec) vec;
   const size_t panels = (outputs + CK_PANEL - 1) / CK_PANEL, point = panels * channels * CK_PANEL;
   for (size_t c = 0; c < channels; c++)
     for (size_t k = 0; k < panels * CK_PANEL; k += CK_WIDTH) {
       float *target = u + k / CK_PANEL * channels * CK_PANEL + c * CK_PANEL + k % CK_PANEL;
-      vec half[6][3];
+      vec half[M + 2][3];
 #pragma clang loop unroll(full)
       for (int q = 0; q < 3; q++) {
-        vec g[3], t[6];
+        vec g[3], t[M + 2];
         for (int p = 0; p < 3; p++)
           g[p] = k < outputs ? *(const vec *)(w + ((size_t)(3 * p + q) * channels + c) * outputs + k) : (vec){0};
-        CK(winograd_kernel)(g, t);
-        for (int p = 0; p < 6; p++) half[p][q] = t[p];
+        CK(winograd_kernel)(M, g, t);
+        for (int p = 0; p < M + 2; p++) half[p][q] = t[p];
       }
 #pragma clang loop unroll(full)
-      for (int p = 0; p < 6; p++) {
-        vec t[6];
-        CK(winograd_kernel)(half[p], t);
-        for (int q = 0; q < 6; q++) *(vec *)(target + (size_t)(6 * p + q) * point) = t[q];
+      for (int p = 0; p < M + 2; p++) {
+        vec t[M + 2];
+        CK(winograd_kernel)(M, half[p], t);
+        for (int q = 0; q < M + 2; q++) *(vec *)(target + (size_t)((M + 2) * p + q) * point) = t[q];
       }
     }
 }
 
-CK_BODY void CK(ck_winograd_weights_pullback)(size_t channels, size_t outputs, const float *u, float *w) {
+CK_INLINE void CK(winograd_weights_pullback)(const int M, size_t channels, size_t outputs, const float *u, float *w) {
   typedef CK(vec) vec;
   const size_t count = channels * outputs;
   for (size_t i = 0; i < count; i += CK_WIDTH) {
     const size_t valid = count - i;
-    vec half[3][6];
+    vec half[3][M + 2];
 #pragma clang loop unroll(full)
-    for (int q = 0; q < 6; q++) {
-      vec t[6], g[3];
-      for (int p = 0; p < 6; p++) t[p] = *(const vec *)(u + (size_t)(6 * p + q) * count + i);
-      CK(winograd_kernel_transposed)(t, g);
+    for (int q = 0; q < M + 2; q++) {
+      vec t[M + 2], g[3];
+      for (int p = 0; p < M + 2; p++) t[p] = *(const vec *)(u + (size_t)((M + 2) * p + q) * count + i);
+      CK(winograd_kernel_transposed)(M, t, g);
       for (int p = 0; p < 3; p++) half[p][q] = g[p];
     }
 #pragma clang loop unroll(full)
     for (int p = 0; p < 3; p++) {
       vec g[3];
-      CK(winograd_kernel_transposed)(half[p], g);
+      CK(winograd_kernel_transposed)(M, half[p], g);
       for (int q = 0; q < 3; q++) CK(store_vector)(w + (size_t)(3 * p + q) * count + i, g[q], valid);
     }
   }
+}
+
+CK_BODY void CK(ck_winograd_weights)(size_t tile, size_t channels, size_t outputs, const float *w, float *u) {
+  if (tile == 7) CK(winograd_weights)(7, channels, outputs, w, u);
+  else CK(winograd_weights)(4, channels, outputs, w, u);
+}
+
+CK_BODY void CK(ck_winograd_weights_pullback)(size_t tile, size_t channels, size_t outputs, const float *u, float *w) {
+  if (tile == 7) CK(winograd_weights_pullback)(7, channels, outputs, u, w);
+  else CK(winograd_weights_pullback)(4, channels, outputs, u, w);
 }
 
 // The n pixels of a tile's row or column that lie within 0 ..< extent: first ..< end, counted from `at`.
@@ -118,124 +193,128 @@ CK_INLINE CK(span) CK(inside)(ptrdiff_t at, size_t extent, int n) {
   return (CK(span)){at < 0 ? (int)-at : 0, end < n ? (int)(end < 0 ? 0 : end) : n};
 }
 
-#define CK_EACH_TILE(w, row, column) \
+#define CK_EACH_TILE(w, M, row, column) \
   for (size_t row = (w)->first_row; row < (w)->first_row + (w)->rows; row++) \
-    for (size_t column = 0; column < ((w)->out_width + 3) / 4; column++)
+    for (size_t column = 0; column < ((w)->out_width + M - 1) / M; column++)
 
-// One tile of N x N pixels, evaluated at 6 x 6 points. With `whole`, all of it lies in the image.
-CK_INLINE void CK(winograd_evaluate)(const float *x, size_t row_step, size_t channels, CK(span) rows,
-                                     CK(span) columns, const int whole, const int N, float *v, size_t point) {
+// One tile of N x N pixels, evaluated at (M + 2)^2 points: of the input, or (N = M) of the output's gradient. What of it lies outside
+// the image is zero.
+//
+// Columns and rows are loops, not unrolled: the code then fits the cache of decoded instructions.
+CK_INLINE void CK(winograd_evaluate)(const int M, const float *x, size_t row_step, size_t channels, CK(span) rows,
+                                     CK(span) columns, const int N, float *v, size_t point) {
   typedef CK(vec) vec;
+  const int whole = rows.end - rows.first == N && columns.end - columns.first == N;
+  vec window[N][N], half[M + 2][M + 2];
+  if (!whole) memset(window, 0, sizeof window);
   for (size_t c = 0; c < channels; c += CK_WIDTH) {
-    vec half[6][6];
+    const float *column = x + c;
+    size_t down = row_step, right = channels;
+    if (!whole) {
+      for (int i = rows.first; i < rows.end; i++)
+        for (int j = columns.first; j < columns.end; j++)
+          window[i][j] = *(const vec *)(x + (ptrdiff_t)i * (ptrdiff_t)row_step + (ptrdiff_t)j * (ptrdiff_t)channels + c);
+      column = (const float *)window, down = (size_t)N * CK_WIDTH, right = CK_WIDTH;
+    }
+#pragma clang loop unroll(disable)
+    for (int j = 0; j < N; j++, column += right) {
+      vec d[M + 2], t[M + 2];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < N; j++) {
-      vec d[6], t[6];
+      for (int i = 0; i < N; i++) d[i] = *(const vec *)(column + (size_t)i * down);
+      if (N > M) CK(winograd_in)(M, d, t);
+      else CK(winograd_out_transposed)(M, d, t);
 #pragma clang loop unroll(full)
-      for (int i = 0; i < N; i++)
-        d[i] = whole || (i >= rows.first && i < rows.end && j >= columns.first && j < columns.end)
-                   ? *(const vec *)(x + (ptrdiff_t)i * (ptrdiff_t)row_step + (ptrdiff_t)j * (ptrdiff_t)channels + c)
-                   : (vec){0};
-      if (N == 6) CK(winograd_in)(d, t);
-      else CK(winograd_out_transposed)(d, t);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < 6; i++) half[i][j] = t[i];
+      for (int i = 0; i < M + 2; i++) half[i][j] = t[i];
     }
     float *target = v + c;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < M + 2; i++) {
+      vec t[M + 2];
+      if (N > M) CK(winograd_in)(M, half[i], t);
+      else CK(winograd_out_transposed)(M, half[i], t);
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 6; i++) {
-      vec t[6];
-      if (N == 6) CK(winograd_in)(half[i], t);
-      else CK(winograd_out_transposed)(half[i], t);
-#pragma clang loop unroll(full)
-      for (int j = 0; j < 6; j++, target += point) {
-        CK_STEPPED(target);
-        *(vec *)target = t[j];
-      }
+      for (int j = 0; j < M + 2; j++, target += point) *(vec *)target = t[j];
     }
   }
 }
 
 // The scratch rows of all tiles of images of a size, a tile beginning `padding` before its outputs.
-CK_INLINE void CK(winograd_tiles)(const ck_winograd_args *w, const float *x, size_t height, size_t width,
+CK_INLINE void CK(winograd_tiles)(const int M, const ck_winograd_args *w, const float *x, size_t height, size_t width,
                                   size_t channels, size_t padding, const int N, float *v, size_t stride, size_t point) {
-  if (w->rows * 4 + 4 >= height) CK(ck_prefetch)(w->images * height * width * channels, x);
+  if ((w->rows + 1) * M >= height) CK(ck_prefetch)(w->images * height * width * channels, x);
   for (size_t n = 0; n < w->images; n++, x += height * width * channels)
-    CK_EACH_TILE(w, row, column) {
-      const ptrdiff_t y0 = (ptrdiff_t)(4 * row) - (ptrdiff_t)padding, x0 = (ptrdiff_t)(4 * column) - (ptrdiff_t)padding;
+    CK_EACH_TILE(w, M, row, column) {
+      const ptrdiff_t y0 = (ptrdiff_t)(M * row) - (ptrdiff_t)padding, x0 = (ptrdiff_t)(M * column) - (ptrdiff_t)padding;
       const CK(span) rows = CK(inside)(y0, height, N), columns = CK(inside)(x0, width, N);
       const float *corner = x + (y0 * (ptrdiff_t)width + x0) * (ptrdiff_t)channels;
-      const int whole = rows.end - rows.first == N && columns.end - columns.first == N;
-      if (whole) CK(winograd_evaluate)(corner, width * channels, channels, rows, columns, 1, N, v, point);
-      else CK(winograd_evaluate)(corner, width * channels, channels, rows, columns, 0, N, v, point);
+      CK(winograd_evaluate)(M, corner, width * channels, channels, rows, columns, N, v, point);
       v += stride;
     }
 }
 
 // One tile of outputs from its points, with bias, what is added and clamp.
-CK_INLINE void CK(winograd_interpolate)(const ck_winograd_args *w, const float *m, float *y, const float *added, int rows,
+CK_INLINE void CK(winograd_interpolate)(const int M, const ck_winograd_args *w, const float *m, float *y, const float *added, int rows,
                                         int columns, const int whole) {
   typedef CK(vec) vec;
+  // Read once: at every pixel they would be anew, since the compiler does not know that no result lies there.
+  const size_t outputs = w->outputs, row_step = w->out_width * outputs, point = w->output_point;
+  const int relu = w->relu;
   for (size_t c = 0; c < w->count; c += CK_WIDTH) {
     const size_t valid = w->count - c;
-    vec half[6][4], bias = {0};
+    vec half[M + 2][M], bias = {0};
     if (w->bias) bias = CK(load_vector)(w->bias + w->first_output + c, valid);
     const float *source = m + c;
+#pragma clang loop unroll(disable)
+    for (int i = 0; i < M + 2; i++) {
+      vec t[M + 2];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 6; i++) {
-      vec t[6];
-#pragma clang loop unroll(full)
-      for (int j = 0; j < 6; j++, source += w->output_point) {
-        CK_STEPPED(source);
-        t[j] = *(const vec *)source;
-      }
-      CK(winograd_out)(t, half[i]);
+      for (int j = 0; j < M + 2; j++, source += point) t[j] = *(const vec *)source;
+      CK(winograd_out)(M, t, half[i]);
     }
+#pragma clang loop unroll(disable)
+    for (int j = 0; j < columns; j++) {
+      vec t[M + 2], g[M];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < 4; j++) {
-      vec t[6], g[4];
+      for (int i = 0; i < M + 2; i++) t[i] = half[i][j];
+      CK(winograd_out)(M, t, g);
+      size_t place = (size_t)j * outputs + c;
 #pragma clang loop unroll(full)
-      for (int i = 0; i < 6; i++) t[i] = half[i][j];
-      CK(winograd_out)(t, g);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < 4; i++) {
-        if (!whole && (i >= rows || j >= columns)) continue;
-        const size_t place = ((size_t)i * w->out_width + (size_t)j) * w->outputs + c;
+      for (int i = 0; i < M; i++, place += row_step) {
+        if (!whole && i >= rows) break;
         vec value = g[i] + bias;
         if (added) value += CK(load_vector)(added + place, whole ? CK_WIDTH : valid);
-        if (w->relu) value = CK(rectified)(value);
-        float *target = y + place;
-        if (whole) *(vec *)target = value;
-        else CK(store_vector)(target, value, valid);
+        if (relu) value = CK(rectified)(value);
+        if (whole) *(vec *)(y + place) = value;
+        else CK(store_vector)(y + place, value, valid);
       }
     }
   }
 }
 
 // Outputs from scratch rows.
-CK_INLINE void CK(winograd_tiles_out)(const ck_winograd_args *w, const float *m, float *y) {
+CK_INLINE void CK(winograd_tiles_out)(const int M, const ck_winograd_args *w, const float *m, float *y) {
   for (size_t n = 0; n < w->images; n++)
-    CK_EACH_TILE(w, row, column) {
-      const size_t corner = ((n * w->out_height + 4 * row) * w->out_width + 4 * column) * w->outputs + w->first_output;
+    CK_EACH_TILE(w, M, row, column) {
+      const size_t corner = ((n * w->out_height + M * row) * w->out_width + M * column) * w->outputs + w->first_output;
       const float *added = w->added ? w->added + corner : NULL;
-      const int rows = CK(inside)((ptrdiff_t)(4 * row), w->out_height, 4).end;
-      const int columns = CK(inside)((ptrdiff_t)(4 * column), w->out_width, 4).end;
-      const int whole = rows == 4 && columns == 4 && w->count % CK_WIDTH == 0;
-      if (whole) CK(winograd_interpolate)(w, m, y + corner, added, 4, 4, 1);
-      else CK(winograd_interpolate)(w, m, y + corner, added, rows, columns, 0);
+      const int rows = CK(inside)((ptrdiff_t)(M * row), w->out_height, M).end;
+      const int columns = CK(inside)((ptrdiff_t)(M * column), w->out_width, M).end;
+      const int whole = rows == M && columns == M && w->count % CK_WIDTH == 0;
+      if (whole) CK(winograd_interpolate)(M, w, m, y + corner, added, M, M, 1);
+      else CK(winograd_interpolate)(M, w, m, y + corner, added, rows, columns, 0);
       m += w->output_stride;
     }
 }
 
-CK_INLINE void CK(winograd_tiles_in)(const ck_winograd_args *w, const float *x) {
-  CK(winograd_tiles)(w, x, w->height, w->width, w->channels, w->padding, 6, w->input_scratch, w->input_stride,
+CK_INLINE void CK(winograd_tiles_in)(const int M, const ck_winograd_args *w, const float *x) {
+  CK(winograd_tiles)(M, w, x, w->height, w->width, w->channels, w->padding, M + 2, w->input_scratch, w->input_stride,
                      w->input_point);
 }
 
-CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const float *u, float *y) {
+CK_INLINE void CK(winograd)(const int M, const ck_winograd_args *w, const float *x, const float *u, float *y) {
   const size_t panels = (w->outputs + CK_PANEL - 1) / CK_PANEL;
-  CK(winograd_tiles_in)(w, x);
-  for (size_t point = 0; point < 36; point++) {
+  CK(winograd_tiles_in)(M, w, x);
+  for (size_t point = 0; point < (size_t)((M + 2) * (M + 2)); point++) {
     const ck_gather_product_args product = {
         .rows = w->tiles, .columns = w->count, .depth = w->channels,
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->input_rows,
@@ -244,14 +323,14 @@ CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const fl
         .c = w->output_scratch + point * w->output_point, .c_offsets = w->output_rows};
     CK(gather_product)(&product, 1);
   }
-  CK(winograd_tiles_out)(w, w->output_scratch, y);
+  CK(winograd_tiles_out)(M, w, w->output_scratch, y);
 }
 
-CK_BODY void CK(ck_winograd_pullback)(const ck_winograd_args *w, const float *x, const float *dy, float *du) {
-  CK(winograd_tiles_in)(w, x);
-  CK(winograd_tiles)(w, dy, w->out_height, w->out_width, w->outputs, 0, 4, w->output_scratch, w->output_stride,
+CK_INLINE void CK(winograd_pullback)(const int M, const ck_winograd_args *w, const float *x, const float *dy, float *du) {
+  CK(winograd_tiles_in)(M, w, x);
+  CK(winograd_tiles)(M, w, dy, w->out_height, w->out_width, w->outputs, 0, M, w->output_scratch, w->output_stride,
                      w->output_point);
-  for (size_t point = 0; point < 36; point++) {
+  for (size_t point = 0; point < (size_t)((M + 2) * (M + 2)); point++) {
     const ck_gather_product_args product = {
         .rows = w->channels, .columns = w->outputs, .depth = w->tiles,
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->counting,
@@ -262,12 +341,14 @@ CK_BODY void CK(ck_winograd_pullback)(const ck_winograd_args *w, const float *x,
   }
 }
 
+CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const float *u, float *y) {
+  if (w->tile == 7) CK(winograd)(7, w, x, u, y);
+  else CK(winograd)(4, w, x, u, y);
+}
+
+CK_BODY void CK(ck_winograd_pullback)(const ck_winograd_args *w, const float *x, const float *dy, float *du) {
+  if (w->tile == 7) CK(winograd_pullback)(7, w, x, dy, du);
+  else CK(winograd_pullback)(4, w, x, dy, du);
+}
+
 #undef CK_EACH_TILE
-#undef CK_STEPPED
-#undef CK_A
-#undef CK_B
-#undef CK_A2
-#undef CK_B2
-#undef CK_N0
-#undef CK_NA
-#undef CK_NB

@@ -85,16 +85,16 @@ typedef struct {
   int relu;
 } ck_depthwise_args;
 
-/// Some images' part of a 3 x 3 convolution by Winograd's F(4 x 4, 3 x 3), stride 1: see winograd.h.
+/// Some images' part of a 3 x 3 convolution by Winograd's F(tile x tile, 3 x 3), tile 4 or 7, stride 1: see winograd.h.
 ///
-/// Of every image the tile rows first_row ..< first_row + rows are done, ceil(out_width / 4) tiles each;
-/// `tiles` is their number in all images. Scratch holds 36 points, `*_point` floats apart, of one row per tile, `*_stride` floats apart (whole vectors: at least the channels
+/// Of every image the tile rows first_row ..< first_row + rows are done, ceil(out_width / tile) tiles each;
+/// `tiles` is their number in all images. Scratch holds (tile + 2)^2 points, `*_point` floats apart, of one row per tile, `*_stride` floats apart (whole vectors: at least the channels
 /// rounded up to 16). `input_rows[t]` = t * input_stride, `output_rows[t]` = t * output_stride,
 /// `weight_rows[c]` = c * outputs, and `counting[i]` = i up to the channels.
 ///
 /// Of the outputs `count` are done, from `first_output` on, which begins a panel; the scratch holds these alone.
 typedef struct {
-  size_t images, height, width, channels, out_height, out_width, outputs, padding, first_row, rows, tiles;
+  size_t tile, images, height, width, channels, out_height, out_width, outputs, padding, first_row, rows, tiles;
   size_t first_output, count;
   float *input_scratch, *output_scratch;
   size_t input_stride, input_point, output_stride, output_point;
