@@ -226,7 +226,7 @@ extension Tensor {
     let plan = ConvolutionPlan(input.shape, weightShape, geometry)
     require(shape == plan.outputShape, "gradient \(shape) of an output \(plan.outputShape)")
     return plan.counted("convolution, weight gradient", algorithm) { algorithm in
-      algorithm.tile.map { WinogradPlan(plan, tile: $0).weightGradient(input, self) }
+      algorithm.tile.map { WinogradPlan(plan, tile: $0, sums: true).weightGradient(input, self) }
         ?? directWeightGradient(input, weightShape, plan)
     }
   }

@@ -75,7 +75,9 @@ struct WinogradPlan {
   private let inputPoint, outputPoint, inputStride, outputStride: Int
   private let inputRows, outputRows, weightRows, counting: [Int]
 
-  init(_ plan: ConvolutionPlan, tile size: Int) {
+  /// - Parameter sums: For the weight gradient: its pieces add to sums as large as the matrices, so that they are larger themselves,
+  ///   but still eight.
+  init(_ plan: ConvolutionPlan, tile size: Int, sums: Bool = false) {
     (self.plan, self.size) = (plan, size)
     tileRows = (plan.outHeight + size - 1) / size
     tileColumns = (plan.outWidth + size - 1) / size
@@ -84,13 +86,18 @@ struct WinogradPlan {
     // A cache line more than the points: tiles then do not compete for the same cache sets.
     inputStride = Self.points(size) * inputPoint + 16
     outputStride = Self.points(size) * outputPoint + 16
-    let budget = 100_000  // floats of scratch: in the cache of a core
+    let scratch = 100_000  // floats: in the cache of a core
+    let budget =
+      sums ? max(scratch, 2 * Self.points(size) * plan.channels * plan.outChannels) : scratch
     let wanted = max(14, min(64, budget / (inputStride + outputStride)))
-    images = max(
-      1, min(plan.batch, (wanted + tileRows * tileColumns / 2) / (tileRows * tileColumns)))
-    let most =
+    let together = max(1, (wanted + tileRows * tileColumns / 2) / (tileRows * tileColumns))
+    let most = max(1, sums ? plan.batch / Self.parts : plan.batch)
+    // Sums get equally many pieces, as nearly as can be.
+    let rounds = (most + together - 1) / together
+    images = sums ? (most + rounds - 1) / rounds : min(most, together)
+    let down =
       images > 1 ? tileRows : max(1, min(tileRows, (wanted + tileColumns / 2) / tileColumns))
-    let few = (tileRows + most - 1) / most
+    let few = (tileRows + down - 1) / down
     // Of a single image two threads get the same.
     strips = plan.batch == 1 && few > 1 ? min(tileRows, few + few % 2) : few
     rows = (tileRows + strips - 1) / strips
@@ -213,32 +220,35 @@ struct WinogradPlan {
     }
   }
 
-  /// The gradient by the weight: at most eight partial sums, combined in order.
+  /// How many partial sums there are at most.
+  private static let parts = 8
+
+  /// The gradient by the weight: partial sums, combined in order.
   func weightGradient(_ input: Tensor, _ gradient: Tensor) -> Tensor {
     let (source, gradient) = (input.contiguous, gradient.contiguous)
     let (channels, outputs) = (plan.channels, plan.outChannels)
-    let parts = min(8, pieces)
+    let parts = min(Self.parts, pieces)
     return unsafe Tensor([parts, 3, 3, channels, outputs]) { target in
       let address = unsafe SendableAddress(target)
       Parallel.forEach(parts) { part in
-        var sums = Tensor.zeros([points, channels, outputs])
-        unsafe sums.withMutableElements { du in
-          unsafe source.withElements { x in
-            unsafe gradient.withElements { dy in
-              for piece in pieces * part / parts..<pieces * (part + 1) / parts {
-                unsafe withArguments(
-                  piece, outputs: 0..<plan.outChannels, bias: nil, relu: false
-                ) { arguments, first in
-                  unsafe ck_winograd_pullback(
-                    &arguments, x + first * plan.height * plan.width * channels,
-                    dy + first * plan.pixels * outputs, du)
-                }
+        let first = pieces * part / parts
+        let sums = Storage(count: points * channels * outputs)
+        unsafe source.withElements { x in
+          unsafe gradient.withElements { dy in
+            for piece in first..<pieces * (part + 1) / parts {
+              unsafe withArguments(
+                piece, outputs: 0..<plan.outChannels, bias: nil, relu: false
+              ) { arguments, image in
+                unsafe ck_winograd_pullback(
+                  &arguments, x + image * plan.height * plan.width * channels,
+                  dy + image * plan.pixels * outputs, piece > first ? 1 : 0, sums.base)
               }
             }
           }
-          unsafe ck_winograd_weights_pullback(
-            size, channels, outputs, du, address.pointer + part * 9 * channels * outputs)
         }
+        unsafe ck_winograd_weights_pullback(
+          size, channels, outputs, sums.base, address.pointer + part * 9 * channels * outputs)
+        withExtendedLifetime(sums) {}
       }
     }.sum([0])
   }

@@ -37,6 +37,16 @@ CK_INLINE void CK(end_tile)(const ck_gather_product_args *p, size_t row, size_t 
         CK(store_vector)(p->c + p->c_offsets[row + r] + column + v * CK_WIDTH, sum[r][v], CK_COUNT(v));
     return;
   }
+  if (!p->bias && !p->relu) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < R; r++)
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; v++) {
+        const size_t place = (size_t)p->c_offsets[row + r] + column + (size_t)v * CK_WIDTH;
+        CK(store_vector)(p->c + place, sum[r][v] + CK(load_vector)(p->added + place, CK_COUNT(v)), CK_COUNT(v));
+      }
+    return;
+  }
   CK(vec) bias[4];
 #pragma clang loop unroll(full)
   for (int v = 0; v < V; v++)

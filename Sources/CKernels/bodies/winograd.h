@@ -326,7 +326,7 @@ CK_INLINE void CK(winograd)(const int M, const ck_winograd_args *w, const float 
   CK(winograd_tiles_out)(M, w, w->output_scratch, y);
 }
 
-CK_INLINE void CK(winograd_pullback)(const int M, const ck_winograd_args *w, const float *x, const float *dy, float *du) {
+CK_INLINE void CK(winograd_pullback)(const int M, const ck_winograd_args *w, const float *x, const float *dy, int adds, float *du) {
   CK(winograd_tiles_in)(M, w, x);
   CK(winograd_tiles)(M, w, dy, w->out_height, w->out_width, w->outputs, 0, M, w->output_scratch, w->output_stride,
                      w->output_point);
@@ -336,7 +336,7 @@ CK_INLINE void CK(winograd_pullback)(const int M, const ck_winograd_args *w, con
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->counting,
         .depth_offsets = w->input_rows, .b = w->output_scratch + point * w->output_point,
         .b_stride = w->output_stride, .c = du + point * w->channels * w->outputs,
-        .c_offsets = w->weight_rows, .added = du + point * w->channels * w->outputs};
+        .c_offsets = w->weight_rows, .added = adds ? du + point * w->channels * w->outputs : NULL};
     CK(ck_gather_product)(&product);
   }
 }
@@ -346,9 +346,9 @@ CK_BODY void CK(ck_winograd)(const ck_winograd_args *w, const float *x, const fl
   else CK(winograd)(4, w, x, u, y);
 }
 
-CK_BODY void CK(ck_winograd_pullback)(const ck_winograd_args *w, const float *x, const float *dy, float *du) {
-  if (w->tile == 7) CK(winograd_pullback)(7, w, x, dy, du);
-  else CK(winograd_pullback)(4, w, x, dy, du);
+CK_BODY void CK(ck_winograd_pullback)(const ck_winograd_args *w, const float *x, const float *dy, int adds, float *du) {
+  if (w->tile == 7) CK(winograd_pullback)(7, w, x, dy, adds, du);
+  else CK(winograd_pullback)(4, w, x, dy, adds, du);
 }
 
 #undef CK_EACH_TILE
