@@ -321,7 +321,7 @@ CK_INLINE void CK(winograd)(const int M, const ck_winograd_args *w, const float 
         .depth_offsets = w->counting, .b = u + (point * panels * CK_PANEL + w->first_output) * w->channels,
         .b_panel = w->channels * CK_PANEL,
         .c = w->output_scratch + point * w->output_point, .c_offsets = w->output_rows};
-    CK(gather_product)(&product, 1);
+    CK(gather_product)(&product, CK_CONTIGUOUS);
   }
   CK(winograd_tiles_out)(M, w, w->output_scratch, y);
 }
