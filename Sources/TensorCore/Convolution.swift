@@ -16,7 +16,7 @@ extension Tensor {
   /// it; otherwise the faster one for these sizes is taken.
   ///
   /// - Complexity: 2 · kernelHeight · kernelWidth · channels / groups operations per output; a
-  ///   quarter of the multiplications by Winograd's algorithm.
+  ///   quarter of the multiplications, or less, by Winograd's algorithm.
   public func convolved(
     with weight: Tensor, bias: Tensor? = nil, activation: Activation? = nil,
     _ geometry: ConvolutionGeometry = ConvolutionGeometry(), algorithm: ConvolutionAlgorithm? = nil

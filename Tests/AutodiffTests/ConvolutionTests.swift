@@ -266,6 +266,18 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   }
 
   @Test(
+    "A product to which nothing is added is that with a bias of zeros, bit for bit",
+    arguments: [(1, 64, 32), (5, 32, 48), (13, 4, 16), (29, 33, 40), (100, 128, 7), (15, 8, 20)])
+  func plainProducts(rows: Int, depth: Int, outputs: Int) {
+    var random = RandomStream(seed: 11, name: "plain")
+    let x = Tensor.uniform([1, rows, 1, depth], from: -1, to: 1, using: &random)
+    let w = Tensor.uniform([1, 1, depth, outputs], from: -1, to: 1, using: &random)
+    let zeros = Tensor.zeros([outputs])
+    #expect(x.convolved(with: w) == x.convolved(with: w, bias: zeros))
+    #expect(PreparedConvolution(w)(x) == PreparedConvolution(w, bias: zeros)(x))
+  }
+
+  @Test(
     "A long sum in parts is the sum in one, bit for bit, however rows and outputs are dealt out",
     arguments: [(200, 2100, 40), (61, 2100, 3), (500, 700, 97), (1, 3000, 200), (48, 300, 33)])
   func longSums(rows: Int, depth: Int, outputs: Int) {

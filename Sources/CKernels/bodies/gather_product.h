@@ -145,7 +145,7 @@ CK_INLINE void CK(tiles)(const ck_gather_product_args *p, size_t row, size_t col
 }
 
 // The same of whole vectors, sums from zero on and nothing done to them, of a depth in fours that lies in one piece: what is looked up
-// and asked otherwise takes as long as sixteen steps of the depth.
+// and asked otherwise takes as long as five steps of the depth.
 CK_INLINE void CK(plain_tiles)(const ck_gather_product_args *p, size_t row, size_t column, size_t count, const char *ahead,
                                size_t step, const int R, const int V) {
   typedef CK(vec) vec;
