@@ -126,8 +126,11 @@ func random(_ shape: Shape, _ name: String = "x") -> Tensor {
         let order = group.elements.map { group.index(of: group.compose(group.inverse(g), $0)) }
         let permuted = moved.permuted([1, 0, 2]).gathered(order).permuted([1, 0, 2])
         let found = network.predict(action.act([g], on: x)).reshaped([side * side, n, 2])
-        // Sums of 50 and of 3 n k² products in another order.
-        #expect(largestDifference(found, permuted) < 2e-5)
+        // Sums of 50 and of 3 n k² products in another order; 3 × 3 by Winograd's tiles of 7 × 7, of which both may be off by 10⁻⁴ of the
+        // root mean square at a corner.
+        let square = permuted.elements.reduce(0) { $0 + $1 * $1 } / Float(permuted.shape.count)
+        let most = kernel == 3 ? max(2e-5, 2e-4 * square.squareRoot()) : 2e-5
+        #expect(largestDifference(found, permuted) < most)
         #expect(found.elements.map { abs($0) }.max() ?? 0 > 0.1)
       }
     }
