@@ -28,14 +28,16 @@ extension ConvolutionPlan {
   func algorithm(_ wanted: ConvolutionAlgorithm?) -> ConvolutionAlgorithm {
     guard winogradApplies, batch * pixels > 0 else { return .direct }
     if let wanted { return wanted }
-    guard winogradPays, !(hasLargeMatrices && tiles(4) <= 4) else { return .direct }
-    return largeTilesMayPay && 3 * tiles(7) < tiles(4) ? .winograd7 : .winograd4
+    guard winogradPays, !(hasLargeMatrices && tileCount(4) <= 4) else { return .direct }
+    return largeTilesMayPay && 3 * tileCount(7) < tileCount(4) ? .winograd7 : .winograd4
   }
 
-  /// How many tiles of so many rows and columns an image's output has.
-  private func tiles(_ size: Int) -> Int {
-    (outHeight + size - 1) / size * ((outWidth + size - 1) / size)
+  /// How many tiles of so many pixels a side an image's output has, down and across.
+  fileprivate func tiles(_ size: Int) -> (rows: Int, columns: Int) {
+    ((outHeight + size - 1) / size, (outWidth + size - 1) / size)
   }
+
+  private func tileCount(_ size: Int) -> Int { tiles(size).rows * tiles(size).columns }
 
   /// Whether tiles of 7 × 7 are worth it where they are less than a third as many: images of 7, 14, 28 and 56 pixels a side.
   ///
@@ -62,10 +64,8 @@ extension ConvolutionPlan {
 /// How the tiles of a Winograd convolution are dealt out, and the tables its kernel needs.
 struct WinogradPlan {
   let plan: ConvolutionPlan
-  /// The rows, and columns, of a tile of output pixels.
-  private let size: Int
-  /// The matrices that a tile is multiplied by.
-  private var points: Int { Self.points(size) }
+  /// The rows, and columns, of a tile of output pixels; and the matrices that it is multiplied by.
+  private let size, points: Int
   /// Tiles down an image, and across.
   let tileRows, tileColumns: Int
   /// Images, or else tile rows of one image, that are done together: their scratch stays in cache.
@@ -79,16 +79,16 @@ struct WinogradPlan {
   ///   but still eight.
   init(_ plan: ConvolutionPlan, tile size: Int, sums: Bool = false) {
     (self.plan, self.size) = (plan, size)
-    tileRows = (plan.outHeight + size - 1) / size
-    tileColumns = (plan.outWidth + size - 1) / size
+    points = Self.points(size)
+    (tileRows, tileColumns) = plan.tiles(size)
     inputPoint = (plan.channels + 15) / 16 * 16
     outputPoint = (plan.outChannels + 15) / 16 * 16
     // A cache line more than the points: tiles then do not compete for the same cache sets.
-    inputStride = Self.points(size) * inputPoint + 16
-    outputStride = Self.points(size) * outputPoint + 16
+    inputStride = points * inputPoint + 16
+    outputStride = points * outputPoint + 16
     let scratch = 100_000  // floats: in the cache of a core
     let budget =
-      sums ? max(scratch, 2 * Self.points(size) * plan.channels * plan.outChannels) : scratch
+      sums ? max(scratch, 2 * points * plan.channels * plan.outChannels) : scratch
     let wanted = max(14, min(64, budget / (inputStride + outputStride)))
     let together = max(1, (wanted + tileRows * tileColumns / 2) / (tileRows * tileColumns))
     let most = max(1, sums ? plan.batch / Self.parts : plan.batch)
