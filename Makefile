@@ -1,12 +1,12 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: processes hosts slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: processes hosts slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall optimized demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
 # Package.swift says which modules are optimized all the same.
 QUICK = -Xswiftc -Onone -debug-info-format none
 # With Swift's libraries in it: loading them takes half of the time to a first answer.
-RELEASE = swift build -c release --product canon --static-swift-stdlib $(QUICK)
+RELEASE = swift build -c release --product canon --static-swift-stdlib
 # Presetting OPENBLAS_CORETYPE can halve the speed of matrix products.
 CANON = env -u OPENBLAS_CORETYPE .build/release/canon
 
@@ -23,15 +23,20 @@ packages:
 	  SUDO=$$( [ "$$(id -u)" = 0 ] || echo sudo ); \
 	  $$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq pkg-config libopenblas-dev libpng-dev libjpeg-dev libturbojpeg0-dev libtiff-dev libwebp-dev zlib1g-dev; }
 
-build: needs-swift packages ## The command, optimized: .build/release/canon
-	$(RELEASE)
+build: needs-swift packages ## The command, optimized where it computes: .build/release/canon
+	$(RELEASE) $(QUICK)
+
+OPTIMIZED = .build-optimized
+
+optimized: needs-swift packages ## The command, optimized throughout, which takes twice as long: .build-optimized/release/canon
+	$(RELEASE) -debug-info-format none --scratch-path $(OPTIMIZED)
 
 PREFIX ?= /usr/local
 INSTALLED = $(DESTDIR)$(PREFIX)
 
-install: build ## The command, completions and manual pages below PREFIX; no Swift is needed to run it
+install: optimized ## The command, completions and manual pages below PREFIX; no Swift is needed to run it
 	$(SERVE) --static-swift-stdlib --scratch-path .build-install-serve
-	install -D -s .build/release/canon $(INSTALLED)/bin/canon
+	install -D -s $(OPTIMIZED)/release/canon $(INSTALLED)/bin/canon
 	install -D -s .build-install-serve/release/canon-serve $(INSTALLED)/bin/canon-serve
 	mkdir -p $(INSTALLED)/share/bash-completion/completions $(INSTALLED)/share/zsh/site-functions \
 	  $(INSTALLED)/share/fish/vendor_completions.d $(INSTALLED)/share/man/man1 $(INSTALLED)/share/canon/models
@@ -134,8 +139,8 @@ RUNS ?= 30
 benchmarks: build
 	swift build -c release --package-path Benchmarks --scratch-path .build-benchmarks
 
-bench-speed: benchmarks ## Every speed beside the machine's roof; PEER=python (with equiadapt) times it too, in turn
-	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --canon .build/release/canon \
+bench-speed: benchmarks optimized ## Every speed beside the machine's roof; PEER=python (with equiadapt) times it too, in turn
+	env -u OPENBLAS_CORETYPE $(BENCH)/SpeedBenchmark Benchmarks/Data --canon $(OPTIMIZED)/release/canon \
 	  --runs $(RUNS) --out Benchmarks/Results $(if $(PEER),--peer $(PEER))
 
 bench-networks: benchmarks ## Networks of NETWORKS=folder of .onnx files; PEER=python (with onnxruntime) times it too, in turn

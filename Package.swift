@@ -60,9 +60,9 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("z")]),
-    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("turbojpeg")]),
-    .target(name: "CTIFF", linkerSettings: [.linkedLibrary("tiff")]),
-    .systemLibrary(name: "CWebP", pkgConfig: "libwebpmux", providers: [.apt(["libwebp-dev"])]),
+    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+    .target(name: "CTIFF"),
+    .target(name: "CWebP"),
     .target(name: "CKernels", cSettings: kernelSettings),
     library("TensorCore", ["CKernels"], optimized),
     library("Settings", ["Yams"], settings),

@@ -1,11 +1,45 @@
 #include "ctiff.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <tiffio.h>
+
+// libtiff, loaded where it is used: it brings seven more libraries along, which would take 2 ms of every start.
+#define CTIFF_FUNCTIONS(X) \
+  X(Close) X(DefaultStripSize) X(Flush) X(GetField) X(GetFieldDefaulted) X(IsTiled) X(NumberOfDirectories) \
+  X(NumberOfStrips) X(OpenExt) X(OpenOptionsAlloc) X(OpenOptionsFree) X(OpenOptionsSetErrorHandlerExtR) \
+  X(OpenOptionsSetMaxSingleMemAlloc) X(OpenOptionsSetWarningHandlerExtR) X(RGBAImageOK) X(RawStripSize64) \
+  X(ReadRGBAImageOriented) X(ReadRawStrip) X(ReadScanline) X(ScanlineSize) X(SetDirectory) X(SetField) \
+  X(WriteDirectory) X(WriteRawStrip) X(WriteScanline)
+#define CTIFF_LIBRARY "libtiff.so.6"
+
+static struct {
+#define X(name) __typeof__(&TIFF##name) name;
+  CTIFF_FUNCTIONS(X)
+#undef X
+} library;
+static char missing[CTIFF_MESSAGE];
+
+static void load(void) {
+  void *const file = dlopen(CTIFF_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+#define X(name) \
+  if (file) *(void **)&library.name = dlsym(file, "TIFF" #name); \
+  if (!library.name && !*missing) snprintf(missing, CTIFF_MESSAGE, "%s", dlerror());
+  CTIFF_FUNCTIONS(X)
+#undef X
+}
+
+// Why it is not there, or an empty text.
+static const char *why_missing(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, load);
+  return missing;
+}
 
 /// The first error of a file is kept: what follows is its consequence.
 typedef struct {
@@ -25,15 +59,19 @@ static int ctiff_ignore(TIFF *tiff, void *data, const char *module, const char *
 }
 
 static TIFF *ctiff_file(const char *path, const char *mode, size_t memory, ctiff_errors *errors) {
-  TIFFOpenOptions *const options = TIFFOpenOptionsAlloc();
+  if (*why_missing()) {
+    memcpy(errors->text, missing, CTIFF_MESSAGE);
+    return NULL;
+  }
+  TIFFOpenOptions *const options = library.OpenOptionsAlloc();
   if (!options) return NULL;
-  if (memory) TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)memory);
-  TIFFOpenOptionsSetErrorHandlerExtR(options, ctiff_fail, errors);
-  TIFFOpenOptionsSetWarningHandlerExtR(options, ctiff_ignore, NULL);
+  if (memory) library.OpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)memory);
+  library.OpenOptionsSetErrorHandlerExtR(options, ctiff_fail, errors);
+  library.OpenOptionsSetWarningHandlerExtR(options, ctiff_ignore, NULL);
   errno = 0;
-  TIFF *const tiff = TIFFOpenExt(path, mode, options);
+  TIFF *const tiff = library.OpenExt(path, mode, options);
   if (!tiff && !errors->text[0] && errno) snprintf(errors->text, CTIFF_MESSAGE, "%s", strerror(errno));
-  TIFFOpenOptionsFree(options);
+  library.OpenOptionsFree(options);
   return tiff;
 }
 
@@ -48,9 +86,10 @@ struct ctiff_reader {
 int ctiff_pages(const char *path) {
   ctiff_errors errors = {{0}};
   TIFF *const tiff = ctiff_file(path, "r", 1u << 28, &errors);
-  if (!tiff) return 0;
-  const int count = (int)TIFFNumberOfDirectories(tiff);
-  TIFFClose(tiff);
+  // A page of a file that is not read for want of libtiff says so.
+  if (!tiff) return *missing != 0;
+  const int count = (int)library.NumberOfDirectories(tiff);
+  library.Close(tiff);
   // Where the way to the next one is damaged, that one is a page too, which cannot be read.
   return count + (errors.text[0] != 0);
 }
@@ -58,7 +97,7 @@ int ctiff_pages(const char *path) {
 /// Whether samples can be taken from rows as they are; everything else goes through libtiff's conversion to RGBA of 8 bits.
 static int ctiff_is_plain(const ctiff_reader *reader, uint16_t planes) {
   const int is_gray = reader->photometric == PHOTOMETRIC_MINISWHITE || reader->photometric == PHOTOMETRIC_MINISBLACK;
-  if (TIFFIsTiled(reader->tiff) || (reader->samples > 1 && planes != PLANARCONFIG_CONTIG)) return 0;
+  if (library.IsTiled(reader->tiff) || (reader->samples > 1 && planes != PLANARCONFIG_CONTIG)) return 0;
   if (reader->bits == 8 || reader->bits == 16) return is_gray || (reader->photometric == PHOTOMETRIC_RGB && reader->samples >= 3);
   return is_gray && reader->samples == 1 && (reader->bits == 1 || reader->bits == 2 || reader->bits == 4);
 }
@@ -68,24 +107,24 @@ ctiff_reader *ctiff_open(const char *path, int page, size_t memory, ctiff_header
   if (!reader) return NULL;
   reader->tiff = ctiff_file(path, "r", memory, &reader->errors);
   TIFF *const tiff = reader->tiff;
-  if (!tiff || (page > 0 && !TIFFSetDirectory(tiff, (tdir_t)page))) {
+  if (!tiff || (page > 0 && !library.SetDirectory(tiff, (tdir_t)page))) {
     snprintf(message, CTIFF_MESSAGE, "%s", reader->errors.text[0] ? reader->errors.text : tiff ? "it has no such page" : "it is no TIFF file");
     ctiff_close(reader);
     return NULL;
   }
   uint16_t planes = PLANARCONFIG_CONTIG, format = SAMPLEFORMAT_UINT, orientation = 1, unit = RESUNIT_INCH, extra = 0, *kinds = NULL;
   float x = 0, y = 0;
-  TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &reader->width);
-  TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &reader->height);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &reader->bits);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &reader->samples);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &planes);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_RESOLUTIONUNIT, &unit);
-  TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
-  const int has_kind = TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &reader->photometric);
-  const int has_resolution = TIFFGetField(tiff, TIFFTAG_XRESOLUTION, &x) && TIFFGetField(tiff, TIFFTAG_YRESOLUTION, &y);
+  library.GetField(tiff, TIFFTAG_IMAGEWIDTH, &reader->width);
+  library.GetField(tiff, TIFFTAG_IMAGELENGTH, &reader->height);
+  library.GetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &reader->bits);
+  library.GetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &reader->samples);
+  library.GetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &planes);
+  library.GetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
+  library.GetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &orientation);
+  library.GetFieldDefaulted(tiff, TIFFTAG_RESOLUTIONUNIT, &unit);
+  library.GetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
+  const int has_kind = library.GetField(tiff, TIFFTAG_PHOTOMETRIC, &reader->photometric);
+  const int has_resolution = library.GetField(tiff, TIFFTAG_XRESOLUTION, &x) && library.GetField(tiff, TIFFTAG_YRESOLUTION, &y);
   const int is_gray = reader->photometric == PHOTOMETRIC_MINISWHITE || reader->photometric == PHOTOMETRIC_MINISBLACK;
   const int colors = is_gray ? 1 : 3;
   const int has_alpha = extra > 0 && kinds && reader->samples > colors && kinds[0] != EXTRASAMPLE_UNSPECIFIED;
@@ -103,7 +142,7 @@ ctiff_reader *ctiff_open(const char *path, int page, size_t memory, ctiff_header
     // libtiff's conversion multiplies colors by alpha, in 8 bits: they would not be what they were.
     snprintf(text, sizeof text, "it has transparency in tiles or planes, which are not read");
   else if (!reader->is_plain)
-    TIFFRGBAImageOK(tiff, text);
+    library.RGBAImageOK(tiff, text);
   if (text[0]) {
     snprintf(message, CTIFF_MESSAGE, "%.200s", text);
     ctiff_close(reader);
@@ -126,13 +165,13 @@ static uint16_t ctiff_straight(uint32_t value, uint32_t alpha, uint32_t top) {
 }
 
 static int ctiff_read_rows(ctiff_reader *reader, uint16_t *samples) {
-  uint8_t *const row = malloc((size_t)TIFFScanlineSize(reader->tiff));
+  uint8_t *const row = malloc((size_t)library.ScanlineSize(reader->tiff));
   if (!row) return 1;
   const int bits = reader->bits, channels = reader->channels, colors = channels < 3 ? 1 : 3;
   const uint32_t top = bits == 16 ? 65535 : 255, inverted = reader->photometric == PHOTOMETRIC_MINISWHITE ? top : 0;
   const uint32_t mask = (1u << (bits < 8 ? bits : 8)) - 1;
   for (uint32_t y = 0; y < reader->height; y++) {
-    if (TIFFReadScanline(reader->tiff, row, y, 0) < 0) {
+    if (library.ReadScanline(reader->tiff, row, y, 0) < 0) {
       free(row);
       return 1;
     }
@@ -157,9 +196,9 @@ static int ctiff_read_converted(ctiff_reader *reader, uint16_t *samples) {
   const size_t count = (size_t)reader->width * reader->height;
   uint32_t *const raster = malloc(count * sizeof *raster);
   uint16_t orientation = ORIENTATION_TOPLEFT;
-  TIFFGetFieldDefaulted(reader->tiff, TIFFTAG_ORIENTATION, &orientation);
+  library.GetFieldDefaulted(reader->tiff, TIFFTAG_ORIENTATION, &orientation);
   // In the order in which it is stored, whatever that is: turning it upright is not libtiff's.
-  if (!raster || !TIFFReadRGBAImageOriented(reader->tiff, reader->width, reader->height, raster, orientation, 1)) {
+  if (!raster || !library.ReadRGBAImageOriented(reader->tiff, reader->width, reader->height, raster, orientation, 1)) {
     free(raster);
     return 1;
   }
@@ -179,7 +218,7 @@ int ctiff_read(ctiff_reader *reader, uint16_t *samples, char *message) {
 
 const char *ctiff_text(ctiff_reader *reader, int tag) {
   const char *text = NULL;
-  return TIFFGetField(reader->tiff, (uint32_t)tag, &text) ? text : NULL;
+  return library.GetField(reader->tiff, (uint32_t)tag, &text) ? text : NULL;
 }
 
 const uint8_t *ctiff_bytes(ctiff_reader *reader, int tag, size_t *size) {
@@ -187,13 +226,13 @@ const uint8_t *ctiff_bytes(ctiff_reader *reader, int tag, size_t *size) {
   const uint8_t *bytes = NULL;
   // A profile of inks says nothing of the colors that they were made into.
   if (tag == CTIFF_PROFILE && reader->photometric == PHOTOMETRIC_SEPARATED) return NULL;
-  if (!TIFFGetField(reader->tiff, (uint32_t)tag, &count, &bytes)) return NULL;
+  if (!library.GetField(reader->tiff, (uint32_t)tag, &count, &bytes)) return NULL;
   *size = count;
   return bytes;
 }
 
 void ctiff_close(ctiff_reader *reader) {
-  if (reader->tiff) TIFFClose(reader->tiff);
+  if (reader->tiff) library.Close(reader->tiff);
   free(reader);
 }
 
@@ -234,41 +273,41 @@ int ctiff_write(const char *path, const ctiff_header *header, const uint16_t *sa
   uint8_t *const row = malloc(2 * count);
   int failed = !tiff || !row;
   if (!failed) {
-    TIFFSetField(tiff, TIFFTAG_IMAGEWIDTH, header->width);
-    TIFFSetField(tiff, TIFFTAG_IMAGELENGTH, header->height);
-    TIFFSetField(tiff, TIFFTAG_BITSPERSAMPLE, bits);
-    TIFFSetField(tiff, TIFFTAG_SAMPLESPERPIXEL, header->channels);
-    TIFFSetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
-    TIFFSetField(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
-    TIFFSetField(tiff, TIFFTAG_PHOTOMETRIC, bits == 1 ? PHOTOMETRIC_MINISWHITE : header->channels < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
+    library.SetField(tiff, TIFFTAG_IMAGEWIDTH, header->width);
+    library.SetField(tiff, TIFFTAG_IMAGELENGTH, header->height);
+    library.SetField(tiff, TIFFTAG_BITSPERSAMPLE, bits);
+    library.SetField(tiff, TIFFTAG_SAMPLESPERPIXEL, header->channels);
+    library.SetField(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG);
+    library.SetField(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
+    library.SetField(tiff, TIFFTAG_PHOTOMETRIC, bits == 1 ? PHOTOMETRIC_MINISWHITE : header->channels < 3 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB);
     if (header->channels % 2 == 0) {
       const uint16_t kind = EXTRASAMPLE_UNASSALPHA;
-      TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, 1, &kind);
+      library.SetField(tiff, TIFFTAG_EXTRASAMPLES, 1, &kind);
     }
-    TIFFSetField(tiff, TIFFTAG_COMPRESSION, bits == 1 ? COMPRESSION_CCITTFAX4 : COMPRESSION_ADOBE_DEFLATE);
+    library.SetField(tiff, TIFFTAG_COMPRESSION, bits == 1 ? COMPRESSION_CCITTFAX4 : COMPRESSION_ADOBE_DEFLATE);
     if (bits > 1) {
-      TIFFSetField(tiff, TIFFTAG_PREDICTOR, PREDICTOR_HORIZONTAL);
-      TIFFSetField(tiff, TIFFTAG_ZIPQUALITY, 4);
+      library.SetField(tiff, TIFFTAG_PREDICTOR, PREDICTOR_HORIZONTAL);
+      library.SetField(tiff, TIFFTAG_ZIPQUALITY, 4);
     }
     if (header->x_per_meter > 0 && header->y_per_meter > 0) {
-      TIFFSetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
-      TIFFSetField(tiff, TIFFTAG_XRESOLUTION, ctiff_per_inch(header->x_per_meter));
-      TIFFSetField(tiff, TIFFTAG_YRESOLUTION, ctiff_per_inch(header->y_per_meter));
+      library.SetField(tiff, TIFFTAG_RESOLUTIONUNIT, RESUNIT_INCH);
+      library.SetField(tiff, TIFFTAG_XRESOLUTION, ctiff_per_inch(header->x_per_meter));
+      library.SetField(tiff, TIFFTAG_YRESOLUTION, ctiff_per_inch(header->y_per_meter));
     }
     for (size_t n = 0; n < tag_count; n++) {
       if (tags[n].tag == CTIFF_PROFILE || tags[n].tag == CTIFF_XMP)
-        TIFFSetField(tiff, (uint32_t)tags[n].tag, (uint32_t)tags[n].size, tags[n].data);
+        library.SetField(tiff, (uint32_t)tags[n].tag, (uint32_t)tags[n].size, tags[n].data);
       else
-        TIFFSetField(tiff, (uint32_t)tags[n].tag, tags[n].data);
+        library.SetField(tiff, (uint32_t)tags[n].tag, tags[n].data);
     }
-    TIFFSetField(tiff, TIFFTAG_ROWSPERSTRIP, TIFFDefaultStripSize(tiff, bits == 1 ? header->height : 0));
+    library.SetField(tiff, TIFFTAG_ROWSPERSTRIP, library.DefaultStripSize(tiff, bits == 1 ? header->height : 0));
     for (uint32_t y = 0; y < header->height && !failed; y++) {
       ctiff_pack(samples + y * count, count, bits, row);
-      failed = TIFFWriteScanline(tiff, row, y, 0) < 0;
+      failed = library.WriteScanline(tiff, row, y, 0) < 0;
     }
-    failed |= !TIFFFlush(tiff);
+    failed |= !library.Flush(tiff);
   }
-  if (tiff) TIFFClose(tiff);
+  if (tiff) library.Close(tiff);
   free(row);
   // What closing could not write is in the errors alone.
   failed |= errors.text[0] != 0;
@@ -287,7 +326,7 @@ static void ctiff_copy_tags(TIFF *from, TIFF *to) {
 #define CTIFF_COPY(list, type)                                      \
   for (size_t n = 0; n < sizeof list / sizeof *list; n++) {         \
     type value;                                                     \
-    if (TIFFGetField(from, list[n], &value)) TIFFSetField(to, list[n], value); \
+    if (library.GetField(from, list[n], &value)) library.SetField(to, list[n], value); \
   }
   CTIFF_COPY(numbers, uint32_t)
   CTIFF_COPY(words, uint16_t)
@@ -295,27 +334,27 @@ static void ctiff_copy_tags(TIFF *from, TIFF *to) {
   CTIFF_COPY(texts, char *)
 #undef CTIFF_COPY
   uint16_t extra = 0, *kinds = NULL;
-  if (TIFFGetField(from, TIFFTAG_EXTRASAMPLES, &extra, &kinds)) TIFFSetField(to, TIFFTAG_EXTRASAMPLES, extra, kinds);
+  if (library.GetField(from, TIFFTAG_EXTRASAMPLES, &extra, &kinds)) library.SetField(to, TIFFTAG_EXTRASAMPLES, extra, kinds);
   for (size_t n = 0; n < sizeof bytes / sizeof *bytes; n++) {
     uint32_t size = 0;
     void *data = NULL;
-    if (TIFFGetField(from, bytes[n], &size, &data)) TIFFSetField(to, bytes[n], size, data);
+    if (library.GetField(from, bytes[n], &size, &data)) library.SetField(to, bytes[n], size, data);
   }
 }
 
 static int ctiff_append(TIFF *from, TIFF *to, size_t page, size_t count) {
   ctiff_copy_tags(from, to);
-  TIFFSetField(to, TIFFTAG_SUBFILETYPE, FILETYPE_PAGE);
-  TIFFSetField(to, TIFFTAG_PAGENUMBER, (unsigned)(page < 65535 ? page : 65535), (unsigned)(count < 65535 ? count : 65535));
-  const uint32_t strips = TIFFNumberOfStrips(from);
+  library.SetField(to, TIFFTAG_SUBFILETYPE, FILETYPE_PAGE);
+  library.SetField(to, TIFFTAG_PAGENUMBER, (unsigned)(page < 65535 ? page : 65535), (unsigned)(count < 65535 ? count : 65535));
+  const uint32_t strips = library.NumberOfStrips(from);
   for (uint32_t strip = 0; strip < strips; strip++) {
-    const tmsize_t size = (tmsize_t)TIFFRawStripSize64(from, strip);
+    const tmsize_t size = (tmsize_t)library.RawStripSize64(from, strip);
     uint8_t *const data = size > 0 ? malloc((size_t)size) : NULL;
-    const int failed = !data || TIFFReadRawStrip(from, strip, data, size) != size || TIFFWriteRawStrip(to, strip, data, size) != size;
+    const int failed = !data || library.ReadRawStrip(from, strip, data, size) != size || library.WriteRawStrip(to, strip, data, size) != size;
     free(data);
     if (failed) return 1;
   }
-  return !TIFFWriteDirectory(to);
+  return !library.WriteDirectory(to);
 }
 
 int ctiff_join(const char *const *pages, size_t count, const char *path, char *message) {
@@ -331,9 +370,9 @@ int ctiff_join(const char *const *pages, size_t count, const char *path, char *m
   for (size_t n = 0; n < count && !failed; n++) {
     TIFF *const from = ctiff_file(pages[n], "r", 0, &errors);
     failed = !from || ctiff_append(from, to, n, count);
-    if (from) TIFFClose(from);
+    if (from) library.Close(from);
   }
-  if (to) TIFFClose(to);
+  if (to) library.Close(to);
   failed |= errors.text[0] != 0;
   if (failed) snprintf(message, CTIFF_MESSAGE, "%s", errors.text[0] ? errors.text : "it could not be written");
   return failed;

@@ -41,8 +41,9 @@ enum OwnFile: CaseIterable {
     guard name.hasPrefix(start), name.hasSuffix(ending),
       name.utf8.count > start.utf8.count + ending.utf8.count
     else { return nil }
-    let numbers = name.dropFirst(start.count).dropLast(ending.count)
-    return Shard(numbers.replacing("-of-", with: "/")).flatMap { self.name($0) == name ? $0 : nil }
+    let words = name.dropFirst(start.count).dropLast(ending.count).split(separator: "-")
+    guard words.count == 3, words[1] == "of" else { return nil }
+    return Shard("\(words[0])/\(words[2])").flatMap { self.name($0) == name ? $0 : nil }
   }
 
   /// The parts of jobs of which something is in a folder.

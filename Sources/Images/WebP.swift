@@ -17,6 +17,7 @@ public enum WebPCodec: ImageCodec {
   /// - Throws: `ImageError` for a file that is missing, truncated, corrupt, foreign, too large, or an animation.
   public static func read(_ path: String) throws(ImageError) -> Image {
     let bytes = try content(path)
+    if let reason = missing { throw .unreadable(path: path, reason: reason) }
     guard let features = features(bytes) else {
       throw .unreadable(path: path, reason: "it is no WebP file, or is cut short")
     }
@@ -30,7 +31,7 @@ public enum WebPCodec: ImageCodec {
       throw .tooLarge(path: path, width: width, height: height)
     }
     var pixels = [UInt8](repeating: 0, count: count)
-    let decode = unsafe channels == 3 ? WebPDecodeRGBInto : WebPDecodeRGBAInto
+    let decode = unsafe channels == 3 ? cwebp_decode_rgb_into : cwebp_decode_rgba_into
     guard unsafe decode(bytes, bytes.count, &pixels, count, Int32(width * channels)) != nil else {
       throw .unreadable(path: path, reason: "its data are damaged or end early")
     }
@@ -54,9 +55,16 @@ public enum WebPCodec: ImageCodec {
     return bytes
   }
 
+  /// Why libwebp is not there.
+  private static var missing: String? {
+    unsafe cwebp_missing().map { unsafe String(cString: $0) }
+  }
+
   private static func features(_ bytes: [UInt8]) -> WebPBitstreamFeatures? {
+    guard missing == nil else { return nil }
     var features = WebPBitstreamFeatures()
-    return unsafe WebPGetFeatures(bytes, bytes.count, &features) == VP8_STATUS_OK ? features : nil
+    return unsafe cwebp_get_features(bytes, bytes.count, &features) == VP8_STATUS_OK
+      ? features : nil
   }
 
   /// Names of chunks, each with what gets and sets it.
@@ -64,11 +72,11 @@ public enum WebPCodec: ImageCodec {
     var metadata = Metadata()
     unsafe bytes.withUnsafeBufferPointer { bytes in
       var data = unsafe WebPData(bytes: bytes.baseAddress, size: bytes.count)
-      guard let mux = unsafe WebPMuxCreate(&data, 0) else { return }
-      defer { unsafe WebPMuxDelete(mux) }
+      guard let mux = unsafe cwebp_mux_create(&data) else { return }
+      defer { unsafe cwebp_mux_delete(mux) }
       func chunk(_ name: String) -> [UInt8]? {
         var found = unsafe WebPData()
-        guard unsafe WebPMuxGetChunk(mux, name, &found) == WEBP_MUX_OK else { return nil }
+        guard unsafe cwebp_mux_get_chunk(mux, name, &found) == WEBP_MUX_OK else { return nil }
         return unsafe Array(UnsafeBufferPointer(start: found.bytes, count: found.size))
       }
       if let profile = chunk("ICCP") { metadata.profile = profile }
@@ -88,6 +96,7 @@ public enum WebPCodec: ImageCodec {
       throw .unwritable(
         path: path, reason: "WebP holds sides of \(WEBP_MAX_DIMENSION) pixels at most")
     }
+    if let reason = missing { throw .unwritable(path: path, reason: reason) }
     guard let picture = encoded(image), let file = assembled(picture, image.metadata) else {
       throw .unwritable(path: path, reason: "it cannot be encoded as WebP")
     }
@@ -100,11 +109,11 @@ public enum WebPCodec: ImageCodec {
   private static func encoded(_ image: Image) -> [UInt8]? {
     var config = WebPConfig()
     var picture = unsafe WebPPicture()
-    guard unsafe WebPConfigInit(&config) != 0, unsafe WebPPictureInit(&picture) != 0 else {
+    guard unsafe cwebp_config_init(&config) != 0, unsafe cwebp_picture_init(&picture) != 0 else {
       return nil
     }
-    defer { unsafe WebPPictureFree(&picture) }
-    unsafe WebPConfigLosslessPreset(&config, 2)
+    defer { unsafe cwebp_picture_free(&picture) }
+    unsafe cwebp_config_lossless_preset(&config, 2)
     // Colors under full transparency too.
     config.exact = 1
     unsafe picture.use_argb = 1
@@ -123,16 +132,16 @@ public enum WebPCodec: ImageCodec {
       for c in colors { pixels.append(sample(c)) }
       pixels.append(hasAlpha ? sample(channels - 1) : 255)
     }
-    guard unsafe WebPPictureImportRGBA(&picture, pixels, Int32(4 * image.width)) != 0 else {
+    guard unsafe cwebp_picture_import_rgba(&picture, pixels, Int32(4 * image.width)) != 0 else {
       return nil
     }
     var writer = unsafe WebPMemoryWriter()
-    unsafe WebPMemoryWriterInit(&writer)
-    defer { unsafe WebPMemoryWriterClear(&writer) }
+    unsafe cwebp_memory_writer_init(&writer)
+    defer { unsafe cwebp_memory_writer_clear(&writer) }
     return unsafe withUnsafeMutablePointer(to: &writer) { writer in
-      unsafe picture.writer = WebPMemoryWrite
+      unsafe picture.writer = cwebp_memory_write
       unsafe picture.custom_ptr = UnsafeMutableRawPointer(writer)
-      guard unsafe WebPEncode(&config, &picture) != 0 else { return nil }
+      guard unsafe cwebp_encode(&config, &picture) != 0 else { return nil }
       return unsafe Array(
         UnsafeBufferPointer(start: writer.pointee.mem, count: writer.pointee.size))
     }
@@ -144,24 +153,24 @@ public enum WebPCodec: ImageCodec {
       ("ICCP", metadata.profile), ("EXIF", metadata["eXIf"]), ("XMP ", metadata.xmp),
     ]
     guard chunks.contains(where: { $0.data != nil }) else { return picture }
-    guard let mux = unsafe WebPMuxNew() else { return nil }
-    defer { unsafe WebPMuxDelete(mux) }
+    guard let mux = unsafe cwebp_mux_new() else { return nil }
+    defer { unsafe cwebp_mux_delete(mux) }
     func put(_ bytes: [UInt8], _ use: (inout WebPData) -> WebPMuxError) -> Bool {
       unsafe bytes.withUnsafeBufferPointer { bytes in
         var data = unsafe WebPData(bytes: bytes.baseAddress, size: bytes.count)
         return unsafe use(&data) == WEBP_MUX_OK
       }
     }
-    guard unsafe put(picture, { unsafe WebPMuxSetImage(mux, &$0, 1) }) else { return nil }
+    guard unsafe put(picture, { unsafe cwebp_mux_set_image(mux, &$0) }) else { return nil }
     for chunk in chunks {
       guard let data = chunk.data, !data.isEmpty else { continue }
-      guard unsafe put(data, { unsafe WebPMuxSetChunk(mux, chunk.name, &$0, 1) }) else {
+      guard unsafe put(data, { unsafe cwebp_mux_set_chunk(mux, chunk.name, &$0) }) else {
         return nil
       }
     }
     var file = unsafe WebPData()
-    guard unsafe WebPMuxAssemble(mux, &file) == WEBP_MUX_OK else { return nil }
-    defer { unsafe WebPDataClear(&file) }
+    guard unsafe cwebp_mux_assemble(mux, &file) == WEBP_MUX_OK else { return nil }
+    defer { unsafe cwebp_free(UnsafeMutableRawPointer(mutating: file.bytes)) }
     return unsafe Array(UnsafeBufferPointer(start: file.bytes, count: file.size))
   }
 }

@@ -48,12 +48,13 @@ extension Tensor {
         added.map { $0.shape == plan.outputShape } ?? true,
         "adding \(added?.shape ?? []) to \(plan.outputShape)")
       let activate = observe == nil ? activation?.inPlace : nil
-      func byMatrices(_ matrices: Tensor, _ tile: Int) -> Tensor {
+      func byMatrices(_ kernel: (WinogradPlan) -> WinogradKernel, _ tile: Int) -> Tensor {
+        let plan = WinogradPlan(plan, tile: tile)
         let finish = activate.map { activate -> PieceObserver in
-          { _, pixels, address in activate(pixels * plan.outChannels, address) }
+          { _, pixels, address in activate(pixels * plan.plan.outChannels, address) }
         }
-        return WinogradPlan(plan, tile: tile).convolved(
-          self, matrices, bias: bias, relu: relu, adding: added, observe ?? finish)
+        return plan.convolved(
+          self, kernel(plan), bias: bias, relu: relu, adding: added, observe ?? finish)
       }
       func directly(_ weight: Tensor, isPanels: Bool) -> Tensor {
         directlyConvolved(
@@ -61,10 +62,10 @@ extension Tensor {
           activate, observe)
       }
       switch (kernel, algorithm.tile) {
-      case (.matrices(let matrices), let tile?): return byMatrices(matrices, tile)
-      case (.any(let forms), let tile?): return byMatrices(forms.matrices(tile: tile), tile)
-      case (.plain(let weight), let tile?):
-        return byMatrices(WinogradPlan.matrices(weight, tile: tile), tile)
+      case (.matrices(let matrices), let tile?):
+        return byMatrices({ _ in .matrices(matrices) }, tile)
+      case (.any(let forms), let tile?): return byMatrices(forms.winograd, tile)
+      case (.plain(let weight), let tile?): return byMatrices({ _ in .weight(weight) }, tile)
       case (.plain(let weight), nil):
         guard plan.isDepthwise, plan.hasSmallStrips, observe == nil else {
           return directly(weight, isPanels: false)

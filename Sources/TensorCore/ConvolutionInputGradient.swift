@@ -15,7 +15,7 @@ extension Tensor {
     return plan.counted("convolution, input gradient", algorithm) { algorithm in
       if let tile = algorithm.tile, geometry.padding <= 2 {
         return WinogradPlan(plan, flippedFor: shape, tile: tile).convolved(
-          self, WinogradPlan.matrices(weight.flippedKernel, tile: tile), bias: nil, relu: false)
+          self, .weight(weight.flippedKernel), bias: nil, relu: false)
       }
       return geometry.groups == 1 && plan.channels < 8
         ? scatteredInputGradient(weight, plan) : directInputGradient(weight, inputShape, plan)

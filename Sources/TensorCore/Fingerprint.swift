@@ -17,10 +17,28 @@ public struct Fingerprint: Sendable {
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  /// That of a file's content; `nil` where it cannot be read.
+  /// That of a file's content, eight bytes at a time; `nil` where it cannot be read.
   public init?(ofFileAt path: String) {
     var found = Fingerprint()
-    guard Files.forEachPart(of: path, { found.add($0) }) else { return nil }
+    let isRead = Files.forEachPart(of: path) { part in
+      let whole = part.count / 8 * 8
+      unsafe part.withUnsafeBytes { bytes in
+        for at in stride(from: 0, to: whole, by: 8) {
+          found.add(word: unsafe bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        }
+      }
+      found.add(part.dropFirst(whole))
+    }
+    guard isRead else { return nil }
     self = found
+  }
+
+  /// Takes a word into account.
+  ///
+  /// The product's halves are folded: of its lower half alone a word's highest bit would reach no other, and the signs of two
+  /// numbers could change unseen.
+  private mutating func add(word: UInt64) {
+    let product = (state ^ word).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    state = product.high ^ product.low
   }
 }

@@ -14,15 +14,27 @@ enum ConvolutionKernel: Sendable {
   /// Each made when it is first read: mostly one of them is.
   final class Forms: Sendable {
     private let weight: Tensor
-    private let made = Mutex<(matrices: [Int: Tensor], panels: Tensor?)>(([:], nil))
+    private struct Made {
+      /// By the tile's size.
+      var matrices: [Int: Tensor] = [:]
+      /// The sizes for which a brief convolution was asked for.
+      var brief: Set<Int> = []
+      var panels: Tensor?
+    }
+    private let made = Mutex(Made())
 
     init(_ weight: Tensor) { self.weight = weight }
 
-    func matrices(tile: Int) -> Tensor {
+    /// The kernel for a convolution: matrices from the second one on, or where it is of many tiles.
+    ///
+    /// Of a program that answers for one image they would take a tenth of the time.
+    func winograd(_ plan: WinogradPlan) -> WinogradKernel {
       made.withLock { made in
-        let matrices = made.matrices[tile] ?? WinogradPlan.matrices(weight, tile: tile)
-        made.matrices[tile] = matrices
-        return matrices
+        if let matrices = made.matrices[plan.size] { return .matrices(matrices) }
+        if plan.isBrief, made.brief.insert(plan.size).inserted { return .weight(weight) }
+        let matrices = WinogradPlan.matrices(weight, tile: plan.size)
+        made.matrices[plan.size] = matrices
+        return .matrices(matrices)
       }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// What can go wrong with a file of weights, in a sentence that says what to do.
 public struct WeightsError: Error, CustomStringConvertible {
@@ -47,17 +48,28 @@ public struct Safetensors: Sendable {
   ///   header lies: a length beyond the file, offsets that overlap or leave gaps, another type.
   public init(path: String) throws(WeightsError) {
     guard Files.isRegular(path) else { throw WeightsError(path, "there is no such file") }
-    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
-    else { throw WeightsError(path, "it cannot be read") }
-    guard data.count >= 8 else { throw WeightsError(path, "it has only \(data.count) bytes") }
-    let length = data.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    guard length <= 100_000_000, length <= UInt64(data.count - 8) else {
-      throw WeightsError(
-        path, "it is no safetensors file: its header claims \(length) bytes of \(data.count)")
+    guard let file = unsafe fopen(path, "rb") else { throw WeightsError(path, "it cannot be read") }
+    defer { unsafe fclose(file) }
+    var status = stat()
+    guard unsafe fstat(fileno(file), &status) == 0 else {
+      throw WeightsError(path, "it cannot be read")
     }
-    let start = 8 + Int(length)
-    guard
-      let header = try? JSONSerialization.jsonObject(with: data[8..<start]) as? [String: Any]
+    let size = status.st_size
+    func read(_ count: Int) throws(WeightsError) -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: count)
+      guard unsafe fread(&bytes, 1, count, file) == count else {
+        throw WeightsError(path, "it cannot be read")
+      }
+      return bytes
+    }
+    guard size >= 8 else { throw WeightsError(path, "it has only \(size) bytes") }
+    let length = try read(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard length <= 100_000_000, length <= UInt64(size - 8) else {
+      throw WeightsError(
+        path, "it is no safetensors file: its header claims \(length) bytes of \(size)")
+    }
+    let (text, content) = (Data(try read(Int(length))), size - 8 - Int(length))
+    guard let header = try? JSONSerialization.jsonObject(with: text) as? [String: Any]
     else { throw WeightsError(path, "its header is not JSON") }
     metadata = header["__metadata__"] as? [String: String] ?? [:]
     tensors = [:]
@@ -85,15 +97,23 @@ public struct Safetensors: Sendable {
         return a < 0 || overflow ? -1 : product
       }
       guard entry.offsets.count == 2, entry.offsets[0] == end, bytes >= 0, isSane >= 0,
-        bytes <= data.count - start - end, entry.offsets[1] == end + bytes
+        bytes <= content - end, entry.offsets[1] == end + bytes
       else {
         throw WeightsError(path, "the offsets of '\(name)' overlap, leave gaps or leave the file")
       }
-      tensors[name] = type.tensor(Shape(entry.shape), data, from: start + end)
+      let shape = Shape(entry.shape)
+      if type == .f32 {
+        // Into their place, without a copy of the file.
+        var count = 0
+        tensors[name] = unsafe Tensor(shape) { count = unsafe fread($0, 1, bytes, file) }
+        guard count == bytes else { throw WeightsError(path, "it cannot be read") }
+      } else {
+        tensors[name] = Tensor(type.numbers(try read(bytes)), shape: shape)
+      }
       end += bytes
     }
-    guard end == data.count - start else {
-      throw WeightsError(path, "\(data.count - start - end) bytes belong to no tensor")
+    guard end == content else {
+      throw WeightsError(path, "\(content - end) bytes belong to no tensor")
     }
   }
 
@@ -150,17 +170,10 @@ private enum NumberType: String, CaseIterable {
     }
   }
 
-  /// The tensor whose numbers begin at a place; the caller has checked that they are there.
-  func tensor(_ shape: Shape, _ data: Data, from start: Int) -> Tensor {
-    if self == .f32 {
-      return unsafe Tensor(shape) { target in
-        _ = unsafe data.copyBytes(
-          to: UnsafeMutableRawBufferPointer(start: target, count: 4 * shape.count),
-          from: start..<start + 4 * shape.count)
-      }
-    }
-    let numbers = (0..<shape.count).map { n -> Float in
-      let bits = data[start + n * size..<start + (n + 1) * size].reversed()
+  /// The numbers that some bytes hold.
+  func numbers(_ bytes: [UInt8]) -> [Float] {
+    stride(from: 0, to: bytes.count, by: size).map { start -> Float in
+      let bits = bytes[start..<start + size].reversed()
         .reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
       return switch self {
       case .f32: Float(bitPattern: UInt32(bits))
@@ -174,7 +187,6 @@ private enum NumberType: String, CaseIterable {
       case .u8, .bool: Float(bits)
       }
     }
-    return Tensor(numbers, shape: shape)
   }
 }
 

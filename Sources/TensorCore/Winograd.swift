@@ -61,11 +61,20 @@ extension ConvolutionPlan {
   }
 }
 
+/// The kernel of a Winograd convolution.
+enum WinogradKernel {
+  /// `[3, 3, channels, outputs]`: its matrices are made for this convolution alone.
+  case weight(Tensor)
+  /// Made before: see `WinogradPlan.matrices`.
+  case matrices(Tensor)
+}
+
 /// How the tiles of a Winograd convolution are dealt out, and the tables its kernel needs.
 struct WinogradPlan {
   let plan: ConvolutionPlan
   /// The rows, and columns, of a tile of output pixels; and the matrices that it is multiplied by.
-  private let size, points: Int
+  let size: Int
+  private let points: Int
   /// Tiles down an image, and across.
   let tileRows, tileColumns: Int
   /// Images, or else tile rows of one image, that are done together: their scratch stays in cache.
@@ -126,6 +135,10 @@ struct WinogradPlan {
     images > 1 ? (plan.batch + images - 1) / images : plan.batch * strips
   }
 
+  /// Whether it is of a few tiles only, for which not even the memory of all matrices is worth the while: some outputs' are made
+  /// where they are multiplied by, one after another in the same memory.
+  var isBrief: Bool { pieces <= 2 }
+
   /// The images of a piece, and its tile rows.
   private func part(_ piece: Int) -> (images: Range<Int>, rows: Range<Int>) {
     if images > 1 {
@@ -152,7 +165,7 @@ struct WinogradPlan {
               channels: plan.channels, out_height: plan.outHeight, out_width: plan.outWidth,
               outputs: plan.outChannels, padding: plan.geometry.padding,
               first_row: part.rows.lowerBound, rows: part.rows.count, tiles: tiles,
-              first_output: outputs.lowerBound, count: outputs.count,
+              first_output: outputs.lowerBound, count: outputs.count, panels: 0,
               input_scratch: scratch.base, output_scratch: scratch.base + tiles * inputStride,
               input_stride: inputStride, input_point: inputPoint, output_stride: outputStride,
               output_point: outputPoint, input_rows: inputRows.baseAddress,
@@ -166,40 +179,58 @@ struct WinogradPlan {
     withExtendedLifetime(scratch) {}
   }
 
-  /// The kernel's values at the points of a tile: matrices `[channels, outputs]` in panels of columns.
-  static func matrices(_ weight: Tensor, tile size: Int) -> Tensor {
+  /// The kernel's values at the points of a tile: matrices `[channels, outputs]` in panels of columns; of all outputs, or of
+  /// some that begin with a panel.
+  static func matrices(_ weight: Tensor, tile size: Int, of part: Range<Int>? = nil) -> Tensor {
     let (kernel, channels, outputs) = (weight.contiguous, weight.shape[2], weight.shape[3])
-    let panel = ConvolutionPlan.panel
-    return unsafe Tensor([points(size), (outputs + panel - 1) / panel, channels, panel]) { u in
-      unsafe kernel.withElements { unsafe ck_winograd_weights(size, channels, outputs, $0, u) }
+    let part = part ?? 0..<outputs
+    return unsafe Tensor([points(size), panels(part.count), channels, ConvolutionPlan.panel]) { u in
+      unsafe kernel.withElements {
+        unsafe ck_winograd_weights(size, channels, outputs, part.lowerBound, part.count, $0, u)
+      }
     }
   }
 
+  /// How many panels so many outputs fill.
+  private static func panels(_ outputs: Int) -> Int {
+    (outputs + ConvolutionPlan.panel - 1) / ConvolutionPlan.panel
+  }
+
   func convolved(
-    _ input: Tensor, _ matrices: Tensor, bias: Tensor?, relu: Bool, adding added: Tensor? = nil,
-    _ observe: PieceObserver? = nil
+    _ input: Tensor, _ kernel: WinogradKernel, bias: Tensor?, relu: Bool,
+    adding added: Tensor? = nil, _ observe: PieceObserver? = nil
   ) -> Tensor {
-    let source = input.contiguous
+    let (source, panels) = (input.contiguous, Self.panels(plan.outChannels))
+    let (whole, weight, across): (Tensor?, Tensor?, Int) =
+      switch kernel {
+      case .matrices(let matrices): (matrices, nil, across)
+      case .weight(let weight) where isBrief: (nil, weight.contiguous, panels)
+      case .weight(let weight): (Self.matrices(weight, tile: size), nil, across)
+      }
     let (inSize, outSize) = (
       plan.height * plan.width * plan.channels, plan.pixels * plan.outChannels
     )
     return unsafe Tensor(plan.outputShape) { target in
       let address = unsafe SendableAddress(target)
-      let panels = (plan.outChannels + ConvolutionPlan.panel - 1) / ConvolutionPlan.panel
       Parallel.forEach(pieces * across) { index in
         let (piece, part) = index.quotientAndRemainder(dividingBy: across)
         let outputs =
           panels * part / across
           * ConvolutionPlan.panel..<min(
             plan.outChannels, panels * (part + 1) / across * ConvolutionPlan.panel)
+        let own = weight.map { Self.matrices($0, tile: size, of: outputs) }
+        guard let matrices = whole ?? own else { return }
         unsafe source.withElements { x in
           unsafe matrices.withElements { u in
             func run(_ bias: UnsafePointer<Float>?) {
               unsafe withArguments(piece, outputs: outputs, bias: bias, relu: relu) {
                 arguments, first in
                 unsafe arguments.added = added.map { unsafe $0.elementAddress + first * outSize }
+                unsafe arguments.panels = matrices.shape[1]
                 unsafe ck_winograd(
-                  &arguments, x + first * inSize, u, address.pointer + first * outSize)
+                  &arguments, x + first * inSize,
+                  u + (own == nil ? outputs.lowerBound * plan.channels : 0),
+                  address.pointer + first * outSize)
               }
             }
             if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }

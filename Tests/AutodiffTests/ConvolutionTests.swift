@@ -266,6 +266,27 @@ struct ConvolutionCase: Sendable, CustomTestStringConvertible {
   }
 
   @Test(
+    "The first image of a kernel made ready, for which no matrices are kept, is that of many, bit for bit",
+    arguments: [(14, 64, 128), (28, 16, 40), (7, 8, 9), (12, 24, 33)])
+  func firstImage(side: Int, inputs: Int, outputs: Int) {
+    var random = RandomStream(seed: 12, name: "first")
+    let w = Tensor.uniform([3, 3, inputs, outputs], from: -1, to: 1, using: &random)
+    let b = Tensor.uniform([outputs], from: -1, to: 1, using: &random)
+    let x = Tensor.uniform([40, side, side, inputs], from: -1, to: 1, using: &random)
+    let other = Tensor.uniform([40, side, side, outputs], from: -1, to: 1, using: &random)
+    let g = ConvolutionGeometry(padding: 1)
+    let all = PreparedConvolution(w, bias: b, activation: .relu, g)(x, adding: other)
+    let prepared = PreparedConvolution(w, bias: b, activation: .relu, g)
+    for n in 0..<3 {
+      let one = prepared(x.sliced(n..<n + 1), adding: other.sliced(n..<n + 1))
+      #expect(one == all.sliced(n..<n + 1))
+    }
+    #expect(
+      x.sliced(0..<1).convolved(with: w, bias: b, g)
+        == PreparedConvolution(w, bias: b, g)(x).sliced(0..<1))
+  }
+
+  @Test(
     "A product to which nothing is added is that with a bias of zeros, bit for bit",
     arguments: [(1, 64, 32), (5, 32, 48), (13, 4, 16), (29, 33, 40), (100, 128, 7), (15, 8, 20)])
   func plainProducts(rows: Int, depth: Int, outputs: Int) {

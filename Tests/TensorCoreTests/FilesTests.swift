@@ -107,4 +107,30 @@ import Testing
     #expect(FolderLock(folder) == nil)
     withExtendedLifetime((first, second)) {}
   }
+
+  @Test(
+    "A file's fingerprint changes with any bit, with two signs, and with a byte more",
+    arguments: [1, 7, 8, 9, 40_000])
+  func fingerprints(count: Int) throws {
+    let path = folder + "/print"
+    func print(_ bytes: [UInt8]) -> String? {
+      #expect(Files.write(bytes, to: path))
+      return Fingerprint(ofFileAt: path)?.text
+    }
+    let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+    var found = Set([print(bytes), print(bytes + [0])])
+    for (n, place) in [0, count / 2, count - 1].enumerated() {
+      var other = bytes
+      other[place] ^= 1 << UInt8(2 * n + 1)
+      found.insert(print(other))
+    }
+    #expect(found.count == 5)
+    guard count > 16 else { return }
+    // The highest bits of two words.
+    var other = bytes
+    other[7] ^= 128
+    other[15] ^= 128
+    #expect(print(other) != print(bytes))
+    #expect(print(bytes) == print(bytes) && print(bytes)?.count == 16)
+  }
 }

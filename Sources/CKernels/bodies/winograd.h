@@ -130,26 +130,36 @@ CK_INLINE void CK(winograd_kernel_transposed)(const int M, const CK(vec) *u, CK(
 }
 #undef CK_POINTS
 
-CK_INLINE void CK(winograd_weights)(const int M, size_t channels, size_t outputs, const float *w, float *u) {
+// Of `count` outputs from `first` on, which begins a panel.
+//
+// Points lie pages apart, where lines compete for the same sets of a cache: a panel's line is written as a whole, and once.
+CK_INLINE void CK(winograd_weights)(const int M, size_t channels, size_t outputs, size_t first, size_t count, const float *w,
+                                    float *u) {
   typedef CK(vec) vec;
-  const size_t panels = (outputs + CK_PANEL - 1) / CK_PANEL, point = panels * channels * CK_PANEL;
-  for (size_t c = 0; c < channels; c++)
-    for (size_t k = 0; k < panels * CK_PANEL; k += CK_WIDTH) {
-      float *target = u + k / CK_PANEL * channels * CK_PANEL + c * CK_PANEL + k % CK_PANEL;
-      vec half[M + 2][3];
+  const size_t panels = (count + CK_PANEL - 1) / CK_PANEL, point = panels * channels * CK_PANEL;
+  for (size_t k = first; k < first + count; k += CK_PANEL)
+    for (size_t c = 0; c < channels; c++, u += CK_PANEL) {
+      vec half[2][M + 2][3];
 #pragma clang loop unroll(full)
-      for (int q = 0; q < 3; q++) {
-        vec g[3], t[M + 2];
-        for (int p = 0; p < 3; p++)
-          g[p] = k < outputs ? *(const vec *)(w + ((size_t)(3 * p + q) * channels + c) * outputs + k) : (vec){0};
-        CK(winograd_kernel)(M, g, t);
-        for (int p = 0; p < M + 2; p++) half[p][q] = t[p];
+      for (int part = 0; part < 2; part++) {
+        const size_t column = k + (size_t)part * CK_WIDTH;
+#pragma clang loop unroll(full)
+        for (int q = 0; q < 3; q++) {
+          vec g[3], t[M + 2];
+          for (int p = 0; p < 3; p++)
+            g[p] = column < outputs ? *(const vec *)(w + ((size_t)(3 * p + q) * channels + c) * outputs + column) : (vec){0};
+          CK(winograd_kernel)(M, g, t);
+          for (int p = 0; p < M + 2; p++) half[part][p][q] = t[p];
+        }
       }
-#pragma clang loop unroll(full)
+#pragma clang loop unroll(disable)
       for (int p = 0; p < M + 2; p++) {
-        vec t[M + 2];
-        CK(winograd_kernel)(M, half[p], t);
-        for (int q = 0; q < M + 2; q++) *(vec *)(target + (size_t)((M + 2) * p + q) * point) = t[q];
+        float *target = u + (size_t)((M + 2) * p) * point;
+        vec t[2][M + 2];
+        CK(winograd_kernel)(M, half[0][p], t[0]);
+        CK(winograd_kernel)(M, half[1][p], t[1]);
+#pragma clang loop unroll(full)
+        for (int q = 0; q < M + 2; q++, target += point) *(vec *)target = t[0][q], *(vec *)(target + CK_WIDTH) = t[1][q];
       }
     }
 }
@@ -157,28 +167,39 @@ CK_INLINE void CK(winograd_weights)(const int M, size_t channels, size_t outputs
 CK_INLINE void CK(winograd_weights_pullback)(const int M, size_t channels, size_t outputs, const float *u, float *w) {
   typedef CK(vec) vec;
   const size_t count = channels * outputs;
-  for (size_t i = 0; i < count; i += CK_WIDTH) {
-    const size_t valid = count - i;
-    vec half[3][M + 2];
-#pragma clang loop unroll(full)
+  for (size_t i = 0; i < count; i += CK_PANEL) {
+    vec half[2][3][M + 2];
+#pragma clang loop unroll(disable)
     for (int q = 0; q < M + 2; q++) {
-      vec t[M + 2], g[3];
-      for (int p = 0; p < M + 2; p++) t[p] = *(const vec *)(u + (size_t)((M + 2) * p + q) * count + i);
-      CK(winograd_kernel_transposed)(M, t, g);
-      for (int p = 0; p < 3; p++) half[p][q] = g[p];
+      const float *source = u + (size_t)q * count + i;
+      vec t[2][M + 2], g[3];
+#pragma clang loop unroll(full)
+      for (int p = 0; p < M + 2; p++, source += (size_t)(M + 2) * count)
+        t[0][p] = *(const vec *)source, t[1][p] = *(const vec *)(source + CK_WIDTH);
+#pragma clang loop unroll(full)
+      for (int part = 0; part < 2; part++) {
+        CK(winograd_kernel_transposed)(M, t[part], g);
+        for (int p = 0; p < 3; p++) half[part][p][q] = g[p];
+      }
     }
 #pragma clang loop unroll(full)
-    for (int p = 0; p < 3; p++) {
-      vec g[3];
-      CK(winograd_kernel_transposed)(M, half[p], g);
-      for (int q = 0; q < 3; q++) CK(store_vector)(w + (size_t)(3 * p + q) * count + i, g[q], valid);
+    for (int part = 0; part < 2; part++) {
+      const size_t first = i + (size_t)part * CK_WIDTH;
+      if (first >= count) break;
+#pragma clang loop unroll(full)
+      for (int p = 0; p < 3; p++) {
+        vec g[3];
+        CK(winograd_kernel_transposed)(M, half[part][p], g);
+        for (int q = 0; q < 3; q++) CK(store_vector)(w + (size_t)(3 * p + q) * count + first, g[q], count - first);
+      }
     }
   }
 }
 
-CK_BODY void CK(ck_winograd_weights)(size_t tile, size_t channels, size_t outputs, const float *w, float *u) {
-  if (tile == 7) CK(winograd_weights)(7, channels, outputs, w, u);
-  else CK(winograd_weights)(4, channels, outputs, w, u);
+CK_BODY void CK(ck_winograd_weights)(size_t tile, size_t channels, size_t outputs, size_t first, size_t count, const float *w,
+                                     float *u) {
+  if (tile == 7) CK(winograd_weights)(7, channels, outputs, first, count, w, u);
+  else CK(winograd_weights)(4, channels, outputs, first, count, w, u);
 }
 
 CK_BODY void CK(ck_winograd_weights_pullback)(size_t tile, size_t channels, size_t outputs, const float *u, float *w) {
@@ -313,13 +334,12 @@ CK_INLINE void CK(winograd_tiles_in)(const int M, const ck_winograd_args *w, con
 }
 
 CK_INLINE void CK(winograd)(const int M, const ck_winograd_args *w, const float *x, const float *u, float *y) {
-  const size_t panels = (w->outputs + CK_PANEL - 1) / CK_PANEL;
   CK(winograd_tiles_in)(M, w, x);
   for (size_t point = 0; point < (size_t)((M + 2) * (M + 2)); point++) {
     const ck_gather_product_args product = {
         .rows = w->tiles, .columns = w->count, .depth = w->channels,
         .a = w->input_scratch + point * w->input_point, .row_offsets = w->input_rows,
-        .depth_offsets = w->counting, .b = u + (point * panels * CK_PANEL + w->first_output) * w->channels,
+        .depth_offsets = w->counting, .b = u + point * w->panels * CK_PANEL * w->channels,
         .b_panel = w->channels * CK_PANEL,
         .c = w->output_scratch + point * w->output_point, .c_offsets = w->output_rows};
     CK(gather_product)(&product, CK_CONTIGUOUS);

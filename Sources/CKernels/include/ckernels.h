@@ -92,10 +92,11 @@ typedef struct {
 /// rounded up to 16). `input_rows[t]` = t * input_stride, `output_rows[t]` = t * output_stride,
 /// `weight_rows[c]` = c * outputs, and `counting[i]` = i up to the channels.
 ///
-/// Of the outputs `count` are done, from `first_output` on, which begins a panel; the scratch holds these alone.
+/// Of the outputs `count` are done, from `first_output` on, which begins a panel; the scratch holds these alone, and the
+/// matrices begin with them: each has `panels` of them or more.
 typedef struct {
   size_t tile, images, height, width, channels, out_height, out_width, outputs, padding, first_row, rows, tiles;
-  size_t first_output, count;
+  size_t first_output, count, panels;
   float *input_scratch, *output_scratch;
   size_t input_stride, input_point, output_stride, output_point;
   const ptrdiff_t *input_rows, *output_rows, *weight_rows, *counting;
