@@ -60,7 +60,8 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("z")]),
-    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+    // These load their libraries where they are used.
+    .target(name: "CJPEG"),
     .target(name: "CTIFF"),
     .target(name: "CWebP"),
     .target(name: "CKernels", cSettings: kernelSettings),

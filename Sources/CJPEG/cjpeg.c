@@ -1,6 +1,8 @@
 #include "cjpeg.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,44 @@
 // After stdio, which they need.
 #include <jerror.h>
 #include <jpeglib.h>
+
+// libjpeg, loaded where it is used. Its version is a part of its structures.
+#define CJPEG_FUNCTIONS(X) \
+  X(CreateCompress) X(CreateDecompress) X(destroy_compress) X(destroy_decompress) X(finish_compress) \
+  X(finish_decompress) X(read_header) X(read_icc_profile) X(read_scanlines) X(save_markers) X(set_defaults) \
+  X(set_quality) X(start_compress) X(start_decompress) X(std_error) X(stdio_dest) X(stdio_src) X(write_icc_profile) \
+  X(write_marker) X(write_scanlines)
+#if JPEG_LIB_VERSION >= 80
+#define CJPEG_LIBRARY "libjpeg.so.8"
+#elif JPEG_LIB_VERSION >= 70
+#define CJPEG_LIBRARY "libjpeg.so.7"
+#else
+#define CJPEG_LIBRARY "libjpeg.so.62"
+#endif
+
+static struct {
+#define X(name) __typeof__(&jpeg_##name) name;
+  CJPEG_FUNCTIONS(X)
+#undef X
+} library;
+static char missing[CJPEG_MESSAGE];
+
+static void load(void) {
+  void *const file = dlopen(CJPEG_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
+#define X(name) \
+  if (file) *(void **)&library.name = dlsym(file, "jpeg_" #name); \
+  if (!library.name && !*missing) snprintf(missing, CJPEG_MESSAGE, "%s", dlerror());
+  CJPEG_FUNCTIONS(X)
+#undef X
+}
+
+// Whether it is not there; the message says why.
+static int is_missing(char *message) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, load);
+  if (*missing) memcpy(message, missing, CJPEG_MESSAGE);
+  return *missing != 0;
+}
 
 /// What libjpeg calls in the place of `exit`: the message is kept, and control goes back.
 typedef struct {
@@ -33,7 +73,7 @@ static void cjpeg_warn(j_common_ptr jpeg, int level) {
 }
 
 static void cjpeg_prepare(cjpeg_errors *errors, char *message) {
-  jpeg_std_error(&errors->base);
+  library.std_error(&errors->base);
   errors->base.error_exit = cjpeg_fail;
   errors->base.emit_message = cjpeg_warn;
   errors->message = message;
@@ -56,6 +96,7 @@ static void cjpeg_watch(j_common_ptr jpeg) {
 }
 
 cjpeg_reader *cjpeg_open(const char *path, cjpeg_header *header, char message[CJPEG_MESSAGE]) {
+  if (is_missing(message)) return NULL;
   cjpeg_reader *reader = calloc(1, sizeof *reader);
   if (!reader) return NULL;
   reader->file = fopen(path, "rb");
@@ -70,14 +111,14 @@ cjpeg_reader *cjpeg_open(const char *path, cjpeg_header *header, char message[CJ
     cjpeg_close(reader);
     return NULL;
   }
-  jpeg_create_decompress(&reader->jpeg);
+  library.CreateDecompress(&reader->jpeg, JPEG_LIB_VERSION, sizeof reader->jpeg);
   reader->progress.progress_monitor = cjpeg_watch;
   reader->jpeg.progress = &reader->progress;
-  jpeg_stdio_src(&reader->jpeg, reader->file);
-  jpeg_save_markers(&reader->jpeg, JPEG_APP0 + 1, 0xFFFF);
-  jpeg_save_markers(&reader->jpeg, JPEG_APP0 + 2, 0xFFFF);
-  jpeg_save_markers(&reader->jpeg, JPEG_COM, 0xFFFF);
-  jpeg_read_header(&reader->jpeg, TRUE);
+  library.stdio_src(&reader->jpeg, reader->file);
+  library.save_markers(&reader->jpeg, JPEG_APP0 + 1, 0xFFFF);
+  library.save_markers(&reader->jpeg, JPEG_APP0 + 2, 0xFFFF);
+  library.save_markers(&reader->jpeg, JPEG_COM, 0xFFFF);
+  library.read_header(&reader->jpeg, TRUE);
   const J_COLOR_SPACE space = reader->jpeg.jpeg_color_space;
   const int is_print = space == JCS_CMYK || space == JCS_YCCK;
   reader->jpeg.out_color_space = space == JCS_GRAYSCALE ? JCS_GRAYSCALE : is_print ? JCS_CMYK : JCS_RGB;
@@ -95,12 +136,12 @@ cjpeg_reader *cjpeg_open(const char *path, cjpeg_header *header, char message[CJ
 int cjpeg_read(cjpeg_reader *reader, uint16_t *samples) {
   struct jpeg_decompress_struct *const jpeg = &reader->jpeg;
   if (setjmp(reader->errors.jump)) return 1;
-  jpeg_start_decompress(jpeg);
+  library.start_decompress(jpeg);
   const size_t width = jpeg->output_width, components = (size_t)jpeg->output_components;
   // Of libjpeg's own pool: freed with it, also after an error.
   JSAMPARRAY row = jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, (JDIMENSION)(width * components), 1);
   while (jpeg->output_scanline < jpeg->output_height) {
-    jpeg_read_scanlines(jpeg, row, 1);
+    library.read_scanlines(jpeg, row, 1);
     const JSAMPLE *const from = row[0];
     if (components == 4) {
       // Adobe's files hold inks inverted, others as they are.
@@ -113,7 +154,7 @@ int cjpeg_read(cjpeg_reader *reader, uint16_t *samples) {
       for (size_t i = 0; i < width * components; i++) *samples++ = from[i];
     }
   }
-  jpeg_finish_decompress(jpeg);
+  library.finish_decompress(jpeg);
   return 0;
 }
 
@@ -133,13 +174,13 @@ uint8_t *cjpeg_profile(cjpeg_reader *reader, size_t *size) {
   // A profile of inks says nothing of the colors that they are made into.
   if (reader->jpeg.out_color_space == JCS_CMYK) return NULL;
   if (setjmp(reader->errors.jump)) return NULL;
-  if (!jpeg_read_icc_profile(&reader->jpeg, &data, &length)) return NULL;
+  if (!library.read_icc_profile(&reader->jpeg, &data, &length)) return NULL;
   *size = length;
   return data;
 }
 
 void cjpeg_close(cjpeg_reader *reader) {
-  jpeg_destroy_decompress(&reader->jpeg);
+  library.destroy_decompress(&reader->jpeg);
   fclose(reader->file);
   free(reader);
 }
@@ -147,6 +188,7 @@ void cjpeg_close(cjpeg_reader *reader) {
 int cjpeg_write(const char *path, const cjpeg_header *header, const uint16_t *samples, int quality,
                 const cjpeg_segment *segments, size_t segment_count, const uint8_t *profile,
                 size_t profile_size, char message[CJPEG_MESSAGE]) {
+  if (is_missing(message)) return 1;
   FILE *const file = fopen(path, "wb");
   if (!file) {
     snprintf(message, CJPEG_MESSAGE, "%s", strerror(errno));
@@ -157,36 +199,36 @@ int cjpeg_write(const char *path, const cjpeg_header *header, const uint16_t *sa
   cjpeg_prepare(&errors, message);
   jpeg.err = &errors.base;
   if (setjmp(errors.jump)) {
-    jpeg_destroy_compress(&jpeg);
+    library.destroy_compress(&jpeg);
     fclose(file);
     return 1;
   }
-  jpeg_create_compress(&jpeg);
-  jpeg_stdio_dest(&jpeg, file);
+  library.CreateCompress(&jpeg, JPEG_LIB_VERSION, sizeof jpeg);
+  library.stdio_dest(&jpeg, file);
   jpeg.image_width = header->width;
   jpeg.image_height = header->height;
   jpeg.input_components = header->channels;
   jpeg.in_color_space = header->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-  jpeg_set_defaults(&jpeg);
-  jpeg_set_quality(&jpeg, quality, TRUE);
+  library.set_defaults(&jpeg);
+  library.set_quality(&jpeg, quality, TRUE);
   jpeg.comp_info[0].h_samp_factor = jpeg.comp_info[0].v_samp_factor = 1;
   jpeg.optimize_coding = TRUE;
   jpeg.density_unit = (UINT8)header->density_unit;
   jpeg.X_density = (UINT16)header->density_x;
   jpeg.Y_density = (UINT16)header->density_y;
-  jpeg_start_compress(&jpeg, TRUE);
+  library.start_compress(&jpeg, TRUE);
   for (size_t n = 0; n < segment_count; n++)
-    jpeg_write_marker(&jpeg, segments[n].kind, segments[n].data, (unsigned int)segments[n].size);
-  if (profile_size > 0) jpeg_write_icc_profile(&jpeg, profile, (unsigned int)profile_size);
+    library.write_marker(&jpeg, segments[n].kind, segments[n].data, (unsigned int)segments[n].size);
+  if (profile_size > 0) library.write_icc_profile(&jpeg, profile, (unsigned int)profile_size);
   const size_t width = (size_t)header->width * (size_t)header->channels;
   JSAMPARRAY row = jpeg.mem->alloc_sarray((j_common_ptr)&jpeg, JPOOL_IMAGE, (JDIMENSION)width, 1);
   while (jpeg.next_scanline < jpeg.image_height) {
     const uint16_t *const from = samples + jpeg.next_scanline * width;
     for (size_t i = 0; i < width; i++) row[0][i] = (JSAMPLE)from[i];
-    jpeg_write_scanlines(&jpeg, row, 1);
+    library.write_scanlines(&jpeg, row, 1);
   }
-  jpeg_finish_compress(&jpeg);
-  jpeg_destroy_compress(&jpeg);
+  library.finish_compress(&jpeg);
+  library.destroy_compress(&jpeg);
   const int failed = ferror(file);
   if (fclose(file) || failed) {
     snprintf(message, CJPEG_MESSAGE, "%s", strerror(errno));

@@ -2,6 +2,7 @@ import Canonicalization
 import Datasets
 import Settings
 import Symmetry
+import TensorCore
 import Training
 
 extension Poses {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datasets
+import TensorCore
 import Training
 
 extension Verify {

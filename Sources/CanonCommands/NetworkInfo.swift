@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import ONNX
+import TensorCore
 
 // `canon info` of a network of an ONNX file.
 extension Info {

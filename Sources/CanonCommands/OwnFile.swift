@@ -48,10 +48,13 @@ enum OwnFile: CaseIterable {
 
   /// The parts of jobs of which something is in a folder.
   static func shards(in folder: String) -> [Shard] {
-    let found = (Files.names(in: folder) ?? []).compactMap { name in
-      allCases.lazy.compactMap { $0.shard(of: name) }.first
+    var found: Set<Shard> = []
+    for name in Files.names(in: folder) ?? [] {
+      for file in allCases {
+        if let shard = file.shard(of: name) { found.insert(shard) }
+      }
     }
-    return Set(found).sorted { ($0.count, $0.index) < ($1.count, $1.index) }
+    return found.sorted { ($0.count, $0.index) < ($1.count, $1.index) }
   }
 
   /// Takes hold of a folder: alone, or beside the processes that do the other parts of the same job.

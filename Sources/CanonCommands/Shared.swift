@@ -1,6 +1,7 @@
 import ArgumentParser
 import Datasets
 import Foundation
+import Glibc
 import Images
 import Settings
 import Symmetry
@@ -48,11 +49,13 @@ struct CommonOptions: ParsableArguments {
   var quiet = false
 
   func validate() throws {
-    let environment = ProcessInfo.processInfo.environment
-    if let text = environment["CANON_CPU"], !["", "avx512", "avx2", "portable"].contains(text) {
+    func variable(_ name: String) -> String? {
+      unsafe getenv(name).map { unsafe String(cString: $0) }
+    }
+    if let text = variable("CANON_CPU"), !["", "avx512", "avx2", "portable"].contains(text) {
       throw ValidationError("CANON_CPU must be avx512, avx2 or portable, not '\(text)'.")
     }
-    if let text = environment["CANON_THREADS"], !text.isEmpty,
+    if let text = variable("CANON_THREADS"), !text.isEmpty,
       !(1...1024).contains(Int(text) ?? 0)
     {
       throw ValidationError("CANON_THREADS must be from 1 to 1024, not '\(text)'.")
@@ -127,13 +130,6 @@ struct Failures {
     guard count > 0 else { return }
     note("\(count) \(count == 1 ? noun.one : noun.many) could not be used; all others are done.")
     throw ExitCode(2)
-  }
-}
-
-extension Double {
-  /// The number with some decimals.
-  func formatted(_ decimals: Int) -> String {
-    isNaN ? "nan" : String(format: "%.\(decimals)f", self)
   }
 }
 

@@ -144,6 +144,9 @@ typedef struct {
   int fetched;        // whether this one was
 } ck_warp_args;
 
+/// A number with some decimals, rounded exactly, ties to even: at most 310 characters and the decimals.
+void ck_decimals(double value, int decimals, char *text, size_t size);
+
 #define KERNEL(name, params, args) void ck_##name params;
 #include "kernels.def"
 #undef KERNEL
