@@ -1,10 +1,12 @@
 #include "cpng.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zlib.h>
 
 struct cpng_reader {
@@ -80,6 +82,26 @@ static int cpng_scan(cpng_reader *reader, char *message) {
     at += (off_t)whole;
   }
   return fseeko(reader->file, 8, SEEK_SET) != 0;
+}
+
+size_t cpng_plain_samples(const char *path) {
+  enum { DEPTH = 24, COLOR, COMPRESSION, FILTER, INTERLACE, SUM, PIXELS = SUM + 8, END = PIXELS + 4 };
+  static const int channels[7] = {[0] = 1, [2] = 3, [4] = 2, [6] = 4};
+  uint8_t head[END];
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  const ssize_t got = read(file, head, END);
+  close(file);
+  if (got != END || png_sig_cmp(head, 0, 8) || memcmp(head + 8, "\0\0\0\rIHDR", 8) || memcmp(head + PIXELS, "IDAT", 4) ||
+      crc32(0, head + 12, 17) != cpng_number(head + SUM))
+    return 0;
+  const int depth = head[DEPTH], color = head[COLOR];
+  // Palettes are left to libpng, and few bits of a color, which only gray may have.
+  const int is_known = color < 7 && channels[color] && (depth == 8 || depth == 16) && !head[COMPRESSION] && !head[FILTER] && head[INTERLACE] < 2;
+  const uint32_t width = cpng_number(head + 16), height = cpng_number(head + 20);
+  const uint32_t most = 65536;
+  if (!is_known || width == 0 || height == 0 || width > most || height > most) return 0;
+  return (size_t)width * height * (size_t)channels[color];
 }
 
 cpng_reader *cpng_open(const char *path, int wants_pixels, cpng_header *header,

@@ -106,6 +106,12 @@ final class OutputFolder: Sendable {
   private static func refuseOthers(
     in place: Place, _ path: String, _ ledger: OutputLedger, _ names: [String], joined: [String]
   ) throws {
+    // Where nothing else is nothing is taken, of however many names.
+    if let there = Files.names(in: path),
+      there.allSatisfy({ OwnFile.isReserved($0) || Files.isPartial($0) })
+    {
+      return
+    }
     // What a link below leads to is refused where it is met.
     let taken = (joined.map(Files.parent) + names.flatMap(takenNames)).first { name in
       let file = "\(path)/\(name)"
@@ -347,8 +353,10 @@ extension OutputFolder {
       throw CommandError(
         "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
     }
-    // A link among the inputs, or a list of them, may lead to where an output would be written.
-    for name in source.names {
+    // A link among the inputs, or a list of them, may lead to where an output would be written: not where nothing is yet.
+    let isNew =
+      Files.names(in: path).map(\.isEmpty) ?? !FileManager.default.fileExists(atPath: path)
+    for name in isFolder && isNew ? [] : source.names {
       let file = Place("\(source.folder ?? ".")/\(name)")
       if out.contains(file)
         && (isFolder || input == "-"

@@ -57,6 +57,12 @@ final class OutputLedger: Sendable {
     bytes.split(separator: 0x0A).dropFirst().compactMap { name(in: Array($0)) }
   }
 
+  /// A name in JSON: as it is where nothing in it is spelled otherwise.
+  private static func line(_ name: String) -> String {
+    let isPlain = name.utf8.allSatisfy { 0x20..<0x7F ~= $0 && $0 != 0x22 && $0 != 0x5C }
+    return isPlain ? "\"\(name)\"" : name.jsonLine
+  }
+
   /// The name that a line lists; `nil` of the line that says of which job it is.
   static func name(in line: [UInt8]) -> [UInt8]? {
     (try? JSONDecoder().decode(String.self, from: Data(line))).map { Array($0.utf8) }
@@ -89,7 +95,7 @@ final class OutputLedger: Sendable {
   func add(_ name: String) {
     added.withLock { state in
       guard state.names.insert(Array(name.utf8)).inserted, state.file >= 0 else { return }
-      let line = Array((name.jsonLine + "\n").utf8)
+      let line = Array((Self.line(name) + "\n").utf8)
       _ = unsafe Glibc.write(state.file, line, line.count)
     }
   }
@@ -110,7 +116,7 @@ final class OutputLedger: Sendable {
   private func write(_ names: [String], _ part: JobPart? = nil) -> Bool {
     let text =
       Self.mark
-      + ([part.map(\.jsonLine)].compactMap { $0 } + names.map(\.jsonLine))
+      + ([part.map(\.jsonLine)].compactMap { $0 } + names.map(Self.line))
       .map { $0 + "\n" }.joined()
     return
       (try? Files.replace(path, { CommandError($0) }) { (temporary) throws(CommandError) in

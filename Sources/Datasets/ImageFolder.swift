@@ -280,7 +280,7 @@ private struct Walk {
         continue
       }
       let isLink = status.st_mode & S_IFMT == S_IFLNK
-      guard unsafe stat(place, &status) == 0 else {
+      guard unsafe !isLink || stat(place, &status) == 0 else {
         if ImageCodecs.isImage(name) { files.append(file) }
         continue
       }

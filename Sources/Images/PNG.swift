@@ -54,6 +54,7 @@ public enum PNGCodec: ImageCodec {
   }
 
   public static func sampleCount(_ path: String) -> Int? {
+    if case let count = unsafe cpng_plain_samples(path), count > 0 { return count }
     var header = cpng_header()
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     guard let reader = unsafe cpng_open(path, 0, &header, &message) else { return nil }

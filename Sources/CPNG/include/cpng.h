@@ -17,6 +17,9 @@ typedef struct cpng_reader cpng_reader;
 /// What is kept of a file's texts, profiles and the like, in bytes; more is left out.
 #define CPNG_KEPT_LIMIT (64u << 20)
 
+/// How many samples a file has, of a header that pixels follow at once: 0 of any other, or of none.
+size_t cpng_plain_samples(const char *path);
+
 /// Opens a file and reads its header. Palettes become RGB, transparent colors alpha, fewer than 8
 /// bits 8. Returns NULL, with a message, for a file that is missing or not a PNG, and where pixels are wanted
 /// for one whose data cannot be enough for its size.
