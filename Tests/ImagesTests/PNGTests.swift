@@ -190,6 +190,50 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
       sheet.image.samples[(2 * 14 + 8) * 3] == 255 && sheet.image.samples[(2 * 14 + 2) * 3] == 41)
   }
 
+  /// A chunk with its checksum (CRC-32 of ISO 3309, as PNG has it).
+  private func chunk(_ name: String, _ data: [UInt8], isBroken: Bool = false) -> [UInt8] {
+    func number(_ value: UInt32) -> [UInt8] {
+      (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
+    }
+    let bytes = Array(name.utf8) + data
+    var sum = UInt32.max
+    for byte in bytes {
+      sum ^= UInt32(byte)
+      for _ in 0..<8 { sum = sum >> 1 ^ (sum & 1 == 1 ? 0xEDB8_8320 : 0) }
+    }
+    return number(UInt32(data.count)) + bytes + number(isBroken ? sum : ~sum)
+  }
+
+  @Test(
+    "What a header declares is told from its first bytes as libpng tells it",
+    arguments: [[0, 0, 0, 3], [0, 0, 0, 0], [0, 1, 0, 1], [255, 255, 255, 255]] as [[UInt8]])
+  func headers(width: [UInt8]) throws {
+    let path = FileManager.default.temporaryDirectory.path + "/canon-header.png"
+    let signature: [UInt8] = [137, 80, 78, 71, 13, 10, 26, 10]
+    var known = 0
+    for color in 0..<8 as Range<UInt8> {
+      for depth in [1, 2, 3, 4, 8, 16, 0] as [UInt8] {
+        for ends in [[0, 0, 0], [0, 0, 1], [0, 0, 2], [1, 0, 0], [0, 1, 0]] as [[UInt8]] {
+          for isBroken in [false, true] {
+            let header = chunk(
+              "IHDR", width + [0, 0, 0, 5, depth, color] + ends, isBroken: isBroken)
+            let rest = chunk("IDAT", [0]) + chunk("IEND", [])
+            func count(_ between: [UInt8]) -> Int? {
+              #expect(Files.write(signature + header + between + rest, to: path))
+              return Image.sampleCount(path: path)
+            }
+            // A chunk between the two is for libpng to read.
+            let (plain, read) = (count([]), count(chunk("gAMA", [0, 0, 177, 143])))
+            #expect(plain == read, "color \(color), depth \(depth), \(ends)")
+            if plain != nil { known += 1 }
+          }
+        }
+      }
+    }
+    // Gray of five depths, color and alpha of two each, plain and interlaced.
+    #expect(known == (width == [0, 0, 0, 3] || width == [0, 1, 0, 1] ? 22 : 0))
+  }
+
   @Test("A format of one's own is read by its content and written by its ending") func own() throws
   {
     ImageCodecs.register(Netpbm.self)
