@@ -208,7 +208,8 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     "What a header declares is told from its first bytes as libpng tells it",
     arguments: [[0, 0, 0, 3], [0, 0, 0, 0], [0, 1, 0, 1], [255, 255, 255, 255]] as [[UInt8]])
   func headers(width: [UInt8]) throws {
-    let path = FileManager.default.temporaryDirectory.path + "/canon-header.png"
+    let path =
+      FileManager.default.temporaryDirectory.path + "/canon-header-\(UUID().uuidString).png"
     let signature: [UInt8] = [137, 80, 78, 71, 13, 10, 26, 10]
     var known = 0
     for color in 0..<8 as Range<UInt8> {
