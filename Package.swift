@@ -60,10 +60,10 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(name: "CPNG", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("z")]),
-    // These load their libraries where they are used.
-    .target(name: "CJPEG"),
-    .target(name: "CTIFF"),
-    .target(name: "CWebP"),
+    .target(name: "CLibraries"),
+    .target(name: "CJPEG", dependencies: ["CLibraries"]),
+    .target(name: "CTIFF", dependencies: ["CLibraries"]),
+    .target(name: "CWebP", dependencies: ["CLibraries"]),
     .target(name: "CKernels", cSettings: kernelSettings),
     library("TensorCore", ["CKernels"], optimized),
     library("Settings", ["Yams"], settings),
@@ -120,7 +120,8 @@ let package = Package(
     tests("TensorCore", ["TensorCore"]),
     tests("Settings", ["Settings"]),
     tests("Disentanglement", ["Disentanglement", "TensorCore"]),
-    tests("Images", ["Images", "TensorCore"], fixtures: ["Fixtures"], settings: plain),
+    tests(
+      "Images", ["Images", "TensorCore", "CLibraries"], fixtures: ["Fixtures"], settings: plain),
     tests("Symmetry", ["Symmetry", "TensorCore"]),
     tests("Autodiff", ["Autodiff", "TensorCore"], settings: optimized),
     tests("Layers", ["Layers", "Optimizers", "Autodiff", "TensorCore", "Symmetry"]),

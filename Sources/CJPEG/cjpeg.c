@@ -1,8 +1,7 @@
 #include "cjpeg.h"
 
-#include <dlfcn.h>
+#include <clibrary.h>
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,23 +30,18 @@ static struct {
   CJPEG_FUNCTIONS(X)
 #undef X
 } library;
-static char missing[CJPEG_MESSAGE];
-
-static void load(void) {
-  void *const file = dlopen(CJPEG_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
-#define X(name) \
-  if (file) *(void **)&library.name = dlsym(file, "jpeg_" #name); \
-  if (!library.name && !*missing) snprintf(missing, CJPEG_MESSAGE, "%s", dlerror());
+static const char *const names[] = {
+#define X(name) "jpeg_" #name,
   CJPEG_FUNCTIONS(X)
 #undef X
-}
+};
+static clibrary source = CLIBRARY(CJPEG_LIBRARY, names, library);
 
 // Whether it is not there; the message says why.
 static int is_missing(char *message) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, load);
-  if (*missing) memcpy(message, missing, CJPEG_MESSAGE);
-  return *missing != 0;
+  const char *const reason = clibrary_missing(&source);
+  if (reason) snprintf(message, CJPEG_MESSAGE, "%s", reason);
+  return reason != NULL;
 }
 
 /// What libjpeg calls in the place of `exit`: the message is kept, and control goes back.

@@ -1,7 +1,6 @@
 #include "cjpeg.h"
 
-#include <dlfcn.h>
-#include <pthread.h>
+#include <clibrary.h>
 #include <turbojpeg.h>
 
 // TurboJPEG, loaded where a file is turned.
@@ -12,26 +11,18 @@ static struct {
   CJPEG_TURN_FUNCTIONS(X)
 #undef X
 } library;
-static int is_whole;
-
-static void load(void) {
-  void *const file = dlopen("libturbojpeg.so.0", RTLD_LAZY | RTLD_LOCAL);
-  if (!file) return;
-  is_whole = 1;
-#define X(name) \
-  *(void **)&library.name = dlsym(file, "tj" #name); \
-  if (!library.name) is_whole = 0;
+static const char *const names[] = {
+#define X(name) "tj" #name,
   CJPEG_TURN_FUNCTIONS(X)
 #undef X
-}
+};
+static clibrary source = CLIBRARY("libturbojpeg.so.0", names, library);
 
 uint8_t *cjpeg_turn(const uint8_t *file, size_t file_size, int operation, int trims, size_t *size) {
   // Of the bits of `operation`: a quarter turn to the right looks at the rows, which become columns, from below.
   static const int operations[8] = {TJXOP_NONE,      TJXOP_TRANSPOSE, TJXOP_HFLIP,  TJXOP_ROT270,
                                     TJXOP_VFLIP,     TJXOP_ROT90,     TJXOP_ROT180, TJXOP_TRANSVERSE};
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, load);
-  const tjhandle handle = is_whole ? library.InitTransform() : NULL;
+  const tjhandle handle = clibrary_missing(&source) ? NULL : library.InitTransform();
   if (!handle) return NULL;
   unsigned char *result = NULL;
   unsigned long length = 0;

@@ -1,8 +1,7 @@
 #include "ctiff.h"
 
-#include <dlfcn.h>
+#include <clibrary.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,30 +15,18 @@
   X(OpenOptionsSetMaxSingleMemAlloc) X(OpenOptionsSetWarningHandlerExtR) X(RGBAImageOK) X(RawStripSize64) \
   X(ReadRGBAImageOriented) X(ReadRawStrip) X(ReadScanline) X(ScanlineSize) X(SetDirectory) X(SetField) \
   X(WriteDirectory) X(WriteRawStrip) X(WriteScanline)
-#define CTIFF_LIBRARY "libtiff.so.6"
 
 static struct {
 #define X(name) __typeof__(&TIFF##name) name;
   CTIFF_FUNCTIONS(X)
 #undef X
 } library;
-static char missing[CTIFF_MESSAGE];
-
-static void load(void) {
-  void *const file = dlopen(CTIFF_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
-#define X(name) \
-  if (file) *(void **)&library.name = dlsym(file, "TIFF" #name); \
-  if (!library.name && !*missing) snprintf(missing, CTIFF_MESSAGE, "%s", dlerror());
+static const char *const names[] = {
+#define X(name) "TIFF" #name,
   CTIFF_FUNCTIONS(X)
 #undef X
-}
-
-// Why it is not there, or an empty text.
-static const char *why_missing(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, load);
-  return missing;
-}
+};
+static clibrary source = CLIBRARY("libtiff.so.6", names, library);
 
 /// The first error of a file is kept: what follows is its consequence.
 typedef struct {
@@ -59,8 +46,8 @@ static int ctiff_ignore(TIFF *tiff, void *data, const char *module, const char *
 }
 
 static TIFF *ctiff_file(const char *path, const char *mode, size_t memory, ctiff_errors *errors) {
-  if (*why_missing()) {
-    memcpy(errors->text, missing, CTIFF_MESSAGE);
+  if (clibrary_missing(&source)) {
+    snprintf(errors->text, CTIFF_MESSAGE, "%s", clibrary_missing(&source));
     return NULL;
   }
   TIFFOpenOptions *const options = library.OpenOptionsAlloc();
@@ -87,7 +74,7 @@ int ctiff_pages(const char *path) {
   ctiff_errors errors = {{0}};
   TIFF *const tiff = ctiff_file(path, "r", 1u << 28, &errors);
   // A page of a file that is not read for want of libtiff says so.
-  if (!tiff) return *missing != 0;
+  if (!tiff) return clibrary_missing(&source) != NULL;
   const int count = (int)library.NumberOfDirectories(tiff);
   library.Close(tiff);
   // Where the way to the next one is damaged, that one is a page too, which cannot be read.

@@ -8,7 +8,7 @@ private let sources =
 @Suite struct ArchitectureTests {
   /// From the lowest module to the highest.
   private let order = [
-    "CKernels", "CZlib", "CPNG", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings",
+    "CKernels", "CZlib", "CPNG", "CLibraries", "CJPEG", "CTIFF", "CWebP", "TensorCore", "Settings",
     "Charts", "Disentanglement", "Images", "Symmetry", "Autodiff", "Layers", "ONNXFormat", "ONNX",
     "MessagePassing", "Optimizers", "Datasets", "Canonicalization", "Training", "Canon",
     "CanonCommands", "canon",
