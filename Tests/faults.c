@@ -78,7 +78,7 @@ __attribute__((destructor)) static void tell(void) {
     va_start(rest, flags);                                                                 \
     const mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, mode_t) : 0;        \
     va_end(rest);                                                                          \
-    return fails(#name, path, flags & O_CREAT) ? -1 : REAL(name)(path, flags, mode);       \
+    return fails(#name, path, flags & (O_CREAT | __O_TMPFILE)) ? -1 : REAL(name)(path, flags, mode);       \
   }
 OPEN(open)
 OPEN(open64)
@@ -88,7 +88,7 @@ OPEN(open64)
     va_start(rest, flags);                                                                 \
     const mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(rest, mode_t) : 0;        \
     va_end(rest);                                                                          \
-    return fails(#name, path, flags & O_CREAT) ? -1 : REAL(name)(folder, path, flags, mode); \
+    return fails(#name, path, flags & (O_CREAT | __O_TMPFILE)) ? -1 : REAL(name)(folder, path, flags, mode); \
   }
 OPEN_AT(openat)
 OPEN_AT(openat64)
@@ -119,6 +119,9 @@ ON_FILE(int, ftruncate64, 1, (int file, off64_t size), file, size)
 ON_PATH(rename, 0, (const char *path, const char *to), path, to)
 ON_PATH(mkdir, 1, (const char *path, mode_t mode), path, mode)
 ON_PATH(link, 1, (const char *path, const char *to), path, to)
+int linkat(int a, const char *path, int b, const char *to, int flags) {
+  return fails("linkat", to, 1) ? -1 : REAL(linkat)(a, path, b, to, flags);
+}
 int renameat(int a, const char *path, int b, const char *to) {
   return fails("renameat", path, 0) ? -1 : REAL(renameat)(a, path, b, to);
 }

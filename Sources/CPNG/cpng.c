@@ -215,7 +215,11 @@ static void cpng_flush_nothing(png_structp png) { (void)png; }
 static const int cpng_colors[] = {0, PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB, PNG_COLOR_TYPE_RGB_ALPHA};
 
 static void cpng_begin(png_structp png, png_infop info, const cpng_header *header, uint32_t height, int strategy) {
-  png_set_compression_level(png, 4);
+  // Small pictures by the three simple filters of five, and without looking for later matches: digits of 28 x 28 take a quarter less
+  // time and 8 % fewer bytes, photographs of 32 x 32 a quarter less time and 2.5 % more bytes.
+  const int is_small = (size_t)header->width * height * (size_t)header->channels <= 1 << 14;
+  png_set_compression_level(png, is_small ? 3 : 4);
+  if (is_small) png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FAST_FILTERS);
   if (strategy != Z_FILTERED) png_set_compression_strategy(png, strategy);
   png_set_IHDR(png, info, header->width, height, header->bit_depth, cpng_colors[header->channels], PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
@@ -269,9 +273,9 @@ static int cpng_repeats_nothing(const cpng_header *header, const uint16_t *sampl
   return runs <= any + any / 50;
 }
 
-int cpng_write(const char *path, const cpng_header *header, const uint16_t *samples,
-               const uint8_t *chunks, size_t chunk_size, char message[CPNG_MESSAGE]) {
-  FILE *file = fopen(path, "wb");
+/// Writes to a stream, and closes it.
+static int cpng_put(FILE *file, const cpng_header *header, const uint16_t *samples, const uint8_t *chunks,
+                    size_t chunk_size, char message[CPNG_MESSAGE]) {
   if (!file) {
     snprintf(message, CPNG_MESSAGE, "%s", strerror(errno));
     return 1;
@@ -309,4 +313,20 @@ int cpng_write(const char *path, const cpng_header *header, const uint16_t *samp
     return 1;
   }
   return 0;
+}
+
+int cpng_write(const char *path, const cpng_header *header, const uint16_t *samples,
+               const uint8_t *chunks, size_t chunk_size, char message[CPNG_MESSAGE]) {
+  return cpng_put(fopen(path, "wb"), header, samples, chunks, chunk_size, message);
+}
+
+uint8_t *cpng_encode(const cpng_header *header, const uint16_t *samples, const uint8_t *chunks, size_t chunk_size,
+                     size_t *size) {
+  char message[CPNG_MESSAGE], *bytes = NULL;
+  FILE *const stream = open_memstream(&bytes, size);
+  if (cpng_put(stream, header, samples, chunks, chunk_size, message)) {
+    free(bytes);
+    return NULL;
+  }
+  return (uint8_t *)bytes;
 }

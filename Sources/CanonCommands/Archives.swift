@@ -140,7 +140,7 @@ extension OutputFolder {
     let path = "\(archive).parts"
     let list = OwnFile.ledger.path(in: path)
     guard Files.isFolder(path), !Files.isLink(path),
-      Files.names(in: path)?.isEmpty == true
+      Files.isEmpty(path) == true
         || Files.isRegular(list) && OutputLedger.isOne(Files.bytes(of: list))
     else { return }
     try? FileManager.default.removeItem(atPath: path)

@@ -123,12 +123,7 @@ struct Export: ParsableCommand {
     if let reference {
       try Safetensors(tensors: expected, metadata: metadata).write(to: reference)
     }
-    try Files.replace(out, { CommandError("\(out) cannot be written (\($0)).") }) {
-      (path) throws(CommandError) in
-      guard Files.write(bytes, to: path) else {
-        throw CommandError("\(out) cannot be written; check the free space.")
-      }
-    }
+    try Files.replace(out, by: bytes) { CommandError("\(out) cannot be written (\($0)).") }
     let nodes = export.operators.values.reduce(0, +)
     if json {
       return try emit(

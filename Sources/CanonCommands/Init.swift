@@ -91,11 +91,7 @@ struct Init: ParsableCommand {
       """
     let failure = CommandError(
       "\(path) cannot be written; check its permission and the free space.")
-    try Files.replace(path, { _ in failure }) { (temporary) throws(CommandError) in
-      do { try text.write(toFile: temporary, atomically: false, encoding: .utf8) } catch {
-        throw failure
-      }
-    }
+    try Files.replace(path, by: Array(text.utf8)) { _ in failure }
     try emit(
       "\(path): \(sizes.reduce(0, +)) images, \(counts.count) classes (\(least) to \(most) images each)\(most > 3 * least ? ", weighed alike" : "")."
     )

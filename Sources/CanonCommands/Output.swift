@@ -118,11 +118,8 @@ func prepareFolder(_ path: String) throws {
 ///
 /// - Throws: `CommandError` where it cannot be written.
 func writeFile(_ text: String, to path: String) throws {
-  try Files.replace(path, { CommandError("\(path) cannot be written (\($0)).") }) {
-    (temporary) throws(CommandError) in
-    guard Files.write(Array(text.utf8), to: temporary) else {
-      throw CommandError("\(path) cannot be written; check the free space.")
-    }
+  try Files.replace(path, by: Array(text.utf8)) {
+    CommandError("\(path) cannot be written (\($0)); check the permission and the free space.")
   }
 }
 

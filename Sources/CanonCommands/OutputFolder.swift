@@ -107,11 +107,7 @@ final class OutputFolder: Sendable {
     in place: Place, _ path: String, _ ledger: OutputLedger, _ names: [String], joined: [String]
   ) throws {
     // Where nothing else is nothing is taken, of however many names.
-    if let there = Files.names(in: path),
-      there.allSatisfy({ OwnFile.isReserved($0) || Files.isPartial($0) })
-    {
-      return
-    }
+    if Files.isEmpty(path, passingOver: OwnFile.isOwn) == true { return }
     // What a link below leads to is refused where it is met.
     let taken = (joined.map(Files.parent) + names.flatMap(takenNames)).first { name in
       let file = "\(path)/\(name)"
@@ -277,13 +273,13 @@ final class OutputFolder: Sendable {
   func prepared(for name: String) throws -> String {
     let file = "\(path)/\(name)"
     try prepare(Files.parent(of: file))
-    if Self.isOwnFolder(name, in: path, ledger) {
+    if Files.isFolder(file) {
       // Of an earlier run, when it had several pages, of which one could not be read.
-      removeEarlierPages(name)
-      unsafe rmdir(file)
-    }
-    guard !Files.isFolder(file) else {
-      throw ImageError.unwritable(path: file, reason: unsafe String(cString: strerror(EISDIR)))
+      let isOwn = Self.isOwnFolder(name, in: path, ledger)
+      if isOwn { removeEarlierPages(name) }
+      guard isOwn, unsafe rmdir(file) == 0 else {
+        throw ImageError.unwritable(path: file, reason: unsafe String(cString: strerror(EISDIR)))
+      }
     }
     ledger.add(name)
     return file
@@ -354,8 +350,7 @@ extension OutputFolder {
         "\(name) of \(input) has a name that canon gives to files of its own; rename it.")
     }
     // A link among the inputs, or a list of them, may lead to where an output would be written: not where nothing is yet.
-    let isNew =
-      Files.names(in: path).map(\.isEmpty) ?? !FileManager.default.fileExists(atPath: path)
+    let isNew = Files.isEmpty(path) ?? !FileManager.default.fileExists(atPath: path)
     for name in isFolder && isNew ? [] : source.names {
       let file = Place("\(source.folder ?? ".")/\(name)")
       if out.contains(file)
@@ -387,8 +382,7 @@ extension OutputFolder {
     // A command that was killed may have left it before its list of files, or behind it.
     let isOwn =
       OutputLedger.isOne(Files.bytes(of: OwnFile.ledger.path(in: path))) && !Files.isLink(path)
-      || Files.names(in: path)?.allSatisfy { OwnFile.isReserved($0) || Files.isPartial($0) }
-        == true
+      || Files.isEmpty(path, passingOver: OwnFile.isOwn) == true
     guard unsafe isOwn || mkdir(path, 0o755) == 0 || errno != EEXIST else {
       throw CommandError(
         "\(path) is there, and canon did not put it there; remove it, or name another archive.")

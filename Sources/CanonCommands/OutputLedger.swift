@@ -83,7 +83,8 @@ final class OutputLedger: Sendable {
   func open() {
     added.withLock { state in
       let names = own.map { String(decoding: $0, as: UTF8.self) }.sortedByBytes()
-      guard write(names) else { return }
+      // What is added is not on the disk sooner either.
+      guard write(names, isDurable: !names.isEmpty) else { return }
       state.file = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
     }
   }
@@ -113,14 +114,13 @@ final class OutputLedger: Sendable {
     }
   }
 
-  private func write(_ names: [String], _ part: JobPart? = nil) -> Bool {
+  private func write(_ names: [String], _ part: JobPart? = nil, isDurable: Bool = true) -> Bool {
     let text =
       Self.mark
       + ([part.map(\.jsonLine)].compactMap { $0 } + names.map(Self.line))
       .map { $0 + "\n" }.joined()
     return
-      (try? Files.replace(path, { CommandError($0) }) { (temporary) throws(CommandError) in
-        guard Files.write(Array(text.utf8), to: temporary) else { throw CommandError(path) }
-      }) != nil
+      (try? Files.replace(path, by: Array(text.utf8), isDurable: isDurable) { CommandError($0) })
+      != nil
   }
 }

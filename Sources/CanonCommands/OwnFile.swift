@@ -35,6 +35,9 @@ enum OwnFile: CaseIterable {
       || allCases.contains { $0.name() == first || $0.shard(of: first) != nil }
   }
 
+  /// Whether a name in a folder of outputs is one that only canon gives, be it to what is half-written.
+  static func isOwn(_ name: String) -> Bool { isReserved(name) || Files.isPartial(name) }
+
   /// The part of a job that has a file of this name.
   private func shard(of name: String) -> Shard? {
     let (start, ending) = (spelling.name + "-", spelling.ending)

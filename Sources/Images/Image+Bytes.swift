@@ -25,8 +25,12 @@ extension Image {
   /// - Throws: `ImageError.unwritable`, also where the ending is of no format.
   public func encoded(as ending: String = "png") throws(ImageError) -> [UInt8] {
     let name = "an image as \(ending)"
-    guard let codec = ImageCodecs.byEnding(".\(ending)"), let file = NamelessFile([]) else {
+    guard let codec = ImageCodecs.byEnding(".\(ending)") else {
       throw .unwritable(path: name, reason: "no such format is written")
+    }
+    if let bytes = codec.encoded(self) { return bytes }
+    guard let file = NamelessFile([]) else {
+      throw .unwritable(path: name, reason: "there is no space for a temporary file")
     }
     defer { withExtendedLifetime(file) {} }
     do throws(ImageError) { try codec.write(self, to: file.path) } catch { throw error.named(name) }

@@ -32,7 +32,10 @@ public struct Image: Hashable, Sendable {
 
   /// The sample of a value in 0…1, rounded; others are clamped.
   @inlinable public static func sample(of value: Float, maximum: Float) -> UInt16 {
-    UInt16((min(max(value.isNaN ? 0 : value, 0), 1) * maximum).rounded())
+    // The same as `rounded()`, which calls a function where a processor of any kind is to do.
+    let scaled = min(max(value.isNaN ? 0 : value, 0), 1) * maximum
+    let whole = Int32(scaled)
+    return UInt16(whole + (scaled - Float(whole) >= 0.5 ? 1 : 0))
   }
 
   /// Creates an image from values in 0…1, rounded to the bit depth; others are clamped.
@@ -70,13 +73,10 @@ public struct Image: Hashable, Sendable {
     let hasAlpha = channels == 2 || channels == 4
     // In half pixels, so that all are integers: pixel i covers [2i·size, 2(i+1)·size), and output j
     // [2j·side, 2(j+1)·side), shifted by half of what is cut off.
-    func spans(_ extent: Int) -> [[(index: Int, weight: Int)]] {
+    func spans(_ extent: Int) -> [Span] {
       let shift = (extent - side) * size
       return (0..<size).map { j in
-        let (start, end) = (2 * j * side + shift, 2 * (j + 1) * side + shift)
-        return (start / (2 * size)..<(end + 2 * size - 1) / (2 * size)).map { i in
-          (i, min(2 * (i + 1) * size, end) - max(2 * i * size, start))
-        }
+        Span(start: 2 * j * side + shift, end: 2 * (j + 1) * side + shift, pixel: 2 * size)
       }
     }
     let (rowSpans, columnSpans) = (spans(height), spans(width))
@@ -85,13 +85,14 @@ public struct Image: Hashable, Sendable {
     result.reserveCapacity(size * size * wanted)
     // Sums over the rows of an output, of each column that is seen.
     var sums = [UInt64](repeating: 0, count: width * channels)
-    let seen = (columnSpans.first?.first?.index ?? 0)..<(columnSpans.last?.last?.index ?? 0) + 1
+    let seen =
+      (columnSpans.first?.pixels.lowerBound ?? 0)..<(columnSpans.last?.pixels.upperBound ?? 0)
     for rows in rowSpans {
       addRows(rows, seen, to: &sums)
       for columns in columnSpans {
         var (red, green, blue): (UInt64, UInt64, UInt64) = (0, 0, 0)
-        for (x, weight) in columns {
-          let (at, w) = (x * channels, UInt64(weight))
+        for x in columns.pixels {
+          let (at, w) = (x * channels, columns.weight(of: x))
           red &+= w &* sums[at]
           if channels >= 3 {
             green &+= w &* sums[at + 1]
@@ -114,14 +115,14 @@ public struct Image: Hashable, Sendable {
 
   /// The weighted sums of some rows, for each sample of a range of columns; colors count by their alpha.
   private func addRows(
-    _ rows: [(index: Int, weight: Int)], _ columns: Range<Int>, to sums: inout [UInt64]
+    _ rows: Span, _ columns: Range<Int>, to sums: inout [UInt64]
   ) {
     let (first, last) = (columns.lowerBound * channels, columns.upperBound * channels)
     unsafe samples.withUnsafeBufferPointer { samples in
       unsafe sums.withUnsafeMutableBufferPointer { sums in
         for i in first..<last { unsafe sums[i] = 0 }
-        for (y, weight) in rows {
-          let (row, weight) = (y * width * channels, UInt64(weight))
+        for y in rows.pixels {
+          let (row, weight) = (y * width * channels, rows.weight(of: y))
           if channels % 2 == 1 {
             for i in first..<last { unsafe sums[i] &+= weight &* UInt64(samples[row + i]) }
             continue
@@ -135,5 +136,23 @@ public struct Image: Hashable, Sendable {
         }
       }
     }
+  }
+}
+
+/// What of a row, or column, of pixels an output covers.
+private struct Span {
+  /// In units of which a pixel has `pixel`.
+  private let start, end, pixel: Int
+  /// The pixels of which something is covered.
+  let pixels: Range<Int>
+
+  init(start: Int, end: Int, pixel: Int) {
+    (self.start, self.end, self.pixel) = (start, end, pixel)
+    pixels = start / pixel..<(end + pixel - 1) / pixel
+  }
+
+  /// How much of a pixel is.
+  func weight(of index: Int) -> UInt64 {
+    UInt64(min((index + 1) * pixel, end) - max(index * pixel, start))
   }
 }

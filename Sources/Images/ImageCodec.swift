@@ -92,6 +92,9 @@ public protocol ImageCodec: Sendable {
   /// - Throws: `ImageError.unwritable`.
   static func write(_ image: Image, to path: String) throws(ImageError)
 
+  /// The bytes of a file, where a format makes them in memory, which is sooner done for small pictures; else `write` writes it.
+  static func encoded(_ image: Image) -> [UInt8]?
+
   /// Makes one file of several pages out of files that `write` has written, in their order.
   ///
   /// - Returns: Whether it is there: a format of one picture has no such files.
@@ -122,6 +125,8 @@ extension ImageCodec {
   }
 
   public static func sampleCount(_ path: String, page: Int) -> Int? { sampleCount(path) }
+
+  public static func encoded(_ image: Image) -> [UInt8]? { nil }
 
   public static func join(_ pages: [String], to path: String) throws(ImageError) -> Bool { false }
 
@@ -268,8 +273,7 @@ extension Image {
       } catch { throw error.named(path) }
       return
     }
-    let isThere = unsafe access(path, F_OK) == 0
-    guard !isThere || Files.isRegular(path) else {
+    if !Files.isRegular(path), unsafe access(path, F_OK) == 0 {
       throw .unreadable(path: path, reason: "it is no regular file")
     }
     let codec = ImageCodecs.byContent(path)
@@ -337,11 +341,8 @@ extension Image {
   }
 
   private static func replace(_ path: String, by bytes: [UInt8]) throws(ImageError) {
-    try Files.replace(path, isDurable: false, { ImageError.unwritable(path: path, reason: $0) }) {
-      (temporary) throws(ImageError) in
-      guard Files.write(bytes, to: temporary) else {
-        throw .unwritable(path: path, reason: unsafe String(cString: strerror(errno)))
-      }
+    try Files.replace(path, by: bytes, isDurable: false) {
+      ImageError.unwritable(path: path, reason: $0)
     }
   }
 
@@ -350,6 +351,7 @@ extension Image {
   /// - Throws: `ImageError.unwritable`; a file that was there stays.
   public func write(to path: String) throws(ImageError) {
     let codec = ImageCodecs.byEnding(path) ?? PNGCodec.self
+    if let bytes = codec.encoded(self) { return try Self.replace(path, by: bytes) }
     try replace(path) { (temporary) throws(ImageError) in try codec.write(self, to: temporary) }
   }
 

@@ -62,10 +62,27 @@ public enum PNGCodec: ImageCodec {
     return Int(header.width) * Int(header.height) * Int(header.channels)
   }
 
-  public static func write(_ image: Image, to path: String) throws(ImageError) {
-    var header = cpng_header(
+  /// - Returns: `nil` of large pictures, of which one more copy is not to be held.
+  public static func encoded(_ image: Image) -> [UInt8]? {
+    guard image.samples.count <= 1 << 20 else { return nil }
+    var header = header(of: image)
+    let chunks = image.metadata.chunks
+    var size = 0
+    guard
+      let bytes = unsafe cpng_encode(&header, image.samples, chunks, chunks.count, &size)
+    else { return nil }
+    defer { unsafe free(bytes) }
+    return unsafe [UInt8](UnsafeBufferPointer(start: bytes, count: size))
+  }
+
+  private static func header(of image: Image) -> cpng_header {
+    cpng_header(
       width: UInt32(image.width), height: UInt32(image.height), channels: Int32(image.channels),
       bit_depth: Int32(image.bitDepth))
+  }
+
+  public static func write(_ image: Image, to path: String) throws(ImageError) {
+    var header = header(of: image)
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     let chunks = image.metadata.chunks
     guard unsafe cpng_write(path, &header, image.samples, chunks, chunks.count, &message) == 0

@@ -97,7 +97,7 @@ public enum WebPCodec: ImageCodec {
         path: path, reason: "WebP holds sides of \(WEBP_MAX_DIMENSION) pixels at most")
     }
     if let reason = missing { throw .unwritable(path: path, reason: reason) }
-    guard let picture = encoded(image), let file = assembled(picture, image.metadata) else {
+    guard let picture = packed(image), let file = assembled(picture, image.metadata) else {
       throw .unwritable(path: path, reason: "it cannot be encoded as WebP")
     }
     guard Files.write(file, to: path) else {
@@ -106,7 +106,7 @@ public enum WebPCodec: ImageCodec {
   }
 
   /// The picture alone.
-  private static func encoded(_ image: Image) -> [UInt8]? {
+  private static func packed(_ image: Image) -> [UInt8]? {
     var config = WebPConfig()
     var picture = unsafe WebPPicture()
     guard unsafe cwebp_config_init(&config) != 0, unsafe cwebp_picture_init(&picture) != 0 else {

@@ -60,6 +60,35 @@ public enum Files {
     if isDurable { _ = synchronize(parent(of: path)) }
   }
 
+  /// Replaces a file as a whole by bytes: as the other, or sooner, where there is none yet.
+  ///
+  /// - Throws: The error of a reason; nothing is left then, and the file is as it was.
+  public static func replace<Failure: Error>(
+    _ path: String, by bytes: [UInt8], isDurable: Bool = true, _ failure: (String) -> Failure
+  ) throws(Failure) {
+    if kind(path) == nil && create(path, bytes, isDurable) { return }
+    try replace(path, isDurable: isDurable, failure) { (temporary) throws(Failure) in
+      guard write(bytes, to: temporary) else {
+        throw failure(unsafe String(cString: strerror(errno)))
+      }
+    }
+  }
+
+  /// Writes a new file, which gets its name when it is whole: the folder is changed once, not for a temporary name too.
+  ///
+  /// - Returns: Whether it is there; not where the file system has no files without a name, nor where anything fails.
+  private static func create(_ path: String, _ bytes: [UInt8], _ isDurable: Bool) -> Bool {
+    let file = unsafe open(parent(of: path), __O_TMPFILE | O_WRONLY | O_CLOEXEC, 0o666)
+    guard file >= 0 else { return false }
+    defer { close(file) }
+    guard unsafe Glibc.write(file, bytes, bytes.count) == bytes.count,
+      !isDurable || fsync(file) == 0,
+      unsafe linkat(AT_FDCWD, "/proc/self/fd/\(file)", AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0
+    else { return false }
+    if isDurable { _ = synchronize(parent(of: path)) }
+    return true
+  }
+
   /// Waits until a file, or a folder's names, are on the disk.
   ///
   /// - Returns: What went wrong, or `nil`.
@@ -93,11 +122,12 @@ public enum Files {
 
   /// The first bytes of a file, none where it cannot be read.
   public static func prefix(of path: String, _ count: Int) -> [UInt8] {
-    guard let file = unsafe fopen(path, "rb") else { return [] }
-    defer { unsafe fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: count)
-    let read = unsafe fread(&bytes, 1, count, file)
-    return Array(bytes.prefix(read))
+    let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return [] }
+    defer { close(file) }
+    return unsafe [UInt8](unsafeUninitializedCapacity: count) {
+      $1 = unsafe max(0, read(file, $0.baseAddress, count))
+    }
   }
 
   /// Writes a whole file; where it cannot be written `errno` says why.
@@ -155,16 +185,38 @@ public enum Files {
 
   /// The names in a folder, by their bytes, or `nil` where it cannot be listed.
   public static func names(in folder: String) -> [String]? {
-    guard let directory = unsafe opendir(folder) else { return nil }
-    defer { unsafe closedir(directory) }
     var names: [String] = []
+    let isListed = forEachName(in: folder) { name in
+      names.append(name)
+      return true
+    }
+    return isListed ? names.sortedByBytes() : nil
+  }
+
+  /// Whether a folder has no names but those that are passed over, or `nil` where it cannot be listed: of however many
+  /// others it has, the first one is enough.
+  public static func isEmpty(
+    _ folder: String, passingOver isPassed: (String) -> Bool = { _ in false }
+  ) -> Bool? {
+    var isEmpty = true
+    let isListed = forEachName(in: folder) { name in
+      isEmpty = isPassed(name)
+      return isEmpty
+    }
+    return isListed ? isEmpty : nil
+  }
+
+  /// Calls a function with each name in a folder, in no order, as long as it says so; `false` where it cannot be listed.
+  private static func forEachName(in folder: String, _ goesOn: (String) -> Bool) -> Bool {
+    guard let directory = unsafe opendir(folder) else { return false }
+    defer { unsafe closedir(directory) }
     while let entry = unsafe readdir(directory) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      if name != "." && name != ".." { names.append(name) }
+      if name != "." && name != ".." && !goesOn(name) { break }
     }
-    return names.sortedByBytes()
+    return true
   }
 
   /// The folder that a path lies in.

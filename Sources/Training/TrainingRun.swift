@@ -142,9 +142,7 @@ public struct TrainingRun {
 
   /// Writes a text as a whole.
   static func write(_ text: String, to path: String) throws(TrainingError) {
-    try Files.replace(path, { _ in .unwritable(path) }) { (temporary) throws(TrainingError) in
-      guard Files.write(Array(text.utf8), to: temporary) else { throw .unwritable(path) }
-    }
+    try Files.replace(path, by: Array(text.utf8)) { _ in TrainingError.unwritable(path) }
   }
 
   /// The lines of a run's metrics up to where its checkpoint stands.

@@ -97,6 +97,42 @@ private func pattern(_ value: (Int, Int) -> Int) -> [UInt16] {
     }
   }
 
+  @Test("What is made in memory is what is written as a stream", arguments: [8, 16])
+  func encoded(bitDepth: Int) throws {
+    for channels in 1...4 {
+      var image = Image(
+        width: 9, height: 7, channels: channels, bitDepth: bitDepth,
+        samples: (0..<63 * channels).map { UInt16($0 * 31 % (1 << bitDepth)) })
+      image.metadata = try Image(path: fixtures + "gray8.png").metadata
+      let path = temporaryFile("encoded-\(bitDepth).png")
+      defer { try? FileManager.default.removeItem(atPath: path) }
+      try PNGCodec.write(image, to: path)
+      #expect(Files.bytes(of: path) == PNGCodec.encoded(image))
+      // Over a file, and into a new one.
+      for _ in 0..<2 {
+        try image.write(to: path)
+        #expect(Files.bytes(of: path) == PNGCodec.encoded(image))
+        try FileManager.default.removeItem(atPath: path)
+      }
+    }
+  }
+
+  @Test("Samples are rounded as numbers are, halves up, and what is no number is 0")
+  func rounded() {
+    for maximum in [255, 65_535] as [Float] {
+      for half in 0...Int(2 * maximum) {
+        let exact = Float(half) / 2 / maximum
+        for value in [exact.nextDown, exact, exact.nextUp] {
+          let expected = (min(max(value, 0), 1) * maximum).rounded()
+          #expect(Image.sample(of: value, maximum: maximum) == UInt16(expected))
+        }
+      }
+      #expect(Image.sample(of: .nan, maximum: maximum) == 0)
+      #expect(Image.sample(of: -.infinity, maximum: maximum) == 0)
+      #expect(Image.sample(of: .infinity, maximum: maximum) == UInt16(maximum))
+    }
+  }
+
   @Test("A file that cannot be written is an error, and nothing is left") func unwritable() {
     let image = Image(width: 1, height: 1, channels: 1, samples: [0])
     #expect(throws: ImageError.self) { try image.write(to: "/nonexistent/x.png") }

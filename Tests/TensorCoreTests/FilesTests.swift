@@ -27,6 +27,46 @@ import Testing
     }
   }
 
+  @Test("A file is replaced by bytes, new or not, as anybody's file", arguments: [true, false])
+  func replacedByBytes(isDurable: Bool) throws {
+    let path = "\(folder)/a"
+    #expect(Files.write([0], to: "\(folder)/other"))
+    let mode = try permissions("\(folder)/other")
+    for bytes in [[1, 2], [], [3]] as [[UInt8]] {
+      try Files.replace(path, by: bytes, isDurable: isDurable, Failure.init)
+      #expect(Files.bytes(of: path) == bytes)
+      #expect(try permissions(path) == mode)
+      #expect(names == ["a", "other"])
+    }
+    // A link is replaced itself, also one that leads nowhere.
+    for target in ["other", "none"] {
+      try FileManager.default.removeItem(atPath: path)
+      try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: target)
+      try Files.replace(path, by: [4], isDurable: isDurable, Failure.init)
+      #expect(!Files.isLink(path) && Files.bytes(of: path) == [4])
+      #expect(Files.bytes(of: "\(folder)/other") == [0] && names == ["a", "other"])
+    }
+    #expect(throws: Failure(reason: "something is there that is no regular file")) {
+      try Files.replace(folder, by: [5], isDurable: isDurable, Failure.init)
+    }
+    #expect(throws: Failure(reason: "No such file or directory")) {
+      try Files.replace("\(folder)/none/a", by: [5], isDurable: isDurable, Failure.init)
+    }
+  }
+
+  private func permissions(_ path: String) throws -> Int? {
+    try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+  }
+
+  @Test("A folder is empty, but for some names, or cannot be listed") func empty() {
+    #expect(Files.isEmpty(folder) == true)
+    for name in ["a", "b"] { #expect(Files.write([], to: "\(folder)/\(name)")) }
+    #expect(Files.isEmpty(folder) == false)
+    #expect(Files.isEmpty(folder, passingOver: { $0 == "a" }) == false)
+    #expect(Files.isEmpty(folder, passingOver: ["a", "b", "c"].contains) == true)
+    #expect(Files.isEmpty("\(folder)/none") == nil && Files.isEmpty("\(folder)/a") == nil)
+  }
+
   @Test("What cannot be written whole leaves the file as it was, and nothing beside it")
   func failed() throws {
     let path = "\(folder)/a"

@@ -39,4 +39,8 @@ void cpng_close(cpng_reader *reader);
 int cpng_write(const char *path, const cpng_header *header, const uint16_t *samples,
                const uint8_t *chunks, size_t chunk_size, char message[CPNG_MESSAGE]);
 
+/// The bytes of such a file, to be freed; NULL where memory does not suffice.
+uint8_t *cpng_encode(const cpng_header *header, const uint16_t *samples, const uint8_t *chunks, size_t chunk_size,
+                     size_t *size);
+
 #endif
