@@ -51,6 +51,8 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
   private struct Filters: Sendable {
     var hidden, biases: [Tensor]
     var last: Tensor
+    /// The lifting's, on a group that has half turns.
+    var opposites: OppositeFilters?
   }
 
   /// - Precondition: The kernels fit into the image.
@@ -80,13 +82,15 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
       func tiled(_ perChannel: Tensor, _ count: Int) -> Tensor {
         .concatenated([Tensor](repeating: perChannel, count: count))
       }
+      let scaled = hidden.enumerated().map { i, operand in
+        let scale = maps.isEmpty ? nil : maps[i].scale
+        return scale.map { operand.value * tiled($0, operand.shape[-1] / $0.shape[0]) }
+          ?? operand.value
+      }
       return Filters(
-        hidden: hidden.enumerated().map { i, operand in
-          let scale = maps.isEmpty ? nil : maps[i].scale
-          return scale.map { operand.value * tiled($0, operand.shape[-1] / $0.shape[0]) }
-            ?? operand.value
-        },
-        biases: maps.map { tiled($0.shift, order) }, last: last.value)
+        hidden: scaled, biases: maps.map { tiled($0.shift, order) }, last: last.value,
+        // Of rotations alone, or of those and of the reflections.
+        opposites: scaled.first.flatMap { OppositeFilters($0) ?? OppositeFilters($0, blocks: 2) })
     }
   }
 
@@ -133,10 +137,11 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
       let filters = folded.value
       return scores(
         images, filters.hidden.map { Variable($0) }, filters.biases.map { Variable($0) },
-        Variable(filters.last))
+        Variable(filters.last),
+        images.requiresGradient || images.isTraced ? nil : filters.opposites)
     }
     let (hidden, last) = ScoringNetwork.operands(lifting, convolutions, on: tape)
-    guard !norms.isEmpty else { return scores(images, hidden, [], last) }
+    guard !norms.isEmpty else { return scores(images, hidden, [], last, nil) }
     // A batch norm sees the whole batch.
     var features = images
     for (i, norm) in norms.enumerated() {
@@ -146,17 +151,24 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
   }
 
   /// A layer before the last one.
+  ///
+  /// - Parameter opposites: By which the first one is computed, without gradients.
   private func layer(
-    _ i: Int, _ operand: Variable, _ features: Variable, bias: Variable? = nil, relu: Bool = false
+    _ i: Int, _ operand: Variable, _ features: Variable, bias: Variable? = nil, relu: Bool = false,
+    opposites: OppositeFilters? = nil
   ) -> Variable {
-    i == 0
+    if i == 0, let opposites {
+      return Variable(opposites.convolved(features.value, bias: bias?.value, relu: relu))
+    }
+    return i == 0
       ? features.convolved(with: operand, bias: bias, relu: relu)
       : convolutions[i - 1].apply(operand, to: features, bias: bias, relu: relu)
   }
 
   /// The scores where no layer looks beyond a single image: a few images at a time, in cache.
   private func scores(
-    _ images: Variable, _ hidden: [Variable], _ biases: [Variable], _ last: Variable
+    _ images: Variable, _ hidden: [Variable], _ biases: [Variable], _ last: Variable,
+    _ opposites: OppositeFilters?
   ) -> Variable {
     guard !hidden.isEmpty else { return ScoringNetwork.scored(images, last) }
     let (count, hasBias, isPointwise) = (hidden.count, !biases.isEmpty, last.shape[0] == 1)
@@ -168,8 +180,11 @@ struct ScoringNetwork<Group: FiniteGroup & PlanarGroup>: Sendable {
     ) { images, weights in
       var features = images
       for i in 0..<count {
-        features = layer(
-          i, weights[i], features, bias: hasBias ? weights[count + i] : nil, relu: true)
+        let bias = hasBias ? weights[count + i] : nil
+        if isPointwise && 0 < i && i == count - 1 {
+          return convolutions[i - 1].averaged(weights[i], over: features, bias: bias, relu: true)
+        }
+        features = layer(i, weights[i], features, bias: bias, relu: true, opposites: opposites)
       }
       return isPointwise
         ? features.meanOverPositions() : ScoringNetwork.scored(features, weights[weights.count - 1])

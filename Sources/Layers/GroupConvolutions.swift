@@ -124,6 +124,21 @@ public struct GroupConvolution<Group: FiniteGroup & PlanarGroup>: Layer {
     }
   }
 
+  /// The mean of `apply` over the positions of each image: without gradients the positions' own results are not held.
+  ///
+  /// **Shapes.** `[batch, height, width, order · inputs]` → `[batch, order · channels]`.
+  public func averaged(
+    _ operand: Variable, over input: Variable, bias: Variable? = nil, relu: Bool = false
+  ) -> Variable {
+    let needsGradient = [operand, input, bias].contains { $0?.requiresGradient == true }
+    guard let transform, !needsGradient, !input.isTraced else {
+      return apply(operand, to: input, bias: bias, relu: relu).mean([1, 2])
+    }
+    return Profiler.labeled("group convolution of order \(group.order)") {
+      Variable(transform.averaged(input.value, with: operand.value, bias: bias?.value, relu: relu))
+    }
+  }
+
   public func callAsFunction(_ input: Variable, on tape: Tape) -> Variable {
     apply(operand(on: tape), to: input)
   }

@@ -99,6 +99,11 @@ public struct GroupFourierTransform: Sendable {
     }
   }
 
+  /// The mean of it over the positions of each image, `[batch, order · channels]`.
+  func averaged(
+    _ input: Tensor, with blocks: Tensor, bias: Tensor?, relu: Bool
+  ) -> Tensor { product.mean(input, blocks, bias: bias, relu: relu) }
+
   /// The kernel of a plain convolution that does the same, `[1, 1, order · inputs, order · channels]`.
   private func kernel(of blocks: Tensor) -> Tensor {
     let depth = matrix.shape[0] * blocks.shape[1] / 2

@@ -127,38 +127,22 @@ public struct PictureAction: Sendable {
   private func sampled(
     _ picture: Tensor, _ map: SamplingMap, to size: (height: Int, width: Int), margin: Int?
   ) -> Tensor {
-    let border: BorderPolicy = background == .reflect ? .reflect : .edge
-    var moved = picture.warped(by: [map], size: size, interpolation, border: border)
-    guard case .color = background, let margin else { return moved }
-    let area = Tensor(
-      repeating: 1, shape: [1, picture.shape[1] + 2 * margin, picture.shape[2] + 2 * margin, 1])
-    blend(&moved, area.warped(by: [map], size: size))
-    return moved
+    picture.warped(
+      by: [map], size: size, interpolation, border: background == .reflect ? .reflect : .edge,
+      over: margin.flatMap {
+        backdrop(
+          picture.shape[3], -$0..<picture.shape[1] + $0, -$0..<picture.shape[2] + $0)
+      })
   }
 
-  /// Fades to the color of the background where less than all is inside the picture.
-  ///
-  /// - Parameter inside: How much, of each pixel.
-  func blend(_ moved: inout Tensor, _ inside: Tensor) {
-    guard case .color(let given) = background else { return }
-    let channels = moved.shape[3]
+  /// The color of the background beside some rows and columns, times its own alpha.
+  func backdrop(_ channels: Int, _ rows: Range<Int>, _ columns: Range<Int>) -> Backdrop? {
+    guard case .color(let given) = background else { return nil }
     var color = given.count == channels ? given : [Float](repeating: 0, count: channels)
     if channels % 2 == 0 {
       for c in 0..<channels - 1 { color[c] *= color[channels - 1] }
     }
-    let pixels = inside.shape.count
-    unsafe inside.withElements { inside in
-      unsafe moved.withMutableElements { moved in
-        for i in 0..<pixels {
-          let share = unsafe inside[i]
-          if share == 1 { continue }
-          for c in 0..<channels {
-            unsafe moved[i * channels + c] =
-              moved[i * channels + c] * share + color[c] * (1 - share)
-          }
-        }
-      }
-    }
+    return Backdrop(color, outside: rows, columns)
   }
 
   /// Over how many pixels a moved picture is continued before the background begins.

@@ -36,31 +36,24 @@ extension PictureAction {
         rows: row..<min(moved.height, row + side),
         columns: column..<min(moved.width, column + side),
         of: moved, map: map, picture: size)
-      write(sampled(tile, channels, read), row, column)
+      write(sampled(tile, of: size, channels, read), row, column)
     }
   }
 
   private func sampled(
-    _ tile: Tile, _ channels: Int, _ read: (Range<Int>, Range<Int>) -> Tensor
+    _ tile: Tile, of size: (height: Int, width: Int), _ channels: Int,
+    _ read: (Range<Int>, Range<Int>) -> Tensor
   ) -> Tensor {
-    if case .color = background, tile.isOutside(margin: Self.margin) {
-      var found = Tensor.zeros([1, tile.extent.height, tile.extent.width, channels])
-      blend(&found, .zeros([1, tile.extent.height, tile.extent.width, 1]))
-      return unmultiplied(found)
+    let (rows, columns) = tile.part
+    let picture = multiplied(read(rows, columns))
+    // Of the whole picture, in the part's pixels.
+    func seen(_ extent: Int, _ part: Range<Int>) -> Range<Int> {
+      -Self.margin - part.lowerBound..<extent + Self.margin - part.lowerBound
     }
-    let (part, partMap) = tile.part(beyond: 0)
-    let picture = multiplied(read(part.rows, part.columns))
-    var found = picture.warped(by: [partMap], size: tile.extent, interpolation, border: .edge)
-    guard case .color = background, !tile.isInside(margin: Self.margin) else {
-      return unmultiplied(found)
-    }
-    // As `sampled` has it: the picture is continued for some pixels, and then fades.
-    let (around, aroundMap) = tile.part(beyond: Self.margin)
-    let inside = Tensor(
-      repeating: 1, shape: [1, around.rows.count, around.columns.count, 1]
-    ).warped(by: [aroundMap], size: tile.extent)
-    blend(&found, inside)
-    return unmultiplied(found)
+    return unmultiplied(
+      picture.warped(
+        by: [tile.map], size: tile.extent, interpolation, border: .edge,
+        over: backdrop(channels, seen(size.height, rows), seen(size.width, columns))))
   }
 }
 
@@ -90,39 +83,28 @@ private struct Tile {
     reach = (abs(matrix[0]) * w + abs(matrix[1]) * h, abs(matrix[2]) * w + abs(matrix[3]) * h)
   }
 
-  /// Whether all that it looks at lies in the picture or so near it that nothing of the background is seen.
-  func isInside(margin: Int) -> Bool {
-    let far = Double(margin - 1)
-    return middle.x - reach.x >= -far && middle.x + reach.x <= Double(picture.width - 1) + far
-      && middle.y - reach.y >= -far && middle.y + reach.y <= Double(picture.height - 1) + far
-  }
-
-  /// Whether all that it looks at is background.
-  func isOutside(margin: Int) -> Bool {
-    let far = Double(margin + 1)
-    return middle.x + reach.x < -far || middle.x - reach.x > Double(picture.width - 1) + far
-      || middle.y + reach.y < -far || middle.y - reach.y > Double(picture.height - 1) + far
-  }
-
-  /// What it looks at, of the picture enlarged by some pixels at each side, and the map from there.
-  ///
-  /// Where it looks at nothing of it, that is the nearest row or column.
-  func part(beyond margin: Int) -> (part: (rows: Range<Int>, columns: Range<Int>), map: SamplingMap)
-  {
+  /// What it looks at, of the picture: at least the nearest row and column.
+  var part: (rows: Range<Int>, columns: Range<Int>) {
     func span(_ middle: Double, _ reach: Double, _ extent: Int) -> Range<Int> {
-      let (first, last) = (-margin, extent + margin)
       // Cubic sampling looks at a pixel before and two behind.
       let from = Int(max(-1e9, min(1e9, (middle - reach).rounded(.down)))) - 3
       let to = Int(max(-1e9, min(1e9, (middle + reach).rounded(.up)))) + 4
-      let low = min(max(from, first), last - 1)
-      return low..<max(low + 1, min(max(to, first), last))
+      let low = min(max(from, 0), extent - 1)
+      return low..<max(low + 1, min(to, extent))
     }
-    let columns = span(middle.x, reach.x, picture.width)
-    let rows = span(middle.y, reach.y, picture.height)
-    let offset = [
-      middle.x - Double(columns.lowerBound + columns.upperBound - 1) / 2,
-      middle.y - Double(rows.lowerBound + rows.upperBound - 1) / 2,
-    ]
-    return ((rows, columns), SamplingMap(matrix: matrix, offset: offset))
+    return (
+      span(middle.y, reach.y, picture.height), span(middle.x, reach.x, picture.width)
+    )
+  }
+
+  /// The map from there.
+  var map: SamplingMap {
+    let (rows, columns) = part
+    return SamplingMap(
+      matrix: matrix,
+      offset: [
+        middle.x - Double(columns.lowerBound + columns.upperBound - 1) / 2,
+        middle.y - Double(rows.lowerBound + rows.upperBound - 1) / 2,
+      ])
   }
 }

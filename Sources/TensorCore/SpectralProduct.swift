@@ -30,39 +30,80 @@ public struct SpectralProduct: Sendable {
   public func callAsFunction(
     _ input: Tensor, _ blocks: Tensor, bias: Tensor? = nil, relu: Bool = false
   ) -> Tensor {
-    let sizes = Sizes(order, input.shape, blocks.shape)
-    require(
-      bias.map { $0.shape.count == sizes.columns } ?? true,
-      "a bias of shape \(bias?.shape ?? []) of \(sizes.columns) numbers a row")
+    let sizes = Sizes(order, input.shape, blocks.shape, bias: bias?.shape)
     let (x, b, bias) = (input.contiguous, blocks.contiguous, bias?.contiguous)
     return sizes.counted("spectral product") {
       unsafe Tensor(Shape(input.shape.extents.dropLast() + [sizes.columns])) { target in
         let y = unsafe SendableAddress(target)
         Parallel.ranges(sizes.rows, grain: sizes.grain) { range in
           let scratch = Storage(count: sizes.lot * (sizes.depth + sizes.columns))
-          let products = unsafe scratch.base + sizes.lot * sizes.depth
           for first in stride(from: range.lowerBound, to: range.upperBound, by: sizes.lot) {
             let count = min(sizes.lot, range.upperBound - first)
-            unsafe transform(
-              count, sizes.inputs, x.elementAddress + first * sizes.depth, to: scratch.base)
-            for block in 0..<order / 2 {
-              unsafe gatherProduct(
-                rows: count, columns: 2 * sizes.channels,
-                a: scratch.base + block * 2 * sizes.inputs,
-                rowOffsets: sizes.inputRows, depthOffsets: sizes.inputColumns,
-                b: b.elementAddress + block * 4 * sizes.inputs * sizes.channels,
-                bStride: 2 * sizes.channels, c: products + block * 2 * sizes.channels,
-                cOffsets: sizes.outputRows)
-            }
-            unsafe ck_mix(
-              count, order, sizes.channels, inverse.elementAddress, products, sizes.columns,
-              y.pointer + first * sizes.columns, sizes.columns, bias?.elementAddress, relu ? 1 : 0)
+            unsafe map(
+              count, x.elementAddress + first * sizes.depth, b, bias, relu, sizes, scratch,
+              to: y.pointer + first * sizes.columns)
           }
           withExtendedLifetime(scratch) {}
         }
         withExtendedLifetime((x, b, bias)) {}
       }
     }
+  }
+
+  /// The mean of the map over the rows of each member of a batch: the rows' own results are not held.
+  ///
+  /// **Shapes.** `[batch, …, order · inputs]`, blocks and bias as above → `[batch, order · channels]`.
+  public func mean(
+    _ input: Tensor, _ blocks: Tensor, bias: Tensor? = nil, relu: Bool = false
+  ) -> Tensor {
+    let sizes = Sizes(order, input.shape, blocks.shape, bias: bias?.shape)
+    let (x, b, bias) = (input.contiguous, blocks.contiguous, bias?.contiguous)
+    let batch = input.shape[0]
+    let rows = batch == 0 ? 0 : sizes.rows / batch
+    return sizes.counted("mean of spectral product") {
+      unsafe Tensor([batch, sizes.columns]) { target in
+        let means = unsafe SendableAddress(target)
+        Parallel.ranges(batch, grain: max(1, sizes.grain / max(1, rows))) { range in
+          let scratch = Storage(count: sizes.lot * (sizes.depth + sizes.columns))
+          let results = Storage(count: (sizes.lot + 1) * sizes.columns)
+          let sums = unsafe results.base + sizes.lot * sizes.columns
+          for member in range {
+            let mean = unsafe means.pointer + member * sizes.columns
+            for column in 0..<sizes.columns { unsafe mean[column] = rows == 0 ? .nan : 0 }
+            for first in stride(from: 0, to: rows, by: sizes.lot) {
+              let count = min(sizes.lot, rows - first)
+              unsafe map(
+                count, x.elementAddress + (member * rows + first) * sizes.depth, b, bias, relu,
+                sizes, scratch, to: results.base)
+              unsafe ck_reduce(CK_SUM, 1, count, sizes.columns, results.base, sums)
+              unsafe ck_axpy(sizes.columns, 1 / Float(rows), sums, mean)
+            }
+          }
+          withExtendedLifetime((scratch, results)) {}
+        }
+        withExtendedLifetime((x, b, bias)) {}
+      }
+    }
+  }
+
+  /// The map of a lot of rows.
+  private func map(
+    _ rows: Int, _ x: UnsafePointer<Float>, _ blocks: Tensor, _ bias: Tensor?, _ relu: Bool,
+    _ sizes: Sizes, _ scratch: Storage, to y: UnsafeMutablePointer<Float>
+  ) {
+    let products = unsafe scratch.base + sizes.lot * sizes.depth
+    unsafe transform(rows, sizes.inputs, x, to: scratch.base)
+    for block in 0..<order / 2 {
+      unsafe gatherProduct(
+        rows: rows, columns: 2 * sizes.channels, a: scratch.base + block * 2 * sizes.inputs,
+        rowOffsets: sizes.inputRows, depthOffsets: sizes.inputColumns,
+        b: blocks.elementAddress + block * 4 * sizes.inputs * sizes.channels,
+        bStride: 2 * sizes.channels, c: products + block * 2 * sizes.channels,
+        cOffsets: sizes.outputRows)
+    }
+    unsafe ck_mix(
+      rows, order, sizes.channels, inverse.elementAddress, products, sizes.columns, y,
+      sizes.columns, bias?.elementAddress, relu ? 1 : 0)
   }
 
   /// The gradient by the input, for the gradient by the result.
@@ -130,11 +171,14 @@ public struct SpectralProduct: Sendable {
     /// Where rows and columns of the transforms, of the products, and of a block begin.
     let inputRows, inputColumns, outputRows, blockRows: [Int]
 
-    init(_ order: Int, _ input: Shape, _ blocks: Shape) {
+    init(_ order: Int, _ input: Shape, _ blocks: Shape, bias: Shape? = nil) {
       require(
         input.rank > 0 && blocks.rank == 3 && blocks[0] == order / 2 && blocks[2] % 2 == 0
           && input[-1] * 2 == order * blocks[1], "a spectral product of \(input) and \(blocks)")
       (depth, columns) = (input[-1], order / 2 * blocks[2])
+      require(
+        bias?.count ?? columns == columns,
+        "a bias of shape \(bias ?? []) of \(columns) numbers a row")
       (self.order, inputs, channels) = (order, blocks[1] / 2, blocks[2] / 2)
       rows = depth == 0 ? 0 : input.count / depth
       lot = max(8, min(84, 16384 / max(1, depth, columns)))

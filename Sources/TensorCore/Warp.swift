@@ -36,6 +36,20 @@ public enum BorderPolicy: String, Sendable, CaseIterable, Codable {
   }
 }
 
+/// What is seen beside an image that is turned: a color to which it fades within a pixel.
+public struct Backdrop: Sendable {
+  let color: [Float]
+  let rows, columns: Range<Int>
+
+  /// - Parameters:
+  ///   - color: A number for each channel.
+  ///   - rows: The rows in which the image is seen, in its own pixels; beyond them its border is continued.
+  ///   - columns: The columns.
+  public init(_ color: [Float], outside rows: Range<Int>, _ columns: Range<Int>) {
+    (self.color, self.rows, self.columns) = (color, rows, columns)
+  }
+}
+
 /// Where an output pixel looks in the input: *s* = `matrix` · (*x*, *y*) + `offset`, in pixels,
 /// both measured from the images' centers, *x* to the right and *y* down.
 public struct SamplingMap: Hashable, Sendable {
@@ -60,7 +74,8 @@ public struct SamplingMap: Hashable, Sendable {
     unsafe ck_warp_args(
       height: shape[1], width: shape[2], channels: shape[3], out_height: height, out_width: width,
       m: (matrix[0], matrix[1], offset[0], matrix[2], matrix[3], offset[1]),
-      interpolation: interpolation.kernel, border: border.kernel, next: nil, fetched: 0)
+      interpolation: interpolation.kernel, border: border.kernel, next: nil, fetched: 0,
+      backdrop: nil, inside: (0, 0, 0, 0))
   }
 }
 
@@ -72,13 +87,18 @@ extension Tensor {
   ///
   /// **Shapes.** `[batch, height, width, channels]` → `[batch, size.height, size.width, channels]`.
   ///
-  /// - Precondition: There is one map per image.
+  /// - Parameter backdrop: What values fade to beside the images; without one there is the border alone.
+  /// - Precondition: There is one map per image, and a number of the backdrop per channel.
   /// - Complexity: O(elements of the result), times 16 for bicubic.
   public func warped(
     by maps: [SamplingMap], size: (height: Int, width: Int)? = nil,
-    _ interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero
+    _ interpolation: Interpolation = .bilinear, border: BorderPolicy = .zero,
+    over backdrop: Backdrop? = nil
   ) -> Tensor {
-    require(shape.rank == 4 && maps.count == shape[0], "\(maps.count) maps for \(shape)")
+    require(
+      shape.rank == 4 && maps.count == shape[0] && backdrop?.color.count ?? shape[3] == shape[3],
+      "\(maps.count) maps for \(shape), a backdrop of \(backdrop?.color.count ?? 0) channels")
+    let color = backdrop.map { Tensor($0.color, shape: [shape[3]]) }
     let (height, width) = size ?? (shape[1], shape[2])
     let source = contiguous
     let (inSize, outSize) = (shape[1] * shape[2] * shape[3], height * width * shape[3])
@@ -93,6 +113,13 @@ extension Tensor {
               var warp = unsafe maps[n].kernel(shape, height, width, interpolation, border)
               unsafe warp.next = n + 1 < range.upperBound ? x + (n + 1) * inSize : nil
               unsafe warp.fetched = n > range.lowerBound ? 1 : 0
+              if let backdrop, let color {
+                unsafe warp.backdrop = color.elementAddress
+                unsafe warp.inside = (
+                  Int64(backdrop.columns.lowerBound), Int64(backdrop.rows.lowerBound),
+                  Int64(backdrop.columns.upperBound), Int64(backdrop.rows.upperBound)
+                )
+              }
               unsafe ck_warp(&warp, x + n * inSize, address.pointer + n * outSize)
             }
           }

@@ -201,12 +201,18 @@ struct WinogradPlan {
     adding added: Tensor? = nil, _ observe: PieceObserver? = nil
   ) -> Tensor {
     let (source, panels) = (input.contiguous, Self.panels(plan.outChannels))
-    let (whole, weight, across): (Tensor?, Tensor?, Int) =
-      switch kernel {
-      case .matrices(let matrices): (matrices, nil, across)
-      case .weight(let weight) where isBrief: (nil, weight.contiguous, panels)
-      case .weight(let weight): (Self.matrices(weight, tile: size), nil, across)
-      }
+    // Into how many parts the outputs fall, and the matrices of one of them, with the output that these begin with.
+    let across: Int
+    let matrices: @Sendable (Range<Int>) -> (values: Tensor, first: Int)
+    switch kernel {
+    case .weight(let weight) where isBrief:
+      let weight = weight.contiguous
+      (across, matrices) = (panels, { (Self.matrices(weight, tile: size, of: $0), $0.lowerBound) })
+    case .weight(let weight):
+      let all = Self.matrices(weight, tile: size)
+      (across, matrices) = (self.across, { _ in (all, 0) })
+    case .matrices(let all): (across, matrices) = (self.across, { _ in (all, 0) })
+    }
     let (inSize, outSize) = (
       plan.height * plan.width * plan.channels, plan.pixels * plan.outChannels
     )
@@ -218,19 +224,17 @@ struct WinogradPlan {
           panels * part / across
           * ConvolutionPlan.panel..<min(
             plan.outChannels, panels * (part + 1) / across * ConvolutionPlan.panel)
-        let own = weight.map { Self.matrices($0, tile: size, of: outputs) }
-        guard let matrices = whole ?? own else { return }
+        let (matrices, first) = matrices(outputs)
+        let start = (outputs.lowerBound - first) * plan.channels
         unsafe source.withElements { x in
           unsafe matrices.withElements { u in
             func run(_ bias: UnsafePointer<Float>?) {
               unsafe withArguments(piece, outputs: outputs, bias: bias, relu: relu) {
-                arguments, first in
-                unsafe arguments.added = added.map { unsafe $0.elementAddress + first * outSize }
+                arguments, image in
+                unsafe arguments.added = added.map { unsafe $0.elementAddress + image * outSize }
                 unsafe arguments.panels = matrices.shape[1]
                 unsafe ck_winograd(
-                  &arguments, x + first * inSize,
-                  u + (own == nil ? outputs.lowerBound * plan.channels : 0),
-                  address.pointer + first * outSize)
+                  &arguments, x + image * inSize, u + start, address.pointer + image * outSize)
               }
             }
             if let bias { unsafe bias.withElements { unsafe run($0) } } else { run(nil) }

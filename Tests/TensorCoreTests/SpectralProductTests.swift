@@ -104,6 +104,23 @@ struct SpectralProductTests {
     #expect(abs(inner(byBlocks, blocks) - left) < 1e-6 * size)
   }
 
+  @Test("The mean over positions is that of what is made at each", arguments: cases)
+  func mean(_ c: Case) {
+    let (product, blocks, x) = operands(c)
+    let bias = random([c.order * c.channels], "bias")
+    let batch = Tensor.concatenated([x, x * -0.5]).reshaped([2, c.rows, c.order * c.inputs])
+    let found = product.mean(batch, blocks, bias: bias, relu: true)
+    let whole = product(batch, blocks, bias: bias, relu: true)
+    #expect(found.shape == [2, c.order * c.channels])
+    // Sums of `rows` numbers of one sign, in two orders.
+    let most = 2 * Float(c.rows) * .ulpOfOne
+    for (a, b) in zip(found.elements, whole.mean([1]).elements) { #expect(abs(a - b) <= most * b) }
+    // Of one image alone the same, bit for bit.
+    #expect(
+      product.mean(batch.sliced(1..<2), blocks, bias: bias, relu: true) == found.sliced(1..<2))
+    #expect(product.mean(batch.sliced(0..<0), blocks).shape == [0, c.order * c.channels])
+  }
+
   @Test("Views are read as what they show")
   func views() {
     let c = Case(order: 4, inputs: 3, channels: 2, rows: 6)

@@ -9,6 +9,15 @@
 #define CK_PANEL (2 * CK_WIDTH)
 #define CK_INLINE static inline __attribute__((always_inline))
 
+// Keeps the compiler from hoisting all of a tile's broadcasts before the first product, which would spill the accumulators:
+// measured, 120 -> 220 GFLOP/s a core with AVX-512.
+#undef CK_IN_ORDER
+#if defined(__x86_64__)
+#define CK_IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
+#else
+#define CK_IN_ORDER(v)
+#endif
+
 typedef float CK(vec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 typedef int32_t CK(ivec) __attribute__((vector_size(CK_WIDTH * 4), aligned(4)));
 
@@ -51,6 +60,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
 #include "gather_product.h"
 #include "mix.h"
 #include "normalization.h"
+#include "opposites.h"
 #include "optimizer.h"
 #include "random.h"
 #include "pool.h"
@@ -58,6 +68,7 @@ CK_INLINE void CK(store_vector)(float *p, CK(vec) value, size_t count) {
 #include "roof.h"
 #include "scatter.h"
 #include "warp_places.h"
+#include "warp_backdrop.h"
 #include "warp_bicubic.h"
 #include "warp.h"
 #include "winograd.h"

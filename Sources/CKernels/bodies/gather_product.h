@@ -3,14 +3,6 @@
 // A tile is `R` gathered rows by `V` vectors of columns; `b` of its arguments begins at these. Per step of the depth it loads V vectors of
 // b and broadcasts R floats of a; the products go to R x V accumulators that never leave registers.
 
-// Keeps the compiler from hoisting all R broadcasts before the first product, which would spill the
-// accumulators: measured, 120 -> 220 GFLOP/s a core with AVX-512.
-#if defined(__x86_64__)
-#define CK_IN_ORDER(v) __asm__ volatile("" : "+v"(v) : : "memory")
-#else
-#define CK_IN_ORDER(v)
-#endif
-
 // How many of the valid columns lie in vector v.
 #define CK_COUNT(v) (valid > (size_t)(v) * CK_WIDTH ? valid - (size_t)(v) * CK_WIDTH : 0)
 
@@ -203,7 +195,6 @@ CK_TILE(7) CK_TILE(8) CK_TILE(9) CK_TILE(10) CK_TILE(11) CK_TILE(12) CK_TILE(13)
 // A single row has too few sums for the time that one addition takes: two panels of them.
 CK_SHAPED(1, 4)
 #undef CK_SHAPED
-#undef CK_IN_ORDER
 #undef CK_FETCH_AHEAD
 
 #define CK_GATHERED 2048

@@ -87,8 +87,16 @@ CK_INLINE void CK(warp_exact)(const ck_warp_args *w, const float *x, float *y) {
       }
 }
 
+// The first `count` values of a run, which begins at a pixel of the result, and may be the last of its row.
+CK_INLINE void CK(sample_run)(const ck_warp_args *w, const float *x, const CK(run) *run, size_t count, int is_last, float *y) {
+  if (w->interpolation == CK_BILINEAR) CK(warp_run)(w, x, run, count, is_last, y);
+  else if (w->interpolation == CK_BICUBIC) CK(warp_bicubic)(w, x, run, count, y);
+  else
+    for (size_t k = 0; k < count; k++, y += w->channels) CK(warp_nearest)(w, x, run, k, y);
+}
+
 CK_BODY void CK(ck_warp)(const ck_warp_args *w, const float *x, float *y) {
-  if (CK(is_exact)(w)) {
+  if (CK(is_exact)(w) && !w->backdrop) {
     CK(warp_exact)(w, x, y);
     return;
   }
@@ -119,10 +127,21 @@ CK_BODY void CK(ck_warp)(const ck_warp_args *w, const float *x, float *y) {
       for (size_t ox = strip; ox < strip + CK_WARP_STRIP && ox < w->out_width; ox += CK_RUN, run++) {
         const size_t count = w->out_width - ox < CK_RUN ? w->out_width - ox : CK_RUN;
         float *target = y + (oy * w->out_width + ox) * w->channels;
-        if (w->interpolation == CK_BILINEAR) CK(warp_run)(w, x, run, count, ox + count == w->out_width, target);
-        else if (w->interpolation == CK_BICUBIC) CK(warp_bicubic)(w, x, run, count, target);
-        else
-          for (size_t k = 0; k < count; k++, target += w->channels) CK(warp_nearest)(w, x, run, k, target);
+        const int is_last = ox + count == w->out_width;
+        if (!w->backdrop) {
+          CK(sample_run)(w, x, run, count, is_last, target);
+          continue;
+        }
+        // Shares are of the place itself, not of the nearest pixel.
+        CK(run) own;
+        ck_warp_args between = *w;
+        between.interpolation = CK_BILINEAR;
+        if (w->interpolation == CK_NEAREST) CK(locate)(&between, oy, ox, near, &own);
+        float share[CK_RUN];
+        if (CK(backdrop_shares)(w, w->interpolation == CK_NEAREST ? &own : run, count, share))
+          CK(sample_run)(w, x, run, count, is_last, target);
+        else memset(target, 0, count * w->channels * sizeof *target);
+        CK(backdrop_fade)(w, share, count, target);
       }
     }
   }

@@ -50,6 +50,15 @@ CK_INLINE void CK(bicubic_rows)(const ck_warp_args *w, const float *x, const CK(
     iy[i] = CK(border_index)(run->y[k] - 1 + i, (ptrdiff_t)w->height, w->border);
     ix[i] = CK(border_index)(run->x[k] - 1 + i, (ptrdiff_t)w->width, w->border);
   }
+  // Beside a turned picture many places see whole rows of its border, or one pixel of each four times.
+  const int is_row = ix[3] - ix[0] == 3, is_one = ix[0] == ix[1] && ix[0] == ix[2] && ix[0] == ix[3];
+  if (w->border == CK_EDGE && (is_row || is_one)) {
+    for (int i = 0; i < 4; i++) {
+      const float *const from = x + iy[i] * (ptrdiff_t)w->width + ix[0];
+      v[i] = is_row ? *(const CK(four) *)from : (CK(four)){*from, *from, *from, *from};
+    }
+    return;
+  }
   for (int i = 0; i < 4; i++)
     for (int j = 0; j < 4; j++) v[i][j] = iy[i] < 0 || ix[j] < 0 ? 0 : x[iy[i] * (ptrdiff_t)w->width + ix[j]];
 }

@@ -74,6 +74,20 @@ typedef struct {
   int relu;           // clamp the result at zero
 } ck_gather_product_args;
 
+/// A convolution of an image, `width` pixels of `channels` a row, by square kernels: `blocks` times `half` filters (whole panels), and
+/// as many that are these turned by half a turn, [blocks, 2, half]. Every pixel has all its neighbors; of the result a row has
+/// `out_width` pixels.
+///
+/// For the first kernel^2 / 2 taps, in order, and the channels of each: `even` holds the means of filters and opposites in panels of
+/// ck_panel() filters, of an odd kernel those of the central tap behind them, and `odd` half of what they differ by.
+/// Scratch holds kernel^2 numbers for each of `out_width` pixels' channels, rounded up to 16.
+typedef struct {
+  size_t width, channels, kernel, out_width, blocks, half;
+  const float *even, *odd;
+  const float *bias;  // of all filters, or NULL
+  int relu;
+} ck_opposites_args;
+
 /// A convolution of each channel of an image [height, width, channels] by a kernel of its own, [kernel_height,
 /// kernel_width, channels], with `padding` zeros around it. Of the result, `columns` wide, some rows are done; the sum runs
 /// over the taps in order. Of the channels those from `first` to before `end` are done; `first` begins two vectors of them.
@@ -135,6 +149,9 @@ typedef enum { CK_ZERO, CK_EDGE, CK_REFLECT } ck_border;
 /// with (cx, cy) and (ox, oy) the centers of input and output. The displacement from (cx, cy) is
 /// rounded to multiples of 2^-16 pixel, and the bilinear sum pairs opposite corners: thus a
 /// rotation about the center commutes bit for bit with quarter turns and flips.
+///
+/// With a backdrop the value fades to it where a place is less than a pixel from what is beside `inside`, which may reach beyond the
+/// image: the border policy continues it so far.
 typedef struct {
   size_t height, width, channels, out_height, out_width;
   double m[6];
@@ -142,6 +159,8 @@ typedef struct {
   ck_border border;
   const float *next;  // an image of the same size that comes after this one, fetched into the cache meanwhile, or NULL
   int fetched;        // whether this one was
+  const float *backdrop;  // `channels` numbers that show beside the image, or NULL: the border policy alone then
+  int64_t inside[4];  // from where to where the image is seen, first and end: left, top, right, bottom, in its pixels
 } ck_warp_args;
 
 /// A number with some decimals, rounded exactly, ties to even: at most 310 characters and the decimals.
