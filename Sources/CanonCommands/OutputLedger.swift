@@ -19,7 +19,7 @@ final class OutputLedger: Sendable {
   private let own: Set<[UInt8]>
   /// Whether an earlier version wrote here, which did not say what.
   private let ownsAll: Bool
-  private let added = Mutex<(names: Set<[UInt8]>, file: Int32)>(([], -1))
+  private let added = Mutex<(names: Set<[UInt8]>, order: [String], file: Int32)>(([], [], -1))
 
   /// Whether a file is one of these.
   static func isOne(_ bytes: [UInt8]?) -> Bool {
@@ -95,7 +95,9 @@ final class OutputLedger: Sendable {
   /// Adds a name, once.
   func add(_ name: String) {
     added.withLock { state in
-      guard state.names.insert(Array(name.utf8)).inserted, state.file >= 0 else { return }
+      guard state.names.insert(Array(name.utf8)).inserted else { return }
+      state.order.append(name)
+      guard state.file >= 0 else { return }
       let line = Array((Self.line(name) + "\n").utf8)
       _ = unsafe Glibc.write(state.file, line, line.count)
     }
@@ -106,8 +108,12 @@ final class OutputLedger: Sendable {
   /// - Throws: `CommandError` where it cannot be written, and `merge` would wait for it.
   func finish(_ part: JobPart?, only: Set<[UInt8]>? = nil) throws {
     try added.withLock { state in
-      let names = (only ?? own.union(state.names)).map { String(decoding: $0, as: UTF8.self) }
-      let there = names.filter { Files.isRegular("\(folder)/\($0)") }.sortedByBytes()
+      // In the order of writing they are sorted soon.
+      let before = (only ?? own.subtracting(state.names)).map {
+        String(decoding: $0, as: UTF8.self)
+      }
+      let names = (before + (only == nil ? state.order : [])).sortedByBytes()
+      let there = names.filter { Files.isRegular("\(folder)/\($0)") }
       guard write(there, part) || part == nil else {
         throw CommandError("\(path) cannot be written; check the free space.")
       }

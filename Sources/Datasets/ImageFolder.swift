@@ -262,12 +262,17 @@ private struct Walk {
     guard unsafe stat(path, &status) == 0,
       seen.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted
     else { return }
-    guard let names = Files.names(in: path) else {
+    guard let entries = Files.entries(in: path) else {
       errors.append(.unreadable(path: path, reason: "the folder cannot be listed"))
       return
     }
-    for name in names {
+    for entry in entries {
+      let name = entry.name
       let file = folder.isEmpty ? name : "\(folder)/\(name)"
+      if entry.isRegular && ImageCodecs.isImage(name) {
+        files.append(file)
+        continue
+      }
       let place = "\(root)/\(file)"
       guard unsafe lstat(place, &status) == 0 else {
         // A name that is no UTF-8 cannot be reached; a file's is named where it is read.

@@ -300,6 +300,9 @@ extension Image {
     if let (file, page) = ImageCodecs.page(at: path) {
       return ImageCodecs.byContent(file).sampleCount(file, page: page)
     }
+    if ImageCodecs.byEnding(path) == PNGCodec.self, let count = PNGCodec.plainSampleCount(path) {
+      return count
+    }
     return Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
   }
 

@@ -53,8 +53,14 @@ public enum PNGCodec: ImageCodec {
     return try result.get()
   }
 
+  /// How many samples a header declares that pixels follow at once; `nil` of any other, and of what is no file.
+  static func plainSampleCount(_ path: String) -> Int? {
+    let count = unsafe cpng_plain_samples(path)
+    return count > 0 ? count : nil
+  }
+
   public static func sampleCount(_ path: String) -> Int? {
-    if case let count = unsafe cpng_plain_samples(path), count > 0 { return count }
+    if let count = plainSampleCount(path) { return count }
     var header = cpng_header()
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     guard let reader = unsafe cpng_open(path, 0, &header, &message) else { return nil }

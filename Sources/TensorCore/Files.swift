@@ -185,12 +185,25 @@ public enum Files {
 
   /// The names in a folder, by their bytes, or `nil` where it cannot be listed.
   public static func names(in folder: String) -> [String]? {
-    var names: [String] = []
-    let isListed = forEachName(in: folder) { name in
-      names.append(name)
+    entries(in: folder)?.map(\.name)
+  }
+
+  /// What is in a folder.
+  public struct Entry: Sendable {
+    public let name: String
+    /// Whether the file system says that it is a regular file, and no link to one: not every one does.
+    public let isRegular: Bool
+  }
+
+  /// What is in a folder, by the names' bytes, or `nil` where it cannot be listed.
+  public static func entries(in folder: String) -> [Entry]? {
+    var entries: [Entry] = []
+    let isListed = forEachEntry(in: folder) { entry in
+      entries.append(entry)
       return true
     }
-    return isListed ? names.sortedByBytes() : nil
+    guard isListed else { return nil }
+    return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
   }
 
   /// Whether a folder has no names but those that are passed over, or `nil` where it cannot be listed: of however many
@@ -199,22 +212,23 @@ public enum Files {
     _ folder: String, passingOver isPassed: (String) -> Bool = { _ in false }
   ) -> Bool? {
     var isEmpty = true
-    let isListed = forEachName(in: folder) { name in
-      isEmpty = isPassed(name)
+    let isListed = forEachEntry(in: folder) { entry in
+      isEmpty = isPassed(entry.name)
       return isEmpty
     }
     return isListed ? isEmpty : nil
   }
 
-  /// Calls a function with each name in a folder, in no order, as long as it says so; `false` where it cannot be listed.
-  private static func forEachName(in folder: String, _ goesOn: (String) -> Bool) -> Bool {
+  /// Calls a function with each entry of a folder, in no order, as long as it says so; `false` where it cannot be listed.
+  private static func forEachEntry(in folder: String, _ goesOn: (Entry) -> Bool) -> Bool {
     guard let directory = unsafe opendir(folder) else { return false }
     defer { unsafe closedir(directory) }
     while let entry = unsafe readdir(directory) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      if name != "." && name != ".." && !goesOn(name) { break }
+      let isRegular = unsafe entry.pointee.d_type == UInt8(DT_REG)
+      if name != "." && name != ".." && !goesOn(Entry(name: name, isRegular: isRegular)) { break }
     }
     return true
   }

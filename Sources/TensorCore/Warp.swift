@@ -123,6 +123,7 @@ extension Tensor {
               unsafe ck_warp(&warp, x + n * inSize, address.pointer + n * outSize)
             }
           }
+          withExtendedLifetime(color) {}
         }
       }
     }

@@ -67,6 +67,21 @@ import Testing
     #expect(Files.isEmpty("\(folder)/none") == nil && Files.isEmpty("\(folder)/a") == nil)
   }
 
+  @Test("Entries come by their bytes, and links are no regular files") func entries() throws {
+    for name in ["b", "a", "é", "B"] { #expect(Files.write([], to: "\(folder)/\(name)")) }
+    try FileManager.default.createSymbolicLink(
+      atPath: "\(folder)/link", withDestinationPath: "a")
+    try FileManager.default.createDirectory(
+      atPath: "\(folder)/sub", withIntermediateDirectories: false)
+    let entries = try #require(Files.entries(in: folder))
+    #expect(
+      entries.map(\.name) == ["B", "a", "b", "link", "sub", "é"] && names == entries.map(\.name))
+    // Not every file system says what is one.
+    let known = entries.filter(\.isRegular).map(\.name)
+    #expect(known == ["B", "a", "b", "é"] || known.isEmpty)
+    #expect(Files.entries(in: "\(folder)/none")?.count == nil)
+  }
+
   @Test("What cannot be written whole leaves the file as it was, and nothing beside it")
   func failed() throws {
     let path = "\(folder)/a"

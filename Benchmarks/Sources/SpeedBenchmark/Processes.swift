@@ -14,6 +14,8 @@ struct Finished {
 ///
 /// - Throws: `BenchmarkError` where it cannot be started or fails.
 func run(_ arguments: [String]) throws -> Finished {
+  // What the program before has written is not written to the disk at this one's expense.
+  sync()
   let begin = ContinuousClock.now
   var actions = posix_spawn_file_actions_t()
   posix_spawn_file_actions_init(&actions)

@@ -132,14 +132,17 @@ CK_BODY void CK(ck_warp)(const ck_warp_args *w, const float *x, float *y) {
           CK(sample_run)(w, x, run, count, is_last, target);
           continue;
         }
-        // Shares are of the place itself, not of the nearest pixel.
+        const CK(run) *places = run;
         CK(run) own;
-        ck_warp_args between = *w;
-        between.interpolation = CK_BILINEAR;
-        if (w->interpolation == CK_NEAREST) CK(locate)(&between, oy, ox, near, &own);
+        if (w->interpolation == CK_NEAREST) {
+          // Shares are of the place itself, not of the nearest pixel.
+          ck_warp_args between = *w;
+          between.interpolation = CK_BILINEAR;
+          CK(locate)(&between, oy, ox, near, &own);
+          places = &own;
+        }
         float share[CK_RUN];
-        if (CK(backdrop_shares)(w, w->interpolation == CK_NEAREST ? &own : run, count, share))
-          CK(sample_run)(w, x, run, count, is_last, target);
+        if (CK(backdrop_shares)(w, places, count, share)) CK(sample_run)(w, x, run, count, is_last, target);
         else memset(target, 0, count * w->channels * sizeof *target);
         CK(backdrop_fade)(w, share, count, target);
       }
