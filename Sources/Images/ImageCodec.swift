@@ -300,10 +300,11 @@ extension Image {
     if let (file, page) = ImageCodecs.page(at: path) {
       return ImageCodecs.byContent(file).sampleCount(file, page: page)
     }
+    guard Files.isRegular(path) else { return nil }
     if ImageCodecs.byEnding(path) == PNGCodec.self, let count = PNGCodec.plainSampleCount(path) {
       return count
     }
-    return Files.isRegular(path) ? ImageCodecs.byContent(path).sampleCount(path) : nil
+    return ImageCodecs.byContent(path).sampleCount(path)
   }
 
   /// Writes a file again, in its own format, turned or flipped without loss, where its format is not lossless and can do that,

@@ -53,7 +53,7 @@ public enum PNGCodec: ImageCodec {
     return try result.get()
   }
 
-  /// How many samples a header declares that pixels follow at once; `nil` of any other, and of what is no file.
+  /// How many samples a header declares that pixels follow at once; `nil` of any other.
   static func plainSampleCount(_ path: String) -> Int? {
     let count = unsafe cpng_plain_samples(path)
     return count > 0 ? count : nil

@@ -58,18 +58,18 @@ public struct OppositeFilters: Sendable {
       s.rank == 4 && s[3] == channels && (bias.map { $0.shape.count == outputs } ?? true),
       "images \(s) for filters of \(channels) channels, a bias \(bias?.shape ?? [])")
     let (height, width) = (max(0, s[1] - kernel + 1), max(0, s[2] - kernel + 1))
+    let rows = width == 0 ? 0 : s[0] * height
     let (rowSize, resultSize) = (s[2] * channels, width * outputs)
     let work = kernel * kernel * channels * outputs / 2
     let (source, bias) = (images.contiguous, bias?.contiguous)
     return Profiler.count(
       "convolution \(kernel)×\(kernel), \(channels) → \(outputs), opposites",
-      arithmetic: 2 * s[0] * height * width * work,
-      elements: source.shape.count + s[0] * height * resultSize
+      arithmetic: 2 * rows * width * work, elements: source.shape.count + rows * resultSize
     ) {
       unsafe Tensor([s[0], height, width, outputs]) { target in
         let y = unsafe SendableAddress(target)
         Parallel.ranges(
-          s[0] * height, grain: max(1, (1 << 18) / max(1, width * work))
+          rows, grain: max(1, (1 << 18) / max(1, width * work))
         ) { rows in
           let scratch = Storage(count: kernel * kernel * (width * channels + 16))
           unsafe source.withElements { x in

@@ -60,18 +60,24 @@ public struct SpectralProduct: Sendable {
     let (x, b, bias) = (input.contiguous, blocks.contiguous, bias?.contiguous)
     let batch = input.shape[0]
     let rows = batch == 0 ? 0 : sizes.rows / batch
+    // Of a large image several threads do a part each; how many there are follows from its size alone.
+    let parts = max(1, min(8, rows / sizes.grain))
     return sizes.counted("mean of spectral product") {
-      unsafe Tensor([batch, sizes.columns]) { target in
+      unsafe Tensor([batch, parts, sizes.columns]) { target in
         let means = unsafe SendableAddress(target)
-        Parallel.ranges(batch, grain: max(1, sizes.grain / max(1, rows))) { range in
+        Parallel.ranges(
+          batch * parts, grain: parts > 1 ? 1 : max(1, sizes.grain / max(1, rows))
+        ) { range in
           let scratch = Storage(count: sizes.lot * (sizes.depth + sizes.columns))
           let results = Storage(count: (sizes.lot + 1) * sizes.columns)
           let sums = unsafe results.base + sizes.lot * sizes.columns
-          for member in range {
-            let mean = unsafe means.pointer + member * sizes.columns
+          for piece in range {
+            let (member, part) = piece.quotientAndRemainder(dividingBy: parts)
+            let (start, end) = (rows * part / parts, rows * (part + 1) / parts)
+            let mean = unsafe means.pointer + piece * sizes.columns
             for column in 0..<sizes.columns { unsafe mean[column] = rows == 0 ? .nan : 0 }
-            for first in stride(from: 0, to: rows, by: sizes.lot) {
-              let count = min(sizes.lot, rows - first)
+            for first in stride(from: start, to: end, by: sizes.lot) {
+              let count = min(sizes.lot, end - first)
               unsafe map(
                 count, x.elementAddress + (member * rows + first) * sizes.depth, b, bias, relu,
                 sizes, scratch, to: results.base)
@@ -82,7 +88,7 @@ public struct SpectralProduct: Sendable {
           withExtendedLifetime((scratch, results)) {}
         }
         withExtendedLifetime((x, b, bias)) {}
-      }
+      }.sum([1])
     }
   }
 

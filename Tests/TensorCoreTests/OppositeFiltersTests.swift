@@ -24,6 +24,7 @@ struct OppositeFiltersTests {
       Case(kernel: 7, channels: 2, blocks: 3, half: 32, batch: 1, height: 20, width: 31),
       Case(kernel: 5, channels: 1, blocks: 1, half: 32, batch: 2, height: 4, width: 9),
       Case(kernel: 3, channels: 1, blocks: 1, half: 32, batch: 0, height: 4, width: 9),
+      Case(kernel: 5, channels: 1, blocks: 1, half: 32, batch: 2, height: 9, width: 4),
     ]
 
   private func random(_ shape: Shape, _ name: String) -> Tensor {
@@ -74,7 +75,7 @@ struct OppositeFiltersTests {
   func turnedImage(_ c: Case) throws {
     let (weight, x, _) = operands(c)
     let filters = try #require(OppositeFilters(weight, blocks: c.blocks))
-    for n in 0..<c.batch where c.height >= c.kernel {
+    for n in 0..<c.batch where min(c.height, c.width) >= c.kernel {
       let plain = filters.convolved(x.sliced(n..<n + 1))[0]
       let other = filters.convolved(turned(x[n]).reshaped([1] + x[n].shape.extents))[0]
       let (height, width) = (plain.shape[0], plain.shape[1])

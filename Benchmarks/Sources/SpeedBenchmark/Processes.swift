@@ -30,7 +30,7 @@ func run(_ arguments: [String]) throws -> Finished {
   }
   // What wait4 says of memory counts this process's own, before the exec: another thread reads the high-water mark meanwhile.
   let watch = Watch(process)
-  waitpid(process, &status, 0)
+  while waitpid(process, &status, 0) < 0 && errno == EINTR {}
   let seconds = (ContinuousClock.now - begin).inSeconds
   let peak = watch.stop()
   guard status == 0 else { throw failure }
@@ -38,7 +38,7 @@ func run(_ arguments: [String]) throws -> Finished {
 }
 
 /// Reads how much memory a process has held, without taking part in what is timed: a reading costs some 0.15 ms, which every
-/// millisecond took a twelfth of a folder job's time on two cores.
+/// millisecond took a fifteenth of two cores.
 private final class Watch: Sendable {
   private let peak = Mutex(0.0)
   private let isRunning = Atomic(true)

@@ -10,8 +10,11 @@ CK_INLINE int CK(backdrop_shares)(const ck_warp_args *w, const CK(run) *run, siz
   const int32_t left = (int32_t)w->inside[0], top = (int32_t)w->inside[1], right = (int32_t)w->inside[2], bottom = (int32_t)w->inside[3];
   const integer here_x = (x >= left) & (x < right), next_x = (x >= left - 1) & (x < right - 1);
   const integer here_y = (y >= top) & (y < bottom), next_y = (y >= top - 1) & (y < bottom - 1);
-  *(floats *)share = (gy * gx * (floats)(here_y & here_x & one) + fy * fx * (floats)(next_y & next_x & one)) +
+  const floats sum = (gy * gx * (floats)(here_y & here_x & one) + fy * fx * (floats)(next_y & next_x & one)) +
                      (gy * fx * (floats)(here_y & next_x & one) + fy * gx * (floats)(next_y & here_x & one));
+  // Of a place that lies within the weights are not one to the last digit, and the picture is to stay as it is.
+  const integer all = here_x & next_x & here_y & next_y;
+  *(floats *)share = (floats)((all & one) | (~all & (integer)sum));
   for (size_t k = 0; k < count; k++)
     if (share[k] != 0) return 1;
   return 0;
