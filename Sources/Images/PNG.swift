@@ -60,7 +60,6 @@ public enum PNGCodec: ImageCodec {
   }
 
   public static func sampleCount(_ path: String) -> Int? {
-    if let count = plainSampleCount(path) { return count }
     var header = cpng_header()
     var message = [CChar](repeating: 0, count: Int(CPNG_MESSAGE))
     guard let reader = unsafe cpng_open(path, 0, &header, &message) else { return nil }

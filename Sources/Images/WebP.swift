@@ -92,17 +92,27 @@ public enum WebPCodec: ImageCodec {
   ///
   /// - Throws: `ImageError.unwritable`, also for sides of more than 16,383 pixels.
   public static func write(_ image: Image, to path: String) throws(ImageError) {
-    guard max(image.width, image.height) <= Int(WEBP_MAX_DIMENSION) else {
+    guard isHeld(image) else {
       throw .unwritable(
         path: path, reason: "WebP holds sides of \(WEBP_MAX_DIMENSION) pixels at most")
     }
     if let reason = missing { throw .unwritable(path: path, reason: reason) }
-    guard let picture = packed(image), let file = assembled(picture, image.metadata) else {
+    guard let file = encoded(image) else {
       throw .unwritable(path: path, reason: "it cannot be encoded as WebP")
     }
     guard Files.write(file, to: path) else {
       throw .unwritable(path: path, reason: unsafe String(cString: strerror(errno)))
     }
+  }
+
+  public static func encoded(_ image: Image) -> [UInt8]? {
+    guard isHeld(image), missing == nil, let picture = packed(image) else { return nil }
+    return assembled(picture, image.metadata)
+  }
+
+  /// Whether the format holds its sides.
+  private static func isHeld(_ image: Image) -> Bool {
+    max(image.width, image.height) <= Int(WEBP_MAX_DIMENSION)
   }
 
   /// The picture alone.

@@ -203,7 +203,7 @@ public enum Files {
       return true
     }
     guard isListed else { return nil }
-    return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    return entries.sortedByBytes(\.name)
   }
 
   /// Whether a folder has no names but those that are passed over, or `nil` where it cannot be listed: of however many
@@ -255,8 +255,13 @@ public enum Files {
 
 extension Sequence<String> {
   /// In the order of the names' bytes: two that only look alike are two.
-  public func sortedByBytes() -> [String] {
-    sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  public func sortedByBytes() -> [String] { sortedByBytes(\.self) }
+}
+
+extension Sequence {
+  /// In the order of the bytes of what each is named.
+  func sortedByBytes(_ name: (Element) -> String) -> [Element] {
+    sorted { name($0).utf8.lexicographicallyPrecedes(name($1).utf8) }
   }
 }
 

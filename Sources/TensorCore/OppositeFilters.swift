@@ -72,27 +72,21 @@ public struct OppositeFilters: Sendable {
           rows, grain: max(1, (1 << 18) / max(1, width * work))
         ) { rows in
           let scratch = Storage(count: kernel * kernel * (width * channels + 16))
-          unsafe source.withElements { x in
-            unsafe even.withElements { even in
-              unsafe odd.withElements { odd in
-                var arguments = unsafe ck_opposites_args(
-                  width: s[2], channels: channels, kernel: kernel, out_width: width, blocks: blocks,
-                  half: outputs / (2 * blocks), even: even, odd: odd, bias: bias?.elementAddress,
-                  relu: relu ? 1 : 0)
-                // Rows of one image after another.
-                var row = rows.lowerBound
-                while row < rows.upperBound {
-                  let (image, top) = row.quotientAndRemainder(dividingBy: height)
-                  let count = min(height - top, rows.upperBound - row)
-                  unsafe ck_opposites(
-                    &arguments, count, x + (image * s[1] + top) * rowSize,
-                    y.pointer + row * resultSize, scratch.base)
-                  row += count
-                }
-              }
-            }
+          var arguments = unsafe ck_opposites_args(
+            width: s[2], channels: channels, kernel: kernel, out_width: width, blocks: blocks,
+            half: outputs / (2 * blocks), even: even.elementAddress, odd: odd.elementAddress,
+            bias: bias?.elementAddress, relu: relu ? 1 : 0)
+          // Rows of one image after another.
+          var row = rows.lowerBound
+          while row < rows.upperBound {
+            let (image, top) = row.quotientAndRemainder(dividingBy: height)
+            let count = min(height - top, rows.upperBound - row)
+            unsafe ck_opposites(
+              &arguments, count, source.elementAddress + (image * s[1] + top) * rowSize,
+              y.pointer + row * resultSize, scratch.base)
+            row += count
           }
-          withExtendedLifetime((scratch, bias)) {}
+          withExtendedLifetime((scratch, source, bias)) {}
         }
       }
     }
