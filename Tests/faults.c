@@ -6,6 +6,7 @@
 //   FAULT_STAYS   set: all later ones that need space fail too, as on a full disk
 //   FAULT_COUNT   a file, outside the folder, that gets the number of calls in the end, and which one failed
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +107,7 @@ TEMPORARY(mkostemp, (char *path, int flags), path, flags)
 TEMPORARY(mkostemp64, (char *path, int flags), path, flags)
 #define ON_FILE(type, name, space, parameters, ...)                                        \
   type name parameters { return fails_on(#name, file, space) ? -1 : REAL(name)(__VA_ARGS__); }
+ON_FILE(ssize_t, read, 0, (int file, void *bytes, size_t size), file, bytes, size)
 ON_FILE(ssize_t, write, 1, (int file, const void *bytes, size_t size), file, bytes, size)
 ON_FILE(ssize_t, pwrite, 1, (int file, const void *bytes, size_t size, off_t at), file, bytes, size, at)
 ON_FILE(ssize_t, pwrite64, 1, (int file, const void *bytes, size_t size, off64_t at), file, bytes, size, at)
@@ -127,6 +129,21 @@ int renameat(int a, const char *path, int b, const char *to) {
 }
 int renameat2(int a, const char *path, int b, const char *to, unsigned flags) {
   return fails("renameat2", path, 0) ? -1 : REAL(renameat2)(a, path, b, to, flags);
+}
+#define LIST(type, name)                                                                  \
+  struct type *name(DIR *folder) {                                                         \
+    return fails_on(#name, dirfd(folder), 0) ? NULL : REAL(name)(folder);                  \
+  }
+LIST(dirent, readdir)
+LIST(dirent64, readdir64)
+// A stream reads by itself: from here on from what cannot be read, so that it knows of its error.
+ssize_t getline(char **line, size_t *size, FILE *file) {
+  if (fails_on("getline", fileno(file), 0)) {
+    const int nothing = REAL(open)("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(nothing, fileno(file));
+    close(nothing);
+  }
+  return REAL(getline)(line, size, file);
 }
 // What a stream writes is written at the latest when it is closed.
 size_t fwrite(const void *bytes, size_t size, size_t number, FILE *file) {

@@ -1,5 +1,15 @@
-// Which bytes of a block may be touched, for the address sanitizer: memory that is recycled here is none that it knows.
+// Which bytes of a block may be touched, for the address sanitizer: memory that is recycled here is none that it knows. And files in memory.
+#define _GNU_SOURCE
 #include <ckernels.h>
+#include <sys/mman.h>
+
+int ck_memory_file(void) {
+#if defined(MFD_CLOEXEC)
+  return memfd_create("canon", MFD_CLOEXEC);
+#else
+  return -1;
+#endif
+}
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

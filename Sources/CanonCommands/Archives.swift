@@ -30,8 +30,8 @@ struct ArchiveJob<Total: Tally> {
   private(set) var total = Total()
 
   /// The names of the archives that such a job is on; none where it is one on a folder of images, or makes one archive.
-  static func archives(in folder: String, to out: String) -> [String] {
-    out.lowercased().hasSuffix(".tar") ? [] : ImageFolder.archives(in: folder)
+  static func archives(in folder: String, to out: String) throws -> [String] {
+    out.lowercased().hasSuffix(".tar") ? [] : try ImageFolder.archives(in: folder)
   }
 
   /// - Parameters:

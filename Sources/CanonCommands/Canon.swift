@@ -26,7 +26,8 @@ public struct Canon: ParsableCommand {
         canon canonicalize runs/c8 my-images canonical
         canon restore canonical back
         canon inspect runs/c8 my-images --out sheet.png
-        canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --out mine.safetensors
+        canon wrap resnet18.onnx --canonicalizer photos \\
+          --normalization imagenet --out mine.safetensors
         canon components learned
 
       Exit status: 0 done, 1 bad input or a failed check, 2 some inputs could not be read, 64 wrong usage, \
@@ -56,6 +57,11 @@ public struct Canon: ParsableCommand {
     adding components: [any Options.Type], _ arguments: [String]? = nil
   ) {
     known.withLock { $0 = $0.adding(components) }
+    // Files that are opened must not get the numbers of what is closed: messages would go into them. What is read fails as before, and so
+    // does what is written.
+    for file in STDIN_FILENO...STDERR_FILENO where fcntl(file, F_GETFD) < 0 {
+      _ = unsafe open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    }
     // A limit of files' sizes (ulimit -f) is an error of the write, as a full disk is.
     signal(SIGXFSZ, SIG_IGN)
     // Before anything that would wait for OpenBLAS's threads at its end.
@@ -72,11 +78,19 @@ public struct Canon: ParsableCommand {
         withError: ValidationError("'\(word)' is no command of canon.\(question)"))
     }
     // A file called -dash.png is no row of flags.
-    main(
-      arguments.map { word in
-        word.hasPrefix("-") && !word.hasPrefix("--") && word.utf8.count > 2
-          && FileManager.default.fileExists(atPath: word) ? "./\(word)" : word
-      })
+    let words = arguments.map { word in
+      word.hasPrefix("-") && !word.hasPrefix("--") && word.utf8.count > 2
+        && FileManager.default.fileExists(atPath: word) ? "./\(word)" : word
+    }
+    do {
+      var command = try parseAsRoot(words)
+      do { try command.run() } catch let error as ValidationError {
+        // Of a command that has begun the usage would be that of `canon`.
+        let name = type(of: command).configuration.commandName ?? ""
+        note("Error: \(error.message)\n  See 'canon \(name) --help' for more information.")
+        exit(withError: ExitCode.validationFailure)
+      }
+    } catch { exit(withError: error) }
   }
 
   public init() {}

@@ -21,7 +21,7 @@ struct Canonicalize: ParsableCommand {
         canon canonicalize pages scans upright --quarter-turns   # pixels only move
         canon canonicalize pages scans upright --jpeg 90         # JPEG stays JPEG
         canon canonicalize photos pictures.tar upright.tar
-        find scans -newer last -print0 | canon canonicalize pages - upright
+        find . -type f -newer ../last | canon canonicalize pages - ../upright
         canon canonicalize pages shards upright          # archives of images
         canon canonicalize pages scans upright --shard 2/8   # of 8 processes one
         canon canonicalize runs/c8 my-images canonical
@@ -87,14 +87,16 @@ struct Canonicalize: ParsableCommand {
       choice, pictures, least: minMargin ?? choice.minMargin, quarterTurns: quarterTurns,
       json: json, isQuiet: common.quiet)
     Interruption.watch()
-    let archives = ArchiveJob<Canonicalized>.archives(in: folder, to: out)
+    let archives = try ArchiveJob<Canonicalized>.archives(in: folder, to: out)
     let total: Canonicalized
     if archives.isEmpty {
       total = try job.run(from: folder, to: out, shard: shard)
     } else {
       total = try job.run(archives, in: folder, to: out, shard: shard)
     }
-    if !json { try emit(total.summary(in: out, window: choice.window)) }
+    // Parts that run side by side say which they are.
+    let part = shard.map { "Part \($0.index)/\($0.count): " } ?? ""
+    if !json { try emit(part + total.summary(in: out, window: choice.window)) }
     if !common.quiet { tell(of: total, least: job.least) }
     try job.failures.finish()
   }
@@ -117,12 +119,17 @@ struct Canonicalize: ParsableCommand {
     if total.others > 0 {
       note("Note: the manifest has \(total.others) more, of earlier commands.")
     }
-    if total.converted > 0 {
+    func areWritten(_ count: Int, _ what: String, _ why: String) {
+      guard count > 0 else { return }
       note(
-        "Note: \(counted(total.converted)) \(total.converted == 1 ? "is" : "are") written as PNG: WebP files are not written, and a JPEG file is kept only by quarter "
-          + "turns and flips (see --quarter-turns) of whole blocks"
-          + (pictures.trim ? "" : " (see --trim)") + ", or with loss by --jpeg.")
+        "Note: \(counted(count, what)) \(count == 1 ? "is" : "are") written as PNG: \(why).")
     }
+    areWritten(total.converted - total.decoded, "picture", "WebP files are not written")
+    areWritten(
+      total.decoded, "JPEG file",
+      "without loss JPEG is kept only by quarter turns and flips"
+        + (quarterTurns ? "" : " (--quarter-turns)") + " of whole blocks"
+        + (pictures.trim ? "" : " (--trim)") + "; --jpeg 90 keeps it at every angle, with loss")
     if total.lossy > 0 {
       note(
         "Note: \(counted(total.lossy, "JPEG file")) \(total.lossy == 1 ? "is" : "are") written anew, with the loss of quality \(pictures.jpeg ?? 0) (--jpeg)."

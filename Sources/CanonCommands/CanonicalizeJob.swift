@@ -14,8 +14,9 @@ struct Canonicalized: Tally {
   var ambiguous = 0
   /// Whose pose is none: of what undoes poses within a window those beyond it, and those that are upright.
   var still = 0
-  /// How many are written as PNG, lost pixels at their sides, are JPEG files written anew.
+  /// How many are written as PNG, and of these how many were JPEG files; lost pixels at their sides; are JPEG files written anew.
   var converted = 0
+  var decoded = 0
   var trimmed = 0
   var lossy = 0
   /// How many were left as they were, and the first of them.
@@ -32,6 +33,7 @@ struct Canonicalized: Tally {
     ambiguous += other.ambiguous
     still += other.still
     converted += other.converted
+    decoded += other.decoded
     trimmed += other.trimmed
     lossy += other.lossy
     others += other.others
@@ -106,7 +108,7 @@ struct CanonicalizeJob {
     report: ((Int, Int) -> Void)? = nil, commit: ((Canonicalized) throws -> Void)? = nil
   ) throws -> Canonicalized {
     let before = failures.count
-    let whole = try choice.domain.open(input)
+    let whole = try choice.domain.open(input).namedByPlace
     guard let from = whole.folder else {
       throw CommandError(
         "\(input) holds \(choice.domain.noun.many), which have no files of their own: "
@@ -143,7 +145,11 @@ struct CanonicalizeJob {
       let written = try lot.writeCanonical(poses, pictures, least: least, from: from, to: place)
       var part = Canonicalized()
       part.add(written.items.map(\.entry))
-      part.converted = written.items.count { !$0.name.isSameName(as: $0.entry.file) }
+      let converted = written.items.filter { !$0.name.isSameName(as: $0.entry.file) }
+      part.converted = converted.count
+      part.decoded = converted.count { item in
+        JPEGCodec.endings.contains { item.name.lowercased().hasSuffix(".\($0)") }
+      }
       (part.trimmed, part.lossy) = (written.trimmed, written.lossy)
       return (
         items: written.items, part: part, errors: lot.errors + written.errors,

@@ -61,7 +61,7 @@ struct CanonicalizerChoice {
         "\(name) is neither a model nor one of the canonicalizers "
           + "\(CanonicalizerChoice.heuristics.joined(separator: ", "))"
           + (shipped.isEmpty
-            ? ""
+            ? ", and there are no models beside the program, or in the folder CANON_MODELS"
             : ", and no model of the name comes with canon (\(shipped.map(\.visible).joined(separator: ", ")))")
           + ".\(question)")
     }

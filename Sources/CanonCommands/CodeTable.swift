@@ -88,6 +88,7 @@ struct CodeTable {
           "Line \(number) of \(path) has \(cells.count) cells, its header \(header.count).")
       }
     }
+    try lines.check(path)
     guard let header = rows.first, rows.count > 1 else {
       throw CommandError("\(path) has no rows below a header.")
     }

@@ -26,7 +26,8 @@ struct Export: ParsableCommand {
       EXAMPLES
         canon export runs/c8 c8.onnx
         canon export runs/c8 c8.onnx --check my-images
-        canon export runs/c8 c8.onnx --check test --limit 10000 --reference c8.safetensors
+        canon export runs/c8 c8.onnx --check test --limit 10000 \\
+          --reference c8.safetensors
         canon info c8.onnx
       """)
 

@@ -179,12 +179,14 @@ final class Journal: Sendable {
 
   /// Joins the journals that parts have left to that of the whole: a job goes on from there.
   static func join(_ shards: [Shard], in folder: String) throws {
-    let files = shards.compactMap { Lines(of: OwnFile.journal.path(in: folder, $0)) }
+    let paths = shards.map { OwnFile.journal.path(in: folder, $0) }
+    let files = paths.compactMap { Lines(of: $0) }
     let heads = files.compactMap { $0.next() }
     try writeLines(to: OwnFile.journal.path(in: folder)) { put in
       for line in heads.prefix(1) + files.joined() {
         try put([String(decoding: line, as: UTF8.self)])
       }
+      for lines in files { try lines.check(paths[0]) }
     }
   }
 

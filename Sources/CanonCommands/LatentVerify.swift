@@ -48,20 +48,21 @@ extension Verify {
     }
     // How far apart orbits of a pair are depends on the temperature of their contrast: it is told, and not held to it; what is not moved is
     // there to compare with.
+    let allowed = interpolatedTolerance ?? 0.2
     let judged = lines.filter { $0.of != "orbit" && !$0.of.hasPrefix("unmoved") }
-    let failed = judged.filter { !($0.mean <= Double(interpolatedTolerance)) }
+    let failed = judged.filter { !($0.mean <= allowed) }
     guard failed.isEmpty else {
       note(
         "Not equivariant within the tolerance: the mean of \(failed.map(\.of).joined(separator: ", ")) is above "
-          + "\(interpolatedTolerance).")
+          + "\(allowed).")
       throw ExitCode(1)
     }
     if !common.quiet {
       note(
         lines.contains { $0.of == "orbit" }
-          ? "Poses of partners are within \(interpolatedTolerance) of the moved poses on average (angles in radians): measured, not proved. How far the "
+          ? "Poses of partners are within \(allowed) of the moved poses on average (angles in radians): measured, not proved. How far the "
             + "orbits' points on the sphere lie apart, 0 to 2, is not judged."
-          : "Codes of partners are within \(interpolatedTolerance) of the moved codes on average: measured, not proved."
+          : "Codes of partners are within \(allowed) of the moved codes on average: measured, not proved."
       )
     }
   }

@@ -60,12 +60,18 @@ struct LoadedModel {
     let seed = UInt64(file.configuration.seed)
     if let source = path == "test" ? data : data.located(at: path) {
       var found: Examples?
-      if path == "test", let split = source as? any SplitOptions {
-        let parts = try file.testPart(split)
-        failures.report(parts.errors)
-        found = parts.test
-      } else {
-        found = try source.test(seed: seed)
+      do {
+        if path == "test", let split = source as? any SplitOptions {
+          let parts = try file.testPart(split)
+          failures.report(parts.errors)
+          found = parts.test
+        } else {
+          found = try source.test(seed: seed)
+        }
+      } catch let error as DatasetError where path == "test" {
+        throw CommandError(
+          "The test part of the model's data cannot be had: \(error) It is looked for where the model's configuration says, from "
+            + "the folder that the command is given in; name data in place of the word test.")
       }
       guard let test = found else {
         throw CommandError("The model's data, of kind '\(type(of: own).kind)', have no test part.")

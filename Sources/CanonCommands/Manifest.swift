@@ -184,9 +184,11 @@ struct Manifest {
     guard let data = content else {
       throw .unreadable(
         path: path,
-        reason: OwnFile.shards(in: folder).isEmpty
-          ? "a folder, or archive, that `canon canonicalize` has written to its end has one"
-          : "the parts of a job are there: `canon merge \(folder)` joins them")
+        reason: !OwnFile.shards(in: folder).isEmpty
+          ? "the parts of a job are there: `canon merge \(folder)` joins them"
+          : Files.isRegular(OwnFile.journal.path(in: folder))
+            ? "the job there was stopped: the command that began it, given again, brings it to its end"
+            : "a folder, or archive, that `canon canonicalize` has written to its end has one")
     }
     func failure(_ line: Int, _ reason: String) -> DatasetError {
       .malformed(

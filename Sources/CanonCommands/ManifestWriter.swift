@@ -97,7 +97,7 @@ enum PartRow {
       if row(of: line) != nil { count += 1 } else { isEnded = true }
       guard !isEnded || line == Array(end(of: count).utf8) else { return false }
     }
-    return isEnded
+    return isEnded && !lines.hasFailed
   }
 
   /// A row of a part; the row itself where there is no place.

@@ -14,7 +14,9 @@ struct Merge: ParsableCommand {
       the parts could not be used.
 
       EXAMPLES
-        for i in 1 2 3 4; do canon canonicalize pages scans upright --shard $i/4 & done; wait
+        for i in 1 2 3 4; do
+          canon canonicalize pages scans upright --shard $i/4 &
+        done; wait
         canon merge upright
       """)
 
@@ -44,7 +46,7 @@ struct Merge: ParsableCommand {
         guard isOwn || Manifest.isOne(path) && Files.isRegular(path) && !Files.isLink(path) else {
           throw CommandError("\(folder) holds no part of a job (--shard).")
         }
-        let rows = Files.isRegular(path) ? Lines(of: path)?.count { _ in true } : nil
+        let rows = Files.isRegular(path) ? try Self.count(path) : nil
         guard rows != nil || !isLeft else {
           throw CommandError(
             "\(folder): the job is not at its end; its command given again goes on.")
@@ -61,12 +63,12 @@ struct Merge: ParsableCommand {
     guard Files.isRegular(merged), !Files.isLink(merged),
       Manifest.isOne(merged) || Lines(of: merged)?.next() == Array(Self.noManifest.utf8)
     else { throw OwnFile.foreign(merged) }
-    let failed = shards.compactMap {
-      OutputLedger.part(at: OwnFile.ledger.path(in: folder, $0))?.left
-    }
+    let left = shards.map { OutputLedger.part(at: OwnFile.ledger.path(in: folder, $0))?.left ?? 0 }
     // From here on nothing is lost, wherever it is stopped: what has been joined is there, and is only put in order.
     try mergeLedgers(shards)
-    for path in shards.flatMap({ shard in OwnFile.allCases.map { $0.path(in: folder, shard) } }) {
+    // Those of which something is left go last, so that a merge that was stopped knows it too.
+    let order = zip(shards, left).filter { $1 == 0 } + zip(shards, left).filter { $1 > 0 }
+    for path in order.flatMap({ shard, _ in OwnFile.allCases.map { $0.path(in: folder, shard) } }) {
       guard unsafe unlink(path) == 0 || errno == ENOENT else {
         throw CommandError(
           "\(path) cannot be removed; check the folder's permission, and merge again.")
@@ -74,7 +76,7 @@ struct Merge: ParsableCommand {
     }
     let summary = Summary(
       images: try end(merged, as: path), parts: shards.first?.count,
-      failed: shards.isEmpty ? nil : failed.reduce(0, +))
+      failed: shards.isEmpty ? nil : left.reduce(0, +))
     try tell(summary, path)
   }
 
@@ -217,6 +219,14 @@ struct Merge: ParsableCommand {
     }
   }
 
+  /// How many lines a file has; `nil` where it cannot be opened.
+  private static func count(_ path: String) throws -> Int? {
+    guard let lines = Lines(of: path) else { return nil }
+    let count = lines.count { _ in true }
+    try lines.check(path)
+    return count
+  }
+
   /// Gives the manifest of all its name.
   ///
   /// - Returns: How many images it has; `nil` where the parts had no manifests.
@@ -228,7 +238,8 @@ struct Merge: ParsableCommand {
       unsafe unlink(merged)
       return nil
     }
-    let count = lines.count { _ in true }
+    // With the first line, as all are counted.
+    let count = try Self.count(merged).map { $0 - 1 }
     guard unsafe rename(merged, path) == 0 else {
       throw CommandError("\(path) cannot be written; check the folder's permission.")
     }

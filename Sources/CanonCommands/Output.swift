@@ -43,34 +43,68 @@ extension Unicode.Scalar {
 
 /// Where a path leads, links followed; what is not there yet lies where its folder leads.
 ///
-/// Compared by bytes: two names that only look alike are two files.
+/// Folders are compared as the system knows them, whatever way leads there (a bind mount, a working folder whose name is no UTF-8),
+/// and names by their bytes: two that only look alike are two files.
 struct Place: Hashable {
-  private let parts: [[UInt8]]
+  /// The folder that is there, as device and inode, behind those that it lies in.
+  private let folders: [[UInt64]]
+  /// What is below it: a file, or what is not there yet.
+  private let rest: [[UInt8]]
+  private let path: String
 
   init(_ path: String) {
-    let isAbsolute = path.utf8.first == UInt8(ascii: "/")
-    var (known, rest) = (
-      isAbsolute ? path : "\(FileManager.default.currentDirectoryPath)/\(path)",
-      [[UInt8]]()
-    )
-    var real = Files.real(known)
-    while real == nil && known != "/" {
+    self.path = path
+    var (known, rest) = (path.isEmpty ? "." : path, [[UInt8]]())
+    var status = stat()
+    while true {
+      let isThere = unsafe stat(known, &status) == 0
+      if isThere && status.st_mode & S_IFMT == S_IFDIR || known == "/" || known == "." { break }
+      // A link to a file lies where that is.
+      if isThere, rest.isEmpty, let real = Files.real(known), unsafe access(real, F_OK) == 0 {
+        known = real
+      }
       rest.insert(Array(Files.name(of: known).utf8), at: 0)
       known = Files.parent(of: known)
-      real = Files.real(known)
     }
-    var parts = (real ?? "/").utf8.split(separator: UInt8(ascii: "/")).map(Array.init)
+    var below: [[UInt8]] = []
     for part in rest where !part.isEmpty && part != Array(".".utf8) {
-      if part == Array("..".utf8) { _ = parts.popLast() } else { parts.append(part) }
+      if part == Array("..".utf8) { _ = below.popLast() } else { below.append(part) }
     }
-    self.parts = parts
+    // From the folder itself, whose path may be as long as a path can be.
+    let folder = unsafe open(known, __O_PATH | O_DIRECTORY | O_CLOEXEC)
+    defer { if folder >= 0 { close(folder) } }
+    var (folders, above): ([[UInt64]], String) = ([], ".")
+    while folder >= 0, unsafe fstatat(folder, above, &status, 0) == 0 {
+      let id = [UInt64(status.st_dev), UInt64(status.st_ino)]
+      if folders.last == id { break }
+      folders.append(id)
+      above += "/.."
+    }
+    (self.folders, self.rest) = (folders.reversed(), below)
+  }
+
+  static func == (one: Place, other: Place) -> Bool {
+    one.folders.last == other.folders.last && one.rest == other.rest
+  }
+
+  func hash(into hasher: inout Hasher) {
+    hasher.combine(folders.last)
+    hasher.combine(rest)
   }
 
   /// The last part of it.
-  var name: String? { parts.last.map { String(decoding: $0, as: UTF8.self) } }
+  var name: String? {
+    if let last = rest.last { return String(decoding: last, as: UTF8.self) }
+    return Files.real(path).map(Files.name).flatMap { $0.isEmpty ? nil : $0 }
+  }
 
   /// Whether another place is this one or lies below it.
-  func contains(_ other: Place) -> Bool { other.parts.starts(with: parts) }
+  func contains(_ other: Place) -> Bool {
+    guard let folder = folders.last else { return false }
+    return rest.isEmpty
+      ? other.folders.contains(folder)
+      : other.folders.last == folder && other.rest.starts(with: rest)
+  }
 
   /// Whether one of two places is the other, or lies below it.
   func overlaps(_ other: Place) -> Bool { contains(other) || other.contains(self) }

@@ -61,10 +61,11 @@ final class OutputFolder: Sendable {
       try refuse(name, amongInputs: input)
       try Self.refuseForeign(name)
     }
-    place = Place(path)
-    try Self.refuseMixing(place, path, with: input, source, whole)
+    try Self.refuseMixing(Place(path), path, with: input, source, whole)
     if isArchive { try Self.makeParts(path) }
     try prepareFolder(path)
+    // Of what is there, which is known by itself and not by its name.
+    place = Place(path)
     lock = try OwnFile.hold(path, part?.shard)
     self.pages = pages ?? Self.pages(of: source)
     ledger = OutputLedger(folder: path, part?.shard)
@@ -208,7 +209,10 @@ final class OutputFolder: Sendable {
     let name = Files.parent(of: pages[0])
     let (file, parts) = ("\(path)/\(name)", pages.map { "\(path)/\($0)" })
     guard parts.allSatisfy(Files.isRegular) else { return }
-    guard Files.names(in: file)?.count == parts.count else {
+    guard let there = Files.names(in: file) else {
+      throw CommandError("\(file) cannot be listed; check the disk.")
+    }
+    guard there.count == parts.count else {
       return note("Note: the pages of \(file) stay apart: there are other files among them.")
     }
     let beside = Files.parent(of: file) + "/"
@@ -217,7 +221,7 @@ final class OutputFolder: Sendable {
     )
     defer { unsafe unlink(joined) }
     guard try ImageCodecs.join(parts, to: joined) else { return }
-    ledger.add(name)
+    try ledger.add(name)
     guard unsafe rename(file, apart) == 0, unsafe rename(joined, file) == 0 else {
       unsafe rename(apart, file)
       throw CommandError("\(file) cannot be written; check the folder's permission.")
@@ -281,7 +285,7 @@ final class OutputFolder: Sendable {
         throw ImageError.unwritable(path: file, reason: unsafe String(cString: strerror(EISDIR)))
       }
     }
-    ledger.add(name)
+    try ledger.add(name)
     return file
   }
 
@@ -363,13 +367,13 @@ extension OutputFolder {
     }
     let mayChange = whole.contains { Self.fileName($0) != $0 }
     if mayChange {
-      let names = Set(whole.map { Array($0.utf8) })
+      let names = Set(whole.map { Array($0.utf8) }).union(ImageFolder.folders(of: whole))
       if let twice = whole.first(where: { name in
         let file = Self.fileName(name)
         return file != name && names.contains(Array(file.utf8))
       }) {
         throw CommandError(
-          "\(twice) would be written as \(Self.fileName(twice)), which is the name of another input; rename one."
+          "\(twice) would be written as \(Self.fileName(twice)), which is the name of another input, or of a folder of others; rename one."
         )
       }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Images
 import Synchronization
 import TensorCore
 
@@ -93,14 +94,28 @@ final class OutputLedger: Sendable {
   var names: Set<[UInt8]> { added.withLock(\.names) }
 
   /// Adds a name, once.
-  func add(_ name: String) {
-    added.withLock { state in
-      guard state.names.insert(Array(name.utf8)).inserted else { return }
-      state.order.append(name)
-      guard state.file >= 0 else { return }
+  ///
+  /// - Throws: `ImageError.unwritable` where the list cannot be written: what it does not name would be somebody else's.
+  func add(_ name: String) throws(ImageError) {
+    let reason = added.withLock { state -> String? in
+      guard state.names.insert(Array(name.utf8)).inserted else { return nil }
+      guard state.file >= 0 else {
+        state.order.append(name)
+        return nil
+      }
       let line = Array((Self.line(name) + "\n").utf8)
-      _ = unsafe Glibc.write(state.file, line, line.count)
+      let count = unsafe Glibc.write(state.file, line, line.count)
+      guard count < line.count else {
+        state.order.append(name)
+        return nil
+      }
+      let reason = unsafe String(cString: strerror(count < 0 ? errno : ENOSPC))
+      state.names.remove(Array(name.utf8))
+      // Half a line goes again.
+      if count > 0 { _ = ftruncate(state.file, lseek(state.file, 0, SEEK_END) - count) }
+      return reason
     }
+    if let reason { throw .unwritable(path: path, reason: reason) }
   }
 
   /// Lists in order what is there, of some names alone or of all, and, of a part of a job, which one it is.

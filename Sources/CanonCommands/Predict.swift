@@ -113,7 +113,7 @@ struct Predict: ParsableCommand {
     }
     let loaded = try LoadedModel(file, made)
     let (model, domain) = (loaded.model, loaded.domain)
-    let whole = try loaded.source(data)
+    let whole = try loaded.source(data).namedByPlace
     let shard = try shards.shard()
     let places = shard?.places(in: whole.names)
     let source = places.map(whole.selecting) ?? whole

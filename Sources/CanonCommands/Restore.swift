@@ -35,7 +35,7 @@ struct Restore: ParsableCommand {
     let shard = try shards.shard()
     var failures = Failures(ImageDomain().noun)
     Interruption.watch()
-    let archives = ArchiveJob<Restored>.archives(in: folder, to: out)
+    let archives = try ArchiveJob<Restored>.archives(in: folder, to: out)
     let total: Restored
     if archives.isEmpty {
       total = try restore(folder, to: out, shard: shard, &failures)

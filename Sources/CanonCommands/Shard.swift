@@ -27,12 +27,9 @@ struct Shard: Codable, Hashable {
     func number(_ name: String) -> Int? {
       environment[name].flatMap { Int32($0) }.flatMap { $0 < 0 ? nil : Int($0) }
     }
-    for prefix in ["OMPI_COMM_WORLD", "PMI"] {
-      if let rank = number("\(prefix)_RANK"), let count = number("\(prefix)_SIZE") {
-        self.init(rank, of: count)
-        return
-      }
-    }
+    let started = ["OMPI_COMM_WORLD", "PMI"].lazy.compactMap { prefix in
+      number("\(prefix)_RANK").flatMap { rank in number("\(prefix)_SIZE").map { (rank, $0) } }
+    }.first
     var (place, count, isFound) = (0, 1, false)
     if let id = number("SLURM_ARRAY_TASK_ID"), let tasks = number("SLURM_ARRAY_TASK_COUNT") {
       let step = max(1, number("SLURM_ARRAY_TASK_STEP") ?? 1)
@@ -43,7 +40,10 @@ struct Shard: Codable, Hashable {
       place = (id - first) / step
       (count, isFound) = (tasks, true)
     }
-    if let steps = number("SLURM_STEP_NUM_TASKS"), environment["SLURM_PROCID"] != nil {
+    if let (rank, processes) = started {
+      guard rank < processes else { return nil }
+      (place, count, isFound) = (place * processes + rank, count * processes, true)
+    } else if let steps = number("SLURM_STEP_NUM_TASKS"), environment["SLURM_PROCID"] != nil {
       guard let rank = number("SLURM_PROCID"), rank < steps else { return nil }
       (place, count, isFound) = (place * steps + rank, count * steps, true)
     }

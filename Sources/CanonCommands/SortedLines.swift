@@ -1,6 +1,13 @@
 import Foundation
 import TensorCore
 
+extension Lines {
+  /// - Throws: `CommandError` where reading has failed, and not come to the end.
+  func check(_ path: String) throws(CommandError) {
+    if hasFailed { throw CommandError("\(path) cannot be read to its end; check the disk.") }
+  }
+}
+
 /// Joins files whose lines, behind the first one, stand in the order of their keys.
 struct SortedLines<Key: Comparable> {
   /// The key of a line of a file; `nil` of one that is left out.
@@ -41,12 +48,14 @@ struct SortedLines<Key: Comparable> {
         throw CommandError("\(path) cannot be read (\(unsafe String(cString: strerror(errno)))).")
       }
       _ = lines.next()
+      try lines.check(path)
       return lines
     }
     func next(_ n: Int) throws -> (key: Key, line: [UInt8])? {
       while let line = files[n].next() {
         if let key = try key(line, paths[n]) { return (key, line) }
       }
+      try files[n].check(paths[n])
       return nil
     }
     var heads = try files.indices.map(next)

@@ -21,6 +21,7 @@ struct Train: ParsableCommand {
       such number.
 
       EXAMPLES
+        canon init photos-by-class --out my.yaml     # a configuration to begin with
         canon train my.yaml
         canon train my.yaml --set training.batch=16 --out runs/small-batches
         canon train configs/rotated-mnist-c64.yaml --out runs/c64-1 --seed 1
@@ -107,6 +108,11 @@ struct Train: ParsableCommand {
   }
 
   private func prepared(_ processes: (any Communicator)?) throws -> TrainingRun {
+    guard !Files.isFolder(config) else {
+      throw CommandError(
+        "\(config) is a folder: `canon init \(config) --out my.yaml` writes a configuration for the images there."
+      )
+    }
     var settings = try RunConfiguration(
       path: config, catalog: Canon.catalog, changes: changes)
     if seed != nil || epochs != nil {

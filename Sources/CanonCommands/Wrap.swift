@@ -25,11 +25,15 @@ struct Wrap: ParsableCommand {
       refuses to write what is wrong about one.
 
       EXAMPLES
-        canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --out upright.safetensors
-        canon wrap resnet18.onnx --canonicalizer photos --normalization imagenet --classes names.txt \\
-          --check cat.jpg --expect tabby --out upright.safetensors
-        canon wrap digits.onnx --canonicalizer runs/prior --normalization none --out turned.safetensors
-        canon wrap pages.onnx --canonicalizer text-lines --normalization none --out straight.safetensors
+        canon wrap resnet18.onnx --canonicalizer photos \\
+          --normalization imagenet --out upright.safetensors
+        canon wrap resnet18.onnx --canonicalizer photos \\
+          --normalization imagenet --classes names.txt --check cat.jpg \\
+          --expect tabby --out upright.safetensors
+        canon wrap digits.onnx --canonicalizer runs/prior \\
+          --normalization none --out turned.safetensors
+        canon wrap pages.onnx --canonicalizer text-lines \\
+          --normalization none --out straight.safetensors
         canon predict turned.safetensors my-images
       """)
 

@@ -42,7 +42,7 @@ public struct ChosenTie<Base: TrainableCanonicalizer>: TrainableCanonicalizer {
     return zip(found, choices).map { pose, elements in
       defer { start += elements.count }
       let best = Pose(scores: scores[start..<start + elements.count], of: elements)
-      return Pose(best.element, margin: min(pose.margin, best.margin), ties: best.ties)
+      return Pose(best.element, margin: pose.margin.smaller(best.margin), ties: best.ties)
     }
   }
 

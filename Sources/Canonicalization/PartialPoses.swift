@@ -42,7 +42,8 @@ public struct PartialPoses<Base: TrainableCanonicalizer>: TrainableCanonicalizer
         radius >= .pi ? .infinity : pose.candidates.map { abs($0.turn - radius) }.min() ?? 0
       let near = pose.candidates.filter(isUndone)
       return Pose(
-        near.first ?? Motion(), margin: min(pose.margin, Float(lead)), ties: Array(near.dropFirst())
+        near.first ?? Motion(), margin: pose.margin.smaller(Float(lead)),
+        ties: Array(near.dropFirst())
       )
     }
   }

@@ -41,7 +41,7 @@ public struct RestrictedPoses<Base: ImageCanonicalizer>: ImageCanonicalizer {
       for tie in pose.ties.map(nearest) where tie != best && !ties.contains(tie) {
         ties.append(tie)
       }
-      return Pose(best, margin: min(pose.margin, lead), ties: ties)
+      return Pose(best, margin: pose.margin.smaller(lead), ties: ties)
     }
   }
 }

@@ -64,7 +64,7 @@ public struct Steps: TrainableCanonicalizer {
       poses = zip(poses, step.canonicalizer.motionPoses(of: form)).map { outer, inner in
         let pairs = outer.candidates.flatMap { g in inner.candidates.map { g.after($0) } }
         return Pose(
-          pairs[0], margin: min(outer.margin, inner.margin), ties: Array(pairs.dropFirst()))
+          pairs[0], margin: outer.margin.smaller(inner.margin), ties: Array(pairs.dropFirst()))
       }
     }
     return (poses, form)
@@ -200,4 +200,9 @@ public struct Step: Sendable {
     }
     return forms
   }
+}
+
+extension Float {
+  /// The smaller of two margins; no number where one of them is none, which `min` may take for the larger.
+  func smaller(_ other: Float) -> Float { isNaN || other.isNaN ? .nan : min(self, other) }
 }

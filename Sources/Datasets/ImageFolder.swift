@@ -20,11 +20,30 @@ public struct ImageFolder: Sendable {
     (self.path, self.files, errors, unread) = (path, files, [], [])
   }
 
+  private init(unreadable path: String, _ reason: String) {
+    (self.path, files, errors, unread) = (
+      ".", [], [.unreadable(path: path, reason: reason)], []
+    )
+  }
+
   /// Some of the files, without what is wrong with others.
   func selecting(_ places: [Int]) -> ImageFolder {
     var some = ImageFolder(path: path, files: places.map { files[$0] })
     some.given = given
     return some
+  }
+
+  /// The same files, those of a list named by where they lie, whatever else it holds: below the working folder, where all lie there, else
+  /// below `/`.
+  var namedByPlace: ImageFolder {
+    guard !given.isEmpty else { return self }
+    let here = (Files.real(".") ?? "/").split(separator: "/"), parts = path.split(separator: "/")
+    let isBelow = parts.count >= here.count && zip(parts, here).allSatisfy { $0.isSameName(as: $1) }
+    let way = parts.dropFirst(isBelow ? here.count : 0).map { $0 + "/" }.joined()
+    var files = ImageFolder(
+      path: "/" + (isBelow ? here.joined(separator: "/") : ""), files: files.map { way + $0 })
+    for (name, listed) in given { files.given[Array(way.utf8) + name] = listed }
+    return files
   }
 
   /// What a file is called: as the list named it that it is of, else by its path below the folder.
@@ -44,6 +63,9 @@ public struct ImageFolder: Sendable {
   public init(path: String) throws(DatasetError) {
     if path == "-" {
       self = ImageFolder.standardInput
+      if case .unreadable(let path, let reason)? = errors.first {
+        throw .unreadable(path: path, reason: reason)
+      }
       guard !files.isEmpty else {
         throw .malformed(path: "standard input", reason: "it names no file")
       }
@@ -67,8 +89,10 @@ public struct ImageFolder: Sendable {
       guard ImageCodecs.isImage(path) else {
         throw .unreadable(
           path: path,
-          reason: "it is neither a folder nor an image of the formats that are read ("
-            + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
+          reason: Walk.isCompressed(path)
+            ? "it is a compressed archive: unpack it; tar archives are read as they are"
+            : "it is neither a folder, nor a tar archive, nor an image of the formats that are read ("
+              + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
       }
       self.path = Files.parent(of: path)
       files = ImageCodecs.pages(of: Files.name(of: path), in: self.path)
@@ -81,7 +105,7 @@ public struct ImageFolder: Sendable {
       throw .malformed(path: path, reason: "no image can be read: \(error)")
     }
     guard !walk.files.isEmpty else {
-      let archives = walk.archives
+      let archives = walk.archives ?? []
       if !archives.isEmpty {
         var (files, errors, unread): ([String], [ImageError], [String]) = ([], [], [])
         for name in archives {
@@ -110,8 +134,13 @@ public struct ImageFolder: Sendable {
           + "\(ImageCodecs.all.flatMap { $0.endings }.joined(separator: ", ")))")
     }
     self.path = path
-    files = walk.files.flatMap { ImageCodecs.pages(of: $0, in: path) }.sortedByBytes()
-    errors = walk.errors
+    // Names that are no UTF-8 may look like others.
+    let found = ImageFolder.once(
+      walk.files.flatMap { ImageCodecs.pages(of: $0, in: path) }.sortedByBytes())
+    files = found.names
+    errors =
+      walk.errors
+      + found.twice.map { .unreadable(path: "\(path)/\($0)", reason: ImageFolder.isTwice) }
     unread = walk.unread.sortedByBytes()
   }
 
@@ -124,25 +153,65 @@ public struct ImageFolder: Sendable {
       throw .unreadable(path: path, reason: error.reason)
     }
     let names = archive.names
+    // A page and a member may have the same name, and so may a member and the folder of others.
+    let folders = folders(of: names)
+    let members = names.filter { ImageCodecs.isImage($0) && !folders.contains(Array($0.utf8)) }
+    let images = once(members.flatMap(archive.pages).sortedByBytes())
+    let both = names.filter { ImageCodecs.isImage($0) && folders.contains(Array($0.utf8)) }
     return (
-      names.filter(ImageCodecs.isImage).flatMap(archive.pages).sortedByBytes(),
+      images.names,
       archive.skipped.filter { ImageCodecs.isImage($0.name) }.map {
         .unreadable(path: "\(path)/\($0.name)", reason: $0.reason)
-      }, names.filter(Walk.isOtherPicture).sortedByBytes(), names.count + archive.skipped.count
+      } + images.twice.map { .unreadable(path: "\(path)/\($0)", reason: isTwice) }
+        + both.map {
+          .unreadable(path: "\(path)/\($0)", reason: "a folder of others has its name")
+        }, names.filter(Walk.isOtherPicture).sortedByBytes(), names.count + archive.skipped.count
     )
   }
 
+  /// The folders that files lie in, at every depth, by their bytes.
+  public static func folders(of names: [String]) -> Set<[UInt8]> {
+    var folders: Set<[UInt8]> = []
+    for name in names {
+      var folder = Files.parent(of: name)
+      while folder != ".", folder != "/", folders.insert(Array(folder.utf8)).inserted {
+        folder = Files.parent(of: folder)
+      }
+    }
+    return folders
+  }
+
+  private static let isTwice = "two have this name, of which one is read"
+
+  /// Sorted names, each once, and those that stood there again.
+  private static func once(_ names: [String]) -> (names: [String], twice: [String]) {
+    names.reduce(into: ([], [])) { found, name in
+      if found.0.last?.isSameName(as: name) == true {
+        found.1.append(name)
+      } else {
+        found.0.append(name)
+      }
+    }
+  }
+
   /// The tar archives of a folder that holds its images in archives alone, as large data sets do; none of any other path.
-  public static func archives(in path: String) -> [String] {
+  ///
+  /// - Throws: `DatasetError` where the folder cannot be listed.
+  public static func archives(in path: String) throws(DatasetError) -> [String] {
     guard Files.isFolder(path) else { return [] }
     var walk = Walk(root: path)
-    guard !walk.archives.isEmpty else { return [] }
+    guard let archives = walk.archives else {
+      throw .unreadable(path: path, reason: "the folder cannot be listed")
+    }
+    guard !archives.isEmpty else { return [] }
     walk.run()
-    return walk.files.isEmpty ? walk.archives : []
+    return walk.files.isEmpty ? archives : []
   }
 
   /// Whether standard input, read to its end, names no file.
-  public static var isStandardInputEmpty: Bool { standardInput.files.isEmpty }
+  public static var isStandardInputEmpty: Bool {
+    standardInput.files.isEmpty && standardInput.errors.isEmpty
+  }
 
   /// The files that standard input names, in its order, below the deepest folder that holds them all.
   ///
@@ -150,8 +219,13 @@ public struct ImageFolder: Sendable {
   private static let standardInput: ImageFolder = {
     var bytes: [UInt8] = []
     var part = [UInt8](repeating: 0, count: 1 << 16)
-    while case let count = unsafe read(STDIN_FILENO, &part, part.count), count > 0 {
-      bytes += part[..<count]
+    while true {
+      let count = unsafe read(STDIN_FILENO, &part, part.count)
+      if count == 0 { break }
+      guard count > 0 || errno == EINTR else {
+        return ImageFolder(unreadable: "standard input", unsafe String(cString: strerror(errno)))
+      }
+      bytes += part[..<max(0, count)]
     }
     let end: UInt8 = bytes.contains(0) ? 0 : 0x0A
     let names = bytes.split(separator: end).map { line in
@@ -174,10 +248,16 @@ public struct ImageFolder: Sendable {
     let folder = "/" + common.joined(separator: "/")
     let files = places.map { $0.parts.dropFirst(common.count).joined(separator: "/") }
     var list = ImageFolder(
-      path: folder, files: files.flatMap { ImageCodecs.pages(of: $0, in: folder) })
+      path: folder, files: eachOnce(files.flatMap { ImageCodecs.pages(of: $0, in: folder) }))
     for (file, place) in zip(files, places) { list.given[Array(file.utf8)] = place.name }
     return list
   }()
+
+  /// Pages may be named beside the file that they are of.
+  private static func eachOnce(_ names: [String]) -> [String] {
+    var seen: Set<[UInt8]> = []
+    return names.filter { seen.insert(Array($0.utf8)).inserted }
+  }
 
   /// The parts of a path, links followed as far as it leads: what is in an archive, or is missing, has none.
   private static func located(_ name: String) -> [Substring] {
@@ -239,9 +319,15 @@ private struct Walk {
 
   init(root: String) { self.root = root }
 
-  /// The archives in the folder itself, by their bytes.
-  var archives: [String] {
-    (Files.names(in: root) ?? []).filter { TarArchive.isArchive("\(root)/\($0)") }
+  static func isCompressed(_ name: String) -> Bool {
+    ["gz", "tgz", "zip", "xz", "bz2", "zst", "7z"].contains {
+      name.lowercased().hasSuffix(".\($0)")
+    }
+  }
+
+  /// The archives in the folder itself, by their bytes; `nil` where it cannot be listed.
+  var archives: [String]? {
+    Files.names(in: root)?.filter { TarArchive.isArchive("\(root)/\($0)") }
   }
 
   /// Whether a name is that of a picture of a format that is not read.

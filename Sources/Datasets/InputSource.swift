@@ -36,6 +36,10 @@ public protocol InputSource: Sendable {
   /// What an input is called where people or programs read of it: by its name, or as a list named it.
   func label(of name: String) -> String
 
+  /// The same inputs, those of a list of files named by where they lie, whatever else it holds: what is made of them gets
+  /// these names.
+  var namedByPlace: any InputSource { get }
+
   /// Some of the inputs, without the errors of others.
   func selecting(_ places: [Int]) -> any InputSource
 
@@ -49,6 +53,7 @@ extension InputSource {
   public var unread: [String] { [] }
   public var errors: [ImageError] { [] }
   public func label(of name: String) -> String { name }
+  public var namedByPlace: any InputSource { self }
 }
 
 /// A domain whose inputs are read from files, and shown.
@@ -143,6 +148,8 @@ private struct ImageSource: InputSource {
   var errors: [ImageError] { files.errors }
 
   func label(of name: String) -> String { files.label(of: name) }
+
+  var namedByPlace: any InputSource { ImageSource(folder: files.namedByPlace, domain: domain) }
 
   func selecting(_ places: [Int]) -> any InputSource {
     ImageSource(folder: files.selecting(places), domain: domain)

@@ -318,7 +318,7 @@ extension Image {
   public static func turn(
     _ source: String, by change: Rearrangement, trims: Bool = false, to path: String
   ) throws(ImageError) -> Bool {
-    guard let file = bytes(of: source) else { return false }
+    guard let file = try bytes(of: source) else { return false }
     let codec = ImageCodecs.recognizing(file) ?? ImageCodecs.byEnding(source) ?? PNGCodec.self
     guard !codec.isLossless, ImageCodecs.byEnding(path) == codec else { return false }
     // Turned back it must be a file of the format again: other sides move then.
@@ -334,14 +334,23 @@ extension Image {
   /// - Returns: Whether it was written: a page of several is no file.
   /// - Throws: `ImageError.unwritable`.
   public static func copy(_ source: String, to path: String) throws(ImageError) -> Bool {
-    guard let file = bytes(of: source) else { return false }
+    guard let file = try bytes(of: source) else { return false }
     try replace(path, by: file)
     return true
   }
 
-  /// The bytes of a file, or of a member of a tar archive.
-  private static func bytes(of source: String) -> [UInt8]? {
-    TarArchive.member(at: source).map { $0.archive.bytes(of: $0.name) } ?? Files.bytes(of: source)
+  /// The bytes of a file, or of a member of a tar archive; `nil` of a page of one.
+  ///
+  /// - Throws: `ImageError.unreadable`.
+  private static func bytes(of source: String) throws(ImageError) -> [UInt8]? {
+    if let (archive, name) = TarArchive.member(at: source) {
+      if let bytes = archive.bytes(of: name) { return bytes }
+      guard ImageCodecs.pageNumber(name) == nil else { return nil }
+      throw .unreadable(path: source, reason: "the archive cannot be read")
+    }
+    if ImageCodecs.page(at: source) != nil { return nil }
+    if let bytes = Files.bytes(of: source) { return bytes }
+    throw .unreadable(path: source, reason: unsafe String(cString: strerror(errno)))
   }
 
   private static func replace(_ path: String, by bytes: [UInt8]) throws(ImageError) {

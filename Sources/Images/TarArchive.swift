@@ -268,16 +268,22 @@ private struct Header {
 }
 
 /// A file without a name, that whatever opens a path can read: it is gone with the value.
+///
+/// It lies in memory, where the system has such files.
 final class NamelessFile {
   private let descriptor: Int32
 
   /// `nil` where the system has no place for it.
   init?(_ bytes: [UInt8]) {
-    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
-    var name = Array("\(folder)/canon-XXXXXX".utf8CString)
-    descriptor = unsafe mkstemp(&name)
+    var file = Files.openInMemory()
+    if file < 0 {
+      let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+      var name = Array("\(folder)/canon-XXXXXX".utf8CString)
+      file = unsafe mkstemp(&name)
+      if file >= 0 { unsafe unlink(name) }
+    }
+    descriptor = file
     guard descriptor >= 0 else { return nil }
-    unsafe unlink(name)
     var done = 0
     while done < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { buffer in

@@ -126,8 +126,10 @@ public enum Backbone {
     require(size >= 8, "images of \(size) pixels cannot be halved three times")
     var layers: [any Layer] = []
     var inputs = channels
-    for stage in [[width], [2 * width, 2 * width], [4 * width, 4 * width], [4 * width]] {
-      if inputs != channels { layers.append(Function.maxPool(2)) }
+    for (place, stage) in [[width], [2 * width, 2 * width], [4 * width, 4 * width], [4 * width]]
+      .enumerated()
+    {
+      if place > 0 { layers.append(Function.maxPool(2)) }
       for next in stage {
         layers += [
           Convolution(

@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 import Synchronization
 
@@ -88,6 +89,9 @@ public enum Files {
     if isDurable { _ = synchronize(parent(of: path)) }
     return true
   }
+
+  /// Opens a new file that lies in memory, without a name, to be read and written; -1 where the system has none.
+  public static func openInMemory() -> Int32 { ck_memory_file() }
 
   /// Waits until a file, or a folder's names, are on the disk.
   ///
@@ -223,7 +227,10 @@ public enum Files {
   private static func forEachEntry(in folder: String, _ goesOn: (Entry) -> Bool) -> Bool {
     guard let directory = unsafe opendir(folder) else { return false }
     defer { unsafe closedir(directory) }
-    while let entry = unsafe readdir(directory) {
+    // An error is not the end.
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(directory) else { return errno == 0 }
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
         unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }

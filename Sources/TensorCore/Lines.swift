@@ -12,6 +12,9 @@ import Glibc
   /// Whether the line before ended: the last one of a file that somebody was writing may not have.
   public private(set) var isWhole = true
 
+  /// Whether there was no next line since reading failed, and not at the end.
+  public private(set) var hasFailed = false
+
   /// Opens a file; `nil` where it cannot be, and `errno` says why.
   public init?(of path: String) {
     guard let file = unsafe fopen(path, "re") else { return nil }
@@ -30,9 +33,10 @@ import Glibc
     self.offset = offset
   }
 
-  /// The bytes of the next line, without its end; `nil` after the last, or where reading fails.
+  /// The bytes of the next line, without its end; `nil` after the last, or where reading fails: see `hasFailed`.
   public func next() -> [UInt8]? {
     let count = unsafe getline(&buffer, &capacity, file)
+    if count < 0 { hasFailed = unsafe ferror(file) != 0 }
     guard count > 0, let start = unsafe buffer else { return nil }
     offset += count
     var bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)[...]

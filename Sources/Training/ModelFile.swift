@@ -61,7 +61,7 @@ public struct ModelFile: Sendable {
       throw WeightsError(
         file,
         isRun
-          ? "the run in its folder has not ended: `canon train --resume` goes on"
+          ? "the run in its folder has not ended: `canon train --resume` goes on; \(path)/checkpoint.safetensors is the model as it is so far"
           : "there is no such file"
             + (known.isEmpty
               ? path.contains("/") || path.contains(".")
@@ -69,10 +69,11 @@ public struct ModelFile: Sendable {
               : ", and the models that come with canon are \(known.joined(separator: ", "))")
             + question)
     }
+    let configuration = "a configuration: `canon train` makes a model of it"
     let foreign = [
       "onnx":
         "a network: of one that canon exported, name the model; of another `canon wrap` makes one",
-      "pt": pyTorch, "pth": pyTorch,
+      "yaml": configuration, "yml": configuration, "pt": pyTorch, "pth": pyTorch,
     ]
     if let ending = file.split(separator: ".").last, let what = foreign[ending.lowercased()] {
       throw WeightsError(unfit: file, "it is \(what)")

@@ -92,7 +92,7 @@ public struct TrainingRun {
       }
       throw TrainingError(
         "\(path) belongs to a run with another configuration: '\(line(old))' there, '\(line(new))' here; "
-          + "go on with that one, or name another --out.")
+          + "go on with that one, which is \(folder)/configuration.yaml, or name another --out.")
     }
     self.configuration = begun
     trainer = try Trainer(begun, data: try begun.loadData(), among: processes)

@@ -151,7 +151,7 @@ private func canon(
     #expect(try canon("canonicalize", "pca-sign", folder, out, "--jpeg", "0").status == 64)
   }
 
-  @Test("Standard input names files: by lines or zeros, each once, below their common folder")
+  @Test("Standard input names files: by lines or zeros, each once; what is written has their paths")
   func list() throws {
     let files = try manager.subpathsOfDirectory(atPath: digits).filter { $0.hasSuffix(".png") }
       .map { "\(digits)/\($0)" }.sorted()
@@ -165,9 +165,19 @@ private func canon(
     #expect(zeros.status == 0 && zeros.out == plain)
     let out = temporary("list-out")
     let some = try canon(
-      "canonicalize", "identity", "-", out, input: files[0] + "\n" + files[23] + "\n")
+      ["canonicalize", "identity", "-", out], in: "/usr",
+      input: files[0] + "\n" + files[23] + "\n")
     #expect(some.status == 0 && some.out.hasPrefix("2 images"))
-    #expect(manager.fileExists(atPath: out + files[0].dropFirst(digits.count)))
+    // Whatever else is listed: below the working folder, where they lie there.
+    #expect(manager.fileExists(atPath: out + (Files.real(files[0]) ?? "")))
+    let lists = try pictures("listed", ["a/1.png", "b/1.png", "b/2.png"])
+    for list in ["a/1.png\nb/1.png", "./b/1.png\nb/2.png", "b/2.png"] {
+      let one = try canon(
+        ["canonicalize", "pca-sign", "-", "out", "--group", "C4"], in: lists, input: list)
+      #expect(one.status == 0, "\(one.err)")
+    }
+    let names = try manager.subpathsOfDirectory(atPath: lists + "/out")
+    #expect(Set(names.filter { $0.hasSuffix(".png") }) == ["a/1.png", "b/1.png", "b/2.png"])
     // One that is missing is named, and the others are done.
     let missing = try canon(
       "predict", model, "-", input: files[0] + "\n/missing/x.png\n")

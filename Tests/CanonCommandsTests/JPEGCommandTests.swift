@@ -28,10 +28,10 @@ private let manager = FileManager.default
     #expect(isKept != manager.fileExists(atPath: "\(out)/b.jpg.png"))
     let b = try Image(path: "\(back)/b.jpg" + (isKept ? "" : ".png"))
     #expect(try b.samples == Image(path: "\(folder)/b.jpg").samples)
-    #expect(isKept || result.err.contains("1 picture is written as PNG"))
+    #expect(isKept || result.err.contains("1 JPEG file is written as PNG"))
     // Of another angle there is no such turn; what the first run wrote goes.
     let other = try canon("canonicalize", "pca-sign", folder, out)
-    #expect(other.status == 0 && other.err.contains("5 pictures are written as PNG"))
+    #expect(other.status == 0 && other.err.contains("5 JPEG files are written as PNG"))
     #expect(!manager.fileExists(atPath: "\(out)/a0.jpg"))
     // What somebody put there since stays, under whatever name.
     try manager.copyItem(atPath: "\(folder)/a0.jpg", toPath: "\(out)/a0.jpg")

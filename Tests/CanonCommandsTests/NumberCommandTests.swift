@@ -47,6 +47,20 @@ private let model = root + "/demo/model.safetensors"
     #expect(exported.status == 1 && exported.err.contains("no number"), "\(exported.err)")
   }
 
+  @Test("A margin of scores that are no numbers is none: nothing is turned, and nothing certified")
+  func margins() throws {
+    let huge = try changed("margin", "canonicalizer.") {
+      Tensor([Float](repeating: 3e38, count: $0.shape.count), shape: $0.shape)
+    }
+    let done = try canon(
+      "canonicalize", huge, digits, temporary("margin-out"), "--min-margin", "1000000", "--json")
+    #expect(
+      done.status == 0 && !done.out.contains("inf") && !done.out.contains("\"isUnsure\":false"))
+    #expect(done.out.contains("\"isUnsure\":true"))
+    let verified = try canon("verify", huge, digits, "--limit", "4", "--group", "C4")
+    #expect(verified.status == 1 && verified.err.contains("Not equivariant"), "\(verified.err)")
+  }
+
   @Test(
     "Huge weights of a canonicalizer end no command (trust 11)",
     arguments: [Float(1e18), 1e30, 3e38])

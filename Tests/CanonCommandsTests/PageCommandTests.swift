@@ -20,8 +20,9 @@ private let manager = FileManager.default
       // Twenty seconds a page.
       files.removeFirst(4)
     #endif
-    let list = files.map { "\(pages)/\($0)" }.joined(separator: "\n")
-    let result = try canon(["canonicalize", "pages", "-", out, "--json"], input: list)
+    let result = try canon(
+      ["canonicalize", "pages", "-", out, "--json"], in: pages,
+      input: files.joined(separator: "\n"))
     #expect(result.status == 0)
     struct Line: Decodable { var file: String, degrees: Double, margin: Double }
     let lines = try result.out.split(separator: "\n").map {

@@ -140,6 +140,13 @@ func tar(_ folder: String, _ archive: String) throws {
           "SLURM_ARRAY_TASK_COUNT": "2",
         ], nil
       ),
+      // Of an array each task starts processes of its own.
+      (
+        [
+          "SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_PROCID": "1",
+          "SLURM_STEP_NUM_TASKS": "2", "PMI_RANK": "1", "PMI_SIZE": "2",
+        ], "4/4"
+      ),
       // What no scheduler counts to is none, and nothing is computed of it.
       (["PMI_RANK": "-1", "PMI_SIZE": "3"], nil),
       (["PMI_RANK": "2000000", "PMI_SIZE": "2000001"], nil),

@@ -164,7 +164,8 @@ private let colors = {
       #expect(cut.metadata[type] == image.metadata[type])
     }
     #expect(try !Image.turn(fixture("truncated.jpg"), by: change, trims: true, to: turned))
-    #expect(try !Image.turn(fixture("none.jpg"), by: change, to: turned))
+    let missing = reason { _ = try Image.turn(fixture("none.jpg"), by: change, to: turned) }
+    #expect(missing.contains("No such file"))
   }
 
   @Test("A file cut or changed anywhere ends in an image or a sentence") func mutations() throws {

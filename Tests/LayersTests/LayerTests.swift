@@ -15,6 +15,16 @@ func random(_ shape: Shape, _ name: String = "x") -> Tensor {
 @Suite struct LayerTests {
   var stream = RandomStream(seed: 1, name: "weights")
 
+  @Test(
+    "A network for photographs has any width, also that of the images' channels", arguments: 1...4)
+  func photographs(width: Int) {
+    var random = RandomStream(seed: 1, name: "photo")
+    let network = Backbone.photoCNN(
+      size: 8, channels: 3, width: width, outputs: 5, using: &random)
+    let x = Tensor.zeros([2, 8, 8, 3])
+    #expect(network.predict(x).shape == [2, 5])
+  }
+
   @Test("Backbones give one score per class, and count the paper's parameters")
   mutating func shapes() {
     let paper = Backbone.paperCNN(classes: 10, using: &stream)

@@ -47,6 +47,9 @@ void ck_blas_take_buffers(size_t count);
 /// Tells the address sanitizer, where one looks on, how many bytes of a block may be touched; the others up to its capacity may not.
 void ck_mark_block(const void *block, size_t usable, size_t capacity);
 
+/// Opens a new file that lies in memory and has no name; -1 where the system has none.
+int ck_memory_file(void);
+
 /// How many floats past its end a buffer must be readable: kernels load whole vectors.
 #define CK_SLACK 32
 
