@@ -180,13 +180,15 @@ final class Journal: Sendable {
   /// Joins the journals that parts have left to that of the whole: a job goes on from there.
   static func join(_ shards: [Shard], in folder: String) throws {
     let paths = shards.map { OwnFile.journal.path(in: folder, $0) }
-    let files = paths.compactMap { Lines(of: $0) }
-    let heads = files.compactMap { $0.next() }
     try writeLines(to: OwnFile.journal.path(in: folder)) { put in
-      for line in heads.prefix(1) + files.joined() {
-        try put([String(decoding: line, as: UTF8.self)])
+      var isFirst = true
+      for (path, lines) in paths.compactMap({ path in Lines(of: path).map { (path, $0) } }) {
+        // All begin with the same line.
+        if let head = lines.next(), isFirst { try put([String(decoding: head, as: UTF8.self)]) }
+        isFirst = false
+        for line in lines { try put([String(decoding: line, as: UTF8.self)]) }
+        try lines.check(path)
       }
-      for lines in files { try lines.check(paths[0]) }
     }
   }
 

@@ -199,7 +199,10 @@ struct Merge: ParsableCommand {
     let whole = OwnFile.ledger.path(in: folder)
     let paths = [whole] + shards.map { OwnFile.ledger.path(in: folder, $0) }
     let there = paths.filter(Files.isRegular)
-    guard let mark = there.first.flatMap({ Lines(of: $0)?.next() }) else { return }
+    guard let first = there.first else { return }
+    guard let mark = Lines(of: first)?.next() else {
+      throw CommandError("\(first) cannot be read; check its permission, and the disk.")
+    }
     let names = SortedLines<ByteName>(
       key: { line, _ in OutputLedger.name(in: line).map(ByteName.init) }, refuse: {})
     let merged = "\(folder)/\(Files.partialName("ledger"))"

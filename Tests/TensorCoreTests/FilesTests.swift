@@ -123,6 +123,10 @@ import Testing
     #expect(lines.isWhole && lines.offset == 6)
     #expect(lines.next() == Array("d".utf8) && !lines.isWhole)
     #expect(lines.next() == nil && Lines(of: folder + "/none") == nil)
+    #expect(!lines.hasFailed)
+    // Opened, but not read.
+    let broken = try #require(Lines(of: folder))
+    #expect(broken.next() == nil && broken.hasFailed)
   }
 
   @Test("A stamp is of the file as it is, or of the one that a path goes on behind")
