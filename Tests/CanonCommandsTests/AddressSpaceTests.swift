@@ -6,16 +6,7 @@ import Testing
 struct AddressSpaceTests {
   /// Runs the command below a limit, in KiB; ended by a signal where it does not end.
   private func canon(limit: Int, _ arguments: [String]) throws -> (status: Int32, err: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments =
-      ["-c", "ulimit -v \(limit); exec timeout -s KILL 60 \"$@\"", "-", commandPath] + arguments
-    let err = Pipe()
-    (process.standardOutput, process.standardError) = (FileHandle.nullDevice, err)
-    try process.run()
-    let errors = err.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: errors, as: UTF8.self))
+    try shell("ulimit -v \(limit); exec timeout -s KILL 60 \"$0\" \"$@\"", arguments)
   }
 
   @Test("Too little to begin with is refused in a sentence, and nothing waits for ever")

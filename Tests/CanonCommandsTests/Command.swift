@@ -41,6 +41,23 @@ func canon(
   )
 }
 
+/// Runs a line of the shell, in which `$0` is the built command and the arguments follow.
+func shell(_ line: String, _ arguments: String...) throws -> (status: Int32, err: String) {
+  try shell(line, arguments)
+}
+
+func shell(_ line: String, _ arguments: [String]) throws -> (status: Int32, err: String) {
+  let process = Process()
+  process.executableURL = URL(filePath: "/bin/sh")
+  process.arguments = ["-c", line, commandPath] + arguments
+  let err = Pipe()
+  (process.standardOutput, process.standardError) = (FileHandle.nullDevice, err)
+  try process.run()
+  let errors = err.fileHandleForReading.readDataToEndOfFile()
+  process.waitUntilExit()
+  return (process.terminationStatus, String(decoding: errors, as: UTF8.self))
+}
+
 /// A path of this run of the tests, and of this file, alone: tests of several files run at once.
 func temporaryPath(_ name: String, file: String = #fileID) -> String {
   let suite = file.split(separator: "/").last?.split(separator: ".").first ?? ""

@@ -7,19 +7,6 @@ import Testing
 
 private let manager = FileManager.default
 
-/// Runs a line of the shell, in which `$0` is the built command and the arguments follow.
-private func shell(_ line: String, _ arguments: String...) throws -> (status: Int32, err: String) {
-  let process = Process()
-  process.executableURL = URL(filePath: "/bin/sh")
-  process.arguments = ["-c", line, commandPath] + arguments
-  let err = Pipe()
-  (process.standardOutput, process.standardError) = (FileHandle.nullDevice, err)
-  try process.run()
-  let errors = err.fileHandleForReading.readDataToEndOfFile()
-  process.waitUntilExit()
-  return (process.terminationStatus, String(decoding: errors, as: UTF8.self))
-}
-
 /// Names and descriptors that are not what they seem.
 @Suite struct InputFaultTests {
   @Test("A member that has the name of a folder of others is named, however many threads there are")
