@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`.
-.PHONY: processes hosts slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall optimized demo test test-machines fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
+.PHONY: processes hosts slurm fuzz-guided bench-networks onnx-format onnx-table serve test-serve shards sanitize bench-some-pages page-packages page-generator page-data pages-model bench-pages help install uninstall optimized demo test test-machines test-emulated fuzz kills faults check build format lint docs benchmarks bench bench-full bench-latent bench-latent-full bench-latent-speed bench-packages bench-speed needs-swift packages
 
 MODEL = demo/model.safetensors
 RESTORER = demo/restore.safetensors
@@ -137,6 +137,9 @@ faults: build ## Lets every call of the commands that concerns a file fail once:
 
 test-machines: needs-swift packages ## The release tests on every kernel of OpenBLAS, with 1, 2 and 7 threads, on every path
 	Tests/machines
+
+test-emulated: needs-swift packages ## The tests of the kernels on the AVX-512 path, in a machine that Bochs emulates, where this one has none
+	Tests/emulated
 
 BENCH = .build-benchmarks/release
 PEER ?=
