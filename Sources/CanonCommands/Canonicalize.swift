@@ -95,7 +95,7 @@ struct Canonicalize: ParsableCommand {
       total = try job.run(archives, in: folder, to: out, shard: shard)
     }
     // Parts that run side by side say which they are.
-    let part = shard.map { "Part \($0.index)/\($0.count): " } ?? ""
+    let part = shard.map { "Part \($0.text): " } ?? ""
     if !json { try emit(part + total.summary(in: out, window: choice.window)) }
     if !common.quiet { tell(of: total, least: job.least) }
     try job.failures.finish()

@@ -46,7 +46,7 @@ struct Merge: ParsableCommand {
         guard isOwn || Manifest.isOne(path) && Files.isRegular(path) && !Files.isLink(path) else {
           throw CommandError("\(folder) holds no part of a job (--shard).")
         }
-        let rows = Files.isRegular(path) ? try Self.count(path) : nil
+        let rows = Files.isRegular(path) ? try Lines(of: path)?.countRest(path) : nil
         guard rows != nil || !isLeft else {
           throw CommandError(
             "\(folder): the job is not at its end; its command given again goes on.")
@@ -222,14 +222,6 @@ struct Merge: ParsableCommand {
     }
   }
 
-  /// How many lines a file has; `nil` where it cannot be opened.
-  private static func count(_ path: String) throws -> Int? {
-    guard let lines = Lines(of: path) else { return nil }
-    let count = lines.count { _ in true }
-    try lines.check(path)
-    return count
-  }
-
   /// Gives the manifest of all its name.
   ///
   /// - Returns: How many images it has; `nil` where the parts had no manifests.
@@ -241,8 +233,7 @@ struct Merge: ParsableCommand {
       unsafe unlink(merged)
       return nil
     }
-    // With the first line, as all are counted.
-    let count = try Self.count(merged).map { $0 - 1 }
+    let count = try lines.countRest(merged)
     guard unsafe rename(merged, path) == 0 else {
       throw CommandError("\(path) cannot be written; check the folder's permission.")
     }

@@ -98,24 +98,26 @@ final class OutputLedger: Sendable {
   /// - Throws: `ImageError.unwritable` where the list cannot be written: what it does not name would be somebody else's.
   func add(_ name: String) throws(ImageError) {
     let reason = added.withLock { state -> String? in
-      guard state.names.insert(Array(name.utf8)).inserted else { return nil }
-      guard state.file >= 0 else {
-        state.order.append(name)
-        return nil
-      }
-      let line = Array((Self.line(name) + "\n").utf8)
-      let count = unsafe Glibc.write(state.file, line, line.count)
-      guard count < line.count else {
-        state.order.append(name)
-        return nil
-      }
-      let reason = unsafe String(cString: strerror(count < 0 ? errno : ENOSPC))
-      state.names.remove(Array(name.utf8))
-      // Half a line goes again.
-      if count > 0 { _ = ftruncate(state.file, lseek(state.file, 0, SEEK_END) - count) }
-      return reason
+      let bytes = Array(name.utf8)
+      guard !state.names.contains(bytes) else { return nil }
+      if state.file >= 0, let reason = Self.append(name, to: state.file) { return reason }
+      state.names.insert(bytes)
+      state.order.append(name)
+      return nil
     }
     if let reason { throw .unwritable(path: path, reason: reason) }
+  }
+
+  /// Adds a line to a file, whole or not at all.
+  ///
+  /// - Returns: Why it could not be, or `nil`.
+  private static func append(_ name: String, to file: Int32) -> String? {
+    let line = Array((line(name) + "\n").utf8)
+    let count = unsafe Glibc.write(file, line, line.count)
+    guard count < line.count else { return nil }
+    let reason = unsafe String(cString: strerror(count < 0 ? errno : ENOSPC))
+    if count > 0 { _ = ftruncate(file, lseek(file, 0, SEEK_END) - count) }
+    return reason
   }
 
   /// Lists in order what is there, of some names alone or of all, and, of a part of a job, which one it is.

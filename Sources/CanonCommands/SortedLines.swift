@@ -6,6 +6,15 @@ extension Lines {
   func check(_ path: String) throws(CommandError) {
     if hasFailed { throw CommandError("\(path) cannot be read to its end; check the disk.") }
   }
+
+  /// How many lines there are from here on.
+  ///
+  /// - Throws: As `check`.
+  func countRest(_ path: String) throws(CommandError) -> Int {
+    let count = count { _ in true }
+    try check(path)
+    return count
+  }
 }
 
 /// Joins files whose lines, behind the first one, stand in the order of their keys.

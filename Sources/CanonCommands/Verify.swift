@@ -148,14 +148,14 @@ struct Verify: ParsableCommand {
     }
     if !common.quiet {
       let between = rows.filter { model.domain.interpolates($0.element) }
-      let exactly = rows.count - between.count
+      let exactCount = rows.count - between.count
       note(
         "\(held) are equivariant"
           + (between.isEmpty
             ? " within the tolerance for all \(rows.count) elements."
-            : exactly == 0
+            : exactCount == 0
               ? " on average, within \(allowed)."
-              : " for the \(exactly) elements that only move numbers, and on average, within \(allowed), for the \(between.count) others.")
+              : " for the \(exactCount) elements that only move numbers, and on average, within \(allowed), for the \(between.count) others.")
       )
       // What was not held to anything is said.
       if !between.isEmpty {

@@ -37,8 +37,8 @@ public struct ImageFolder: Sendable {
   /// below `/`.
   var namedByPlace: ImageFolder {
     guard !given.isEmpty else { return self }
-    let here = (Files.real(".") ?? "/").split(separator: "/"), parts = path.split(separator: "/")
-    let isBelow = parts.count >= here.count && zip(parts, here).allSatisfy { $0.isSameName(as: $1) }
+    let (here, parts) = (Self.located("."), path.split(separator: "/"))
+    let isBelow = parts.starts(with: here) { $0.isSameName(as: $1) }
     let way = parts.dropFirst(isBelow ? here.count : 0).map { $0 + "/" }.joined()
     var files = ImageFolder(
       path: "/" + (isBelow ? here.joined(separator: "/") : ""), files: files.map { way + $0 })
@@ -154,10 +154,10 @@ public struct ImageFolder: Sendable {
     }
     let names = archive.names
     // A page and a member may have the same name, and so may a member and the folder of others.
-    let folders = folders(of: names)
-    let members = names.filter { ImageCodecs.isImage($0) && !folders.contains(Array($0.utf8)) }
-    let images = once(members.flatMap(archive.pages).sortedByBytes())
-    let both = names.filter { ImageCodecs.isImage($0) && folders.contains(Array($0.utf8)) }
+    let (folders, members) = (folders(of: names), names.filter(ImageCodecs.isImage))
+    let both = members.filter { folders.contains(Array($0.utf8)) }
+    let images = once(
+      members.filter { !folders.contains(Array($0.utf8)) }.flatMap(archive.pages).sortedByBytes())
     return (
       images.names,
       archive.skipped.filter { ImageCodecs.isImage($0.name) }.map {
